@@ -1,0 +1,1 @@
+"""Everything that must know which device or MindSpore release it runs on."""

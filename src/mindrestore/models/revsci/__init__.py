@@ -1,0 +1,3 @@
+from mindrestore.models.revsci.network import RevSCI
+
+__all__ = ["RevSCI"]

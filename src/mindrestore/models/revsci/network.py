@@ -1,0 +1,195 @@
+"""RevSCI: one coded snapshot in, a clip out. Reads top-down; source: arXiv 2103.03089 and its published weights.
+
+Parameter names and shapes are those of the published checkpoints.
+"""
+import math
+
+import numpy as np
+from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
+
+from mindrestore.ops import convolution
+from mindrestore.ops.convolution import Conv3d, Conv3dTranspose, LeakyReLU, initial_weight, leaky_relu
+from mindrestore.models.revsci import settings
+
+RESIDUAL_LAYERS = ("0.weight", "0.bias", "2.weight", "2.bias")
+SMALL_LAST_LAYER = 0.1  # factor on the last layer's first weights where the output is a correction of an estimate
+
+
+class RevSCI(nn.Cell):
+    """Reversible network for snapshot compressive imaging.
+
+    Args:
+        blocks: number of reversible blocks.
+        groups: groups that a block's channels are split into; 2 for ``two_way``.
+        coupling: ``"two_way"`` or ``"multi_group"``.
+        colour: whether the measurement is an RGGB mosaic and the output RGB.
+        channels: width inside the blocks, 64 as published; every other layer's width scales with it.
+        start: ``"normalised"``, as published, starts from the measurement divided by the sum of the masks;
+            ``"gap_tv"`` starts from an estimate of the clip (``mindrestore.sensing.gap_tv``) and corrects it.
+        seed: of the initial weights.
+
+    Raises:
+        UserError: a setting that cannot be.
+    """
+
+    def __init__(self, blocks=50, groups=2, coupling="two_way", colour=False, channels=64, start="normalised", seed=0):
+        super().__init__()
+        settings.check(blocks, groups, coupling, colour, channels, start)
+        self.settings = dict(blocks=blocks, groups=groups, coupling=coupling, colour=colour, channels=channels,
+                             start=start)
+        self.colour = colour
+        self.corrects_estimate = start == "gap_tv"
+        self.groups = groups
+        self.features = convolution.implementation()
+        self.channel_axis = self.features.CHANNEL_AXIS
+        self.to_features = self.features.to_features
+        self.from_features = self.features.from_features
+        rng = np.random.default_rng(seed)
+        width = settings.widths(colour, channels)
+        first, second, third, last = width.head
+        self.conv1 = nn.SequentialCell(
+            Conv3d(width.inputs, first, (5, 5, 5), rng), LeakyReLU(),
+            Conv3d(first, second, (3, 3, 3), rng), LeakyReLU(),
+            Conv3d(second, third, (1, 1, 1), rng), LeakyReLU(),
+            Conv3d(third, last, width.last_kernel, rng, stride=2), LeakyReLU())
+        plan = settings.coupling_of(coupling, groups)
+        self.layers = nn.CellList([ReversibleBlock(plan, channels // groups, rng) for _ in range(blocks)])
+        first, second, third, last = width.tail
+        self.conv2 = nn.SequentialCell(
+            Conv3dTranspose(channels, first, rng), LeakyReLU(),
+            Conv3d(first, second, (3, 3, 3), rng), LeakyReLU(),
+            Conv3d(second, third, (1, 1, 1), rng),
+            LeakyReLU(), Conv3d(third, last, (3, 3, 3), rng))
+        if colour:
+            self.fuse_r = nn.SequentialCell(UnusedConvolution(channels // 8))
+        if self.corrects_estimate:
+            weight = self.conv2[6].weight
+            weight.set_data(Tensor(SMALL_LAST_LAYER * weight.asnumpy()))
+
+    def construct(self, measurement, mask, estimate=None):
+        """Reconstruct the clip.
+
+        Args:
+            measurement: (B, H, W) float32, sum of the masked frames (0–1 each).
+            mask: (T, H, W), or (B, T, H, W) for one a measurement.
+            estimate: with ``start="gap_tv"`` a first estimate of the clip, shaped like the output.
+
+        Returns:
+            (B, T, H, W), in colour (B, 3, T, H, W).
+        """
+        height, width = measurement.shape[-2:]
+        odd_height, odd_width = height % 2, width % 2
+        if odd_height or odd_width:
+            measurement = _to_even(measurement, odd_height, odd_width)
+            mask = _to_even(mask, odd_height, odd_width)
+            if self.corrects_estimate:
+                estimate = _to_even(estimate, odd_height, odd_width)
+        clip = self.reconstruct(measurement, mask, estimate)
+        return clip[..., :height, :width] if odd_height or odd_width else clip
+
+    def reconstruct(self, measurement, mask, estimate=None):
+        """As ``construct``, for even height and width."""
+        groups = self.head(measurement, mask, estimate)
+        for block in self.layers:
+            groups = block(groups)
+        return self.tail(groups, estimate)
+
+    def head(self, measurement, mask, estimate=None):
+        """Return the groups of features, ``groups`` tensors of the layout that ``ops.convolution`` prefers."""
+        x = self.conv1(self.to_features(self.network_input(measurement, mask, estimate)))
+        return ops.split(x, x.shape[self.channel_axis] // self.groups, self.channel_axis)
+
+    def tail(self, groups, estimate=None):
+        """Return the clip that the groups of features stand for."""
+        clip = self.from_features(self.conv2(ops.cat(groups, self.channel_axis)))  # (B, 1 or 3, T, H, W)
+        if not self.colour:
+            clip = clip[:, 0]
+        return estimate + clip if self.corrects_estimate else clip
+
+    def network_input(self, measurement, mask, estimate=None):
+        """Return (B, 1, T, H, W), in colour (B, 2, T, H, W)."""
+        batch, height, width = measurement.shape
+        if mask.ndim == 3:
+            mask = mask.expand_dims(0)
+        total = mask.sum(1, keepdims=True)  # (B or 1, 1, H, W)
+        total = ops.select(total == 0, ops.ones_like(total), total)
+        seen = measurement.expand_dims(1)
+        if self.corrects_estimate:
+            residual = mask * (seen - self.measured(estimate, mask)) / total
+            if not self.colour:
+                return (estimate + residual).expand_dims(1)
+            mosaic = (estimate * self.bayer(height, width)).sum(1)
+            return ops.stack((ops.broadcast_to(mask, mosaic.shape), mosaic + residual), 1)
+        normalised = seen / total  # (B, 1, H, W)
+        if self.colour:
+            frames = (batch, *mask.shape[1:])
+            return ops.stack((ops.broadcast_to(mask, frames), ops.broadcast_to(normalised, frames)), 1)
+        return (normalised + mask * normalised).expand_dims(1)
+
+    def measured(self, clip, mask):
+        """Return the measurement (B, 1, H, W) that ``clip`` would give."""
+        if self.colour:
+            clip = (clip * self.bayer(clip.shape[-2], clip.shape[-1])).sum(1)
+        return (mask * clip).sum(1, keepdims=True)
+
+    def bayer(self, height, width):
+        """Return the RGGB pattern (3, 1, H, W): 1 where a pixel sees the colour."""
+        tile = Tensor(np.array([[[1, 0], [0, 0]], [[0, 1], [1, 0]], [[0, 0], [0, 1]]], np.float32)[:, None])
+        return ops.tile(tile, (1, 1, height // 2, width // 2))
+
+
+class ReversibleBlock(nn.Cell):
+    """One block: residuals conv–LeakyReLU–conv between groups, as its ``Coupling`` says."""
+
+    def __init__(self, coupling, channels, rng):
+        super().__init__()
+        self.steps = coupling.steps
+        self.reverses = coupling.reverses
+        self.residual = residual_function(convolution.implementation().conv3d)
+        self.weights = ParameterTuple([
+            Parameter(_residual_weight(rng, layer, channels), name=f"{name}.{layer}")
+            for name in coupling.names for layer in RESIDUAL_LAYERS])
+
+    def construct(self, groups):
+        groups = list(groups)
+        for index, (target, source) in enumerate(self.steps):
+            groups[target] = groups[target] + self.residual(groups[source], *self.weights_of(index))
+        return groups[::-1] if self.reverses else groups
+
+    def weights_of(self, step):
+        """Return the four parameters of one step's residual."""
+        count = len(RESIDUAL_LAYERS)
+        return self.weights[step * count: (step + 1) * count]
+
+
+class UnusedConvolution(nn.Cell):
+    """A layer that the published colour checkpoints hold and the network never uses."""
+
+    def __init__(self, channels):
+        super().__init__()
+        self.weight = Parameter(Tensor(np.zeros((channels, 1, 3, 3), np.float32)), name="weight")
+        self.bias = Parameter(Tensor(np.zeros(channels, np.float32)), name="bias")
+
+
+def residual_function(conv3d):
+    """Return the residual of a step as a pure function of the source group and its four weights."""
+    def residual(source, weight0, bias0, weight2, bias2):
+        return conv3d(leaky_relu(conv3d(source, weight0, bias0)), weight2, bias2)
+    return residual
+
+
+def _residual_weight(rng, layer, channels):
+    shape = (channels, channels, 3, 3, 3) if layer.endswith("weight") else (channels,)
+    return initial_weight(rng, shape, math.prod((channels, 3, 3, 3)))
+
+
+def _to_even(x, odd_height, odd_width):
+    """Repeat the last row and column of (..., H, W) where there is an odd number of them.
+
+    In colour this breaks the Bayer pattern of the row added, which is cut off again.
+    """
+    if odd_height:
+        x = ops.cat((x, x[..., -1:, :]), -2)
+    if odd_width:
+        x = ops.cat((x, x[..., -1:]), -1)
+    return x
