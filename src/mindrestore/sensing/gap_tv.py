@@ -11,23 +11,30 @@ from mindrestore.errors import UserError
 from mindrestore.sensing.bayer import demosaic, mosaic
 from mindrestore.sensing.operator import SnapshotImaging
 
+_TUNED = {False: (0.2, 5), True: (0.15, 10)}  # colour: (weight, inner iterations), by PSNR at 25 and 100 iterations
+_OPPONENT = np.linalg.qr(np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]], np.float32).T)[0].T  # rows: grey, red-blue, green-magenta
+_CHROMA_WEIGHT = 3  # times as much smoothing for colour differences as for grey
 
-def gap_tv(measurement, mask, iterations=100, weight=0.2, inner_iterations=5, colour=False):
+
+def gap_tv(measurement, mask, iterations=100, weight=None, inner_iterations=None, colour=False):
     """Reconstruct one clip from one measurement.
 
-    The accelerated form: what an estimate left unexplained is added to the measurement that the next one is held to, so that
+    The accelerated form: what an estimate leaves unexplained is added to the measurement that the next one is held to, so that
     the bias of the smoothing is paid back.
 
-        y' <- y' + (y - A x);  x <- x + M * (y' - A x) / mask_sum;  x <- total variation of each frame
+        y' <- y' + (y - A x);  x <- x + M * (y' - A x) / mask_sum;  x <- total-variation denoising of each frame
+
+    In colour the second step is taken on the mosaic, which is then demosaiced, and the third on grey and two colour
+    differences, these smoothed more.
 
     Args:
         measurement: ``(H, W)``, in units of one frame's white (a binary mask gives 0..T).
         mask: ``(T, H, W)``.
         iterations: of the three steps; 25 are nearly as good as 100.
-        weight: of the total variation; more is smoother.
-        inner_iterations: of Chambolle's denoiser within each step.
-        colour: the measurement was made through an RGGB Bayer filter, and the clip is RGB. The back-projected residual then
-            exists on the mosaic's sites and is filled in by linear demosaicing; channels are smoothed jointly.
+        weight: of the total variation; more is smoother. ``None``: 0.2, colour 0.15. The iteration needs smoothing to
+            converge: below about 0.05 it may not.
+        inner_iterations: of Chambolle's denoiser within each step. ``None``: 5, colour 10.
+        colour: the measurement was made through an RGGB Bayer filter, and the clip is RGB.
 
     Returns:
         ``(T, H, W)``, colour ``(3, T, H, W)``, float32, clamped to 0..1.
@@ -36,6 +43,8 @@ def gap_tv(measurement, mask, iterations=100, weight=0.2, inner_iterations=5, co
         UserError: a shape that does not fit, or a setting out of range.
     """
     camera = SnapshotImaging(mask, colour=colour)
+    weight = _TUNED[camera.colour][0] if weight is None else weight
+    inner_iterations = _TUNED[camera.colour][1] if inner_iterations is None else inner_iterations
     measurement = np.asarray(measurement, np.float32)
     if measurement.ndim != 2:
         raise UserError(f"gap_tv takes one measurement of shape (H, W), got {measurement.shape}.")
@@ -43,24 +52,29 @@ def gap_tv(measurement, mask, iterations=100, weight=0.2, inner_iterations=5, co
         raise UserError(f"iterations and inner_iterations must be 1 or more, got {iterations} and {inner_iterations}.")
     if not weight > 0:
         raise UserError(f"weight must be above 0, got {weight}.")
-    estimate = _light_put_back(camera, camera.normalised(measurement) * camera.mask)
+    smoothed = _smoothed_colour if camera.colour else _smoothed
+    estimate = _demosaiced(camera.A_adjoint(camera.normalised(measurement)))
     target = np.zeros_like(measurement)
     for _ in range(iterations):
         target = target + measurement - camera.A(estimate)
-        residual = camera.back_projected_residual(estimate, target)
-        estimate = estimate + _light_put_back(camera, mosaic(residual) if colour else residual)
-        estimate = _smooth(estimate, weight, inner_iterations)
+        explained = estimate + camera.back_projected_residual(estimate, target)
+        estimate = smoothed(_demosaiced(explained), weight, inner_iterations)
     return np.clip(estimate, 0, 1)
 
 
-def _light_put_back(camera, frames):
-    """Sensor frames ``(T, H, W)`` as a clip of the camera's kind."""
-    return demosaic(frames) if camera.colour else frames
+def _demosaiced(clip):
+    """A colour clip rebuilt from its mosaic's sites alone; a grey clip as it is."""
+    return demosaic(mosaic(clip)) if clip.ndim == 4 else clip
 
 
-def _smooth(clip, weight, inner_iterations):
-    """Total variation of every frame; a colour frame's channels share their edges."""
-    clip = np.moveaxis(clip, 0, -1) if clip.ndim == 4 else clip  # (T, H, W) or (T, H, W, 3)
-    smooth = np.stack([denoise_tv_chambolle(frame, weight=weight, eps=0, max_num_iter=inner_iterations,
-                                            channel_axis=-1 if frame.ndim == 3 else None) for frame in clip])
-    return np.moveaxis(smooth, -1, 0) if smooth.ndim == 4 else smooth
+def _smoothed(clip, weight, inner_iterations):
+    """Total-variation denoising of every frame of ``(T, H, W)``."""
+    return denoise_tv_chambolle(clip, weight=weight, eps=0, max_num_iter=inner_iterations, channel_axis=0)
+
+
+def _smoothed_colour(clip, weight, inner_iterations):
+    """The same for ``(3, T, H, W)``, in grey and two colour differences."""
+    weights = (weight, _CHROMA_WEIGHT * weight, _CHROMA_WEIGHT * weight)
+    planes = [_smoothed(plane, plane_weight, inner_iterations)
+              for plane, plane_weight in zip(np.tensordot(_OPPONENT, clip, axes=1), weights)]
+    return np.tensordot(_OPPONENT.T, np.stack(planes), axes=1)

@@ -1,0 +1,162 @@
+"""What a rendered clip shows, and rendering it: a camera moving over one photograph, cut-outs of others moving in front.
+
+Lengths are in pixels of the rendered clip with y downwards, times in frames counted from the middle of the clip, angles in
+radians. Rendering is a pure function of the composition and the clip's size.
+"""
+import math
+from dataclasses import dataclass
+from typing import Tuple
+
+import cv2
+import numpy as np
+
+from mindrestore.data.photographs import photograph
+from mindrestore.errors import UserError
+
+Point = Tuple[float, float]  # (x, y)
+
+
+@dataclass(frozen=True)
+class Motion:
+    """A smooth path: where something is, how it is turned and how much it is enlarged at time t."""
+    position: Point = (0.0, 0.0)  # at t = 0
+    velocity: Point = (0.0, 0.0)
+    acceleration: Point = (0.0, 0.0)
+    angle: float = 0.0
+    turn: float = 0.0  # radians a frame
+    growth: float = 0.0  # of the logarithm of the size, a frame
+
+    def at(self, time):
+        """The turn and enlargement ``(2, 2)`` and the place ``(2,)`` at ``time``, float64."""
+        angle, size = self.angle + self.turn * time, math.exp(self.growth * time)
+        cosine, sine = size * math.cos(angle), size * math.sin(angle)
+        place = [p + v * time + 0.5 * a * time * time for p, v, a in zip(self.position, self.velocity, self.acceleration)]
+        return np.array([[cosine, -sine], [sine, cosine]]), np.array(place)
+
+
+@dataclass(frozen=True)
+class Surface:
+    """How one photograph looks: reduced, turned, its tones changed."""
+    photograph: str
+    scale: float = 1.0  # at most 1; reduced by area averaging, so that fine detail stays at pixel scale
+    quarter_turns: int = 0
+    mirrored: bool = False
+    luma: Tuple[float, float, float] = (0.299, 0.587, 0.114)  # weights of red, green, blue in a grey clip
+    gamma: float = 1.0
+    contrast: float = 1.0  # around 0.5
+    brightness: float = 0.0
+
+    @property
+    def extent(self):
+        """Width and height in pixels, before rounding."""
+        height, width = (self.scale * side for side in photograph(self.photograph).shape[:2])
+        return (height, width) if self.quarter_turns % 2 else (width, height)
+
+
+@dataclass(frozen=True)
+class Foreground:
+    """A cut-out: what a surface shows around one point, under a closed outline, moving on its own."""
+    surface: Surface
+    centre: Point  # on the surface, as parts 0..1 of its width and height
+    outline: Tuple[Point, ...]  # corners around (0, 0), within the unit circle
+    radius: float  # of that circle
+    motion: Motion  # position counted from the frame's centre
+    softness: float = 0.7  # standard deviation of the edge
+
+
+@dataclass(frozen=True)
+class Composition:
+    """Everything that decides a clip, apart from its size."""
+    background: Surface
+    camera: Motion  # position counted from the background's centre; what is beyond its edges is its reflection
+    foregrounds: Tuple[Foreground, ...] = ()
+    exposure: float = 1.0  # brightness factor at t = 0
+    exposure_drift: float = 0.0  # of its logarithm, a frame
+
+
+def ellipse(aspect=1.0, corners=48):
+    """The outline of an ellipse ``aspect`` times as high as it is wide."""
+    angles = np.linspace(0, 2 * np.pi, corners, endpoint=False)
+    return tuple(zip(np.cos(angles).tolist(), (aspect * np.sin(angles)).tolist()))
+
+
+def render(composition, frames, height, width, colour=False):
+    """Render a clip.
+
+    Returns:
+        ``(T, H, W)`` or, colour, ``(3, T, H, W)``; float32 in 0..1.
+
+    Raises:
+        UserError: a size below 1, or an unknown photograph.
+    """
+    if min(frames, height, width) < 1:
+        raise UserError(f"a clip needs at least one frame of one pixel, got {frames} x {height} x {width}.")
+    background = _developed(composition.background, colour)
+    cut_outs = [_cut_out(foreground, colour) for foreground in composition.foregrounds]
+    clip = np.empty((frames, height, width) + ((3,) if colour else ()), np.float32)
+    for index in range(frames):
+        time = index - (frames - 1) / 2
+        frame = _seen_by_camera(background, composition.camera, time, height, width)
+        for foreground, cut_out in zip(composition.foregrounds, cut_outs):
+            frame = _laid_over(frame, cut_out, foreground.motion, time)
+        clip[index] = frame * (composition.exposure * math.exp(composition.exposure_drift * time))
+    np.clip(clip, 0, 1, out=clip)
+    return np.ascontiguousarray(np.moveaxis(clip, -1, 0)) if colour else clip
+
+
+def _developed(surface, colour):
+    """A surface's pixels, ``(H, W, 3)`` or ``(H, W)`` float32."""
+    image = photograph(surface.photograph)
+    if not colour:
+        image = image @ np.asarray(surface.luma, np.float32)
+    if surface.scale < 1:
+        image = cv2.resize(image, None, fx=surface.scale, fy=surface.scale, interpolation=cv2.INTER_AREA)
+    image = np.rot90(image[:, ::-1] if surface.mirrored else image, surface.quarter_turns)
+    image = np.power(image, np.float32(surface.gamma))
+    return (image - np.float32(0.5)) * np.float32(surface.contrast) + np.float32(0.5 + surface.brightness)
+
+
+def _cut_out(foreground, colour):
+    """The patch under the outline, its values multiplied by its opacity, and the opacity: squares of one side."""
+    side = 2 * math.ceil(foreground.radius + 3 * foreground.softness) + 2
+    image = _developed(foreground.surface, colour)
+    centre = np.array(foreground.centre) * (image.shape[1] - 1, image.shape[0] - 1)
+    patch = _sampled(image, np.eye(2), np.rint(centre - _middle(side, side)), side, side, cv2.BORDER_REFLECT_101)
+    fraction_bits = 6  # fillPoly takes corners in fixed point
+    corners = np.array(foreground.outline) * foreground.radius + _middle(side, side)
+    corners = np.rint(corners * 2**fraction_bits).astype(np.int32)
+    opacity = cv2.fillPoly(np.zeros((side, side), np.uint8), [corners], 255, cv2.LINE_AA, fraction_bits)
+    opacity = cv2.GaussianBlur(opacity.astype(np.float32) / 255, (0, 0), foreground.softness)
+    return patch * _for_channels(opacity, patch), opacity
+
+
+def _seen_by_camera(image, motion, time, height, width):
+    """The window of the background that the camera sees; a camera that grows comes nearer."""
+    matrix, place = motion.at(time)
+    matrix = np.linalg.inv(matrix)
+    start = _middle(*image.shape[:2]) + place - matrix @ _middle(height, width)
+    return _sampled(image, matrix, start, height, width, cv2.BORDER_REFLECT_101)
+
+
+def _laid_over(frame, cut_out, motion, time):
+    """A frame with the cut-out over it."""
+    height, width = frame.shape[:2]
+    matrix, place = motion.at(time)
+    matrix = np.linalg.inv(matrix)
+    start = _middle(*cut_out[1].shape) - matrix @ (_middle(height, width) + place)
+    patch, opacity = (_sampled(image, matrix, start, height, width, cv2.BORDER_CONSTANT) for image in cut_out)
+    return frame * (1 - _for_channels(opacity, frame)) + patch
+
+
+def _sampled(image, matrix, start, height, width, border):
+    """``out[p] = image[matrix @ p + start]`` for points p = (x, y), bicubic."""
+    affine = np.concatenate([matrix, start[:, None]], axis=1)
+    return cv2.warpAffine(image, affine, (width, height), flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP, borderMode=border)
+
+
+def _middle(height, width):
+    return np.array([(width - 1) / 2, (height - 1) / 2])
+
+
+def _for_channels(opacity, image):
+    return opacity[..., None] if image.ndim == 3 else opacity
