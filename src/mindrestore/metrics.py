@@ -1,8 +1,13 @@
 """PSNR and SSIM as the video restoration papers compute them.
 
-Images are ``(..., H, W)`` or, with ``channel_axis``, have a channel axis somewhere; leading axes (frames, scenes) are scored
-one by one and averaged, so a clip ``(T, H, W)`` gives the mean over its frames. Snapshot imaging scores floats; VRT scores
-frames rounded to 8 bits and, for some sets, their luma (``to_uint8``, ``to_y``).
+Images are ``(..., H, W)``; with ``channel_axis`` they have channels too. Leading axes (frames, scenes) are scored one
+by one and averaged, so a clip ``(T, H, W)``, or ``(3, T, H, W)`` with ``channel_axis=0``, gives the mean over its
+frames. Snapshot imaging scores floats as they are, clamped; VRT scores frames rounded to 8 bits, and for some sets only
+their luma:
+
+    psnr(estimate, clip)                                                # RevSCI, grey
+    psnr(to_uint8(frame), to_uint8(reference), channel_axis=0)          # VRT, RGB
+    psnr(to_y(to_uint8(frame), 0), to_y(to_uint8(reference), 0), peak=255)  # VRT, Y
 """
 import numpy as np
 from scipy.ndimage import correlate1d
@@ -13,14 +18,14 @@ _SSIM_WINDOW, _SSIM_SIGMA = 11, 1.5
 _SSIM_K1, _SSIM_K2 = 0.01, 0.03
 
 
-def psnr(estimate, reference, peak=1.0, border=0, channel_axis=None):
+def psnr(estimate, reference, peak=None, border=0, channel_axis=None):
     """Peak signal-to-noise ratio in dB, the mean over all leading axes.
 
     Args:
-        estimate, reference: arrays of one shape, ``(..., H, W)``, or with channels where ``channel_axis`` says.
-        peak: the value of white. A float ``estimate`` is clamped to 0..peak first, as published results are.
+        estimate, reference: arrays of one shape, ``(..., H, W)`` with channels where ``channel_axis`` says.
+        peak: the value of white; ``None``: 255 for uint8, otherwise 1. The estimate is clamped to 0..peak first.
         border: pixels dropped on every side.
-        channel_axis: the axis of the channels, whose squared errors are averaged; ``None`` for images without one.
+        channel_axis: axis of the channels, whose squared errors are averaged; ``None``: there is none.
 
     Returns:
         A float; ``inf`` where the two are equal.
@@ -28,23 +33,24 @@ def psnr(estimate, reference, peak=1.0, border=0, channel_axis=None):
     Raises:
         UserError: shapes differ, or nothing is left inside the border.
     """
-    estimate, reference = _pairs(estimate, reference, peak, border, channel_axis)
+    estimate, reference, peak = _prepared(estimate, reference, peak, border, channel_axis)
     errors = np.mean((estimate - reference) ** 2, axis=(1, 2, 3))
     with np.errstate(divide="ignore"):
         return float(np.mean(10 * np.log10(peak**2 / errors)))
 
 
-def ssim(estimate, reference, peak=1.0, border=0, channel_axis=None):
-    """Structural similarity (Wang et al., 2004), the mean over channels and all leading axes.
+def ssim(estimate, reference, peak=None, border=0, channel_axis=None):
+    """Structural similarity (Wang et al., IEEE Trans. Image Processing 2004), the mean over channels and all leading
+    axes.
 
-    The window is an 11 x 11 Gaussian of sigma 1.5 and only places where it fits wholly inside the image count. Arguments and
-    errors are those of ``psnr``; images must keep at least 11 pixels a side inside the border. Returns a float.
+    The window is an 11 x 11 Gaussian of sigma 1.5, and only places where it fits wholly inside the image count.
+    Arguments and errors are those of ``psnr``; 11 pixels a side must be left inside the border. Returns a float.
     """
-    estimate, reference = _pairs(estimate, reference, peak, border, channel_axis)
+    estimate, reference, peak = _prepared(estimate, reference, peak, border, channel_axis)
     if min(estimate.shape[-2:]) < _SSIM_WINDOW:
         raise UserError(f"ssim needs images of at least {_SSIM_WINDOW} x {_SSIM_WINDOW} pixels inside the border, "
                         f"got {estimate.shape[-2]} x {estimate.shape[-1]}.")
-    return float(np.mean([_ssim_of_images(one, other, peak) for one, other in zip(estimate, reference)]))
+    return float(np.mean([_similarity(one, other, peak) for one, other in zip(estimate, reference)]))
 
 
 def to_uint8(image):
@@ -65,38 +71,41 @@ def to_y(image, channel_axis=-1):
     return 16 + (65.481 * red + 128.553 * green + 24.966 * blue) / 255
 
 
-def _pairs(estimate, reference, peak, border, channel_axis):
-    """Both as float64 ``(images, channels, H, W)``, clamped and without border."""
+def _prepared(estimate, reference, peak, border, channel_axis):
+    """Both as float64 ``(images, channels, H, W)`` without border, the estimate clamped; and the peak."""
     estimate, reference = np.asarray(estimate), np.asarray(reference)
     if estimate.shape != reference.shape:
         raise UserError(f"estimate and reference must have one shape, got {estimate.shape} and {reference.shape}.")
     if estimate.ndim < (2 if channel_axis is None else 3):
-        raise UserError(f"an image has shape (..., H, W), and one axis more with channel_axis, got {estimate.shape}.")
-    if border < 0 or min(_flatten(estimate, channel_axis).shape[-2:]) <= 2 * border:
-        raise UserError(f"border must be 0 or more and leave some pixels of {estimate.shape}, got {border}.")
+        raise UserError(f"images have shape (..., H, W), and channels where channel_axis says, got {estimate.shape}.")
+    peak = peak or (255.0 if reference.dtype == np.uint8 else 1.0)
+    estimate, reference = _by_image(estimate, channel_axis), _by_image(reference, channel_axis)
+    if border < 0 or min(estimate.shape[-2:]) <= 2 * border:
+        raise UserError(f"border must be 0 or more and leave some of {estimate.shape[-2]} x {estimate.shape[-1]} pixels, "
+                        f"got {border}.")
     inside = slice(border, -border or None)
-    estimate, reference = (_flatten(image, channel_axis)[..., inside, inside].astype(np.float64)
-                           for image in (estimate, reference))
-    return np.clip(estimate, 0, peak), reference
+    estimate, reference = (images[..., inside, inside].astype(np.float64) for images in (estimate, reference))
+    return np.clip(estimate, 0, peak), reference, peak
 
 
-def _flatten(images, channel_axis):
-    """``(..., H, W)`` with channels at ``channel_axis`` or nowhere -> ``(images, channels, H, W)``."""
-    images = images[..., None, :, :] if channel_axis is None else np.moveaxis(images, channel_axis, -3) \
-        if channel_axis >= 0 else np.moveaxis(images, channel_axis + images.ndim, -3)
+def _by_image(images, channel_axis):
+    """``(..., H, W)`` with channels at ``channel_axis``, or nowhere -> ``(images, channels, H, W)``."""
+    if channel_axis is None:
+        images = images[..., None, :, :]
+    else:
+        images = np.moveaxis(np.moveaxis(images, channel_axis, 0), 0, -3)
     return images.reshape(-1, *images.shape[-3:])
 
 
-def _ssim_of_images(one, other, peak):
+def _similarity(one, other, peak):
     """Mean structural similarity of two ``(channels, H, W)``."""
     mean_one, mean_other = _window_mean(one), _window_mean(other)
     variance_one = _window_mean(one * one) - mean_one**2
     variance_other = _window_mean(other * other) - mean_other**2
     covariance = _window_mean(one * other) - mean_one * mean_other
     c1, c2 = (_SSIM_K1 * peak) ** 2, (_SSIM_K2 * peak) ** 2
-    similarity = ((2 * mean_one * mean_other + c1) * (2 * covariance + c2)
-                  / ((mean_one**2 + mean_other**2 + c1) * (variance_one + variance_other + c2)))
-    return np.mean(similarity)
+    return np.mean((2 * mean_one * mean_other + c1) * (2 * covariance + c2)
+                   / ((mean_one**2 + mean_other**2 + c1) * (variance_one + variance_other + c2)))
 
 
 def _window_mean(image):

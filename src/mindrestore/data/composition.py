@@ -1,7 +1,7 @@
-"""What a rendered clip shows, and rendering it: a camera moving over one photograph, cut-outs of others moving in front.
+"""What a rendered clip shows, and rendering it: a camera moving over a photograph, cut-outs of others moving in front.
 
-Lengths are in pixels of the rendered clip with y downwards, times in frames counted from the middle of the clip, angles in
-radians. Rendering is a pure function of the composition and the clip's size.
+Lengths are in pixels of the rendered clip with y downwards, times in frames counted from the middle of the clip, angles
+in radians. Rendering is a pure function of the composition and the clip's size.
 """
 import math
 from dataclasses import dataclass
@@ -30,7 +30,8 @@ class Motion:
         """The turn and enlargement ``(2, 2)`` and the place ``(2,)`` at ``time``, float64."""
         angle, size = self.angle + self.turn * time, math.exp(self.growth * time)
         cosine, sine = size * math.cos(angle), size * math.sin(angle)
-        place = [p + v * time + 0.5 * a * time * time for p, v, a in zip(self.position, self.velocity, self.acceleration)]
+        paths = zip(self.position, self.velocity, self.acceleration)
+        place = [start + pace * time + 0.5 * push * time * time for start, pace, push in paths]
         return np.array([[cosine, -sine], [sine, cosine]]), np.array(place)
 
 
@@ -151,7 +152,8 @@ def _laid_over(frame, cut_out, motion, time):
 def _sampled(image, matrix, start, height, width, border):
     """``out[p] = image[matrix @ p + start]`` for points p = (x, y), bicubic."""
     affine = np.concatenate([matrix, start[:, None]], axis=1)
-    return cv2.warpAffine(image, affine, (width, height), flags=cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP, borderMode=border)
+    flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(image, affine, (width, height), flags=flags, borderMode=border)
 
 
 def _middle(height, width):

@@ -14,24 +14,38 @@ def read_mat(path):
         path: a MATLAB file, v5 or v7.3 (which is HDF5).
 
     Returns:
-        dict of name -> array with MATLAB's own axes (``H x W x F`` stays ``H x W x F``; HDF5 stores them reversed, and they are
-        turned back). Cells, structs and text are left out.
+        dict of name -> array with MATLAB's own axes (``H x W x F`` stays ``H x W x F``; HDF5 stores them reversed, and
+        they are turned back). Cells, structs and text are left out.
 
     Raises:
         UserError: no such file, or not a MATLAB file.
     """
     path = existing(path, ".mat file")
     try:
-        if h5py.is_hdf5(path):
-            return _read_v73(path)
-        return {name: value for name, value in scipy.io.loadmat(path).items()
-                if isinstance(value, np.ndarray) and value.dtype.kind in "buif"}
-    except Exception as error:  # the two readers raise a dozen kinds for a damaged file
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        arrays = _read_hdf5(path) if h5py.is_hdf5(path) else scipy.io.loadmat(path)
+    except Exception as error:  # on a damaged file the two readers raise a dozen kinds
+        reason = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise UserError(f"{path}: not a readable MATLAB file ({reason}); expected .mat of version 5 or 7.3.") from error
+    return {name: value for name, value in arrays.items()
+            if isinstance(value, np.ndarray) and value.dtype.kind in "buif"}
 
 
-def _read_v73(path):
+def pick(arrays, keys, path, what):
+    """The first of ``keys`` that ``arrays`` holds; otherwise a ``UserError`` that lists what ``path`` holds instead."""
+    for key in keys:
+        if key in arrays:
+            return arrays[key]
+    raise UserError(f"{path}: no {what} in it, it holds {', '.join(sorted(arrays)) or 'no arrays'}; "
+                    f"expected the key '{keys[0]}'.")
+
+
+def time_first(array):
+    """``H x W x F`` -> ``(F, H, W)``, ``H x W x 3 x F`` -> ``(F, H, W, 3)``; ``H x W`` is one frame, MATLAB drops a
+    last axis of 1.
+    """
+    return np.moveaxis(array[..., None] if array.ndim == 2 else array, -1, 0)
+
+
+def _read_hdf5(path):
     with h5py.File(path, "r") as file:
-        return {name: item[()].T for name, item in file.items()
-                if isinstance(item, h5py.Dataset) and item.dtype.kind in "buif" and item.shape}
+        return {name: item[()].T for name, item in file.items() if isinstance(item, h5py.Dataset) and item.shape}

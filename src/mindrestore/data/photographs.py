@@ -1,8 +1,8 @@
 """The photographs that rendered clips are made of: files inside the installed scikit-image, all free to use.
 
 Nothing is downloaded. Training and held-out photographs are disjoint, so a score on held-out ones is a fair one. As
-scikit-image's documentation has it: astronaut and hubble_deep_field (NASA), rocket (SpaceX), text: public domain; brick, camera,
-chelsea, coffee, grass, gravel, retina: CC0; coins, ihc: no known copyright restrictions.
+scikit-image's documentation has it: astronaut and hubble_deep_field (NASA), rocket (SpaceX), text: public domain;
+brick, camera, chelsea, coffee, grass, gravel, retina: CC0; coins, ihc: no known copyright restrictions.
 """
 import functools
 from pathlib import Path

@@ -43,8 +43,8 @@ def render_clip(rng=None, frames=8, height=256, width=256, photographs=TRAIN_PHO
         frames, height, width: the clip's size.
         photographs: names to choose from.
         colour: RGB instead of grey.
-        speed: typical motion in pixels a frame, 0 (everything stands still) to about 6; ``None`` draws one: still, slow,
-            medium or fast.
+        speed: typical motion in pixels a frame, 0 (everything stands still) to about 6; ``None`` draws one: still,
+            slow, medium or fast.
 
     Returns:
         ``(T, H, W)`` or, colour, ``(3, T, H, W)``; float32 in 0..1.
@@ -56,7 +56,9 @@ def render_clip(rng=None, frames=8, height=256, width=256, photographs=TRAIN_PHO
 
 
 def draw_composition(rng, height, width, photographs=TRAIN_PHOTOGRAPHS, speed=None):
-    """Draw a ``Composition`` that suits clips of ``height`` x ``width``; arguments and errors as for ``render_clip``."""
+    """Draw a ``Composition`` that suits clips of ``height`` x ``width``; arguments and errors as for
+    ``render_clip``.
+    """
     if not photographs:
         raise UserError("photographs must name at least one photograph, got none.")
     if speed is not None and not 0 <= speed < math.inf:
@@ -83,7 +85,8 @@ def _draw_surface(rng, photographs, shortest_side):
     least = np.clip(shortest_side / min(photograph(name).shape[:2]), 0.25, 1.0)
     return Surface(name, scale=math.exp(rng.uniform(math.log(least), 0)), quarter_turns=int(rng.integers(4)),
                    mirrored=bool(rng.integers(2)), luma=tuple(rng.dirichlet((3.0, 5.0, 2.0))),
-                   gamma=math.exp(rng.normal(0, 0.2)), contrast=rng.uniform(0.75, 1.1), brightness=rng.uniform(-0.05, 0.1))
+                   gamma=math.exp(rng.normal(0, 0.2)), contrast=rng.uniform(0.75, 1.1),
+                   brightness=rng.uniform(-0.05, 0.1))
 
 
 def _draw_motion(rng, position, speed, reach):
@@ -108,14 +111,19 @@ def _draw_outline(rng):
     kind = rng.choice(["ellipse", "polygon", "blob"])
     if kind == "ellipse":
         points = np.array(ellipse(rng.uniform(0.45, 1.0)))
+    elif kind == "polygon":
+        corners = rng.integers(3, 8)
+        points = _polar(rng.uniform(0.7, 1.0, corners), np.sort(rng.uniform(0, 2 * np.pi, corners)))
     else:
-        corners = rng.integers(3, 8) if kind == "polygon" else 48
-        angles = np.sort(rng.uniform(0, 2 * np.pi, corners)) if kind == "polygon" else np.linspace(0, 2 * np.pi, corners)
-        radii = rng.uniform(0.7, 1.0, corners) if kind == "polygon" else _wavy(rng, angles)
-        points = np.stack([radii * np.cos(angles), radii * np.sin(angles)], axis=1)
+        angles = np.linspace(0, 2 * np.pi, 48, endpoint=False)
+        points = _polar(_wavy(rng, angles), angles)
     turn = rng.uniform(0, 2 * np.pi)
     points = points @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
     return tuple(map(tuple, points))
+
+
+def _polar(radii, angles):
+    return np.stack([radii * np.cos(angles), radii * np.sin(angles)], axis=1)
 
 
 def _wavy(rng, angles):

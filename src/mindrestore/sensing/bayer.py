@@ -37,7 +37,7 @@ def mosaic(clip):
 
 
 def spread(frames):
-    """The adjoint of ``mosaic``: each pixel back into its own colour, zero elsewhere; ``(..., T, H, W)`` -> ``(..., 3, T, H, W)``."""
+    """The adjoint of ``mosaic``, each pixel back into its own colour: ``(..., T, H, W)`` -> ``(..., 3, T, H, W)``."""
     frames = np.asarray(frames)
     return frames[..., None, :, :, :] * rggb(*frames.shape[-2:])[:, None]
 
@@ -45,10 +45,10 @@ def spread(frames):
 def demosaic(frames):
     """Fill in the colours a mosaic lacks, linearly: ``(..., T, H, W)`` -> ``(..., 3, T, H, W)`` float32.
 
-    Every missing colour is the bilinear mean of its nearest neighbours plus a Laplacian of the colour that was measured there
-    (Malvar, He and Cutler, "High-quality linear interpolation for demosaicing of Bayer-patterned color images", ICASSP 2004).
-    Being linear it takes residuals as well as frames, and measured pixels come through unchanged: mosaic(demosaic(m)) = m.
-    Needs at least 4 x 4 pixels.
+    Every missing colour is the bilinear mean of its nearest neighbours plus a Laplacian of the colour that was measured
+    there (Malvar, He and Cutler, "High-quality linear interpolation for demosaicing of Bayer-patterned color images",
+    ICASSP 2004). Being linear it takes residuals as well as frames, and measured pixels come through unchanged:
+    mosaic(demosaic(m)) = m. Needs at least 4 x 4 pixels.
     """
     frames = np.ascontiguousarray(frames, np.float32)
     if frames.ndim < 3 or min(frames.shape[-2:]) < 4:
@@ -74,7 +74,8 @@ def _demosaic_frame(frame):
 
     colours = np.repeat(frame[None], 3, axis=0)
     green, in_row, in_column, diagonal = at("green"), at("in_row"), at("in_row", transposed=True), at("diagonal")
-    red_rows, blue_rows, red_columns, blue_columns = np.s_[0::2], np.s_[1::2], np.s_[0::2], np.s_[1::2]
+    red_rows = red_columns = np.s_[0::2]
+    blue_rows = blue_columns = np.s_[1::2]
     colours[1, red_rows, red_columns] = green[red_rows, red_columns]
     colours[1, blue_rows, blue_columns] = green[blue_rows, blue_columns]
     colours[0, red_rows, blue_columns] = in_row[red_rows, blue_columns]  # green between reds of its row

@@ -1,8 +1,9 @@
 """GAP-TV, the classical reconstruction of a coded snapshot.
 
-Generalised alternating projection (Liao, Li and Carin, "Generalized alternating projection for weighted-l2,1 minimization",
-SIAM J. Imaging Sciences 2014) with a total-variation prior (Yuan, "Generalized alternating projection based total variation
-minimization for compressive sensing", ICIP 2016): step onto the clips that explain the measurement, smooth, repeat.
+Generalised alternating projection (Liao, Li and Carin, "Generalized alternating projection for weighted-l2,1
+minimization", SIAM J. Imaging Sciences 2014) with a total-variation prior (Yuan, "Generalized alternating projection
+based total variation minimization for compressive sensing", ICIP 2016): step onto the clips that explain the
+measurement, smooth, repeat.
 """
 import numpy as np
 from skimage.restoration import denoise_tv_chambolle
@@ -12,15 +13,16 @@ from mindrestore.sensing.bayer import demosaic, mosaic
 from mindrestore.sensing.operator import SnapshotImaging
 
 _TUNED = {False: (0.2, 5), True: (0.15, 10)}  # colour: (weight, inner iterations), by PSNR at 25 and 100 iterations
-_OPPONENT = np.linalg.qr(np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]], np.float32).T)[0].T  # rows: grey, red-blue, green-magenta
+# Orthonormal rows: grey and two colour differences.
+_OPPONENT = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]], np.float32) / np.sqrt(np.float32([[3], [2], [6]]))
 _CHROMA_WEIGHT = 3  # times as much smoothing for colour differences as for grey
 
 
 def gap_tv(measurement, mask, iterations=100, weight=None, inner_iterations=None, colour=False):
     """Reconstruct one clip from one measurement.
 
-    The accelerated form: what an estimate leaves unexplained is added to the measurement that the next one is held to, so that
-    the bias of the smoothing is paid back.
+    The accelerated form: what an estimate leaves unexplained is added to the measurement that the next one is held to,
+    so that the bias of the smoothing is paid back.
 
         y' <- y' + (y - A x);  x <- x + M * (y' - A x) / mask_sum;  x <- total-variation denoising of each frame
 

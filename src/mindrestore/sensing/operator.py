@@ -3,7 +3,7 @@
     y = sum_t M_t * x_t                       grey
     y = sum_t M_t * mosaic(x_t)               colour, mosaic = RGGB Bayer filter
 
-A clip x of T frames, each 0..1, seen through a mask M of T planes, becomes one measurement y; T is the compression ratio.
+A clip x of T frames of 0..1, seen through a mask M of T planes, becomes one measurement y; T is the compression ratio.
 """
 import numpy as np
 
@@ -108,13 +108,13 @@ class SnapshotImaging:
         clip = np.asarray(clip, np.float32)
         expected = ((3,) if self.colour else ()) + self.mask.shape
         if clip.shape[-len(expected):] != expected:
-            kind = "colour clip must have shape (..., 3, T, H, W)" if self.colour else "clip must have shape (..., T, H, W)"
-            raise UserError(f"{kind} ending in {expected} as the mask does, got {clip.shape}.")
+            form = "colour clip must have shape (..., 3, T, H, W)" if self.colour else "clip must have shape (..., T, H, W)"
+            raise UserError(f"{form} that ends in {expected} to fit the mask, got {clip.shape}.")
         return clip
 
     def _checked_measurement(self, measurement):
         measurement = np.asarray(measurement, np.float32)
         if measurement.shape[-2:] != self.mask.shape[-2:]:
-            raise UserError(f"measurement must have shape (..., H, W) ending in {self.mask.shape[-2:]} as the mask does, "
-                            f"got {measurement.shape}.")
+            raise UserError(f"measurement must have shape (..., H, W) that ends in {self.mask.shape[-2:]} "
+                            f"to fit the mask, got {measurement.shape}.")
         return measurement

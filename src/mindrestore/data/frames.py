@@ -1,0 +1,132 @@
+"""Folders of image frames and video files, as streams of frames or as whole clips."""
+import itertools
+import os
+import re
+
+import cv2
+import numpy as np
+
+from mindrestore.errors import UserError
+from mindrestore.files import existing
+
+IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".m4v", ".mpg", ".mpeg", ".webm", ".wmv", ".gif")
+
+
+def stream_frames(path, colour=False, first=0):
+    """Read frames one by one, so that a clip of any length passes through little memory.
+
+    Args:
+        path: a folder of images, taken in natural order (``2.png`` before ``10.png``), or a video file.
+        colour: RGB instead of grey (BT.601 luma).
+        first: frames to leave out at the start.
+
+    Returns:
+        An iterator over ``(H, W)`` or, colour, ``(3, H, W)``; float32 in 0..1, all of one size.
+
+    Raises:
+        UserError: at once for a path that is missing, holds no frames or is no video; on the way for a frame that
+            cannot be read or differs in size from the first.
+    """
+    path = existing(path, "folder of frames or video file")
+    if path.is_dir():
+        frames = ((file, _load_image(file)) for file in frame_files(path)[first:])
+    else:
+        frames = _decode(path, first)
+    return _checked(frames, colour)
+
+
+def read_clip(path, colour=False, first=0, frames=None):
+    """Read a clip whole.
+
+    Args:
+        path, colour, first: as for ``stream_frames``.
+        frames: how many to read; ``None`` reads all.
+
+    Returns:
+        ``(T, H, W)`` or, colour, ``(3, T, H, W)``; float32 in 0..1.
+
+    Raises:
+        UserError: as for ``stream_frames``, or there are fewer frames than asked for.
+    """
+    if first < 0 or (frames is not None and frames < 1):
+        raise UserError(f"first must be 0 or more and frames 1 or more, got {first} and {frames}.")
+    clip = list(itertools.islice(stream_frames(path, colour, first), frames))
+    if len(clip) < (frames or 1):
+        raise UserError(f"{path}: it has {len(clip)} frames after the first {first}, expected {frames or 'at least 1'}.")
+    return np.stack(clip, axis=-3)
+
+
+def frame_files(folder):
+    """The images of a folder in natural order, as paths; ``UserError`` if it holds none."""
+    folder = existing(folder, "folder of frames")
+    files = [path for path in visible(folder) if path.suffix.lower() in IMAGE_SUFFIXES]
+    if not files:
+        raise UserError(f"{folder}: no frames in it; expected images ending in {', '.join(IMAGE_SUFFIXES)}.")
+    return files
+
+
+def visible(folder):
+    """What a folder holds, as paths in natural order, hidden entries left out."""
+    return sorted((path for path in folder.iterdir() if not path.name.startswith(".")), key=_natural_order)
+
+
+def _natural_order(path):
+    """A sorting key that takes runs of digits as numbers."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name)]
+
+
+def _checked(frames, colour):
+    """Pairs of (where from, BGR or grey image of any depth) as float32 frames, which must agree in size."""
+    size = None
+    for source, image in frames:
+        size = size or image.shape[:2]
+        if image.shape[:2] != size:
+            raise UserError(f"{source}: this frame has {image.shape[1]} x {image.shape[0]} pixels, the ones before it "
+                            f"{size[1]} x {size[0]}; all frames of a clip must have one size.")
+        yield _converted(image, colour)
+
+
+def _converted(image, colour):
+    """An image as OpenCV reads it, ``(H, W)`` or ``(H, W, 3)`` BGR of 8 or 16 bits -> ``(H, W)`` or ``(3, H, W)``
+    float32.
+    """
+    white = np.float32(65535 if image.dtype == np.uint16 else 255)
+    if image.ndim == 2:
+        return np.stack([image / white] * 3) if colour else image / white
+    image = cv2.cvtColor(image, cv2.COLOR_BGR2RGB if colour else cv2.COLOR_BGR2GRAY)
+    return np.ascontiguousarray(image.transpose(2, 0, 1)) / white if colour else image / white
+
+
+def _load_image(path):
+    stored = np.fromfile(path, np.uint8)
+    image = cv2.imdecode(stored, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH) if stored.size else None
+    if image is None or image.dtype not in (np.uint8, np.uint16):
+        raise UserError(f"{path}: not a readable image; expected one of 8 or 16 bits.")
+    return image
+
+
+def _decode(path, first):
+    """Open a video, then iterate over (path, BGR image), without the first so many."""
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # silence: that a file is no video is said below
+    capture = cv2.VideoCapture(str(path))
+    images = _images_of(capture, first)
+    image = next(images, None)
+    if image is None:
+        raise UserError(f"{path}: no video frames can be read{f' after the first {first}' if first else ''}; "
+                        f"expected a video file that OpenCV decodes, or a folder of images.")
+    return ((path, image) for image in itertools.chain([image], images))
+
+
+def _images_of(capture, first):
+    try:
+        for _ in range(first):
+            if not capture.grab():
+                return
+        while True:
+            read, image = capture.read()
+            if not read:
+                return
+            yield image
+    finally:
+        capture.release()

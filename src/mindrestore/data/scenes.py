@@ -1,0 +1,126 @@
+"""Scenes to score a reconstruction on: a clip that is known, in measurements of T frames."""
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional
+
+import numpy as np
+
+from mindrestore.data.frames import IMAGE_SUFFIXES, VIDEO_SUFFIXES, read_clip, visible
+from mindrestore.data.mask_file import MASK_KEYS, checked_mask
+from mindrestore.data.mat_file import pick, read_mat, time_first
+from mindrestore.errors import UserError
+from mindrestore.files import existing
+
+CLIP_KEYS = ("orig", "patch_save", "p1", "p2", "p3")
+
+# Published name -> (how files spell it, measurements of 8 frames that published results score), in the papers' order.
+BENCHMARK = {"Kobe": ("kobe", 4), "Traffic": ("traffic", 6), "Runner": ("runner", 1), "Drop": ("drop", 1),
+             "Aerial": ("aerial", 4), "Vehicle": ("crash|vehicle", 4)}
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """A known clip.
+
+    Attributes:
+        name: to print.
+        clip: ``(F, H, W)`` or, colour, ``(3, F, H, W)``; float32 in 0..1.
+        mask: ``(T, H, W)`` stored beside the clip, or ``None``. Which mask a result was made with must be said: the one
+            stored in benchmark files is not the one that published networks were trained with.
+    """
+    name: str
+    clip: np.ndarray
+    mask: Optional[np.ndarray] = None
+
+    @property
+    def colour(self):
+        return self.clip.ndim == 4
+
+    def snapshots(self, frames):
+        """The clip cut into as many clips of ``frames`` as fit, in order: a list of ``(T, H, W)`` or ``(3, T, H, W)``.
+
+        What is left over at the end is not scored. Raises ``UserError`` if not even one fits.
+        """
+        total = self.clip.shape[-3]
+        if not 1 <= frames <= total:
+            raise UserError(f"scene {self.name} has {total} frames, which makes no measurement of {frames}; "
+                            f"use a mask of 1 to {total} planes.")
+        return [self.clip[..., start:start + frames, :, :] for start in range(0, total - frames + 1, frames)]
+
+
+def load_scene(path, name=None, colour=False):
+    """Read a scene from a benchmark file, a folder of frames or a video.
+
+    Args:
+        path: ``.mat`` with ``H x W x F`` or ``H x W x 3 x F`` under one of ``CLIP_KEYS``, its values 0..255 or, if none
+            exceeds 1, 0..1. A measurement stored there is ignored, it belongs to some other mask. Or what ``read_clip``
+            takes.
+        name: to print; the file's own by default.
+        colour: how to read frames and videos; a ``.mat`` decides by its shape.
+
+    Raises:
+        UserError: no such file, not readable, no clip in it, or a clip of the wrong shape or range.
+    """
+    path = existing(path, "scene")
+    name = path.stem if name is None else name
+    if path.suffix.lower() != ".mat":
+        return Scene(name, read_clip(path, colour))
+    arrays = read_mat(path)
+    clip = _clip_of_mat(pick(arrays, CLIP_KEYS, path, "clip"), path)
+    masks = [arrays[key] for key in MASK_KEYS if key in arrays]
+    return Scene(name, clip, checked_mask(time_first(masks[0]), path) if masks else None)
+
+
+def scene_paths(path):
+    """The scenes at a path, as paths for ``load_scene``: the path itself if it is a file or a folder of frames,
+    otherwise the ``.mat`` files, videos and folders in it.
+
+    Raises ``UserError`` if nothing is there.
+    """
+    path = existing(path, "scene or folder of scenes")
+    if path.is_file():
+        return [path]
+    entries = visible(path)
+    if any(entry.suffix.lower() in IMAGE_SUFFIXES for entry in entries):
+        return [path]
+    scenes = [entry for entry in entries if entry.is_dir() or entry.suffix.lower() in (".mat",) + VIDEO_SUFFIXES]
+    if not scenes:
+        raise UserError(f"{path}: no scenes in it; expected .mat files, videos, or folders of frames.")
+    return scenes
+
+
+def find_benchmark_scenes(folder):
+    """Which file of ``folder`` holds which of the six benchmark scenes, however it is spelled.
+
+    Returns:
+        dict of published name (the keys of ``BENCHMARK``, all of them, in order) -> path, or ``None`` for an absent
+        one.
+
+    Raises:
+        UserError: no such folder, or two files that could be one scene.
+    """
+    folder = existing(folder, "folder of scenes")
+    files = sorted(folder.glob("*.[mM][aA][tT]"))
+    return {name: _only_match(files, spelling, name, folder) for name, (spelling, _) in BENCHMARK.items()}
+
+
+def _only_match(files, spelling, name, folder) -> Optional[Path]:
+    matches = [path for path in files if re.search(f"(^|[^a-z])({spelling})", path.stem.lower())]
+    if len(matches) > 1:
+        names = " and ".join(path.name for path in matches)
+        raise UserError(f"{folder}: {names} could all be the scene {name}; keep one of them.")
+    return matches[0] if matches else None
+
+
+def _clip_of_mat(stored, path):
+    clip = time_first(stored)
+    if clip.ndim == 4 and clip.shape[-1] == 3:
+        clip = np.moveaxis(clip, -1, 0)
+    elif clip.ndim != 3:
+        shape = " x ".join(map(str, stored.shape))
+        raise UserError(f"{path}: a clip has shape H x W x F or H x W x 3 x F, got {shape}.")
+    clip = np.ascontiguousarray(clip, np.float32)
+    if not clip.size or not (0 <= clip.min() and clip.max() <= 255):
+        raise UserError(f"{path}: a clip holds values 0..255, or 0..1, got others.")
+    return clip if stored.dtype.kind == "f" and clip.max() <= 1 else clip / 255
