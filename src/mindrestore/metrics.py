@@ -81,8 +81,8 @@ def _prepared(estimate, reference, peak, border, channel_axis):
     peak = peak or (255.0 if reference.dtype == np.uint8 else 1.0)
     estimate, reference = _by_image(estimate, channel_axis), _by_image(reference, channel_axis)
     if border < 0 or min(estimate.shape[-2:]) <= 2 * border:
-        raise UserError(f"border must be 0 or more and leave some of {estimate.shape[-2]} x {estimate.shape[-1]} pixels, "
-                        f"got {border}.")
+        raise UserError(f"border must be 0 or more and leave some of the {estimate.shape[-2]} x {estimate.shape[-1]} "
+                        f"pixels, got {border}.")
     inside = slice(border, -border or None)
     estimate, reference = (images[..., inside, inside].astype(np.float64) for images in (estimate, reference))
     return np.clip(estimate, 0, peak), reference, peak
@@ -93,7 +93,7 @@ def _by_image(images, channel_axis):
     if channel_axis is None:
         images = images[..., None, :, :]
     else:
-        images = np.moveaxis(np.moveaxis(images, channel_axis, 0), 0, -3)
+        images = np.moveaxis(np.moveaxis(images, channel_axis, 0), 0, -3)  # by way of (channels, ..., H, W)
     return images.reshape(-1, *images.shape[-3:])
 
 

@@ -124,7 +124,8 @@ def _cut_out(foreground, colour):
     centre = np.array(foreground.centre) * (image.shape[1] - 1, image.shape[0] - 1)
     patch = _sampled(image, np.eye(2), np.rint(centre - _middle(side, side)), side, side, cv2.BORDER_REFLECT_101)
     fraction_bits = 6  # fillPoly takes corners in fixed point
-    corners = np.array(foreground.outline) * foreground.radius + _middle(side, side)
+    radius = foreground.radius - 0.5  # fillPoly paints the outline too, half a pixel of it outside
+    corners = np.array(foreground.outline) * radius + _middle(side, side)
     corners = np.rint(corners * 2**fraction_bits).astype(np.int32)
     opacity = cv2.fillPoly(np.zeros((side, side), np.uint8), [corners], 255, cv2.LINE_AA, fraction_bits)
     opacity = cv2.GaussianBlur(opacity.astype(np.float32) / 255, (0, 0), foreground.softness)

@@ -53,7 +53,7 @@ def read_clip(path, colour=False, first=0, frames=None):
         raise UserError(f"first must be 0 or more and frames 1 or more, got {first} and {frames}.")
     clip = list(itertools.islice(stream_frames(path, colour, first), frames))
     if len(clip) < (frames or 1):
-        raise UserError(f"{path}: it has {len(clip)} frames after the first {first}, expected {frames or 'at least 1'}.")
+        raise UserError(f"{path}: it has {len(clip)} frames after the first {first}, expected {frames or 'some'}.")
     return np.stack(clip, axis=-3)
 
 

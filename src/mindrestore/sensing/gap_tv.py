@@ -21,8 +21,8 @@ _CHROMA_WEIGHT = 3  # times as much smoothing for colour differences as for grey
 def gap_tv(measurement, mask, iterations=100, weight=None, inner_iterations=None, colour=False):
     """Reconstruct one clip from one measurement.
 
-    The accelerated form: what an estimate leaves unexplained is added to the measurement that the next one is held to,
-    so that the bias of the smoothing is paid back.
+    The start is y / mask_sum in every frame. Then, in the accelerated form, what an estimate leaves unexplained is
+    added to the measurement that the next one is held to, so that the bias of the smoothing is paid back:
 
         y' <- y' + (y - A x);  x <- x + M * (y' - A x) / mask_sum;  x <- total-variation denoising of each frame
 
@@ -55,7 +55,8 @@ def gap_tv(measurement, mask, iterations=100, weight=None, inner_iterations=None
     if not weight > 0:
         raise UserError(f"weight must be above 0, got {weight}.")
     smoothed = _smoothed_colour if camera.colour else _smoothed
-    estimate = _demosaiced(camera.A_adjoint(camera.normalised(measurement)))
+    still = np.repeat(camera.normalised(measurement)[None], len(camera.mask), axis=0)  # right where nothing moves
+    estimate = demosaic(still) if camera.colour else still
     target = np.zeros_like(measurement)
     for _ in range(iterations):
         target = target + measurement - camera.A(estimate)

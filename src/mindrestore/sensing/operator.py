@@ -108,13 +108,13 @@ class SnapshotImaging:
         clip = np.asarray(clip, np.float32)
         expected = ((3,) if self.colour else ()) + self.mask.shape
         if clip.shape[-len(expected):] != expected:
-            form = "colour clip must have shape (..., 3, T, H, W)" if self.colour else "clip must have shape (..., T, H, W)"
-            raise UserError(f"{form} that ends in {expected} to fit the mask, got {clip.shape}.")
+            form = "colour clips have shape (..., 3, T, H, W)" if self.colour else "clips have shape (..., T, H, W)"
+            raise UserError(f"{form}, here ending in {expected} to fit the mask, got {clip.shape}.")
         return clip
 
     def _checked_measurement(self, measurement):
         measurement = np.asarray(measurement, np.float32)
         if measurement.shape[-2:] != self.mask.shape[-2:]:
-            raise UserError(f"measurement must have shape (..., H, W) that ends in {self.mask.shape[-2:]} "
-                            f"to fit the mask, got {measurement.shape}.")
+            raise UserError(f"measurements have shape (..., H, W), here ending in {self.mask.shape[-2:]} to fit the "
+                            f"mask, got {measurement.shape}.")
         return measurement
