@@ -1,0 +1,120 @@
+"""MindSpore's own checkpoint format, read without MindSpore; written with it.
+
+The format is one protobuf message, ``Checkpoint`` of mindspore/ccsrc/utils/checkpoint.proto::
+
+    Checkpoint: repeated Value value = 1
+    Value: string tag = 1, TensorProto tensor = 2
+    TensorProto: repeated int64 dims = 1, string tensor_type = 2, bytes tensor_content = 3
+
+An array larger than 512 MB comes as several values with one tag. ``mindspore.load_checkpoint`` is not used to read: it
+believes the dims it is told, so that a file that is damaged in the right place has it write outside its memory
+(MindSpore 2.10), and it logs to the terminal what its caller reports anyway.
+"""
+import math
+from pathlib import Path
+
+import numpy as np
+
+from mindrestore.checkpoints import number_types
+from mindrestore.checkpoints.wording import printable
+from mindrestore.errors import UserError
+from mindrestore.files import replacing
+
+SUFFIX = ".ckpt"
+START = b"\x0a"  # the tag of the message's first and only field
+_TEXT = "str"  # tensor_type of a text entry, which is stored as UTF-32, little-endian
+
+
+def read(path):
+    """Return what a MindSpore checkpoint holds: name -> NumPy array (read-only), or str for a text entry.
+
+    Raises ``UserError`` if the file is cut short, damaged or not MindSpore's.
+    """
+    path = Path(path)
+    try:
+        return _entries(memoryview(path.read_bytes()))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); expected a MindSpore checkpoint.") from error
+    except (ValueError, IndexError, TypeError) as error:
+        raise UserError(
+            f"{path}: is no MindSpore checkpoint, or one that is cut short or damaged ({printable(error)})."
+        ) from error
+
+
+def write(path, arrays, texts):
+    """Write ``arrays`` (name -> NumPy array) and ``texts`` (name -> str) to ``path``, whole or not at all.
+
+    ``mindspore.load_checkpoint`` reads the file. The texts come last, so that a file cut short lacks them. Raises
+    ``UserError`` if the path does not end in .ckpt, ``ValueError`` for an array without values, which MindSpore's
+    format cannot hold.
+    """
+    import mindspore
+
+    path = Path(path)
+    if path.suffix != SUFFIX:
+        raise UserError(f"{path}: a checkpoint is written as {SUFFIX}; choose a name that ends so.")
+    for name, array in arrays.items():
+        if array.size == 0:
+            raise ValueError(f"{name} has shape {array.shape}: MindSpore's checkpoints cannot hold an empty array")
+    entries = [{"name": name, "data": mindspore.Tensor(array)} for name, array in arrays.items()]
+    with replacing(path) as scratch:
+        mindspore.save_checkpoint(entries, str(scratch), append_dict=texts)
+
+
+def _entries(message):
+    parts = {}  # name -> [type, dims, chunks]
+    for value in _all(message, 1):
+        (tag,), (tensor,) = _all(value, 1), _all(value, 2)
+        (kind,), (content,) = _all(tensor, 2), _all(tensor, 3)
+        name = str(tag, "utf-8")
+        part = parts.setdefault(name, [str(kind, "utf-8"), tuple(_all(tensor, 1)), []])
+        part[2].append(content)
+    if not parts:
+        raise ValueError("it holds no entries")
+    return {name: _entry(name, *part) for name, part in parts.items()}
+
+
+def _entry(name, kind, dims, chunks):
+    raw = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    if kind == _TEXT:
+        return str(raw, "utf-32-le")
+    kind = kind.lower()
+    if kind not in number_types.NAMES:
+        raise ValueError(f"{name} is of type {kind}")
+    shape = () if dims == (0,) else dims  # MindSpore before 2.0 wrote a number's shape so
+    expected = math.prod(shape) * number_types.bytes_each(kind)
+    if len(raw) != expected:
+        raise ValueError(f"{name} of shape {printable(shape)} takes {len(raw)} bytes, expected {expected}")
+    return number_types.numbers(raw, kind).reshape(shape)
+
+
+def _all(message, number):
+    """Return the values of every field ``number`` of a protobuf message: ints, or memoryviews of bytes.
+
+    Raises ``ValueError``, ``IndexError`` or ``TypeError`` where the message ends early or is none.
+    """
+    values, position = [], 0
+    while position < len(message):
+        key, position = _varint(message, position)
+        value, wire = None, key & 7
+        if wire == 0:
+            value, position = _varint(message, position)
+        elif wire == 2:
+            length, position = _varint(message, position)
+            value, position = message[position : position + length], position + length
+        if value is None or position > len(message):
+            raise ValueError(f"it ends, or turns into something else, at byte {min(position, len(message))}")
+        if key >> 3 == number:
+            values.append(value)
+    return values
+
+
+def _varint(message, position):
+    value = 0
+    for shift in range(0, 70, 7):
+        byte = message[position]
+        position += 1
+        value |= (byte & 0x7F) << shift
+        if byte < 0x80:
+            return value, position
+    raise ValueError("a number of more than ten bytes")

@@ -1,0 +1,110 @@
+"""Our own checkpoints: MindSpore's .ckpt with one text entry more, from which the network can be built again."""
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Optional
+
+from mindrestore.checkpoints import mindspore_file
+from mindrestore.checkpoints.published import set_weights
+from mindrestore.checkpoints.sources import is_mindspore_file
+from mindrestore.checkpoints.wording import printable
+from mindrestore.errors import UserError
+from mindrestore.models import create_model
+from mindrestore.version import __version__
+
+FORMAT = 1
+METADATA_ENTRY = "mindrestore"
+RANDOM_MASK = "random"
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What a network checkpoint says about itself.
+
+    ``kind`` and ``settings`` are what ``mindrestore.models.create_model`` takes. ``mask`` is the fingerprint of the
+    mask trained with, ``"random"`` where it changed from clip to clip, or None where it is unknown. ``version`` is the
+    mindrestore that wrote it. ``training`` is what the trainer noted, such as the step.
+    """
+
+    kind: str
+    settings: dict
+    mask: Optional[str] = None
+    version: str = __version__
+    training: dict = field(default_factory=dict)
+    format: int = FORMAT
+
+
+def save_network(path, network, kind, settings, mask=None, extra=None):
+    """Write ``network`` to ``path`` (.ckpt) with what is needed to build it again, whole or not at all.
+
+    ``kind``, ``settings``, ``mask`` and ``extra`` become the fields of ``Metadata``, the last as ``training``; they
+    must be JSON values. Raises ``UserError`` if the path cannot be written or does not end in .ckpt.
+    """
+    metadata = Metadata(kind, dict(settings), mask, training=dict(extra or {}))
+    arrays = {parameter.name: parameter.asnumpy() for parameter in network.get_parameters()}
+    save_arrays(path, arrays, vars(metadata))
+
+
+def load_network(path):
+    """Build the network that ``save_network`` wrote to ``path``; return it and its ``Metadata``.
+
+    Raises ``UserError`` if the file is absent, no checkpoint, cut short, not mindrestore's, or does not fit.
+    """
+    arrays, record = load_arrays(path)
+    metadata = _network_metadata(path, record)
+    try:
+        network = create_model(metadata.kind, **metadata.settings)
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{path}: its settings build no {printable(metadata.kind)} network: {error}") from error
+    set_weights(network, arrays, path)
+    return network, metadata
+
+
+def read_metadata(path):
+    """Return the ``Metadata`` of the network checkpoint at ``path``. Raises ``UserError`` as ``load_network`` does."""
+    return _network_metadata(path, load_arrays(path)[1])
+
+
+def save_arrays(path, arrays, metadata):
+    """Write ``arrays`` (name -> NumPy array, none empty) and ``metadata``, a dict of JSON values, to ``path`` (.ckpt).
+
+    The file is written whole or not at all. Raises ``UserError`` if it cannot be written.
+    """
+    mindspore_file.write(path, arrays, {METADATA_ENTRY: json.dumps(metadata)})
+
+
+def load_arrays(path):
+    """Return the (arrays, metadata) that ``save_arrays`` wrote to ``path``, bit for bit.
+
+    Raises ``UserError`` if the file is absent, no checkpoint, cut short or not mindrestore's.
+    """
+    path = Path(path)
+    if not is_mindspore_file(path):
+        raise UserError(f"{path}: is not mindrestore's own; make it so with `mindrestore convert {path} new.ckpt`.")
+    arrays = mindspore_file.read(path)
+    record = arrays.pop(METADATA_ENTRY, None)
+    if not isinstance(record, str):
+        raise UserError(
+            f"{path}: lacks mindrestore's record of its network, so it was cut short or written by another program; "
+            f"expected a checkpoint that mindrestore wrote."
+        )
+    try:
+        metadata = json.loads(record)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: its record of its network is damaged ({printable(error)}).") from error
+    return arrays, metadata
+
+
+def _network_metadata(path, record):
+    record = record if isinstance(record, dict) else {}
+    if record.get("format") != FORMAT:
+        raise UserError(
+            f"{path}: holds no network in format {FORMAT}, which mindrestore {__version__} reads, but "
+            f"{printable(record.get('format', 'something else'))}."
+        )
+    known = {name: record.get(name) for name in Metadata.__dataclass_fields__}
+    types = {"kind": str, "settings": dict, "mask": (str, type(None)), "version": str, "training": dict}
+    for name, wanted in types.items():
+        if not isinstance(known[name], wanted):
+            raise UserError(f"{path}: its record of its network is damaged: {name} is {printable(known[name])}.")
+    return Metadata(**known)

@@ -1,0 +1,37 @@
+"""Raw bytes to numbers, for every file format alike.
+
+A number type is known by NumPy's name for it (``"float32"``), or ``"bfloat16"``, which NumPy lacks and which is read
+as float32: the same bits, sixteen zero bits longer.
+"""
+import numpy as np
+
+BFLOAT16 = "bfloat16"
+NAMES = frozenset(
+    ["bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"]
+    + ["float16", BFLOAT16, "float32", "float64", "complex64", "complex128"]
+)
+
+
+def bytes_each(kind):
+    """Return how many bytes one number of type ``kind`` takes in a file."""
+    return 2 if kind == BFLOAT16 else np.dtype(kind).itemsize
+
+
+def numbers(raw, kind, byteorder="little"):
+    """Return the numbers in ``raw``, a bytes-like object, as a 1-D array of this machine's byte order.
+
+    Shares the memory of ``raw`` where nothing has to be converted. Raises ``ValueError`` if ``raw`` does not hold a
+    whole count of them.
+    """
+    order = "<" if byteorder == "little" else ">"
+    if kind == BFLOAT16:
+        upper_halves = np.frombuffer(raw, order + "u2").astype(np.uint32)
+        return (upper_halves << 16).view(np.float32)
+    if kind == "bool":
+        return np.frombuffer(raw, np.uint8) != 0
+    return np.frombuffer(raw, np.dtype(kind).newbyteorder(order)).astype(kind, copy=False)
+
+
+def float32_if_half(array):
+    """Return ``array``, as float32 if it is float16: half precision is for storage."""
+    return array.astype(np.float32) if array.dtype == np.float16 else array

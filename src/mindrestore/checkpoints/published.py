@@ -1,0 +1,50 @@
+"""Published weights into our networks, which name and shape their parameters as published."""
+import mindspore
+import numpy as np
+
+from mindrestore.checkpoints.sources import described, read_arrays
+from mindrestore.checkpoints.wording import some_of
+from mindrestore.errors import UserError
+
+
+def load_published_weights(network, source):
+    """Set every parameter of ``network`` from ``source`` and return the network.
+
+    ``source`` is anything ``read_arrays`` takes: the path of a PyTorch file, .npz, .safetensors or .ckpt, or a dict of
+    name -> array. Names and shapes must be those of the network's parameters, every one and no other. A network may
+    have a method ``published_buffers(name)`` that is true for names of published entries that it computes itself;
+    these are passed over. Raises ``UserError`` that lists what is missing, unexpected and misshapen; the network is
+    then unchanged.
+    """
+    set_weights(network, read_arrays(source), described(source))
+    return network
+
+
+def set_weights(network, arrays, where):
+    """Set every parameter of ``network`` from ``arrays`` (name -> NumPy array); ``where`` names them in an error.
+
+    Raises ``UserError`` as ``load_published_weights`` does.
+    """
+    parameters = {parameter.name: parameter for parameter in network.get_parameters()}
+    computed = getattr(network, "published_buffers", lambda name: False)
+    missing = [name for name in parameters if name not in arrays]
+    unexpected = [name for name in arrays if name not in parameters and not computed(name)]
+    misfits = [_misfit(parameters[name], array) for name, array in arrays.items() if name in parameters]
+    misshapen = [misfit for misfit in misfits if misfit]
+    kinds = {"missing": missing, "unexpected": unexpected, "misshapen": misshapen}
+    faults = [f"{len(names)} {kind} ({some_of(names)})" for kind, names in kinds.items() if names]
+    if faults:
+        raise UserError(
+            f"{where}: the weights do not fit the network's {len(parameters)} parameters: {', '.join(faults)}."
+        )
+    for name, parameter in parameters.items():
+        parameter.set_data(mindspore.Tensor(np.asarray(arrays[name], order="C"), parameter.dtype))
+
+
+def _misfit(parameter, array):
+    """Return how ``array`` differs in shape or kind of number from what ``parameter`` takes, or None."""
+    if tuple(parameter.shape) != array.shape:
+        return f"{parameter.name} is {array.shape}, expected {tuple(parameter.shape)}"
+    if array.dtype.kind == "c":
+        return f"{parameter.name} is {array.dtype}, expected real numbers"
+    return None

@@ -1,0 +1,153 @@
+"""Weights from wherever they are: any file format we know, or a dict, as name -> NumPy array."""
+import collections.abc
+import os
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+import safetensors
+
+from mindrestore.checkpoints import mindspore_file, number_types, torch_file
+from mindrestore.checkpoints.wording import printable, some_of
+from mindrestore.errors import UserError
+from mindrestore.files import existing
+
+WRAPPERS = ("params_ema", "params", "state_dict", "model", "net")
+"""Keys under which training programs store a network's weights, in the order they are looked for. BasicSR stores the
+running average of the weights beside them and restores with the average."""
+
+_DATA_PARALLEL = "module."
+_NPZ_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError)
+_SAFETENSORS_KINDS = {
+    "BOOL": "bool", "U8": "uint8", "I8": "int8", "U16": "uint16", "I16": "int16", "U32": "uint32", "I32": "int32",
+    "U64": "uint64", "I64": "int64", "F16": "float16", "BF16": number_types.BFLOAT16, "F32": "float32",
+    "F64": "float64", "C64": "complex64",
+}
+_EXPECTED = "expected a PyTorch file (.pth, .pt, .bin, .pkl), .npz, .safetensors or a MindSpore .ckpt"
+
+
+def read_arrays(source):
+    """Return the weights in ``source`` as name -> NumPy array.
+
+    ``source`` is the path of a PyTorch file, .npz, .safetensors or MindSpore .ckpt (told apart by their content, not
+    by their suffix), or a dict whose values are arrays or tensors (anything with ``asnumpy()`` or ``numpy()``).
+    Weights under one of ``WRAPPERS`` are taken out of it, whatever stands beside them is left; ``module.`` is taken off
+    the front of names; half precision becomes float32. Numbers and text among the weights are left out. Arrays may
+    share memory and may be read-only. Raises ``UserError`` if the source cannot be read or holds no weights.
+    """
+    where = described(source)
+    weights = _unwrapped(_contents(source))
+    if not isinstance(weights, collections.abc.Mapping):
+        raise UserError(f"{where}: holds a {type(weights).__name__}; expected arrays by name.")
+    arrays = {}
+    for name, value in weights.items():
+        array = _array(value)
+        if array is not None:
+            arrays[_plain_name(name, weights, where)] = number_types.float32_if_half(array)
+        elif isinstance(value, (collections.abc.Mapping, list, tuple)):
+            raise UserError(
+                f"{where}: holds a {type(value).__name__} under {printable(name)}, where weights would be arrays by "
+                f"name, or under one of {', '.join(WRAPPERS)}."
+            )
+    if not arrays:
+        raise UserError(f"{where}: holds no weights, only {some_of(weights) or 'nothing'}; expected arrays by name.")
+    return arrays
+
+
+def described(source):
+    """Return what to call ``source`` in a message."""
+    return str(Path(source)) if isinstance(source, (str, os.PathLike)) else "the weights given"
+
+
+def is_mindspore_file(path):
+    """Tell whether ``path`` is MindSpore's kind of checkpoint, by its first bytes. Raises ``UserError`` if absent."""
+    return _reader(path) is mindspore_file.read
+
+
+def _contents(source):
+    if isinstance(source, collections.abc.Mapping):
+        return source
+    if not isinstance(source, (str, os.PathLike)):
+        raise UserError(f"weights cannot be read from a {type(source).__name__}; expected a path or a dict of arrays.")
+    return _reader(source)(source)
+
+
+def _reader(path):
+    """Return the function that reads the file at ``path``, chosen by how the file begins."""
+    path = existing(path, "checkpoint file")
+    try:
+        with open(path, "rb") as file:
+            head = file.read(16)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}); {_EXPECTED}.") from error
+    if head.startswith(torch_file.ZIP_START):
+        return _read_npz if _is_npz(path) else torch_file.read
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 2**32:
+        return _read_safetensors
+    if head.startswith(torch_file.PICKLE_START):
+        return torch_file.read
+    if head.startswith(mindspore_file.START):
+        return mindspore_file.read
+    raise UserError(f"{path}: is {'no checkpoint' if head else 'empty'}; {_EXPECTED}.")
+
+
+def _is_npz(path):
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return all(name.endswith(".npy") for name in archive.namelist())
+    except _NPZ_ERRORS:
+        return Path(path).suffix == ".npz"
+
+
+def _read_npz(path):
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return dict(file)
+    except (*_NPZ_ERRORS, MemoryError) as error:
+        raise UserError(f"{path}: is cut short, damaged or holds more than arrays ({printable(error)}).") from error
+
+
+def _read_safetensors(path):
+    try:
+        entries = safetensors.deserialize(Path(path).read_bytes())
+    except (safetensors.SafetensorError, OSError) as error:
+        raise UserError(f"{path}: is no safetensors file, or cut short or damaged ({printable(error)}).") from error
+    arrays = {}
+    for name, entry in entries:
+        kind = _SAFETENSORS_KINDS.get(entry["dtype"])
+        if kind is None:
+            raise UserError(f"{path}: {printable(name)} is of type {entry['dtype']}, which is not supported.")
+        arrays[name] = number_types.numbers(entry["data"], kind).reshape(entry["shape"])
+    return arrays
+
+
+def _unwrapped(contents):
+    for _ in WRAPPERS:  # one may be inside another
+        if isinstance(contents, collections.abc.Mapping):
+            inner = (contents[key] for key in WRAPPERS if isinstance(contents.get(key), collections.abc.Mapping))
+            contents = next(inner, contents)
+    return contents
+
+
+def _array(value):
+    """Return ``value`` as a NumPy array, or None if it is neither an array of numbers nor a tensor."""
+    if isinstance(value, np.ndarray):
+        return value if value.dtype.kind in "biufc" else None
+    if not hasattr(value, "asnumpy") and not hasattr(value, "numpy"):
+        return None
+    value = value.detach().cpu() if hasattr(value, "detach") else value
+    value = value.float() if "bfloat16" in str(value.dtype).lower() else value  # NumPy has none
+    return value.asnumpy() if hasattr(value, "asnumpy") else value.numpy()
+
+
+def _plain_name(name, weights, where):
+    """Return ``name`` without the ``module.`` that data-parallel training puts before it."""
+    if not isinstance(name, str):
+        raise UserError(f"{where}: has {printable(name)} for a name; expected text such as conv1.0.weight.")
+    plain = name
+    while plain.startswith(_DATA_PARALLEL):
+        plain = plain[len(_DATA_PARALLEL) :]
+    if plain != name and plain in weights:
+        raise UserError(f"{where}: holds both {printable(name)} and {printable(plain)}; expected one of them.")
+    return plain

@@ -1,0 +1,85 @@
+"""Training samples of snapshot imaging: a clip, the mask it is seen through, its measurement and, if asked, an estimate."""
+from typing import Callable, NamedTuple, Optional
+
+import numpy as np
+
+from mindrestore.errors import UserError
+from mindrestore.sensing.gap_tv import gap_tv
+from mindrestore.sensing.masks import random_mask
+from mindrestore.sensing.operator import SnapshotImaging
+
+START_ITERATIONS = 25  # of GAP-TV for a network's start; 100 add 0.1 dB
+
+
+class Sample(NamedTuple):
+    clip: np.ndarray  # (T, H, W), colour (3, T, H, W), float32 0–1
+    measurement: np.ndarray  # (H, W) float32
+    mask: np.ndarray  # (T, H, W) float32
+    estimate: Optional[np.ndarray]  # shaped like clip; None unless the network starts from one
+
+
+def starting_estimate(measurement, mask, colour=False):
+    """Return the estimate (T, H, W), colour (3, T, H, W), that a network with ``start="gap_tv"`` corrects."""
+    return gap_tv(measurement, mask, START_ITERATIONS, colour=colour)
+
+
+class RandomMasks:
+    """A new random mask for every clip."""
+
+    def __init__(self, density=0.5):
+        self.density = density
+
+    def __call__(self, rng, frames, height, width):
+        return random_mask(frames, height, width, self.density, rng)
+
+
+class FixedMask:
+    """One mask (T, H, W); a smaller clip is seen through a part of it, drawn at random."""
+
+    def __init__(self, mask):
+        self.mask = mask
+
+    def __call__(self, rng, frames, height, width):
+        known_frames, known_height, known_width = self.mask.shape
+        if frames != known_frames or height > known_height or width > known_width:
+            raise UserError(f"a mask of {known_frames} planes of {known_height} x {known_width} does not fit clips of "
+                            f"{frames} frames of {height} x {width}: give a mask of {frames} planes, at least as large.")
+        top = rng.integers(known_height - height + 1)
+        left = rng.integers(known_width - width + 1)
+        return self.mask[:, top:top + height, left:left + width]
+
+
+class SnapshotSamples:
+    """An endless sequence of samples, each decided by the seed and its number alone.
+
+    Sample ``n`` is the same whichever were read before it, so a training run resumes exactly by going on with the next
+    number. Clips are taken in passes; every pass has its own order.
+
+    Args:
+        clips: object with ``len()`` and ``clip(index, rng) -> array`` (see ``mindrestore.data``).
+        masks: ``RandomMasks`` or ``FixedMask``.
+        colour: whether clips are RGB behind a Bayer filter.
+        with_estimate: whether samples hold a GAP-TV estimate.
+        read_noise, bits: as for ``SnapshotImaging.measure``.
+        seed: of order, augmentation, masks and noise.
+    """
+
+    def __init__(self, clips, masks: Callable, colour=False, with_estimate=False, read_noise=0.0, bits=None, seed=0):
+        self.clips, self.masks, self.colour, self.with_estimate = clips, masks, colour, with_estimate
+        self.read_noise, self.bits, self.seed = read_noise, bits, seed
+        self._order = (None, None)
+
+    def __getitem__(self, number):
+        """Return sample ``number`` (0, 1, 2, ...) as a ``Sample``."""
+        rng = np.random.default_rng([self.seed, number])
+        clip = self.clips.clip(self._clip_index(number), rng)
+        mask = self.masks(rng, *clip.shape[-3:])
+        measurement = SnapshotImaging(mask, self.colour).measure(clip, self.read_noise, self.bits, rng)
+        estimate = starting_estimate(measurement, mask, self.colour) if self.with_estimate else None
+        return Sample(clip, measurement, mask, estimate)
+
+    def _clip_index(self, number):
+        epoch, position = divmod(number, len(self.clips))
+        if self._order[0] != epoch:
+            self._order = (epoch, np.random.default_rng([self.seed, epoch, len(self.clips)]).permutation(len(self.clips)))
+        return int(self._order[1][position])

@@ -1,0 +1,17 @@
+"""How a function is executed: compiled into a graph, or operator by operator (PyNative)."""
+import mindspore as ms
+
+MODES = ("graph", "pynative")
+_mode = "graph"
+
+
+def use(mode):
+    """Make ``compiled`` compile (``"graph"``) or leave functions as they are (``"pynative"``, for debugging)."""
+    global _mode
+    _mode = mode
+    ms.set_context(mode=ms.PYNATIVE_MODE)  # what is to be a graph is compiled piece by piece, by ``compiled``
+
+
+def compiled(function):
+    """Return ``function`` compiled by MindSpore on its first call for each set of input shapes."""
+    return ms.jit(function) if _mode == "graph" else function

@@ -1,0 +1,33 @@
+"""Prepare MindSpore for a run: device, execution mode, threads, and no traces in the user's working directory."""
+import os
+import tempfile
+
+import mindspore as ms
+
+from mindrestore.runtime import device, execution
+
+
+def start(choice="auto", mode="graph", threads=None):
+    """Select device and execution mode and return the name of the device.
+
+    Args:
+        choice: ``auto``, ``cpu``, ``gpu`` or ``ascend``.
+        mode: ``graph`` or ``pynative``.
+        threads: of the CPU; ``None`` leaves MindSpore's choice, all cores.
+
+    Raises:
+        UserError: a device that is not there.
+    """
+    selected = device.select(choice)
+    execution.use(mode)
+    if threads:
+        ms.set_context(runtime_num_threads=threads)
+    _keep_dumps_away()
+    return selected
+
+
+def _keep_dumps_away():
+    """Send what MindSpore dumps when a graph fails to compile to the temporary folder, not to ``./rank_0``."""
+    folder = os.path.join(tempfile.gettempdir(), f"mindrestore-{os.getuid()}")
+    os.makedirs(folder, exist_ok=True)
+    ms.set_context(save_graphs_path=folder)

@@ -1,0 +1,88 @@
+"""What happens between steps: log, validate, save, stop on request."""
+import math
+import signal
+import time
+
+from mindspore.train import Callback
+
+from mindrestore.errors import UserError
+
+
+class Progress(Callback):
+    """Log every step, announce compilation, refuse a loss that is not a number."""
+
+    def __init__(self, log, rates, first, every):
+        super().__init__()
+        self.log, self.rates, self.first, self.every = log, rates, first, every
+        self.step = first
+        self._losses, self._began = [], None
+
+    def on_train_step_begin(self, run_context):
+        if self.step == self.first:
+            self._began = time.perf_counter()
+            self.log.say("Compiling the training step; this happens once and takes from seconds to a few minutes ...")
+
+    def on_train_step_end(self, run_context):
+        self.step += 1
+        loss = float(run_context.original_args().net_outputs.asnumpy())
+        if self.step == self.first + 1:
+            self.log.say(f"... compiled and first step done in {time.perf_counter() - self._began:.1f} s.")
+        if not math.isfinite(loss):
+            raise UserError(f"step {self.step}: the loss is {loss}; resume from the last checkpoint with a smaller "
+                            "training.learning_rate, or set training.clip_norm.")
+        self.log.advance(loss)
+        self._losses.append(loss)
+        if self.step % self.every == 0:
+            self.log.metrics(self.step, loss=sum(self._losses) / len(self._losses), learning_rate=self.rates[self.step - 1])
+            self._losses = []
+
+
+class Validate(Callback):
+    """Every ``every`` steps and at the end, call ``validate()`` -> PSNR in dB; call ``on_best`` when it is the best so far."""
+
+    def __init__(self, log, progress, validate, on_best, every, last, best=None):
+        super().__init__()
+        self.log, self.progress, self.validate, self.on_best = log, progress, validate, on_best
+        self.every, self.last, self.best = every, last, best
+
+    def on_train_step_end(self, run_context):
+        step = self.progress.step
+        if step % self.every and step != self.last:
+            return
+        psnr = self.validate()
+        self.log.metrics(step, validation_psnr=psnr)
+        self.log.say(f"step {step}: validation PSNR {psnr:.3f} dB")
+        if self.best is None or psnr > self.best:
+            self.best = psnr
+            self.on_best(step, psnr)
+
+
+class Save(Callback):
+    """Every ``every`` steps, at the end and on SIGTERM or Ctrl-C, call ``save(step)``; after a signal, stop."""
+
+    def __init__(self, log, progress, save, every, last):
+        super().__init__()
+        self.log, self.progress, self.save, self.every, self.last = log, progress, save, every, last
+        self.interrupted = None
+        self._former = {}
+
+    def __enter__(self):
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._former[number] = signal.signal(number, self._interrupt)
+        return self
+
+    def __exit__(self, *exception):
+        for number, handler in self._former.items():
+            signal.signal(number, handler)
+
+    def on_train_step_end(self, run_context):
+        step = self.progress.step
+        if self.interrupted or step % self.every == 0 or step == self.last:
+            self.save(step)
+        if self.interrupted:
+            self.log.say(f"Stopped by {signal.Signals(self.interrupted).name} after step {step}; the state is saved, "
+                         "go on with --resume.")
+            run_context.request_stop()
+
+    def _interrupt(self, number, frame):
+        self.interrupted = number

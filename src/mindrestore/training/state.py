@@ -1,0 +1,32 @@
+"""The state of a training run in one file, from which it goes on exactly."""
+from mindspore import Tensor
+
+from mindrestore.checkpoints.native import load_arrays, save_arrays
+from mindrestore.errors import UserError
+
+
+def save_state(path, network, optimizer, progress):
+    """Write weights, the optimiser's moments and counters, and ``progress`` (JSON values) to ``path``, whole or not at all.
+
+    What a step draws at random follows from the seed and the step's number, so no random state needs keeping.
+    """
+    save_arrays(path, {name: p.asnumpy() for name, p in _parameters(network, optimizer).items()}, progress)
+
+
+def restore_state(path, network, optimizer):
+    """Set weights and optimiser from ``path`` and return its progress; raises ``UserError`` if they do not fit."""
+    stored, progress = load_arrays(path)
+    parameters = _parameters(network, optimizer)
+    if {name: tuple(p.shape) for name, p in parameters.items()} != {name: a.shape for name, a in stored.items()}:
+        raise UserError(f"{path}: belongs to a run with another network or optimiser; resume with that run's configuration.")
+    for name, parameter in parameters.items():
+        parameter.set_data(Tensor(stored[name]))
+    return progress
+
+
+def _parameters(network, optimizer):
+    named = {f"network/{parameter.name}": parameter for parameter in network.get_parameters()}
+    weights = {id(parameter) for parameter in named.values()}
+    named.update({f"optimizer/{parameter.name}": parameter for parameter in optimizer.get_parameters()
+                  if id(parameter) not in weights})
+    return named

@@ -1,0 +1,40 @@
+"""One training step: gradients, accumulation, clipping, optimiser."""
+from mindspore import nn, ops
+
+
+class TrainOneStep(nn.Cell):
+    """The cell that ``mindspore.Model`` trains.
+
+    Args:
+        gradients: ``(clip, *inputs) -> (loss, gradients)``, see ``mindrestore.training.gradients``.
+        optimizer: MindSpore optimiser of the network's trainable parameters.
+        accumulation: equal parts that a batch is worked off in, so that memory is that of one part.
+        clip_norm: largest global norm of the gradients, or ``None``.
+    """
+
+    def __init__(self, gradients, optimizer, accumulation=1, clip_norm=None):
+        super().__init__(auto_prefix=False)
+        self.gradients = gradients
+        self.optimizer = optimizer
+        self.accumulation = accumulation
+        self.clip_norm = clip_norm
+        self.set_train()
+
+    def construct(self, *batch):
+        """Train on a batch, (clip, measurement, mask[, estimate]), each (B, ...); return its loss."""
+        loss, gradients = self._accumulated(batch)
+        if self.clip_norm:
+            gradients = ops.clip_by_global_norm(gradients, self.clip_norm)
+        self.optimizer(gradients)
+        return loss
+
+    def _accumulated(self, batch):
+        part = batch[0].shape[0] // self.accumulation
+        total_loss, total = 0.0, None
+        for start in range(0, batch[0].shape[0], part):
+            loss, gradients = self.gradients(*(x[start:start + part] for x in batch))
+            total_loss = total_loss + loss
+            total = gradients if total is None else [a + b for a, b in zip(total, gradients)]
+        if self.accumulation == 1:
+            return total_loss, total
+        return total_loss / self.accumulation, tuple(gradient / self.accumulation for gradient in total)
