@@ -40,9 +40,7 @@ def pick(arrays, keys, path, what):
 
 
 def time_first(array):
-    """``H x W x F`` -> ``(F, H, W)``, ``H x W x 3 x F`` -> ``(F, H, W, 3)``; ``H x W`` is one frame, MATLAB drops a
-    last axis of 1.
-    """
+    """``H x W x F`` -> ``(F, H, W)``, ``H x W x 3 x F`` -> ``(F, H, W, 3)``; ``H x W``, as MATLAB keeps F = 1, too."""
     return np.moveaxis(array[..., None] if array.ndim == 2 else array, -1, 0)
 
 

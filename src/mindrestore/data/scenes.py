@@ -94,8 +94,7 @@ def find_benchmark_scenes(folder):
     """Which file of ``folder`` holds which of the six benchmark scenes, however it is spelled.
 
     Returns:
-        dict of published name (the keys of ``BENCHMARK``, all of them, in order) -> path, or ``None`` for an absent
-        one.
+        dict of published name (all keys of ``BENCHMARK``, in order) -> path, or ``None`` for an absent one.
 
     Raises:
         UserError: no such folder, or two files that could be one scene.
