@@ -22,6 +22,7 @@ _GETS = frozenset(["GET", "BINGET", "LONG_BINGET"])
 _IGNORED = frozenset(["PROTO", "FRAME"])
 _KEY_TYPES = (str, int, float, bytes, type(None))  # bool is an int
 _KEY_BITS = 64
+_LONGEST_NAME = 500
 
 
 class PickleError(ValueError):
@@ -196,13 +197,18 @@ class InertPickle:
 
     def _global(self, argument):
         module, _, attribute = argument.partition(" ")
-        self._stack.append(self.name(module, attribute))
+        self._stack.append(self._named(module, attribute))
 
     def _stack_global(self, _):
         module, attribute = self._pop(2)
         if type(module) is not str or type(attribute) is not str:
             raise TypeError("a global whose name is no text")
-        self._stack.append(self.name(module, attribute))
+        self._stack.append(self._named(module, attribute))
+
+    def _named(self, module, attribute):
+        if len(module) + len(attribute) > _LONGEST_NAME:
+            raise Refused(Name(module, attribute))
+        return self.name(module, attribute)
 
     def _persistent_text(self, argument):
         self._stack.append(self.persistent(argument))
@@ -227,7 +233,7 @@ class InertPickle:
     def _instance(self, argument):
         module, _, attribute = argument.partition(" ")
         arguments = tuple(self._pop_to_mark())
-        self._stack.append(self.call(self.name(module, attribute), arguments))
+        self._stack.append(self.call(self._named(module, attribute), arguments))
 
     def _object(self, _):
         function, *arguments = self._pop_to_mark()

@@ -13,8 +13,6 @@ believes the dims it is told, so that a file that is damaged in the right place 
 import math
 from pathlib import Path
 
-import numpy as np
-
 from mindrestore.checkpoints import number_types
 from mindrestore.checkpoints.wording import printable
 from mindrestore.errors import UserError

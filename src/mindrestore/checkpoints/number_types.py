@@ -32,6 +32,7 @@ def numbers(raw, kind, byteorder="little"):
     return np.frombuffer(raw, np.dtype(kind).newbyteorder(order)).astype(kind, copy=False)
 
 
-def float32_if_half(array):
-    """Return ``array``, as float32 if it is float16: half precision is for storage."""
-    return array.astype(np.float32) if array.dtype == np.float16 else array
+def for_use(array):
+    """Return ``array`` in this machine's byte order, and as float32 if it is float16: half precision is for storage."""
+    kind = array.dtype.newbyteorder("=")
+    return array.astype(np.float32 if kind == np.float16 else kind, copy=False)

@@ -44,7 +44,7 @@ def read_arrays(source):
     for name, value in weights.items():
         array = _array(value)
         if array is not None:
-            arrays[_plain_name(name, weights, where)] = number_types.float32_if_half(array)
+            arrays[_plain_name(name, weights, where)] = number_types.for_use(array)
         elif isinstance(value, (collections.abc.Mapping, list, tuple)):
             raise UserError(
                 f"{where}: holds a {type(value).__name__} under {printable(name)}, where weights would be arrays by "
@@ -133,7 +133,7 @@ def _unwrapped(contents):
 def _array(value):
     """Return ``value`` as a NumPy array, or None if it is neither an array of numbers nor a tensor."""
     if isinstance(value, np.ndarray):
-        return value if value.dtype.kind in "biufc" else None
+        return value if value.dtype.name in number_types.NAMES else None
     if not hasattr(value, "asnumpy") and not hasattr(value, "numpy"):
         return None
     value = value.detach().cpu() if hasattr(value, "detach") else value

@@ -70,7 +70,7 @@ class _Archive:
             raise PickleError("is a zip archive but not PyTorch's: it holds no single <folder>/data.pkl")
         self._root = pickles[0][: -len("data.pkl")]
         if f"{self._root}constants.pkl" in self._records:
-            raise PickleError("is a TorchScript program; expected weights, saved with torch.save(net.state_dict(), file)")
+            raise PickleError("is a TorchScript program; expected weights, saved by torch.save(net.state_dict(), path)")
         byteorder = self._read("byteorder") if f"{self._root}byteorder" in self._records else b"little"
         if byteorder not in (b"little", b"big"):
             raise PickleError("is damaged: its byteorder is neither little nor big")

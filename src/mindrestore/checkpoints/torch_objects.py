@@ -12,7 +12,8 @@ from mindrestore.checkpoints.inert_pickle import Name, PickleError, Refused
 from mindrestore.checkpoints.wording import printable
 
 MOST_DIMENSIONS = 32  # NumPy's limit
-_NAME_OVERHEAD = 256  # bytes that an entry of a dict takes beside its name's letters
+_NUMPY_CODES = frozenset("b1 i1 i2 i4 i8 u1 u2 u4 u8 f2 f4 f8 c8 c16".split())
+_ITEM_BYTES = 256  # at most what an entry of a dict takes beside its name's letters
 
 
 class Allowance:
@@ -23,10 +24,16 @@ class Allowance:
     """
 
     TIMES_ITS_SIZE = 4
-    SPARE_BYTES = 2**28
+    SPARE_BYTES = 2**26
 
     def __init__(self, file_bytes):
         self._left = self.SPARE_BYTES + self.TIMES_ITS_SIZE * file_bytes
+
+    def spend_on_copies(self, values):
+        """Take off what a copy of each of ``values`` would need; of containers, not of what their items hold."""
+        texts = sum(len(value) for value in values if isinstance(value, (str, bytes, bytearray)))
+        items = sum(len(value) for value in values if isinstance(value, (list, tuple, dict, set, frozenset)))
+        self.spend(texts + _ITEM_BYTES * items)
 
     def spend(self, amount):
         """Take ``amount`` bytes off the allowance. Raises ``PickleError`` when it is used up."""
@@ -137,7 +144,7 @@ class Module:
         while pending:
             prefix, module = pending.pop()
             own, children = _parts(module)
-            allowance.spend(sum(len(prefix) + len(name) + _NAME_OVERHEAD for name in [*own, *children]))
+            allowance.spend(sum(len(prefix) + len(name) + _ITEM_BYTES for name in [*own, *children]))
             found.update((prefix + name, value) for name, value in own.items())
             pending += [(f"{prefix}{name}.", child) for name, child in reversed(children.items())]
         return found
@@ -159,10 +166,9 @@ class NumpyType:
     """The stand-in for a ``numpy.dtype`` of numbers, such as ``f8``; anything else is refused."""
 
     def __init__(self, code):
-        text = code if type(code) is str else ""
-        if text[:1] not in tuple("biufc") or not text[1:].isdigit():
-            raise Refused(f"the NumPy type {text}")
-        self.dtype = np.dtype(text)
+        if type(code) is not str or code not in _NUMPY_CODES:
+            raise Refused(f"the NumPy type {code}" if type(code) is str else "a NumPy type without a name")
+        self.dtype = np.dtype(code)
 
     def fill(self, state):
         order = state[1]

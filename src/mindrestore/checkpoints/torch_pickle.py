@@ -25,10 +25,7 @@ _STORAGES = {
     "torch.storage.UntypedStorage": "uint8",
     "torch.UntypedStorage": "uint8",
 }
-_STANDARD_LIBRARY = frozenset(
-    [*getattr(sys, "stdlib_module_names", sys.builtin_module_names), "__builtin__", "nt", "posix"]  # named from 3.10 on
-)
-_SIZED = (str, bytes, bytearray, list, tuple, dict, set, frozenset)
+_STANDARD_LIBRARY = {*getattr(sys, "stdlib_module_names", sys.builtin_module_names), "__builtin__"}  # from 3.10 on
 
 
 class TorchPickle(InertPickle):
@@ -62,7 +59,7 @@ class TorchPickle(InertPickle):
     def call(self, function, arguments):
         if str(function) not in _CALLS:
             raise Refused(function)
-        self._allowance.spend(sum(len(part) for part in arguments if isinstance(part, _SIZED)))
+        self._allowance.spend_on_copies(arguments)
         return _CALLS[str(function)](self, *arguments)
 
     def instantiate(self, class_name, arguments):
@@ -77,6 +74,8 @@ class TorchPickle(InertPickle):
             return  # a state_dict's version numbers, a parameter's Python attributes: nothing that holds weights
         if not isinstance(target, (Module, NumpyArray, NumpyType)):
             super().build(target, state)
+        if isinstance(target, NumpyArray):
+            self._allowance.spend_on_copies(state)
         target.fill(state)
         if isinstance(target, Module):
             self._module_classes.add(str(target.name))
@@ -130,17 +129,19 @@ def _device(_, kind, index=None):
 
 
 def _tensor(_, storage, offset, size, stride, _requires_grad=False, _hooks=None, metadata=None):
-    if metadata:
-        raise PickleError("refused: it holds a tensor that is conjugated or negated lazily")
-    return Tensor(storage, offset, size, stride)
+    return _view(storage, offset, size, stride, metadata)
 
 
 def _tensor_of_untyped(_, storage, offset, size, stride, _requires_grad, _hooks, kind, metadata=None):
     if not isinstance(kind, Name) or str(kind) not in _TYPES:
         raise Refused(kind if isinstance(kind, Name) else "a tensor without a type")
+    return _view(storage, offset, size, stride, metadata, _TYPES[str(kind)])
+
+
+def _view(storage, offset, size, stride, metadata, kind=None):
     if metadata:
         raise PickleError("refused: it holds a tensor that is conjugated or negated lazily")
-    return Tensor(storage, offset, size, stride, _TYPES[str(kind)])
+    return Tensor(storage, offset, size, stride, kind)
 
 
 def _parameter(_, tensor, *_flags):
