@@ -4,7 +4,7 @@ import tempfile
 
 import mindspore as ms
 
-from mindrestore.runtime import device, execution
+from mindrestore.runtime import allocator, device, execution
 
 
 def start(choice="auto", mode="graph", threads=None):
@@ -20,6 +20,8 @@ def start(choice="auto", mode="graph", threads=None):
     """
     selected = device.select(choice)
     execution.use(mode)
+    if selected == "cpu":
+        allocator.keep_freed_memory()
     if threads:
         ms.set_context(runtime_num_threads=threads)
     _keep_dumps_away()

@@ -1,6 +1,8 @@
 """One training step: gradients, accumulation, clipping, optimiser."""
 from mindspore import nn, ops
 
+from mindrestore.runtime.execution import compiled
+
 
 class TrainOneStep(nn.Cell):
     """The cell that ``mindspore.Model`` trains.
@@ -17,14 +19,14 @@ class TrainOneStep(nn.Cell):
         self.gradients = gradients
         self.optimizer = optimizer
         self.accumulation = accumulation
-        self.clip_norm = clip_norm
+        self.clip = compiled(_clip_function(clip_norm)) if clip_norm else None
         self.set_train()
 
     def construct(self, *batch):
         """Train on a batch, (clip, measurement, mask[, estimate]), each (B, ...); return its loss."""
         loss, gradients = self._accumulated(batch)
-        if self.clip_norm:
-            gradients = ops.clip_by_global_norm(gradients, self.clip_norm)
+        if self.clip:
+            gradients = self.clip(*gradients)
         self.optimizer(gradients)
         return loss
 
@@ -38,3 +40,9 @@ class TrainOneStep(nn.Cell):
         if self.accumulation == 1:
             return total_loss, total
         return total_loss / self.accumulation, tuple(gradient / self.accumulation for gradient in total)
+
+
+def _clip_function(norm):
+    def clip(*gradients):
+        return ops.clip_by_global_norm(gradients, norm)
+    return clip
