@@ -42,6 +42,7 @@ class Conv3d(nn.Cell):
     """Convolution with odd kernel (kt, k, k), zero padding of half the kernel, stride of height and width, bias.
 
     Parameters: ``weight`` (outputs, inputs, kt, k, k) and ``bias`` (outputs,), as in the published checkpoints.
+    ``function(x, weight, bias)`` is the layer as a pure function.
     """
 
     def __init__(self, inputs, outputs, kernel, rng, stride=1, using=None):
@@ -50,11 +51,10 @@ class Conv3d(nn.Cell):
         fan_in = inputs * math.prod(kernel)
         self.weight = Parameter(initial_weight(rng, shape, fan_in), name="weight")
         self.bias = Parameter(initial_weight(rng, (outputs,), fan_in), name="bias")
-        self.stride = stride
-        self.convolve = (using or implementation()).conv3d
+        self.function = _strided((using or implementation()).conv3d, stride)
 
     def construct(self, x):
-        return self.convolve(x, self.weight, self.bias, self.stride)
+        return self.function(x, self.weight, self.bias)
 
 
 class Conv3dTranspose(nn.Cell):
@@ -68,7 +68,13 @@ class Conv3dTranspose(nn.Cell):
         fan_in = outputs * 9
         self.weight = Parameter(initial_weight(rng, (inputs, outputs, 1, 3, 3), fan_in), name="weight")
         self.bias = Parameter(initial_weight(rng, (outputs,), fan_in), name="bias")
-        self.convolve = (using or implementation()).conv3d_transpose
+        self.function = (using or implementation()).conv3d_transpose
 
     def construct(self, x):
-        return self.convolve(x, self.weight, self.bias)
+        return self.function(x, self.weight, self.bias)
+
+
+def _strided(conv3d, stride):
+    def convolve(x, weight, bias):
+        return conv3d(x, weight, bias, stride)
+    return convolve

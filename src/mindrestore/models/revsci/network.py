@@ -89,19 +89,26 @@ class RevSCI(nn.Cell):
 
     def reconstruct(self, measurement, mask, estimate=None):
         """As ``construct``, for even height and width."""
-        groups = self.head(measurement, mask, estimate)
+        groups = self.split(self.conv1(self.input_features(measurement, mask, estimate)))
         for block in self.layers:
             groups = block(groups)
-        return self.tail(groups, estimate)
+        return self.output_clip(self.conv2(self.join(*groups)), estimate)
 
-    def head(self, measurement, mask, estimate=None):
-        """Return the groups of features, ``groups`` tensors of the layout that ``ops.convolution`` prefers."""
-        x = self.conv1(self.to_features(self.network_input(measurement, mask, estimate)))
-        return ops.split(x, x.shape[self.channel_axis] // self.groups, self.channel_axis)
+    def input_features(self, measurement, mask, estimate=None):
+        """Return the head's input in the layout that ``ops.convolution`` prefers."""
+        return self.to_features(self.network_input(measurement, mask, estimate))
 
-    def tail(self, groups, estimate=None):
-        """Return the clip that the groups of features stand for."""
-        clip = self.from_features(self.conv2(ops.cat(groups, self.channel_axis)))  # (B, 1 or 3, T, H, W)
+    def split(self, features):
+        """Return the groups of channels, a tuple of ``groups`` tensors."""
+        return ops.split(features, features.shape[self.channel_axis] // self.groups, self.channel_axis)
+
+    def join(self, *groups):
+        """Undo ``split``."""
+        return ops.cat(groups, self.channel_axis)
+
+    def output_clip(self, features, estimate=None):
+        """Return the clip that the tail's output stands for."""
+        clip = self.from_features(features)  # (B, 1 or 3, T, H, W)
         if not self.colour:
             clip = clip[:, 0]
         return estimate + clip if self.corrects_estimate else clip

@@ -1,13 +1,14 @@
-"""RevSCI in compiled pieces: a head, one step that every block shares, and a tail.
+"""RevSCI in compiled pieces: the layers of head and tail, and one step that all reversible blocks share.
 
 The steps of all blocks have one shape, so one compiled function with the weights as arguments serves them all: it compiles
-in seconds at any depth, and no graph ever holds more than one step. This is what makes reversible training flat in
-memory: blocks run without recording, and on the way back each step rebuilds its input before its gradient is taken.
+in seconds at any depth, and no graph ever holds more than one layer or step. This is what makes reversible training flat
+in memory: blocks run without recording, and on the way back each step rebuilds its input before its gradient is taken.
 Source: RevSCI (arXiv 2103.03089), section 3.3.
 """
 import mindspore as ms
 from mindspore import Tensor, ops
 
+from mindrestore.ops.convolution import LeakyReLU, leaky_relu
 from mindrestore.runtime.execution import compiled
 
 
@@ -22,21 +23,22 @@ class Segments:
     def __init__(self, network, loss=None):
         self.network = network
         self.blocks = list(network.layers)
-        self._head = compiled(_head_function(network))
-        self._tail = compiled(_tail_function(network))
-        self._add = compiled(_add_function(self.blocks[0].residual))
-        self._pull_back = compiled(_pull_back_function(self.blocks[0].residual))
-        self._head_weights = network.conv1.trainable_params()
-        self._tail_weights = network.conv2.trainable_params()
-        self._head_gradient = compiled(_head_gradient_function(network, self._head_weights))
-        if loss is not None:
-            self._loss_gradient = compiled(_loss_gradient_function(network, loss, self._tail_weights))
+        self._input = compiled(_input_function(network))
+        self._head = LayerChain(network.conv1)
+        self._split = compiled(_split_function(network))
+        self._join = compiled(_join_function(network))
+        self._tail = LayerChain(network.conv2)
+        self._output = compiled(_output_function(network))
+        self._output_gradient = compiled(_output_gradient_function(network, loss)) if loss else None
+        residual = self.blocks[0].residual
+        self._add = compiled(_add_function(residual))
+        self._pull_back = compiled(_pull_back_function(residual))
 
     def __call__(self, measurement, mask, estimate=None):
         """Reconstruct a clip; arguments and result as ``RevSCI.construct``, for even height and width."""
         inputs = _given(measurement, mask, estimate)
-        groups = self.run_blocks(self._head(*inputs))
-        return self._tail(*_given(estimate), *groups)
+        groups = self.run_blocks(self._split(self._head(self._input(*inputs))))
+        return self._output(self._tail(self._join(*groups)), *_given(estimate))
 
     def run_blocks(self, groups):
         """Return the groups of features after all blocks."""
@@ -48,19 +50,26 @@ class Segments:
                 groups.reverse()
         return groups
 
+    def undo_blocks(self, groups):
+        """Return the groups of features that ``run_blocks`` made ``groups`` from."""
+        return self._pull_back_blocks(groups, [ops.zeros_like(group) for group in groups], {})[0]
+
     def value_and_gradients(self, target, measurement, mask, estimate=None):
         """Return (loss, gradients in the order of the network's trainable parameters).
 
-        Holds the activations of one step only, whatever the number of blocks.
+        Holds the activations of one step only, whatever the number of blocks; those of head and tail are a layer's each.
         """
         inputs = _given(measurement, mask, estimate)
-        groups = self.run_blocks(self._head(*inputs))
-        loss, (of_groups, of_tail) = self._loss_gradient(target, *_given(estimate), *groups)
-        gradients = dict(zip(_names(self._tail_weights), of_tail))
-        groups, of_groups = self._pull_back_blocks(groups, list(of_groups), gradients)
-        del groups
-        of_head = self._head_gradient(*of_groups, *inputs)
-        gradients.update(zip(_names(self._head_weights), of_head))
+        groups = self.run_blocks(self._split(self._head(self._input(*inputs))))
+        gradients = {}
+        tail_inputs, features = self._tail.run_keeping_inputs(self._join(*groups))
+        loss, gradient = self._output_gradient(features, target, *_given(estimate))
+        del features
+        gradient = self._tail.pull_back(tail_inputs, gradient, gradients)
+        of_groups = self._pull_back_blocks(groups, list(self._split(gradient)), gradients)[1]
+        del groups, gradient, tail_inputs
+        head_inputs, _ = self._head.run_keeping_inputs(self._input(*inputs))
+        self._head.pull_back(head_inputs, self._join(*of_groups), gradients)
         return loss, tuple(gradients[p.name] if p.name in gradients else ops.zeros_like(p)
                            for p in self.network.trainable_params())
 
@@ -74,13 +83,66 @@ class Segments:
                 weights = block.weights_of(index)
                 groups[target], of_groups[source], *of_weights = self._pull_back(
                     groups[target], groups[source], of_groups[target], of_groups[source], *_values(weights))
-                gradients.update(zip(_names(weights), of_weights))
+                _record(gradients, weights, of_weights)
         return groups, of_groups
 
 
+class LayerChain:
+    """The convolutions of a ``SequentialCell``, each with the activation that follows it, compiled one by one."""
+
+    def __init__(self, cells):
+        cells = list(cells)
+        self.layers = [cell for cell in cells if not isinstance(cell, LeakyReLU)]
+        followers = dict(zip(cells, cells[1:]))
+        functions = [_activated(cell.function) if isinstance(followers.get(cell), LeakyReLU) else cell.function
+                     for cell in self.layers]
+        self._run = [compiled(_layer_function(function)) for function in functions]
+        self._pull = [compiled(_layer_gradient_function(function)) for function in functions]
+
+    def __call__(self, x):
+        for layer, run in zip(self.layers, self._run):
+            x = run(x, *_values((layer.weight, layer.bias)))
+        return x
+
+    def run_keeping_inputs(self, x):
+        """Return (the input of every layer, the output of the last)."""
+        inputs = []
+        for layer, run in zip(self.layers, self._run):
+            inputs.append(x)
+            x = run(x, *_values((layer.weight, layer.bias)))
+        return inputs, x
+
+    def pull_back(self, inputs, gradient, gradients):
+        """Return the gradient of the first layer's input; record the weights' gradients by name. Empties ``inputs``."""
+        for layer, pull in zip(self.layers[::-1], self._pull[::-1]):
+            weights = (layer.weight, layer.bias)
+            gradient, *of_weights = pull(inputs.pop(), gradient, *_values(weights))
+            _record(gradients, weights, of_weights)
+        return gradient
+
+
+def _activated(function):
+    def activated(x, weight, bias):
+        return leaky_relu(function(x, weight, bias))
+    return activated
+
+
+def _layer_function(function):
+    def layer(x, weight, bias):
+        return function(x, weight, bias)
+    return layer
+
+
+def _layer_gradient_function(function):
+    def pull(x, gradient, weight, bias):
+        _, pull_back = ms.vjp(function, x, weight, bias)
+        return pull_back(gradient)
+    return pull
+
+
 def _add_function(residual):
-    def add(target, source, *weights):
-        return target + residual(source, *weights)
+    def add(target, source, weight0, bias0, weight2, bias2):
+        return target + residual(source, weight0, bias0, weight2, bias2)
     return add
 
 
@@ -93,40 +155,34 @@ def _pull_back_function(residual):
     return pull_back
 
 
-def _head_function(network):
-    def head(*inputs):
-        return network.head(*inputs)
-    return head
+def _input_function(network):
+    def features(*inputs):
+        return network.input_features(*inputs)
+    return features
 
 
-def _tail_function(network):
-    if network.corrects_estimate:
-        def tail(estimate, *groups):
-            return network.tail(groups, estimate)
-    else:
-        def tail(*groups):
-            return network.tail(groups)
-    return tail
+def _split_function(network):
+    def split(features):
+        return network.split(features)
+    return split
 
 
-def _loss_gradient_function(network, loss, weights):
-    tail = _tail_function(network)
-    first = 2 if network.corrects_estimate else 1
-
-    def of_clip(target, *inputs):
-        return loss(tail(*inputs), target)
-    return ms.value_and_grad(of_clip, tuple(range(first, first + network.groups)), weights)
+def _join_function(network):
+    def join(*groups):
+        return network.join(*groups)
+    return join
 
 
-def _head_gradient_function(network, weights):
-    count = network.groups
+def _output_function(network):
+    def clip(features, *estimate):
+        return network.output_clip(features, *estimate)
+    return clip
 
-    def projected(*arguments):
-        total = 0.0
-        for group, gradient in zip(network.head(*arguments[count:]), arguments[:count]):
-            total = total + (group * gradient).sum()
-        return total
-    return ms.grad(projected, None, weights)
+
+def _output_gradient_function(network, loss):
+    def of_features(features, target, *estimate):
+        return loss(network.output_clip(features, *estimate), target)
+    return ms.value_and_grad(of_features, 0)
 
 
 def _given(*tensors):
@@ -138,5 +194,5 @@ def _values(weights):
     return tuple(Tensor(weight) for weight in weights)
 
 
-def _names(weights):
-    return [weight.name for weight in weights]
+def _record(gradients, weights, of_weights):
+    gradients.update(zip((weight.name for weight in weights), of_weights))
