@@ -1,8 +1,23 @@
 """Which scenes a configuration scores, and through which mask."""
+from dataclasses import dataclass
+
+import numpy as np
+
 from mindrestore.data.demo import demo_scenes
 from mindrestore.data.scenes import find_benchmark_scenes, load_scene
 from mindrestore.errors import UserError
-from mindrestore.sensing.masks import crop_mask, load_mask, random_mask
+from mindrestore.sensing.masks import crop_mask, fingerprint, load_mask, random_mask
+
+STORED = "stored"  # value of mask.path: the mask in each scene's own file
+
+
+@dataclass(frozen=True, eq=False)
+class ChosenMask:
+    """A mask (T, H, W), where it came from, and the fingerprint of the whole mask it was cut from."""
+
+    mask: np.ndarray
+    origin: str
+    fingerprint: str
 
 
 def evaluation_scenes(config):
@@ -22,9 +37,22 @@ def evaluation_scenes(config):
     return {name: load_scene(path, name, config.model.colour) if path else None for name, path in paths.items()}
 
 
-def evaluation_mask(config, scene):
-    """Return the mask (T, H, W) that ``scene`` is measured through: from ``mask.path``, or random by ``mask.seed``."""
-    height, width = scene.clip.shape[-2:]
-    if config.mask.path:
-        return crop_mask(load_mask(config.mask.path, config.evaluation.frames), height, width)
-    return random_mask(config.evaluation.frames, height, width, config.mask.density, config.mask.seed)
+def evaluation_mask(config, height, width, frames, stored=None):
+    """Return the ``ChosenMask`` that frames of ``height`` x ``width`` are measured through.
+
+    ``mask.path`` names a file, or ``stored`` for the mask in a scene's own file; without it the mask is random, by
+    ``mask.density`` and ``mask.seed``.
+    """
+    settings = config.mask
+    if settings.path == STORED:
+        if stored is None or len(stored) != frames:
+            planes = "none" if stored is None else f"one of {len(stored)} planes"
+            raise UserError(f"mask.path: the mask stored with each scene was asked for, with {frames} planes; "
+                            f"a scene has {planes}.")
+        whole, origin = stored, "the one stored with the scene"
+    elif settings.path:
+        whole, origin = load_mask(settings.path, frames), str(settings.path)
+    else:
+        whole = random_mask(frames, height, width, settings.density, settings.seed)
+        origin = f"random, density {settings.density:g}, seed {settings.seed}"
+    return ChosenMask(crop_mask(whole, height, width), origin, fingerprint(whole))

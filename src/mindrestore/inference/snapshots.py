@@ -17,6 +17,14 @@ class Reconstructor:
     def __init__(self, network):
         self.network = network
         self._segments = Segments(network)
+        self._prepared = set()
+
+    def prepare(self, frames, height, width):
+        """Compile for measurements of this size ahead of time; return whether that was still to be done."""
+        if (frames, height, width) in self._prepared:
+            return False
+        self._run(np.zeros((height, width), np.float32), np.ones((frames, height, width), np.float32), None)
+        return True
 
     def __call__(self, measurement, mask):
         """Reconstruct one clip.
@@ -35,13 +43,18 @@ class Reconstructor:
         if measurement.ndim != 2 or mask.ndim != 3 or mask.shape[1:] != measurement.shape:
             raise UserError(f"a measurement of shape {measurement.shape} and a mask of shape {mask.shape} do not fit: "
                             "expected (H, W) and (T, H, W).")
-        inputs = [measurement, mask]
+        estimate = None
         if self.network.corrects_estimate:
-            inputs.append(starting_estimate(measurement, mask, self.network.colour))
+            estimate = starting_estimate(measurement, mask, self.network.colour)
+        return np.clip(self._run(measurement, mask, estimate), 0, 1)
+
+    def _run(self, measurement, mask, estimate):
         height, width = measurement.shape
-        inputs = [np.pad(x, [(0, 0)] * (x.ndim - 2) + [(0, height % 2), (0, width % 2)], mode="edge") for x in inputs]
-        inputs[0] = inputs[0][None]
+        self._prepared.add(mask.shape)
+        inputs = [measurement[None], mask]
         if self.network.corrects_estimate:
-            inputs[2] = inputs[2][None]
-        clip = self._segments(*(Tensor(np.ascontiguousarray(x)) for x in inputs)).asnumpy()[0]
-        return np.clip(clip[..., :height, :width], 0, 1)
+            shape = ((3,) if self.network.colour else ()) + mask.shape
+            inputs.append((np.zeros(shape, np.float32) if estimate is None else estimate)[None])
+        even = [np.pad(x, [(0, 0)] * (x.ndim - 2) + [(0, height % 2), (0, width % 2)], mode="edge") for x in inputs]
+        clip = self._segments(*(Tensor(np.ascontiguousarray(x, np.float32)) for x in even))
+        return clip.asnumpy()[0][..., :height, :width]

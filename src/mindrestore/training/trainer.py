@@ -5,7 +5,7 @@ import yaml
 from mindspore import Model, nn
 
 from mindrestore.checkpoints import native, published
-from mindrestore.training.clips import training_clips
+from mindrestore.data.providers import training_clips
 from mindrestore.data.snapshots import FixedMask, RandomMasks, SnapshotSamples
 from mindrestore.errors import UserError
 from mindrestore.evaluation.scenes import evaluation_mask, evaluation_scenes
@@ -105,12 +105,12 @@ def _samples(config):
 def _validation(config, network):
     """Return a function that gives the mean PSNR of the evaluation scenes."""
     reconstruct = Reconstructor(network)
-    scenes = evaluation_scenes(config)
+    scenes = [scene for scene in evaluation_scenes(config).values() if scene]
 
     def validate():
         scores = []
-        for scene in scenes.values():
-            mask = evaluation_mask(config, scene)
-            scores.append(score(scene.name, reconstruct_scene(scene, mask, reconstruct)).psnr)
+        for scene in scenes:
+            chosen = evaluation_mask(config, *scene.clip.shape[-2:], config.evaluation.frames, scene.mask)
+            scores.append(score(scene.name, reconstruct_scene(scene, chosen.mask, reconstruct)).psnr)
         return sum(scores) / len(scores)
     return validate

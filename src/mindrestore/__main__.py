@@ -1,0 +1,5 @@
+import sys
+
+from mindrestore.cli import main
+
+sys.exit(main())

@@ -1,0 +1,143 @@
+"""The command line: ``mindrestore train | eval | export | convert``. ``train.py``, ``eval.py`` and ``export.py`` are the same."""
+import argparse
+import sys
+
+from mindrestore.errors import UserError
+from mindrestore.version import __version__
+
+
+def main(arguments=None):
+    """Run one command; return its exit status: 0, 2 after a user's mistake, 130 after Ctrl-C."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except UserError as error:
+        print(f"mindrestore: error: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("mindrestore: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser():
+    parser = argparse.ArgumentParser(prog="mindrestore", description="Video restoration on MindSpore.")
+    parser.add_argument("--version", action="version", version=f"mindrestore {__version__}")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+
+    train = _command(commands, "train", _train, "train a network as a configuration says")
+    train.add_argument("--config", required=True, help="configuration file, such as configs/revsci/small_cpu.yaml")
+    train.add_argument("--resume", action="store_true", help="go on with the run in the output folder, exactly")
+    _common(train)
+
+    evaluate = _command(commands, "eval", _eval, "reconstruct scenes from coded snapshots and score them",
+                        "Without options: the demonstration scenes with the checkpoint that ships with mindrestore.")
+    evaluate.add_argument("--config", help="configuration file")
+    evaluate.add_argument("--checkpoint", help="weights: ours (.ckpt) or published (.pth, .npz, .safetensors)")
+    evaluate.add_argument("--scenes", metavar="FOLDER", help="benchmark scenes as .mat files: the six-scene table")
+    evaluate.add_argument("--captures", metavar="PATH", help="a camera's measurements: pictures and videos, no scores")
+    evaluate.add_argument("--mask", help="mask file, or 'stored' for the mask in each scene's file")
+    evaluate.add_argument("--gap-tv", action=argparse.BooleanOptionalAction, default=None, help="score GAP-TV beside it")
+    _common(evaluate)
+
+    export = _command(commands, "export", _export, "write a trained network as MINDIR, or on Ascend AIR")
+    export.add_argument("--config", help="configuration file, where the checkpoint is a published one")
+    export.add_argument("--checkpoint", help="weights; the shipped ones by default")
+    export.add_argument("--format", default="mindir", choices=("mindir", "air"), help="default: mindir")
+    export.add_argument("--height", type=int, help="fixed height in pixels; free if neither it nor --width is given")
+    export.add_argument("--width", type=int, help="fixed width in pixels")
+    export.add_argument("--frames", type=int, default=8, help="frames a measurement, default 8")
+    _common(export)
+
+    convert = _command(commands, "convert", _convert, "turn published weights into a mindrestore checkpoint")
+    convert.add_argument("source", help=".pth, .npz or .safetensors")
+    convert.add_argument("target", help=".ckpt")
+    return parser
+
+
+def _command(commands, name, run, summary, details=""):
+    command = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}. {details}")
+    command.set_defaults(run=run)
+    return command
+
+
+def _common(command):
+    command.add_argument("--device", choices=("auto", "cpu", "gpu", "ascend"), help="default: auto")
+    command.add_argument("--output", help="folder, or for export the file, of the results")
+    command.add_argument("overrides", nargs="*", metavar="key=value", help="settings, such as training.steps=100")
+
+
+def _train(options):
+    from mindrestore.config import load_config
+    config = load_config(options.config, _overrides(options))
+    _start(config)
+    from mindrestore.training.trainer import train
+    folder = train(config, options.resume)
+    print(f"Trained: {folder / 'best.ckpt'} and {folder / 'last.ckpt'}; the log is {folder / 'log.jsonl'}.")
+
+
+def _eval(options):
+    from mindrestore.config import load_config, make_config
+    overrides = _overrides(options)
+    for kind in ("scenes", "captures"):
+        if getattr(options, kind):
+            overrides += [f"evaluation.kind={kind}", f"evaluation.path={_quoted(getattr(options, kind))}"]
+    if options.mask:
+        overrides.append(f"mask.path={_quoted(options.mask)}")
+    if options.gap_tv is not None:
+        overrides.append(f"evaluation.gap_tv={str(options.gap_tv).lower()}")
+    if options.config:
+        config = load_config(options.config, overrides)
+    else:
+        config = make_config({"name": "eval", "evaluation": {"gap_tv": True}}, overrides, "command line")
+    _start(config)
+    from mindrestore.evaluation.evaluate import evaluate, reconstruct_captures
+    from mindrestore.inference.loading import load_for_use
+    network, metadata, checkpoint = load_for_use(config, options.checkpoint, bool(options.config))
+    folder = config.output or f"results/{config.name}"
+    if config.evaluation.kind == "captures":
+        print("\n".join(reconstruct_captures(config, network, metadata, folder)))
+    else:
+        print(evaluate(config, network, metadata, folder, checkpoint).table())
+    print(f"\nPictures and tables are in {folder}.")
+
+
+def _export(options):
+    from mindrestore.config import load_config, make_config
+    target, options.output = options.output, None
+    overrides = _overrides(options)
+    config = load_config(options.config, overrides) if options.config else make_config(
+        {"name": "export"}, overrides, "command line")
+    _start(config)
+    from mindrestore.deploy.export import export_network
+    from mindrestore.inference.loading import load_for_use
+    network, metadata, _ = load_for_use(config, options.checkpoint, bool(options.config))
+    target = target or f"{metadata.kind}.{options.format}"
+    print(export_network(network, metadata, target, options.format, options.frames, options.height, options.width))
+
+
+def _convert(options):
+    from mindrestore.checkpoints.convert import convert
+    print(convert(options.source, options.target))
+
+
+def _overrides(options):
+    overrides = list(options.overrides)
+    if options.device:
+        overrides.append(f"runtime.device={options.device}")
+    if options.output:
+        overrides.append(f"output={_quoted(options.output)}")
+    return overrides
+
+
+def _quoted(text):
+    return "'" + text.replace("'", "''") + "'"
+
+
+def _start(config):
+    from mindrestore.runtime import session
+    session.start(config.runtime.device, config.runtime.mode, config.runtime.threads)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,158 @@
+"""Evaluate RevSCI: score known scenes, or reconstruct what a real camera captured."""
+import sys
+from pathlib import Path
+
+import mindspore
+import numpy as np
+from tqdm import tqdm
+
+from mindrestore.checkpoints.native import RANDOM_MASK
+from mindrestore.data.captures import load_capture
+from mindrestore.errors import UserError
+from mindrestore.evaluation import pictures
+from mindrestore.evaluation.results import Results, Row
+from mindrestore.evaluation.scenes import evaluation_mask, evaluation_scenes
+from mindrestore.evaluation.scoring import reconstruct_scene, score
+from mindrestore.files import existing
+from mindrestore.inference.snapshots import Reconstructor
+from mindrestore.runtime import device
+from mindrestore.sensing.gap_tv import gap_tv
+from mindrestore.version import __version__
+
+
+def evaluate(config, network, metadata, folder, checkpoint):
+    """Score the configuration's scenes; write tables and pictures into ``folder``.
+
+    Args:
+        config: ``mindrestore.config.Config``; its model settings are those of ``network``.
+        network: with trained weights.
+        metadata: ``mindrestore.checkpoints.native.Metadata``.
+        folder: of the results.
+        checkpoint: to print.
+
+    Returns:
+        ``Results``.
+    """
+    folder = Path(folder)
+    scenes = evaluation_scenes(config)
+    methods = {"network": Reconstructor(network)}
+    if config.evaluation.gap_tv:
+        methods["gap_tv"] = _gap_tv(config.evaluation.gap_tv_iterations, network.colour)
+    rows, masks = [], {}
+    frames = config.evaluation.frames
+    total = len(methods) * sum(scene.clip.shape[-3] // frames for scene in scenes.values() if scene)
+    with tqdm(total=total, unit="clip", desc="reconstructing", file=sys.stderr, leave=False) as bar:
+        for name, scene in scenes.items():
+            if scene is None:
+                rows.append(Row(name))
+                continue
+            if scene.colour != network.colour:
+                raise UserError(f"scene {name} is {'colour' if scene.colour else 'grey'} and the network is not; "
+                                f"use a checkpoint for {'colour' if scene.colour else 'grey'}.")
+            chosen = evaluation_mask(config, *scene.clip.shape[-2:], frames, scene.mask)
+            masks[chosen.fingerprint] = chosen
+            _prepare(methods["network"], chosen.mask, bar)
+            done = {}
+            for method, reconstruct in methods.items():
+                measure = dict(config.measure.model_dump(), rng=config.mask.seed)
+                done[method] = reconstruct_scene(scene, chosen.mask, _counted(reconstruct, bar), measure)
+            rows.append(Row(name, {method: score(name, made) for method, made in done.items()}))
+            _write_comparison(folder / f"{name.lower()}.png", done, chosen.mask, rows[-1])
+    headings = {"network": f"RevSCI ({Path(checkpoint).stem})", "gap_tv": f"GAP-TV, {config.evaluation.gap_tv_iterations} iterations"}
+    circumstances = {
+        "checkpoint": str(checkpoint), "network": _described(network, metadata),
+        "mask": "; ".join(f"{chosen.origin} (fingerprint {key})" for key, chosen in masks.items()),
+        "mask trained with": metadata.mask or "unknown", **_environment()}
+    warning = mask_warning(metadata.mask, masks)
+    if warning:
+        circumstances["warning"] = warning
+    title = ("Six-scene benchmark" if config.evaluation.kind == "scenes" else
+             "Demonstration scenes: rendered from photographs that no training clip shows")
+    results = Results(title, {method: headings[method] for method in methods}, rows, config.evaluation.kind == "scenes",
+                      circumstances)
+    results.write(folder)
+    return results
+
+
+def reconstruct_captures(config, network, metadata, folder):
+    """Reconstruct a camera's measurements; write a strip of frames and a video for each. Returns lines to print."""
+    folder, settings = Path(folder), config.evaluation
+    if not settings.path or not config.mask.path:
+        raise UserError("captures need evaluation.path, a .mat file or a folder of them, and mask.path, the mask that the "
+                        "camera was calibrated to.")
+    path = existing(settings.path, "capture file or folder")
+    files = sorted(path.glob("*.mat")) if path.is_dir() else [path]
+    if not files:
+        raise UserError(f"{path}: holds no captures; expected .mat files with the key meas.")
+    reconstruct, lines, masks = Reconstructor(network), [], {}
+    for file in files:
+        capture = load_capture(file)
+        if "frames" in settings.model_fields_set and capture.frames != settings.frames:
+            continue
+        chosen = evaluation_mask(config, *capture.measurements.shape[-2:], capture.frames)
+        masks[chosen.fingerprint] = chosen
+        for number, measurement in enumerate(capture.measurements):
+            clip = reconstruct(measurement, chosen.mask)
+            name = capture.name if len(capture.measurements) == 1 else f"{capture.name}_{number + 1}"
+            pictures.write_strip(folder / f"{name}.png", clip)
+            pictures.write_video(folder / f"{name}.mp4", clip)
+            lines.append(f"{file.name}: {capture.frames} frames -> {folder / name}.png, .mp4")
+    if not lines:
+        raise UserError(f"{path}: holds no capture of {settings.frames} frames a measurement; "
+                        "leave evaluation.frames away to take all.")
+    warning = mask_warning(metadata.mask, masks)
+    return lines + ([f"warning: {warning}"] if warning else [])
+
+
+def mask_warning(trained_with, masks):
+    """Return a sentence if the network was not trained with the masks used, otherwise ``None``."""
+    if trained_with == RANDOM_MASK or set(masks) == {trained_with}:
+        return None
+    used = ", ".join(masks)
+    if trained_with is None:
+        return f"the checkpoint does not say which mask it was trained with; with another than {used} it reconstructs noise."
+    return (f"the network was trained with mask {trained_with} and measures through {used} here: expect a poor "
+            "reconstruction unless it is fine-tuned on this mask (training.initial).")
+
+
+def _prepare(reconstruct, mask, bar):
+    """Compile for this size ahead of the clock."""
+    if reconstruct.prepare(*mask.shape):
+        bar.clear()
+        print(f"Compiled the network for {mask.shape[1]} x {mask.shape[2]}.", file=sys.stderr)
+
+
+def _counted(reconstruct, bar):
+    def counted(measurement, mask):
+        clip = reconstruct(measurement, mask)
+        bar.update()
+        return clip
+    return counted
+
+
+def _gap_tv(iterations, colour):
+    def reconstruct(measurement, mask):
+        return gap_tv(measurement, mask, iterations, colour=colour)
+    return reconstruct
+
+
+def _write_comparison(path, done, mask, row):
+    first = {method: made[0] for method, made in done.items()}
+    network = first["network"]
+    total = mask.sum(0)
+    columns = {"measurement / mask sum": network.measurement / np.where(total == 0, 1, total)}
+    if "gap_tv" in first:
+        columns[f"GAP-TV {row.scores['gap_tv'].psnr:.2f} dB"] = first["gap_tv"].clip
+    columns[f"RevSCI {row.scores['network'].psnr:.2f} dB"] = network.clip
+    columns["ground truth"] = network.truth
+    pictures.write_comparison(path, columns)
+
+
+def _described(network, metadata):
+    settings = ", ".join(f"{key} {value}" for key, value in network.settings.items())
+    count = sum(parameter.size for parameter in network.get_parameters())
+    return f"{metadata.kind}: {settings}; {count:,} parameters"
+
+
+def _environment():
+    return {"device": device.name(), "versions": f"mindrestore {__version__}, mindspore {mindspore.__version__}"}

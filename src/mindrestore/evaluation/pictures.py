@@ -1,0 +1,73 @@
+"""Pictures and videos of reconstructions."""
+import cv2
+import numpy as np
+
+from mindrestore.errors import UserError
+from mindrestore.files import replacing
+
+GAP, LABEL_HEIGHT = 6, 22
+FRAMES_A_SECOND = 10
+
+
+def write_comparison(path, columns, frames=None):
+    """Write clips side by side as a PNG: one column a clip, one row a frame.
+
+    Args:
+        columns: heading -> clip (T, H, W), colour (3, T, H, W), or one picture (H, W) shown in the first row only; 0–1.
+        frames: which frames are rows; first, middle and last by default.
+    """
+    length = max(clip.shape[-3] for clip in columns.values() if clip.ndim > 2)
+    frames = sorted({0, length // 2, length - 1}) if frames is None else frames
+    rows = []
+    for row, index in enumerate(frames):
+        cells = [_cell(clip, index, row, name if row == 0 else "") for name, clip in columns.items()]
+        rows.append(np.concatenate([cells[0]] + [part for cell in cells[1:] for part in (_white(cell.shape[0], GAP), cell)], 1))
+    write_picture(path, np.concatenate([rows[0]] + [part for row in rows[1:] for part in (_white(GAP, row.shape[1]), row)], 0))
+
+
+def write_strip(path, clip, columns=5):
+    """Write all frames of a clip (T, H, W) or (3, T, H, W) as one PNG, ``columns`` a row."""
+    frames = [_bgr(clip, index) for index in range(clip.shape[-3])]
+    frames += [_white(*frames[0].shape[:2])] * (-len(frames) % columns)
+    write_picture(path, np.concatenate([np.concatenate(frames[start:start + columns], 1)
+                                        for start in range(0, len(frames), columns)], 0))
+
+
+def write_picture(path, image):
+    """Write an 8-bit BGR image (H, W, 3) as PNG."""
+    with replacing(path) as scratch:
+        if not cv2.imwrite(str(scratch), image):
+            raise UserError(f"{path}: OpenCV cannot write this picture; choose a name that ends in .png.")
+
+
+def write_video(path, clip, rate=FRAMES_A_SECOND):
+    """Write a clip (T, H, W) or (3, T, H, W), 0–1, as an MP4 video of ``rate`` frames a second."""
+    height, width = clip.shape[-2:]
+    with replacing(path) as scratch:
+        writer = cv2.VideoWriter(str(scratch), cv2.VideoWriter_fourcc(*"mp4v"), rate, (width, height))
+        if not writer.isOpened():
+            raise UserError(f"{path}: OpenCV cannot write MP4 video here; install an opencv-python wheel with FFmpeg.")
+        for index in range(clip.shape[-3]):
+            writer.write(_bgr(clip, index))
+        writer.release()
+
+
+def _cell(clip, index, row, name):
+    if clip.ndim == 2:
+        image = _bgr(clip[None], 0) if row == 0 else _white(*clip.shape)
+    else:
+        image = _bgr(clip, index)
+    if not name:
+        return image
+    label = _white(LABEL_HEIGHT, image.shape[1])
+    cv2.putText(label, name, (4, LABEL_HEIGHT - 7), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA)
+    return np.concatenate((label, image), 0)
+
+
+def _bgr(clip, index):
+    frame = np.clip(np.rint(clip[..., index, :, :] * 255), 0, 255).astype(np.uint8)
+    return np.ascontiguousarray(frame[::-1].transpose(1, 2, 0)) if frame.ndim == 3 else cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR)
+
+
+def _white(height, width):
+    return np.full((height, width, 3), 255, np.uint8)
