@@ -77,10 +77,11 @@ def train(config, resume=False):
     counter = Progress(log, rates, first, settings.log_every)
     validate = Validate(log, counter, _validation(config, network), lambda step, psnr: save_network(
         folder / "best.ckpt", step, psnr), settings.validate_every, steps, progress["best"])
+    callbacks = [counter, validate] if validate.validate else [counter]
     dataset = batches(samples, first * settings.batch_size, steps - first, settings.batch_size)
     try:
         with Save(log, counter, save, settings.save_every, steps) as saving:
-            Model(step_cell).train(1, dataset, callbacks=[counter, validate, saving], dataset_sink_mode=False)
+            Model(step_cell).train(1, dataset, callbacks=[*callbacks, saving], dataset_sink_mode=False)
     finally:
         log.close()
     return folder
@@ -103,7 +104,9 @@ def _samples(config):
 
 
 def _validation(config, network):
-    """Return a function that gives the mean PSNR of the evaluation scenes."""
+    """Return a function that gives the mean PSNR of the evaluation scenes; ``None`` for captures, which have no truth."""
+    if config.evaluation.kind == "captures":
+        return None
     reconstruct = Reconstructor(network)
     scenes = [scene for scene in evaluation_scenes(config).values() if scene]
 
