@@ -31,5 +31,4 @@ def start(choice="auto", mode="graph", threads=None):
 def _keep_dumps_away():
     """Send what MindSpore dumps when a graph fails to compile to the temporary folder, not to ``./rank_0``."""
     folder = os.path.join(tempfile.gettempdir(), f"mindrestore-{os.getuid()}")
-    os.makedirs(folder, exist_ok=True)
-    ms.set_context(save_graphs_path=folder)
+    os.environ.setdefault("MS_OM_PATH", folder)
