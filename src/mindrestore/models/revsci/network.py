@@ -45,7 +45,7 @@ class RevSCI(nn.Cell):
         self.to_features = self.features.to_features
         self.from_features = self.features.from_features
         rng = np.random.default_rng(seed)
-        width = settings.widths(colour, channels)
+        width = settings.widths(colour, channels, start)
         first, second, third, last = width.head
         self.conv1 = nn.SequentialCell(
             Conv3d(width.inputs, first, (5, 5, 5), rng), LeakyReLU(),
@@ -114,22 +114,25 @@ class RevSCI(nn.Cell):
         return estimate + clip if self.corrects_estimate else clip
 
     def network_input(self, measurement, mask, estimate=None):
-        """Return (B, 1, T, H, W), in colour (B, 2, T, H, W)."""
-        batch, height, width = measurement.shape
+        """Return the head's input, (B, channels, T, H, W).
+
+        Normalised start, published: grey the measurement over the mask sum, plus itself behind the mask; in colour the
+        mask and the measurement over the mask sum. GAP-TV start: the estimate (3 channels in colour), its residual over
+        the mask sum as it is, which is the correction wherever nothing moves, and behind the mask, back-projected.
+        """
+        batch = measurement.shape[0]
         if mask.ndim == 3:
             mask = mask.expand_dims(0)
+        frames = (batch, *mask.shape[1:])
         total = mask.sum(1, keepdims=True)  # (B or 1, 1, H, W)
         total = ops.select(total == 0, ops.ones_like(total), total)
         seen = measurement.expand_dims(1)
         if self.corrects_estimate:
-            residual = mask * (seen - self.measured(estimate, mask)) / total
-            if not self.colour:
-                return (estimate + residual).expand_dims(1)
-            mosaic = (estimate * self.bayer(height, width)).sum(1)
-            return ops.stack((ops.broadcast_to(mask, mosaic.shape), mosaic + residual), 1)
+            residual = (seen - self.measured(estimate, mask)) / total
+            residuals = ops.stack((ops.broadcast_to(residual, frames), mask * residual), 1)
+            return ops.cat((estimate if self.colour else estimate.expand_dims(1), residuals), 1)
         normalised = seen / total  # (B, 1, H, W)
         if self.colour:
-            frames = (batch, *mask.shape[1:])
             return ops.stack((ops.broadcast_to(mask, frames), ops.broadcast_to(normalised, frames)), 1)
         return (normalised + mask * normalised).expand_dims(1)
 

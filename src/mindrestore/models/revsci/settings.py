@@ -41,9 +41,12 @@ def coupling_of(name, groups):
     return couplings.two_way() if name == "two_way" else couplings.multi_group(groups)
 
 
-def widths(colour, channels):
-    """Return the widths of head and tail."""
+def widths(colour, channels, start):
+    """Return the widths of head and tail. A GAP-TV start has the estimate's channels and two residuals for inputs."""
     half, quarter = channels // 2, channels // 4
+    outputs = 3 if colour else 1
     if colour:
-        return Widths(2, (quarter, quarter, half, channels), (1, 3, 3), (half, quarter, quarter, 3))
-    return Widths(1, (quarter, half, half, channels), (3, 3, 3), (half, half, quarter, 1))
+        inputs, head, last_kernel, tail = 2, (quarter, quarter, half, channels), (1, 3, 3), (half, quarter, quarter, outputs)
+    else:
+        inputs, head, last_kernel, tail = 1, (quarter, half, half, channels), (3, 3, 3), (half, half, quarter, outputs)
+    return Widths(outputs + 2 if start == "gap_tv" else inputs, head, last_kernel, tail)

@@ -1,0 +1,165 @@
+"""Write a network as a file that runs without this package: MINDIR anywhere, AIR on Ascend.
+
+A MINDIR file is read back and compared with the network before it takes its place. Beside it stands a JSON file of the same
+stem that says what the file is and how to call it.
+"""
+import contextlib
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+import mindspore as ms
+import numpy as np
+from mindspore import Tensor, nn, ops
+
+from mindrestore.deploy import signature
+from mindrestore.errors import UserError
+from mindrestore.files import replacing
+from mindrestore.runtime import device
+from mindrestore.version import __version__
+
+FORMATS = ("mindir", "air")
+SIGNATURES = {"revsci": signature.revsci}
+TOLERANCE = 1e-4  # largest difference allowed between the file and the network; white is 1
+TRIAL_SIZES = ((32, 48), (21, 14))  # height and width at which a file of free size is compared
+
+
+def export_network(network, metadata, path, file_format="mindir", frames=8, height=None, width=None, batch=1):
+    """Export ``network`` to ``path``, and what there is to know about the file to ``path`` with suffix .json.
+
+    Inputs of the exported RevSCI, in order: measurement (B, H, W), mask (T, H, W) and, with ``start="gap_tv"``, estimate
+    (B, T, H, W), in colour (B, 3, T, H, W). Output: clip, shaped like the estimate, not clamped.
+
+    Args:
+        network: with the weights to export.
+        metadata: ``mindrestore.checkpoints.native.Metadata`` of the network.
+        path: of the file; without a suffix it gets that of the format.
+        file_format: ``"mindir"`` or ``"air"``. AIR is written on Ascend only and cannot be read back by MindSpore, so
+            it is not compared (untested: no Ascend was at hand).
+        frames: T, frames of a clip.
+        height, width: of the measurements; both None leaves them free: one file for every size, odd ones included.
+        batch: B, measurements a call.
+
+    Returns:
+        The content of the JSON file as a dict. ``"compared"`` holds the largest difference between the file and the
+        network on random inputs of the sizes tried, None for AIR.
+
+    Raises:
+        UserError: a value that cannot be, a path that cannot be written, AIR elsewhere than on Ascend, or a file that
+            computes something else than the network. Nothing is left behind then.
+    """
+    path = _checked_path(path, _checked_format(file_format))
+    _check_sizes(frames, height, width, batch)
+    if metadata.kind not in SIGNATURES:
+        raise UserError(f"{path}: a {metadata.kind} network has no exporter; export one of {', '.join(SIGNATURES)}.")
+    free = height is None
+    if path.suffix == ".air" and free:
+        raise UserError(f"{path}: an AIR file has a fixed size; give height and width.")
+    described = SIGNATURES[metadata.kind](network, frames, height, width, batch)
+    with _stored(AnySize(network) if free else network, described.inputs, path.suffix) as stored:
+        compared = None
+        if path.suffix == ".mindir":
+            compared = _compare(stored, network, described.inputs, TRIAL_SIZES if free else ((height, width),) * 2)
+            if not compared["largest_difference"] < TOLERANCE:
+                raise UserError(f"{path}: not written, because what was exported differs from the network by "
+                                f"{compared['largest_difference']:.2g} where {TOLERANCE:g} is allowed; "
+                                "check its weights for values that are not finite, or try another device.")
+        summary = dict(file=path.name, format=path.suffix[1:], kind=metadata.kind, settings=dict(metadata.settings),
+                       mask=metadata.mask, version=__version__, trained_with_version=metadata.version,
+                       exported_on=device.name(), **described.record(), compared=compared)
+        with replacing(path) as scratch, replacing(path.with_suffix(".json")) as scratch_summary:
+            shutil.copyfile(stored, scratch)
+            scratch_summary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+    return summary
+
+
+class AnySize(nn.Cell):
+    """A RevSCI network as a graph for any height and width: what a branch on odd sizes does elsewhere, slices do here.
+
+    Arguments and result as ``RevSCI.construct``.
+    """
+
+    def __init__(self, network):
+        super().__init__(auto_prefix=False)  # the network's parameters keep their names
+        self.network = network
+        self.corrects_estimate = network.corrects_estimate
+
+    def construct(self, measurement, mask, estimate=None):
+        height, width = measurement.shape[-2:]
+        if self.corrects_estimate:
+            estimate = _to_even(estimate)
+        clip = self.network.reconstruct(_to_even(measurement), _to_even(mask), estimate)
+        return clip[..., :height, :width]
+
+
+def _to_even(x):
+    """Repeat the last row and column of (..., H, W), and keep of them what makes height and width even."""
+    height, width = x.shape[-2:]
+    x = ops.cat((x, x[..., -1:, :]), -2)
+    x = ops.cat((x, x[..., -1:]), -1)
+    return x[..., :height + height % 2, :width + width % 2]
+
+
+@contextlib.contextmanager
+def _stored(cell, ports, suffix):
+    """Give the path of ``cell``, exported into a temporary folder.
+
+    MindSpore takes ASCII paths without spaces only, makes the file read-only and, above 1 GB, writes several: all that
+    stays in the temporary folder.
+    """
+    inputs = [Tensor(shape=list(port.shape), dtype=ms.float32) for port in ports]
+    with tempfile.TemporaryDirectory(prefix="mindrestore-") as folder:
+        path = Path(folder, f"network{suffix}")
+        level = ms.get_context("jit_syntax_level")
+        try:
+            ms.export(cell, *inputs, file_name=str(path), file_format=suffix[1:].upper())
+        finally:
+            ms.set_context(jit_syntax_level=level)  # which a failing export leaves changed
+        yield path
+
+
+def _compare(stored, network, ports, sizes):
+    """Return the sizes (height, width) tried and the largest difference between file and network, as JSON values."""
+    graph = nn.GraphCell(ms.load(str(stored)))
+    graph.set_inputs(*(Tensor(shape=list(port.shape), dtype=ms.float32) for port in ports))
+    rng = np.random.default_rng(0)
+    differences = []
+    for height, width in sizes:
+        inputs = [Tensor(rng.uniform(*port.range, port.of_size(height, width)).astype(np.float32)) for port in ports]
+        clip, expected = graph(*inputs).asnumpy(), network(*inputs).asnumpy()
+        same_shape = clip.shape == expected.shape
+        differences.append(float(np.abs(clip - expected).max()) if same_shape else float("inf"))
+    return dict(sizes=[list(size) for size in dict.fromkeys(sizes)], largest_difference=float(np.max(differences)))
+
+
+def _checked_format(file_format):
+    chosen = str(file_format).lower()
+    if chosen not in FORMATS:
+        raise UserError(f"format {file_format!r}: unknown, choose one of {', '.join(FORMATS)}.")
+    if chosen == "air" and device.name() != "ascend":
+        raise UserError(f"format air: MindSpore writes AIR files on Ascend only and this is {device.name()}; "
+                        "choose mindir, which runs on every device, or export on an Ascend machine.")
+    return chosen
+
+
+def _checked_path(path, file_format):
+    path = Path(path)
+    if not path.suffix:
+        path = path.with_suffix(f".{file_format}")
+    if path.suffix != f".{file_format}":
+        raise UserError(f"{path}: ends in {path.suffix}; a file of format {file_format} must end in .{file_format}.")
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder; give the path of a file.")
+    return path
+
+
+def _check_sizes(frames, height, width, batch):
+    if (height is None) != (width is None):
+        given = "height" if width is None else "width"
+        raise UserError(f"{given} is given alone; give height and width, or neither for a file of any size.")
+    for name, value in (("frames", frames), ("height", height), ("width", width), ("batch", batch)):
+        if value is None and name in ("height", "width"):
+            continue
+        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+            raise UserError(f"{name} is {value!r}; it must be a whole number of at least 1.")
