@@ -14,6 +14,12 @@ def main(arguments=None):
     except UserError as error:
         print(f"mindrestore: error: {error}", file=sys.stderr)
         return 2
+    except ImportError as error:
+        if "libGL" not in str(error):
+            raise
+        print(f"mindrestore: error: OpenCV cannot be imported ({error}): this machine has no screen libraries; "
+              "run: pip install --force-reinstall --no-deps 'opencv-python-headless<5'", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("mindrestore: interrupted", file=sys.stderr)
         return 130

@@ -57,7 +57,8 @@ def export_network(network, metadata, path, file_format="mindir", frames=8, heig
     if path.suffix == ".air" and free:
         raise UserError(f"{path}: an AIR file has a fixed size; give height and width.")
     described = SIGNATURES[metadata.kind](network, frames, height, width, batch)
-    with _stored(AnySize(network) if free else network, described.inputs, path.suffix) as stored:
+    with replacing(path) as scratch, replacing(path.with_suffix(".json")) as scratch_summary, \
+            _stored(AnySize(network) if free else network, described.inputs, path.suffix) as stored:
         compared = None
         if path.suffix == ".mindir":
             compared = _compare(stored, network, described.inputs, TRIAL_SIZES if free else ((height, width),) * 2)
@@ -68,9 +69,8 @@ def export_network(network, metadata, path, file_format="mindir", frames=8, heig
         summary = dict(file=path.name, format=path.suffix[1:], kind=metadata.kind, settings=dict(metadata.settings),
                        mask=metadata.mask, version=__version__, trained_with_version=metadata.version,
                        exported_on=device.name(), **described.record(), compared=compared)
-        with replacing(path) as scratch, replacing(path.with_suffix(".json")) as scratch_summary:
-            shutil.copyfile(stored, scratch)
-            scratch_summary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+        shutil.copyfile(stored, scratch)
+        scratch_summary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     return summary
 
 
@@ -161,5 +161,5 @@ def _check_sizes(frames, height, width, batch):
     for name, value in (("frames", frames), ("height", height), ("width", width), ("batch", batch)):
         if value is None and name in ("height", "width"):
             continue
-        if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < 1:
+        if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise UserError(f"{name} is {value!r}; it must be a whole number of at least 1.")
