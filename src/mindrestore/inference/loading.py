@@ -1,19 +1,17 @@
 """Find the network that a user means: a checkpoint of ours, published weights, or what ships with the package."""
 from pathlib import Path
 
-from mindrestore.checkpoints.native import Metadata, load_network
-from mindrestore.checkpoints.published import load_published_weights
-from mindrestore.checkpoints.sources import is_mindspore_file, read_arrays
+from mindrestore.checkpoints.convert import published_network
+from mindrestore.checkpoints.native import load_network
+from mindrestore.checkpoints.sources import is_mindspore_file
 from mindrestore.errors import UserError
 from mindrestore.files import existing
-from mindrestore.models import create_model
-from mindrestore.models.revsci.published import settings_from_shapes
 
 SHIPPED = Path(__file__).resolve().parent.parent / "assets" / "revsci_small.ckpt"
 
 
 def load_for_use(config, checkpoint=None, configured=False):
-    """Return (network, ``Metadata``, path of the checkpoint), and set ``config.model`` to the network's settings.
+    """Return (network, ``Metadata``, path of its checkpoint), and set ``config.model`` to the network's settings.
 
     Args:
         config: ``mindrestore.config.Config``.
@@ -32,12 +30,7 @@ def load_for_use(config, checkpoint=None, configured=False):
     if is_mindspore_file(path):
         network, metadata = load_network(path)
     else:
-        arrays = read_arrays(path)
-        settings = config.model.network_settings() if configured else settings_from_shapes(
-            {name: array.shape for name, array in arrays.items()})
-        network = create_model("revsci", **settings)
-        load_published_weights(network, arrays)
-        metadata = Metadata("revsci", network.settings)
+        network, metadata = published_network(path)
     wanted = config.model.network_settings()
     if configured and network.settings != wanted:
         differing = [f"{key} {network.settings[key]} instead of {wanted[key]}" for key in wanted

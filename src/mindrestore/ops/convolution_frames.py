@@ -105,7 +105,7 @@ def _winograd(x, weight, bias, stride):
     after = ops.zeros((batch, tiles * tile - frames + 1, channels, height, width), x.dtype)
     padded = ops.cat((before, x, after), 1)
     overlapping = ops.cat([padded[:, k * tile: k * tile + products] for k in range(tiles)], 1)
-    d = ops.matmul(data, overlapping.reshape(batch * tiles, products, -1))
+    d = _each_tile(data, overlapping.reshape(batch * tiles, products, -1))
     d = d.reshape(batch * tiles, products * channels, height, width)
     g = ops.matmul(kernel, weight.transpose(2, 0, 1, 3, 4).reshape(temporal_winograd.TAPS, -1))
     g = g.reshape(products * outputs, channels, weight.shape[3], weight.shape[4])
@@ -114,9 +114,18 @@ def _winograd(x, weight, bias, stride):
     y = _conv2d(d, g, biases, stride, groups=products)
 
     height, width = y.shape[2:]
-    y = ops.matmul(output, y.reshape(batch * tiles, products, -1))
+    y = _each_tile(output, y.reshape(batch * tiles, products, -1))
     y = y.reshape(batch, tiles * tile, outputs, height, width)
     return y if tiles * tile == frames else y[:, :frames]
+
+
+def _each_tile(matrix, tiles):
+    """Multiply every one of ``tiles`` (N, products, P) by ``matrix``.
+
+    As ``ops.matmul`` does, in the same time, but in a form that a graph of free height and width keeps: there
+    ``ops.matmul`` forgets the sizes it knows and warns of it at every load.
+    """
+    return ops.BatchMatMul()(ops.tile(matrix, (tiles.shape[0], 1, 1)), tiles)
 
 
 def _taps_as_inputs(x, weight, bias, stride):
