@@ -119,7 +119,10 @@ def _export(options):
     from mindrestore.inference.loading import load_for_use
     network, metadata, _ = load_for_use(config, options.checkpoint, bool(options.config))
     target = target or f"{metadata.kind}.{options.format}"
-    print(export_network(network, metadata, target, options.format, options.frames, options.height, options.width))
+    summary = export_network(network, metadata, target, options.format, options.frames, options.height, options.width)
+    print(f"Wrote {target}: inputs " + ", ".join(f"{port['name']} {port['shape']}" for port in summary["inputs"]) + ".")
+    if summary["compared"]:
+        print(f"Read back and compared with the network: they differ by {summary['compared']['largest_difference']:.1e} at most.")
 
 
 def _convert(options):

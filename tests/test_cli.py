@@ -1,0 +1,58 @@
+"""The command line: one sentence and exit status 2 for a user's mistake, in real processes."""
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from mindrestore.cli import main
+
+ROOT = Path(__file__).resolve().parent.parent
+SMALL = str(ROOT / "configs" / "revsci" / "small_cpu.yaml")
+
+
+@pytest.mark.parametrize("arguments, named", [
+    (["train", "--config", "nowhere.yaml"], "nowhere.yaml"),
+    (["train", "--config", SMALL, "training.stepz=3"], "did you mean steps"),
+    (["train", "--config", SMALL, "training.batch_size=0"], "training.batch_size is 0"),
+    (["train", "--config", SMALL, "training.steps"], "key=value"),
+    (["train", "--config", SMALL, "--resume", "output=nowhere"], "no such training state"),
+    (["eval", "--checkpoint", "nowhere.ckpt"], "nowhere.ckpt"),
+    (["eval", "--checkpoint", str(ROOT / "README.md")], "no checkpoint"),
+    (["eval", "--scenes", "nowhere"], "nowhere"),
+    (["eval", "--captures", "nowhere"], "mask.path"),
+    (["eval", "--mask", "nowhere.mat"], "nowhere.mat"),
+    (["eval", "--config", SMALL, "--checkpoint", str(ROOT / "tests/golden/revsci_two_way.pth")], "another network"),
+    (["eval", "--device", "ascend"], "ascend"),
+    (["convert", "nowhere.pth", "out.ckpt"], "nowhere.pth"),
+    (["export", "--format", "air"], "Ascend"),
+])
+def test_a_mistake_is_one_sentence(arguments, named, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    error = capsys.readouterr().err.strip().splitlines()[-1]
+    assert error.startswith("mindrestore: error: ") and named in error
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_real_process_prints_no_traceback(tmp_path):
+    run = subprocess.run([sys.executable, str(ROOT / "eval.py"), "--checkpoint", "nowhere.ckpt"], cwd=tmp_path,
+                         capture_output=True, text=True)
+    assert run.returncode == 2
+    assert "Traceback" not in run.stderr and "nowhere.ckpt" in run.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_three_entry_points_are_the_commands():
+    for command in ("train", "eval", "export"):
+        run = subprocess.run([sys.executable, str(ROOT / f"{command}.py"), "--help"], capture_output=True, text=True)
+        assert run.returncode == 0 and f"mindrestore {command}" in run.stdout
+
+
+@pytest.mark.long
+def test_the_shipped_network_beats_gap_tv_on_the_demonstration_scenes(tmp_path):
+    import json
+    run = subprocess.run([sys.executable, str(ROOT / "eval.py"), "--output", str(tmp_path)], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    mean = json.loads((tmp_path / "results.json").read_text())["mean"]
+    assert mean["network"]["psnr"] > mean["gap_tv"]["psnr"] + 0.5
