@@ -1,7 +1,12 @@
 """Write a network as a file that runs without this package: MINDIR anywhere, AIR on Ascend.
 
 A MINDIR file is read back and compared with the network before it takes its place. Beside it stands a JSON file of the same
-stem that says what the file is and how to call it.
+stem that says what the file is and what it takes. A file of free size is called like this; thanks to ``set_inputs`` it is
+compiled once for all sizes:
+
+    graph = nn.GraphCell(ms.load("revsci.mindir"))
+    graph.set_inputs(Tensor(shape=[1, None, None], dtype=ms.float32), Tensor(shape=[8, None, None], dtype=ms.float32))
+    clip = graph(measurement, mask)  # (1, H, W), (8, H, W) -> (1, 8, H, W)
 """
 import contextlib
 import json

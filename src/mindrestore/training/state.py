@@ -4,10 +4,13 @@ from mindspore import Tensor
 from mindrestore.checkpoints.native import load_arrays, save_arrays
 from mindrestore.errors import UserError
 
+SCHEDULE = "learning_rate"  # name of the optimiser's table of rates, one a step
+
 
 def save_state(path, network, optimizer, progress):
     """Write weights, the optimiser's moments and counters, and ``progress`` (JSON values) to ``path``, whole or not at all.
 
+    The schedule is the configuration's, so a run may be resumed with more steps or another rate than it began with.
     What a step draws at random follows from the seed and the step's number, so no random state needs keeping.
     """
     save_arrays(path, {name: p.asnumpy() for name, p in _parameters(network, optimizer).items()}, progress)
@@ -28,5 +31,5 @@ def _parameters(network, optimizer):
     named = {f"network/{parameter.name}": parameter for parameter in network.get_parameters()}
     weights = {id(parameter) for parameter in named.values()}
     named.update({f"optimizer/{parameter.name}": parameter for parameter in optimizer.get_parameters()
-                  if id(parameter) not in weights})
+                  if id(parameter) not in weights and parameter.name != SCHEDULE})
     return named
