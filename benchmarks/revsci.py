@@ -1,9 +1,9 @@
 """Time and memory of RevSCI on the CPU beside the same network in PyTorch, as ratios from one run.
 
-    python benchmarks/revsci.py                                    # 8 x 256 x 256; 10, 18, 50 blocks; quiet machine, 24 GB
-    python benchmarks/revsci.py --size 64 --blocks 2 4 --repeats 3     # a quick look
+    python benchmarks/revsci.py                                      # 8 x 256 x 256; wants a quiet machine, 24 GB
+    python benchmarks/revsci.py --size 32 --blocks 2 4 --repeats 3   # a quick look
 
-See README.md in this folder for what is measured. PyTorch is optional; without it the first half of the table stands alone.
+See README.md in this folder for what is measured. PyTorch is optional; without it ours is measured alone.
 """
 import argparse
 import importlib.util
@@ -70,8 +70,8 @@ class Worker:
 def measure(case, libraries, repeats):
     """Return library -> result of one case, and whether the libraries' steps alternated.
 
-    At any moment one process computes; the others wait for a line. Where two of them do not fit into memory together they
-    are measured one after the other.
+    At any moment one process computes; the others wait for a line. Where two of them do not fit into memory together
+    they are measured one after the other.
     """
     workers, failed = {}, {}
 
@@ -99,7 +99,8 @@ def measure(case, libraries, repeats):
     finally:
         for worker in workers.values():
             worker.close()
-    return {library: failed.get(library) or workers[library].result() for library in libraries}, fit and len(running) > 1
+    results = {library: failed.get(library) or workers[library].result() for library in libraries}
+    return results, fit and len(running) > 1
 
 
 def total_memory():
@@ -154,7 +155,8 @@ def _notes(row):
 def bars(rows):
     """Return what reversible training of ours promises, as dicts of what, value, most and met (None: not measured)."""
     def ours(mode, blocks, key):
-        return next((row["results"][OURS].get(key) for row in rows if (row["mode"], row["blocks"]) == (mode, blocks)), None)
+        of_case = (row["results"][OURS] for row in rows if (row["mode"], row["blocks"]) == (mode, blocks))
+        return next(of_case, {}).get(key)
 
     depths = sorted({row["blocks"] for row in rows})
     fewest, most = depths[0], depths[-1]

@@ -1,8 +1,8 @@
 """A process that holds one network of one library and does one step whenever it reads a line; ``revsci.py`` starts it.
 
 Started with one argument, a JSON object of ``library`` ("mindrestore" | "torch"), ``mode`` ("forward" | "plain" |
-"reversible"), ``blocks``, ``channels``, ``frames``, ``size``, ``batch`` and ``threads`` (or null). Answers are JSON objects, a line
-each: first version and threads, then seconds, peak and values of every step. Ends when its input does.
+"reversible"), ``blocks``, ``channels``, ``frames``, ``size``, ``batch`` and ``threads`` (or null). Answers are JSON
+objects, a line each: first version and threads, then seconds, peak and values of every step. Ends when its input does.
 """
 import json
 import math

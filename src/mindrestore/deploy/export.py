@@ -1,8 +1,8 @@
 """Write a network as a file that runs without this package: MINDIR anywhere, AIR on Ascend.
 
-A MINDIR file is read back and compared with the network before it takes its place. Beside it stands a JSON file of the same
-stem that says what the file is and what it takes. A file of free size is called like this; thanks to ``set_inputs`` it is
-compiled once for all sizes:
+A MINDIR file is read back and compared with the network before it takes its place. Beside it stands a JSON file of the
+same stem that says what the file is and what it takes. A file of free size is called like this; thanks to
+``set_inputs`` it is compiled once for all sizes:
 
     graph = nn.GraphCell(ms.load("revsci.mindir"))
     graph.set_inputs(Tensor(shape=[1, None, None], dtype=ms.float32), Tensor(shape=[8, None, None], dtype=ms.float32))
@@ -33,8 +33,8 @@ TRIAL_SIZES = ((32, 48), (21, 14))  # height and width at which a file of free s
 def export_network(network, metadata, path, file_format="mindir", frames=8, height=None, width=None, batch=1):
     """Export ``network`` to ``path``, and what there is to know about the file to ``path`` with suffix .json.
 
-    Inputs of the exported RevSCI, in order: measurement (B, H, W), mask (T, H, W) and, with ``start="gap_tv"``, estimate
-    (B, T, H, W), in colour (B, 3, T, H, W). Output: clip, shaped like the estimate, not clamped.
+    Inputs of the exported RevSCI, in order: measurement (B, H, W), mask (T, H, W) and, with ``start="gap_tv"``,
+    estimate (B, T, H, W), in colour (B, 3, T, H, W). Output: clip, shaped like the estimate, not clamped.
 
     Args:
         network: with the weights to export.
