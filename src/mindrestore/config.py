@@ -14,7 +14,7 @@ from mindrestore.files import existing
 
 
 class Section(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
 
 class Model(Section):
@@ -151,7 +151,7 @@ def make_config(content, overrides=(), origin="settings"):
     for override in overrides:
         _apply(content, override)
     try:
-        return Config(**content)
+        return Config.model_validate(content)
     except ValidationError as error:
         raise UserError(f"{origin}: {_sentence(error.errors()[0])}.") from error
 
