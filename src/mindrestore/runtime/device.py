@@ -27,7 +27,8 @@ def select(choice="auto", number=0):
     candidates = ("ascend", "gpu", "cpu") if choice == "auto" else (choice,)
     for candidate in candidates:
         if candidate == "cpu" or _count(candidate) > number:
-            ms.set_device(TARGETS[candidate], number if candidate != "cpu" else 0)
+            if candidate != "cpu" or name() != "cpu":  # MindSpore refuses to set a device again once it has computed
+                ms.set_device(TARGETS[candidate], number if candidate != "cpu" else 0)
             return candidate
     raise UserError(f"--device {choice}: MindSpore sees no such device {number} on this machine; "
                     "choose --device cpu, or check the driver.")
