@@ -1,12 +1,19 @@
 """Samples through MindSpore's dataset engine."""
+import contextlib
+
 import mindspore.dataset as ds
 import numpy as np
+
+from mindrestore.errors import UserError
 
 COLUMNS = ("clip", "measurement", "mask", "estimate")
 
 
+@contextlib.contextmanager
 def batches(samples, first, count, batch_size):
-    """Return a MindSpore dataset of ``count`` batches whose first sample is number ``first``, in order.
+    """Give a MindSpore dataset of ``count`` batches whose first sample is number ``first``, in order.
+
+    A ``UserError`` of a sample, which the engine turns into an error of its own, leaves the context as it was.
 
     Args:
         samples: sequence of ``mindrestore.data.snapshots.Sample``.
@@ -15,7 +22,12 @@ def batches(samples, first, count, batch_size):
     ds.config.set_prefetch_size(2)
     numbered = _Numbered(samples, first, count * batch_size)
     dataset = ds.GeneratorDataset(numbered, columns, shuffle=False, num_parallel_workers=1, python_multiprocessing=False)
-    return dataset.batch(batch_size, drop_remainder=True)
+    try:
+        yield dataset.batch(batch_size, drop_remainder=True)
+    except RuntimeError:
+        if numbered.mistake:
+            raise numbered.mistake from None
+        raise
 
 
 class _Numbered:
@@ -23,10 +35,15 @@ class _Numbered:
 
     def __init__(self, samples, first, length):
         self.samples, self.first, self.length = samples, first, length
+        self.mistake = None
 
     def __len__(self):
         return self.length
 
     def __getitem__(self, index):
-        sample = self.samples[self.first + int(index)]
+        try:
+            sample = self.samples[self.first + int(index)]
+        except UserError as error:
+            self.mistake = error
+            raise
         return tuple(np.ascontiguousarray(array) for array in sample if array is not None)

@@ -28,7 +28,7 @@ ADAM_EPSILON = 1e-8
 
 
 def train(config, resume=False):
-    """Train; write ``last.state`` (to resume from), ``last.ckpt``, ``best.ckpt``, ``log.jsonl`` and ``config.yaml``.
+    """Train; write ``last_state.ckpt`` (to resume from), ``last.ckpt``, ``best.ckpt``, ``log.jsonl`` and ``config.yaml``.
 
     Args:
         config: ``mindrestore.config.Config``.
@@ -78,9 +78,9 @@ def train(config, resume=False):
     validate = Validate(log, counter, _validation(config, network), lambda step, psnr: save_network(
         folder / "best.ckpt", step, psnr), settings.validate_every, steps, progress["best"])
     callbacks = [counter, validate] if validate.validate else [counter]
-    dataset = batches(samples, first * settings.batch_size, steps - first, settings.batch_size)
+    data = batches(samples, first * settings.batch_size, steps - first, settings.batch_size)
     try:
-        with Save(log, counter, save, settings.save_every, steps) as saving:
+        with data as dataset, Save(log, counter, save, settings.save_every, steps) as saving:
             Model(step_cell).train(1, dataset, callbacks=[*callbacks, saving], dataset_sink_mode=False)
     finally:
         log.close()
