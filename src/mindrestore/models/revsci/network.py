@@ -92,7 +92,7 @@ class RevSCI(nn.Cell):
         groups = self.split(self.conv1(self.input_features(measurement, mask, estimate)))
         for block in self.layers:
             groups = block(groups)
-        return self.output_clip(self.conv2(self.join(*groups)), estimate)
+        return self.output_clip(self.conv2(self.join(*groups)), measurement, mask, estimate)
 
     def input_features(self, measurement, mask, estimate=None):
         """Return the head's input in the layout that ``ops.convolution`` prefers."""
@@ -106,12 +106,23 @@ class RevSCI(nn.Cell):
         """Undo ``split``."""
         return ops.cat(groups, self.channel_axis)
 
-    def output_clip(self, features, estimate=None):
-        """Return the clip that the tail's output stands for."""
+    def output_clip(self, features, measurement, mask, estimate=None):
+        """Return the clip that the tail's output stands for.
+
+        Normalised start: the output itself. GAP-TV start: a correction of the estimate, and what the corrected clip
+        still leaves unexplained of the measurement is back-projected once more.
+        """
         clip = self.from_features(features)  # (B, 1 or 3, T, H, W)
         if not self.colour:
             clip = clip[:, 0]
-        return estimate + clip if self.corrects_estimate else clip
+        if not self.corrects_estimate:
+            return clip
+        clip = estimate + clip
+        mask = _batched(mask)
+        unexplained = mask * self.residual(clip, measurement, mask)  # (B, T, H, W)
+        if self.colour:
+            unexplained = unexplained.expand_dims(1) * self.bayer(clip.shape[-2], clip.shape[-1])
+        return clip + unexplained
 
     def network_input(self, measurement, mask, estimate=None):
         """Return the head's input, (B, channels, T, H, W).
@@ -120,27 +131,22 @@ class RevSCI(nn.Cell):
         mask and the measurement over the mask sum. GAP-TV start: the estimate (3 channels in colour), its residual over
         the mask sum as it is, which is the correction wherever nothing moves, and behind the mask, back-projected.
         """
-        batch = measurement.shape[0]
-        if mask.ndim == 3:
-            mask = mask.expand_dims(0)
-        frames = (batch, *mask.shape[1:])
-        total = mask.sum(1, keepdims=True)  # (B or 1, 1, H, W)
-        total = ops.select(total == 0, ops.ones_like(total), total)
-        seen = measurement.expand_dims(1)
+        mask = _batched(mask)
+        frames = (measurement.shape[0], *mask.shape[1:])
         if self.corrects_estimate:
-            residual = (seen - self.measured(estimate, mask)) / total
+            residual = self.residual(estimate, measurement, mask)
             residuals = ops.stack((ops.broadcast_to(residual, frames), mask * residual), 1)
             return ops.cat((estimate if self.colour else estimate.expand_dims(1), residuals), 1)
-        normalised = seen / total  # (B, 1, H, W)
+        normalised = measurement.expand_dims(1) / _mask_sum(mask)  # (B, 1, H, W)
         if self.colour:
             return ops.stack((ops.broadcast_to(mask, frames), ops.broadcast_to(normalised, frames)), 1)
         return (normalised + mask * normalised).expand_dims(1)
 
-    def measured(self, clip, mask):
-        """Return the measurement (B, 1, H, W) that ``clip`` would give."""
+    def residual(self, clip, measurement, mask):
+        """Return what ``clip`` leaves unexplained of the measurement, over the mask sum: (B, 1, H, W)."""
         if self.colour:
             clip = (clip * self.bayer(clip.shape[-2], clip.shape[-1])).sum(1)
-        return (mask * clip).sum(1, keepdims=True)
+        return (measurement.expand_dims(1) - (mask * clip).sum(1, keepdims=True)) / _mask_sum(mask)
 
     def bayer(self, height, width):
         """Return the RGGB pattern (3, 1, H, W): 1 where a pixel sees the colour."""
@@ -191,6 +197,17 @@ def residual_function(conv3d):
 def _residual_weight(rng, layer, channels):
     shape = (channels, channels, 3, 3, 3) if layer.endswith("weight") else (channels,)
     return initial_weight(rng, shape, math.prod((channels, 3, 3, 3)))
+
+
+def _batched(mask):
+    """(T, H, W) -> (1, T, H, W); one mask a measurement, (B, T, H, W), as it is."""
+    return mask.expand_dims(0) if mask.ndim == 3 else mask
+
+
+def _mask_sum(mask):
+    """Return how many frames each pixel sees, 1 where it sees none: (B, T, H, W) -> (B, 1, H, W)."""
+    total = mask.sum(1, keepdims=True)
+    return ops.select(total == 0, ops.ones_like(total), total)
 
 
 def _to_even(x, odd_height, odd_width):

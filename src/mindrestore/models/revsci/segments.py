@@ -38,7 +38,7 @@ class Segments:
         """Reconstruct a clip; arguments and result as ``RevSCI.construct``, for even height and width."""
         inputs = _given(measurement, mask, estimate)
         groups = self.run_blocks(self._split(self._head(self._input(*inputs))))
-        return self._output(self._tail(self._join(*groups)), *_given(estimate))
+        return self._output(self._tail(self._join(*groups)), *inputs)
 
     def run_blocks(self, groups):
         """Return the groups of features after all blocks."""
@@ -63,7 +63,7 @@ class Segments:
         groups = self.run_blocks(self._split(self._head(self._input(*inputs))))
         gradients = {}
         tail_inputs, features = self._tail.run_keeping_inputs(self._join(*groups))
-        loss, gradient = self._output_gradient(features, target, *_given(estimate))
+        loss, gradient = self._output_gradient(features, target, *inputs)
         del features
         gradient = self._tail.pull_back(tail_inputs, gradient, gradients)
         of_groups = self._pull_back_blocks(groups, list(self._split(gradient)), gradients)[1]
@@ -174,14 +174,14 @@ def _join_function(network):
 
 
 def _output_function(network):
-    def clip(features, *estimate):
-        return network.output_clip(features, *estimate)
+    def clip(features, *inputs):
+        return network.output_clip(features, *inputs)
     return clip
 
 
 def _output_gradient_function(network, loss):
-    def of_features(features, target, *estimate):
-        return loss(network.output_clip(features, *estimate), target)
+    def of_features(features, target, *inputs):
+        return loss(network.output_clip(features, *inputs), target)
     return ms.value_and_grad(of_features, 0)
 
 
