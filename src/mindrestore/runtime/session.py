@@ -2,9 +2,7 @@
 import os
 import tempfile
 
-import mindspore as ms
-
-from mindrestore.runtime import allocator, device, execution
+from mindrestore.runtime import allocator, device, execution, threads as cores
 
 
 def start(choice="auto", mode="graph", threads=None):
@@ -13,7 +11,7 @@ def start(choice="auto", mode="graph", threads=None):
     Args:
         choice: ``auto``, ``cpu``, ``gpu`` or ``ascend``.
         mode: ``graph`` or ``pynative``.
-        threads: of the CPU; ``None`` leaves MindSpore's choice, all cores.
+        threads: cores of the CPU to compute on; ``None`` leaves MindSpore's choice, all of them.
 
     Raises:
         UserError: a device that is not there.
@@ -23,7 +21,7 @@ def start(choice="auto", mode="graph", threads=None):
     if selected == "cpu":
         allocator.keep_freed_memory()
     if threads:
-        ms.set_context(runtime_num_threads=threads)
+        cores.limit(threads)
     _keep_dumps_away()
     return selected
 
