@@ -1,4 +1,4 @@
-"""What several tests share: MindSpore prepared as for a run, how it executes, which convolution it uses, real processes."""
+"""What several tests share: MindSpore prepared as for a run, execution modes, convolutions, real processes."""
 import os
 import subprocess
 import sys
@@ -27,7 +27,7 @@ def mode(prepared, request):
 
 @pytest.fixture
 def layout(prepared, monkeypatch, request):
-    """``frames`` or ``native`` (parametrise it indirectly): the convolution that networks are built on, for one test."""
+    """``frames`` or ``native`` (parametrise it indirectly): which convolution networks are built on, for one test."""
     from mindrestore.ops import convolution, convolution_frames, convolution_native
     module = {"frames": convolution_frames, "native": convolution_native}[request.param]
     monkeypatch.setattr(convolution, "implementation", lambda: module)
@@ -35,15 +35,16 @@ def layout(prepared, monkeypatch, request):
 
 
 @pytest.fixture
-def python(tmp_path):
-    """``python(program, *arguments, **environment)`` runs a program text in a process of its own and in an empty folder."""
+def fresh_environment():
+    """The environment as a user has it: without what importing mindrestore and preparing MindSpore set."""
+    inherited = {name: value for name, value in os.environ.items() if name not in ("ONEDNN_MAX_CPU_ISA", "MS_OM_PATH")}
+    return {**inherited, "PYTHONPATH": str(SOURCES)}
+
+
+@pytest.fixture
+def python(tmp_path, fresh_environment):
+    """``python(program, *arguments, **environment)`` runs a program text in a process and an empty folder of its own."""
     def run(program, *arguments, **environment):
         return subprocess.run([sys.executable, "-c", program, *map(str, arguments)], cwd=tmp_path, capture_output=True,
-                              text=True, env=fresh_environment(**environment), timeout=600)
+                              text=True, env={**fresh_environment, **environment}, timeout=600)
     return run
-
-
-def fresh_environment(**changes):
-    """The environment as a user has it: without the variables that importing mindrestore set here."""
-    inherited = {name: value for name, value in os.environ.items() if name != "ONEDNN_MAX_CPU_ISA"}
-    return {**inherited, "PYTHONPATH": str(SOURCES), **changes}

@@ -13,7 +13,8 @@ CONFIGS = Path(__file__).parents[1] / "configs"
 def test_defaults_are_the_published_recipe():
     config = make_config({"name": "x"})
     model, training = config.model, config.training
-    assert (model.blocks, model.channels, model.coupling, model.groups, model.start) == (50, 64, "two_way", 2, "normalised")
+    assert model.model_dump() == {"name": "revsci", "blocks": 50, "channels": 64, "coupling": "two_way", "groups": 2,
+                                  "colour": False, "start": "normalised"}
     assert (training.learning_rate, training.epochs, training.batch_size, training.loss) == (2e-4, 100, 3, "mse")
     assert (config.data.frames, config.data.size) == (8, 256)
     assert config.training.schedule.model_dump() == {
@@ -26,7 +27,8 @@ def test_a_file_and_overrides(tmp_path):
     config = load_config(path)
     assert (config.name, config.model.blocks, config.training.steps) == ("mine", 3, 5)
     changed = load_config(path, ["training.steps=7", "training.learning_rate=1e-3", "training.schedule.final=1.0e-6",
-                                 "mask.fixed=true", "output=null", "training.clip_norm=0.5", "name=a=b", "data.path=x y"])
+                                 "mask.fixed=true", "output=null", "training.clip_norm=0.5", "name=a=b",
+                                 "data.path=x y"])
     assert (changed.model.blocks, changed.training.steps, changed.training.learning_rate) == (3, 7, 1e-3)
     assert (changed.training.schedule.kind, changed.training.schedule.final) == ("cosine", 1e-6)
     assert (changed.mask.fixed, changed.output, changed.training.clip_norm) == (True, None, 0.5)

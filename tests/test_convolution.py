@@ -92,7 +92,7 @@ def values_and_gradients(using, function, x, weight, bias, gradient_of):
 
 @BOTH
 @pytest.mark.parametrize("stride", [1, 2])
-@pytest.mark.parametrize("outputs", [3, 4], ids="{}_outputs".format)  # the frames implementation treats fewer than 4 apart
+@pytest.mark.parametrize("outputs", [3, 4], ids="{}_outputs".format)  # fewer than 4 take another way
 @pytest.mark.parametrize("kernel", [(1, 1, 1), (3, 3, 3), (5, 5, 5), (1, 3, 3)], ids=str)
 def test_conv3d_is_its_definition_at_any_length(using, kernel, outputs, stride):
     for frames in range(1, 10):
@@ -121,8 +121,8 @@ def test_gradients_are_the_slopes_of_the_values(using):
     found, gradient = values_and_gradients(using, using.conv3d, x, weight, bias, lambda gradient: gradient)
     for index, of_argument in enumerate(found[1:]):
         direction, = arrays(arguments[index].shape, seed=5)
-        there = [argument + direction if at == index else argument for at, argument in enumerate(arguments)]
-        moved = using.from_features(using.conv3d(using.to_features(Tensor(there[0])), *map(Tensor, there[1:]))).asnumpy()
+        there = [Tensor(argument + direction if at == index else argument) for at, argument in enumerate(arguments)]
+        moved = using.from_features(using.conv3d(using.to_features(there[0]), *there[1:])).asnumpy()
         slope = np.sum(gradient * (moved - found[0]), dtype=np.float64)
         np.testing.assert_allclose(np.sum(of_argument * direction, dtype=np.float64), slope, rtol=1e-4)
 
@@ -184,10 +184,11 @@ def test_ascend_convolves_in_half_precision_and_gives_back_single(monkeypatch):
 @pytest.mark.parametrize("outputs", sorted(temporal_winograd.POINTS))
 def test_winograd_matrices_filter(outputs):
     output, kernel, data = temporal_winograd.matrices(temporal_winograd.POINTS[outputs])
-    assert output.shape == (outputs, outputs + 2) and kernel.shape == (outputs + 2, 3) and data.shape == (outputs + 2,) * 2
+    products = outputs + 2
+    assert (output.shape, kernel.shape, data.shape) == ((outputs, products), (products, 3), (products, products))
     rng = np.random.default_rng(outputs)
     for _ in range(20):
-        taps, samples = rng.standard_normal(3), rng.standard_normal(outputs + 2)
+        taps, samples = rng.standard_normal(3), rng.standard_normal(products)
         np.testing.assert_allclose(output @ ((kernel @ taps) * (data @ samples)), np.correlate(samples, taps, "valid"),
                                    rtol=0, atol=1e-12)
     np.testing.assert_array_equal(output[:, temporal_winograd.POINT_ONE], 1)  # where the bias is added

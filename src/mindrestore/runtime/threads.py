@@ -10,8 +10,8 @@ _CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") els
 def limit(count):
     """Keep every thread of this process, and those to come, on ``count`` cores.
 
-    MindSpore 2.10 takes a number of threads for a hint: told 1, two compute. So on Linux the system sees to it. Which of
-    the cores depends on the process, so that several processes of few threads do not crowd on the first ones.
+    MindSpore 2.10 takes a number of threads for a hint: told 1, two compute. So on Linux the system sees to it. Which
+    of the cores depends on the process, so that several processes of few threads do not crowd on the first ones.
     """
     if not _CORES:
         ms.set_context(runtime_num_threads=count)
