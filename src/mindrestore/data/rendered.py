@@ -7,7 +7,7 @@ from mindrestore.data.composition import Composition, Foreground, Motion, Surfac
 from mindrestore.data.photographs import TRAIN_PHOTOGRAPHS, photograph
 from mindrestore.errors import UserError
 
-_SPEEDS = ((0.12, 0.0, 0.0), (0.33, 0.2, 1.0), (0.33, 1.0, 3.0), (0.22, 3.0, 6.0))  # share, from, to: pixels a frame
+_SPEEDS = ((0.08, 0.0, 0.0), (0.22, 0.2, 1.0), (0.35, 1.0, 3.0), (0.35, 3.0, 7.0))  # share, from, to: pixels a frame
 
 
 class RenderedClips:
@@ -43,7 +43,7 @@ def render_clip(rng=None, frames=8, height=256, width=256, photographs=TRAIN_PHO
         frames, height, width: the clip's size.
         photographs: names to choose from.
         colour: RGB instead of grey.
-        speed: typical motion in pixels a frame, 0 (everything stands still) to about 6; ``None`` draws one: still,
+        speed: typical motion in pixels a frame, 0 (everything stands still) to about 7; ``None`` draws one: still,
             slow, medium or fast.
 
     Returns:
@@ -65,7 +65,7 @@ def draw_composition(rng, height, width, photographs=TRAIN_PHOTOGRAPHS, speed=No
         raise UserError(f"speed must be 0 or more pixels a frame, got {speed}.")
     rng = np.random.default_rng(rng)
     speed = _draw_speed(rng) if speed is None else speed
-    camera_speed = speed * rng.choice([0.0, 0.3, 1.0], p=[0.25, 0.15, 0.6])  # often the camera rests and objects move
+    camera_speed = speed * rng.choice([0.0, 0.3, 1.0], p=[0.2, 0.1, 0.7])  # often the camera rests and objects move
     background = _draw_surface(rng, photographs, shortest_side=1.3 * max(height, width))
     room = [max(0.0, extent - seen) / 2 for extent, seen in zip(background.extent, (width, height))]
     camera = _draw_motion(rng, rng.uniform(-1, 1, 2) * room, camera_speed, reach=max(height, width) / 2)
