@@ -1,0 +1,216 @@
+"""Restore clips of any length and size with a VRT network: tile by tile, frame after frame, in bounded memory.
+
+    frames = restore_video(network, stream_frames("clip.mp4", colour=True), tile=(12, 256, 256))
+    for frame in frames: ...                                    # (3, sH, sW), as soon as it is complete
+
+Of the clip one tile of frames is held, in space everything. A clip shorter than the network needs, or a tile smaller than
+it takes, is the network's own business: it pads and crops. Here only a whole axis (tile 0) is flip-padded to the window,
+because that is part of the published tiling.
+"""
+import contextlib
+import sys
+from typing import NamedTuple, Tuple
+
+import numpy as np
+from mindspore import Tensor
+from tqdm import tqdm
+
+from mindrestore.errors import UserError
+from mindrestore.inference.tiles import axis_tiles, checked_tiling, fade, sequences, tile_starts
+
+TILE, OVERLAP = (12, 256, 256), (2, 20, 20)
+INTERPOLATION_FRAMES = 4
+WHITE = 255  # sigma is given on the scale of 8-bit frames, as papers do
+
+
+class Needs(NamedTuple):
+    """What the pipeline must know of a network; read off its ``settings``, the arguments of ``create_model``."""
+
+    scale: int
+    window: Tuple[int, int, int]
+    interpolates: bool  # 4 frames in, the one between the middle two out
+    takes_sigma: bool  # as a fourth channel
+
+    @classmethod
+    def of(cls, network):
+        settings = network.settings
+        return cls(settings.get("upscale", 1), tuple(settings.get("window_size", (1, 8, 8))),
+                   settings.get("pa_frames", 2) == 0, bool(settings.get("nonblind_denoising", False)))
+
+
+def restore_video(network, clip, tile=TILE, overlap=OVERLAP, blend="published", sigma=None, total=None, progress=None):
+    """Restore a clip.
+
+    Args:
+        network: a VRT; any callable from Tensor (1, D, C, H, W) to Tensor (1, D, 3, sH, sW), for interpolation from
+            (1, 4, C, H, W) to (1, 1, C, H, W), with ``settings`` that say ``upscale``, ``window_size``, ``pa_frames``
+            (0: it interpolates) and ``nonblind_denoising``.
+        clip: an array (D, 3, H, W), or any iterable of frames (3, H, W); float32 0–1. It is read as far as needed.
+        tile: (frames, height, width) of what the network is given at a time, 0 for all there are. Height and width must
+            be multiples of the window. Interpolation takes 4 frames whatever the tile says.
+        overlap: (frames, height, width) that neighbouring tiles share.
+        blend: ``"published"`` or ``"feathered"``, see ``mindrestore.inference.tiles``.
+        sigma: noise level of 0–255, needed by a network that denoises at a given level and by no other.
+        total: frames of the clip, for the time left, where ``len(clip)`` does not tell.
+        progress: a name shows a progress bar with that name on stderr.
+
+    Returns:
+        An iterator over frames (3, sH, sW), float32, as the network gives them: rounding to 8 bits clamps. As many as
+        the clip has; interpolation gives one more between any two, 2 D - 1.
+
+    Raises:
+        UserError: at once for a tiling that cannot be, a sigma that is missing or not wanted; on the way for a clip
+            without frames or a frame of another size.
+    """
+    needs = Needs.of(network)
+    tile, overlap = checked_tiling(tile, overlap, needs.window, blend)
+    if needs.takes_sigma and sigma is None:
+        raise UserError("sigma is missing: this network denoises at a given noise level; give it, of 0 to 255.")
+    if sigma is not None and not (needs.takes_sigma and 0 <= sigma <= WHITE):
+        raise UserError(f"sigma {sigma:g}: it must be 0 to 255." if needs.takes_sigma else
+                        f"sigma {sigma:g}: this network does not take a noise level; leave it away.")
+    total = len(clip) if total is None and hasattr(clip, "__len__") else total
+    runs = total and (total - 1 if needs.interpolates else len(tile_starts(total, tile[0], overlap[0])))
+    spatial = _Spatial(network, needs, tile, overlap, blend, sigma, runs, progress)
+    return (_interpolate if needs.interpolates else _restore)(spatial, _frames(clip))
+
+
+def restore_clip(network, clip, **options):
+    """Restore a clip that fits in memory: ``restore_video`` as an array (D', 3, sH, sW), float32."""
+    return np.stack(list(restore_video(network, clip, **options)))
+
+
+def restore_space_time(interpolator, upscaler, clip, options=None, upscaler_options=None):
+    """Space-time super-resolution: interpolate, then upscale what there is then, each with its own tiling, streamed.
+
+    Args:
+        interpolator, upscaler: networks for ``restore_video``.
+        clip: as there.
+        options, upscaler_options: dicts of keyword arguments of ``restore_video`` for either.
+
+    Returns:
+        An iterator over 2 D - 1 frames (3, sH, sW).
+    """
+    options, total = dict(options or {}), len(clip) if hasattr(clip, "__len__") else None
+    total = options.setdefault("total", total)
+    between = (np.clip(frame, 0, 1) for frame in restore_video(interpolator, clip, **options))
+    return restore_video(upscaler, between, **{"total": total and 2 * total - 1, **(upscaler_options or {})})
+
+
+def _frames(clip):
+    """The frames of a clip as float32 (C, H, W), all of one shape."""
+    shape = None
+    for index, frame in enumerate(clip):
+        frame = np.asarray(frame, np.float32)
+        shape = shape or frame.shape
+        if frame.ndim != 3 or frame.shape != shape:
+            raise UserError(f"frame {index} of the clip has shape {frame.shape}, expected "
+                            f"{shape if len(shape) == 3 else '(3, H, W)'} as all frames of a clip.")
+        yield frame
+    if shape is None:
+        raise UserError("the clip has no frames: give at least one.")
+
+
+def _restore(spatial, frames):
+    """Frames (C, H, W) -> restored frames, as soon as no further tile of frames changes them."""
+    depth, shared = spatial.tile[0], spatial.overlap[0]
+    sums, weights, first = [], [], 0  # of the frames from ``first`` on
+    with contextlib.closing(spatial):
+        for start, held, last in sequences(frames, depth, shared):
+            while first < start:
+                yield sums.pop(0) / weights.pop(0)
+                first += 1
+            given = np.stack(held)
+            if not depth:
+                given = _flipped(given, 0, -len(held) % spatial.needs.window[0])
+            faded = fade(len(held), start > 0, not last, shared if spatial.blend == "feathered" else 0)
+            for index, (frame, weight) in enumerate(zip(spatial(given), faded.astype(np.float32))):
+                frame *= weight
+                if index < len(sums):
+                    sums[index] += frame
+                    weights[index] += weight
+                else:
+                    sums.append(frame)
+                    weights.append(weight)
+        while sums:
+            yield sums.pop(0) / weights.pop(0)
+
+
+def _interpolate(spatial, frames):
+    """Frames (C, H, W) -> the same with one more between any two. Beyond its ends the clip stands still."""
+    held = []
+    with contextlib.closing(spatial):
+        for frame in frames:
+            held = held[1 - INTERPOLATION_FRAMES:] + [frame]
+            if len(held) == 1:
+                held *= 2  # the first frame stands for the one before it
+            elif len(held) == INTERPOLATION_FRAMES:
+                yield held[1]
+                yield spatial(np.stack(held))[0]
+        if len(held) > 2:  # what remains is the middle between the last two
+            held = held[1 - INTERPOLATION_FRAMES:] + held[-1:]
+            yield held[1]
+            yield spatial(np.stack(held))[0]
+        yield held[-1]
+
+
+class _Spatial:
+    """Runs the network over the tiles of frames, all of one size, and shows how far it got.
+
+    ``runs`` is how often it will be called, None if nobody knows.
+    """
+
+    def __init__(self, network, needs, tile, overlap, blend, sigma, runs, progress):
+        self.network, self.needs, self.tile, self.overlap, self.blend = network, needs, tile, overlap, blend
+        self.sigma, self.runs, self.progress = sigma, runs, progress
+        self._axes = self._bar = None
+
+    def __call__(self, frames):
+        """(D, C, H, W) -> list of D' frames (3, sH, sW) that are the caller's to keep."""
+        if self._axes is None:
+            self._plan(*frames.shape[2:])
+        rows, columns = self._axes
+        frames = self._given(frames)
+        restored = None
+        for row in rows.tiles:
+            for column in columns.tiles:
+                given = np.ascontiguousarray(frames[None, :, :, row.start:row.stop, column.start:column.stop])
+                tile = self.network(Tensor(given)).asnumpy()[0]  # (D', 3, sh, sw)
+                weights = row.weights[:, None] * column.weights
+                if restored is None:
+                    restored = [np.zeros((tile.shape[1], *self._size), np.float32) for _ in tile]
+                for frame, part in zip(restored, tile):
+                    frame[:, row.outputs, column.outputs] += weights * part[:, :len(row.weights), :len(column.weights)]
+                if self._bar:
+                    self._bar.update()
+        return restored
+
+    def close(self):
+        if self._bar:
+            self._bar.close()
+
+    def _plan(self, height, width):
+        scale = self.needs.scale
+        self._axes = [axis_tiles(*settings, scale, self.blend) for settings in zip(
+            (height, width), self.tile[1:], self.overlap[1:], self.needs.window[1:])]
+        self._size = (height * scale, width * scale)
+        if self.progress:
+            tiles = len(self._axes[0].tiles) * len(self._axes[1].tiles)
+            self._bar = tqdm(total=self.runs and self.runs * tiles, unit="tile", desc=self.progress, file=sys.stderr,
+                             leave=False)
+
+    def _given(self, frames):
+        """Frames flip-padded where an axis is whole, with the noise level as a fourth channel where it is wanted."""
+        for axis, plan in zip((2, 3), self._axes):
+            frames = _flipped(frames, axis, plan.padding)
+        if self.needs.takes_sigma:
+            level = np.full((len(frames), 1, *frames.shape[2:]), self.sigma / WHITE, np.float32)
+            frames = np.concatenate((frames, level), 1)
+        return frames
+
+
+def _flipped(array, axis, count):
+    """``array`` with ``count`` entries more at the end of an axis: its last ones, backwards."""
+    if not count:
+        return array
+    return np.pad(array, [(0, count if index == axis else 0) for index in range(array.ndim)], mode="symmetric")

@@ -1,0 +1,89 @@
+"""Tiles of an axis: they cover everything, weigh 1 in sum, and lie where the published rule puts them."""
+import numpy as np
+import pytest
+
+from mindrestore.errors import UserError
+from mindrestore.inference.tiles import (
+    BLENDS, axis_tiles, border_weights, checked_tiling, fade, sequences, tile_starts,
+)
+
+AXES = [(extent, tile, overlap, scale) for extent in (1, 7, 16, 17, 23, 40) for tile in (0, 8, 16) for overlap in (0, 1, 2, 5, 7)
+        for scale in (1, 4)]
+
+
+@pytest.mark.parametrize("blend", BLENDS)
+@pytest.mark.parametrize("extent, tile, overlap, scale", AXES)
+def test_tiles_share_a_size_and_weigh_one_in_sum(extent, tile, overlap, scale, blend):
+    axis = axis_tiles(extent, tile, overlap, 8, scale, blend)
+    total = np.zeros(extent * scale)
+    for part in axis.tiles:
+        assert 0 <= part.start < part.stop <= extent + axis.padding
+        assert part.weights.dtype == np.float32 and part.weights.min() >= 0
+        total[part.outputs] += part.weights
+    np.testing.assert_allclose(total, 1, atol=1e-6)
+    assert len({part.stop - part.start for part in axis.tiles}) == 1
+    whole = not 0 < tile < extent
+    assert (len(axis.tiles) == 1) == whole and axis.padding == (-extent % 8 if whole else 0)
+
+
+def test_published_starts():
+    assert tile_starts(100, 40, 2) == [0, 38, 60]
+    assert tile_starts(320, 128, 20) == [0, 108, 192]
+    assert tile_starts(180, 128, 20) == [0, 52]
+    assert tile_starts(128, 128, 20) == tile_starts(21, 40, 2) == tile_starts(5, 0, 2) == [0]
+    assert tile_starts(7, 4, 2) == [0, 2, 3]
+
+
+def test_published_borders_drop_half_the_overlap_in_output_pixels():
+    """Numbers worked out by hand: 16 inputs in tiles of 8, 4 shared, 2 outputs an input: starts 0, 4, 8."""
+    tiles = axis_tiles(16, 8, 4, 8, 2).tiles
+    assert [tile.first for tile in tiles] == [0, 8, 16]
+    np.testing.assert_array_equal(tiles[0].weights, [1] * 10 + [0.5] * 4 + [0] * 2)  # 10..13 shared with the second
+    np.testing.assert_array_equal(tiles[1].weights, [0] * 2 + [0.5] * 4 + [1] * 4 + [0.5] * 4 + [0] * 2)
+    np.testing.assert_array_equal(border_weights(6, True, True, 3), [0, 1, 1, 1, 0, 0])  # odd: more at the end
+    np.testing.assert_array_equal(border_weights(4, True, True, 0), 1)
+
+
+def test_feathers_fade_and_add_up():
+    rising, falling = fade(12, True, False, 6)[:6], fade(12, False, True, 6)[6:]
+    assert np.all(np.diff(rising) > 0)
+    np.testing.assert_allclose(rising + falling, 1)
+    np.testing.assert_array_equal(fade(5, False, False, 3), 1)
+    np.testing.assert_array_equal(fade(5, True, True, 0), 1)
+
+
+@pytest.mark.parametrize("tile, overlap", [(0, 2), (1, 0), (4, 2), (5, 0), (6, 5), (40, 2)])
+@pytest.mark.parametrize("count", [0, 1, 3, 4, 5, 7, 12, 23])
+def test_streamed_sequences_are_the_tiles_of_the_whole(count, tile, overlap):
+    made = list(sequences(iter(range(count)), tile, overlap))
+    expected = [list(range(start, min(count, start + (tile or count)))) for start in tile_starts(count, tile, overlap)]
+    assert [held for _, held, _ in made] == (expected if count else [])
+    assert all(held[0] == first for first, held, _ in made)
+    assert [last for *_, last in made] == [False] * (len(made) - 1) + [True] * bool(made)
+
+
+def test_a_sequence_reads_one_frame_ahead_and_no_more():
+    read = []
+    stream = sequences((read.append(n) or n for n in range(100)), 4, 2)
+    assert next(stream)[1] == [0, 1, 2, 3] and len(read) == 5
+    assert next(stream)[1] == [2, 3, 4, 5] and len(read) == 7
+
+
+@pytest.mark.parametrize("tile, overlap, blend, words", [
+    ((4, 60, 64), (2, 20, 20), "published", "its height 60 must be a multiple of the network's window, 8, such as 64"),
+    ((4, 64, 4), (2, 20, 2), "published", "its width 4 must be a multiple of the network's window, 8, such as 8"),
+    ((4, 64, 64), (4, 20, 20), "published", "4 in frames must be less than the tile's 4"),
+    ((4, 64, 64), (2, 64, 20), "published", "64 in height must be less than the tile's 64"),
+    ((4, 64), (2, 20, 20), "published", "tile (4, 64): expected three whole numbers"),
+    ((4, 64, 64), (2, -1, 20), "published", "overlap (2, -1, 20): expected three whole numbers"),
+    ((4, 64.0, 64), (2, 20, 20), "published", "expected three whole numbers"),
+    ((4, 64, 64), (2, 20, 20), "smooth", "choose one of published, feathered"),
+])
+def test_an_impossible_tiling_is_named(tile, overlap, blend, words):
+    with pytest.raises(UserError) as caught:
+        checked_tiling(tile, overlap, (4, 8, 8), blend)
+    assert words in str(caught.value)
+
+
+def test_a_tiling_of_the_whole():
+    assert checked_tiling([0, 0, 0], [2, 20, 20], (4, 8, 8), "feathered") == ((0, 0, 0), (2, 20, 20))
