@@ -9,6 +9,8 @@ from golden.golden_weights import golden_array
 from mindspore import Tensor
 
 from mindrestore.models import create_model
+from mindrestore.models.revsci import bands
+from mindrestore.models.revsci.segments import Segments
 from mindrestore.runtime import execution
 from mindrestore.training.gradients import plain_gradients, reversible_gradients
 from mindrestore.training.losses import mse, sqrt_mse
@@ -115,3 +117,34 @@ def test_memory_is_flat_in_depth(python):
         deep, shallow, plain_deep, plain_shallow = two_at_a_time.map(peak, runs)
     assert abs(deep - shallow) < 0.1 * shallow
     assert plain_deep > 1.2 * plain_shallow
+
+
+# Bands of rows
+
+
+@pytest.mark.parametrize("height", [2, 16, 34, 70, 256, 1080])
+@pytest.mark.parametrize("pixels_a_row", [1, 800, 2048, 10**6])
+def test_bands_cover_every_row_once_with_halo(height, pixels_a_row):
+    rows, found = bands.bands(height, pixels_a_row)
+    assert [row for band in found for row in range(band.first, band.last)] == list(range(height))
+    for band in found:
+        assert 0 <= band.start <= band.start + rows <= height
+        assert band.start == 0 or band.start <= band.first - bands.HALO
+        assert band.start + rows == height or band.start + rows >= band.last + bands.HALO
+        assert not any(number % 2 for number in (rows, *band))
+    assert len(found) == 1 or rows * pixels_a_row <= max(bands.PIXELS, 4 * bands.HALO * pixels_a_row)
+
+
+@pytest.mark.parametrize("mode", ["pynative"], indirect=True)
+@pytest.mark.parametrize("layout, colour", [("frames", False), ("frames", True), ("native", True)], indirect=["layout"])
+def test_bands_change_neither_clip_nor_gradients(layout, colour, mode, monkeypatch):
+    network = create_model("revsci", blocks=1, channels=16, colour=colour)
+    clips, measurements, masks = batch(network, height=44)
+    whole = Segments(network, mse)
+    expected, (_, expected_gradients) = whole(measurements, masks), whole.value_and_gradients(clips, measurements, masks)
+    monkeypatch.setattr(bands, "PIXELS", 1)
+    assert len(bands.bands(44, 12)[1]) > 3
+    banded = Segments(network, mse)
+    np.testing.assert_allclose(banded(measurements, masks).asnumpy(), expected.asnumpy(), rtol=0, atol=1e-6)
+    for one, other in zip(banded.value_and_gradients(clips, measurements, masks)[1], expected_gradients):
+        assert np.linalg.norm(one.asnumpy() - other.asnumpy()) <= 1e-5 * np.linalg.norm(other.asnumpy())

@@ -2,7 +2,7 @@
 
 Features are kept frames first, (B, T, C, H, W), so that no convolution has to transpose.
 """
-from mindspore import nn, ops
+from mindspore import Tensor, nn, ops
 from mindspore.ops.operations._grad_ops import Conv2DBackpropFilter
 from mindspore.ops.primitive import constexpr
 
@@ -13,8 +13,8 @@ FEW_CHANNELS = 4  # with fewer outputs than this, unrolling the input costs more
 
 
 @constexpr
-def _tile_frames(frames):
-    return temporal_winograd.tile_frames(frames)
+def _transforms(frames):
+    return tuple(Tensor(matrix) for matrix in temporal_winograd.of_frames(frames))
 
 
 def to_features(clip):
@@ -96,16 +96,11 @@ def _each_frame(x, weight, bias, stride):
 def _winograd(x, weight, bias, stride):
     batch, frames, channels, height, width = x.shape
     outputs = weight.shape[0]
-    tile = _tile_frames(frames)
-    products = tile + 2
-    tiles = -(-frames // tile)
-    output, kernel, data = temporal_winograd.TRANSFORMS[tile]
+    output, kernel, data = _transforms(frames)
+    products = kernel.shape[0]  # of one tile
+    tiles = data.shape[0] // products
 
-    before = ops.zeros((batch, 1, channels, height, width), x.dtype)
-    after = ops.zeros((batch, tiles * tile - frames + 1, channels, height, width), x.dtype)
-    padded = ops.cat((before, x, after), 1)
-    overlapping = ops.cat([padded[:, k * tile: k * tile + products] for k in range(tiles)], 1)
-    d = _each_tile(data, overlapping.reshape(batch * tiles, products, -1))
+    d = _over_time(data, x.reshape(batch, frames, -1))
     d = d.reshape(batch * tiles, products * channels, height, width)
     g = ops.matmul(kernel, weight.transpose(2, 0, 1, 3, 4).reshape(temporal_winograd.TAPS, -1))
     g = g.reshape(products * outputs, channels, weight.shape[3], weight.shape[4])
@@ -114,18 +109,17 @@ def _winograd(x, weight, bias, stride):
     y = _conv2d(d, g, biases, stride, groups=products)
 
     height, width = y.shape[2:]
-    y = _each_tile(output, y.reshape(batch * tiles, products, -1))
-    y = y.reshape(batch, tiles * tile, outputs, height, width)
-    return y if tiles * tile == frames else y[:, :frames]
+    y = _over_time(output, y.reshape(batch, tiles * products, -1))
+    return y.reshape(batch, frames, outputs, height, width)
 
 
-def _each_tile(matrix, tiles):
-    """Multiply every one of ``tiles`` (N, products, P) by ``matrix``.
+def _over_time(matrix, x):
+    """Multiply every clip of ``x`` (B, frames, P) by ``matrix``.
 
     As ``ops.matmul`` does, in the same time, but in a form that a graph of free height and width keeps: there
     ``ops.matmul`` forgets the sizes it knows and warns of it at every load.
     """
-    return ops.BatchMatMul()(ops.tile(matrix, (tiles.shape[0], 1, 1)), tiles)
+    return ops.BatchMatMul()(ops.tile(matrix, (x.shape[0], 1, 1)), x)
 
 
 def _taps_as_inputs(x, weight, bias, stride):

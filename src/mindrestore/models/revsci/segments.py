@@ -1,14 +1,14 @@
-"""RevSCI in compiled pieces: the layers of head and tail, and one step that all reversible blocks share.
+"""RevSCI in compiled pieces: head, tail, and one step that all reversible blocks share.
 
 The steps of all blocks have one shape, so one compiled function with the weights as arguments serves them all: it compiles
-in seconds at any depth, and no graph ever holds more than one layer or step. This is what makes reversible training flat
+in seconds at any depth, and no graph ever holds more than one step, or one band of head or tail. This is what makes reversible training flat
 in memory: blocks run without recording, and on the way back each step rebuilds its input before its gradient is taken.
 Source: RevSCI (arXiv 2103.03089), section 3.3.
 """
 import mindspore as ms
 from mindspore import Tensor, ops
 
-from mindrestore.ops.convolution import LeakyReLU, leaky_relu
+from mindrestore.models.revsci.bands import BandedChain
 from mindrestore.runtime.execution import compiled
 
 
@@ -23,11 +23,12 @@ class Segments:
     def __init__(self, network, loss=None):
         self.network = network
         self.blocks = list(network.layers)
+        frames_axis = 3 - network.channel_axis
         self._input = compiled(_input_function(network))
-        self._head = LayerChain(network.conv1)
+        self._head = BandedChain(network.conv1, rows_in=2, rows_out=1, frames_axis=frames_axis)
         self._split = compiled(_split_function(network))
         self._join = compiled(_join_function(network))
-        self._tail = LayerChain(network.conv2)
+        self._tail = BandedChain(network.conv2, rows_in=1, rows_out=2, frames_axis=frames_axis)
         self._output = compiled(_output_function(network))
         self._output_gradient = compiled(_output_gradient_function(network, loss)) if loss else None
         residual = self.blocks[0].residual
@@ -57,19 +58,20 @@ class Segments:
     def value_and_gradients(self, target, measurement, mask, estimate=None):
         """Return (loss, gradients in the order of the network's trainable parameters).
 
-        Holds the activations of one step only, whatever the number of blocks; those of head and tail are a layer's each.
+        Holds the activations of one step only, whatever the number of blocks; those of head and tail are a band's.
         """
         inputs = _given(measurement, mask, estimate)
-        groups = self.run_blocks(self._split(self._head(self._input(*inputs))))
+        network_input = self._input(*inputs)
+        groups = self.run_blocks(self._split(self._head(network_input)))
+        features = self._join(*groups)
         gradients = {}
-        tail_inputs, features = self._tail.run_keeping_inputs(self._join(*groups))
-        loss, gradient = self._output_gradient(features, target, *inputs)
-        del features
-        gradient = self._tail.pull_back(tail_inputs, gradient, gradients)
-        of_groups = self._pull_back_blocks(groups, list(self._split(gradient)), gradients)[1]
-        del groups, gradient, tail_inputs
-        head_inputs, _ = self._head.run_keeping_inputs(self._input(*inputs))
-        self._head.pull_back(head_inputs, self._join(*of_groups), gradients)
+        loss, gradient = self._output_gradient(self._tail(features), target, *inputs)
+        gradient = self._tail.pull_back(features, gradient, gradients)
+        of_groups = list(self._split(gradient))
+        del features, gradient
+        of_groups = self._pull_back_blocks(groups, of_groups, gradients)[1]
+        del groups
+        self._head.pull_back(network_input, self._join(*of_groups), gradients)
         return loss, tuple(gradients[p.name] if p.name in gradients else ops.zeros_like(p)
                            for p in self.network.trainable_params())
 
@@ -85,59 +87,6 @@ class Segments:
                     groups[target], groups[source], of_groups[target], of_groups[source], *_values(weights))
                 _record(gradients, weights, of_weights)
         return groups, of_groups
-
-
-class LayerChain:
-    """The convolutions of a ``SequentialCell``, each with the activation that follows it, compiled one by one."""
-
-    def __init__(self, cells):
-        cells = list(cells)
-        self.layers = [cell for cell in cells if not isinstance(cell, LeakyReLU)]
-        followers = dict(zip(cells, cells[1:]))
-        functions = [_activated(cell.function) if isinstance(followers.get(cell), LeakyReLU) else cell.function
-                     for cell in self.layers]
-        self._run = [compiled(_layer_function(function)) for function in functions]
-        self._pull = [compiled(_layer_gradient_function(function)) for function in functions]
-
-    def __call__(self, x):
-        for layer, run in zip(self.layers, self._run):
-            x = run(x, *_values((layer.weight, layer.bias)))
-        return x
-
-    def run_keeping_inputs(self, x):
-        """Return (the input of every layer, the output of the last)."""
-        inputs = []
-        for layer, run in zip(self.layers, self._run):
-            inputs.append(x)
-            x = run(x, *_values((layer.weight, layer.bias)))
-        return inputs, x
-
-    def pull_back(self, inputs, gradient, gradients):
-        """Return the gradient of the first layer's input; record the weights' gradients by name. Empties ``inputs``."""
-        for layer, pull in zip(self.layers[::-1], self._pull[::-1]):
-            weights = (layer.weight, layer.bias)
-            gradient, *of_weights = pull(inputs.pop(), gradient, *_values(weights))
-            _record(gradients, weights, of_weights)
-        return gradient
-
-
-def _activated(function):
-    def activated(x, weight, bias):
-        return leaky_relu(function(x, weight, bias))
-    return activated
-
-
-def _layer_function(function):
-    def layer(x, weight, bias):
-        return function(x, weight, bias)
-    return layer
-
-
-def _layer_gradient_function(function):
-    def pull(x, gradient, weight, bias):
-        _, pull_back = ms.vjp(function, x, weight, bias)
-        return pull_back(gradient)
-    return pull
 
 
 def _add_function(residual):
