@@ -24,7 +24,7 @@ def evaluate(config, network, metadata, folder, checkpoint):
     """Score the configuration's scenes; write tables and pictures into ``folder``.
 
     Args:
-        config: ``mindrestore.config.Config``; its model settings are those of ``network``.
+        config: ``mindrestore.config.SnapshotConfig``; its model settings are those of ``network``.
         network: with trained weights.
         metadata: ``mindrestore.checkpoints.native.Metadata``.
         folder: of the results.

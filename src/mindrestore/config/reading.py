@@ -1,0 +1,94 @@
+"""Read settings: YAML, then overrides from the command line, then checks."""
+import difflib
+from pathlib import Path
+from typing import get_args
+
+import yaml
+from pydantic import ValidationError
+
+from mindrestore.config.sections import Section
+from mindrestore.config.snapshot import SnapshotConfig
+from mindrestore.config.video import VideoConfig
+from mindrestore.errors import UserError
+from mindrestore.files import existing
+
+CONFIGS = {"revsci": SnapshotConfig, "vrt": VideoConfig}
+"""What a whole configuration is, by ``model.name``."""
+
+
+def load_config(path, overrides=()):
+    """Read a configuration file and apply overrides such as ``training.steps=100``.
+
+    Raises:
+        UserError: a missing or unreadable file, an unknown key, or a value that cannot be.
+    """
+    path = existing(path, "configuration file")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path}: not a readable YAML file ({reason}).") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: expected keys and values such as 'name: my_run', found {type(content).__name__}.")
+    content.setdefault("name", Path(path).stem)
+    return make_config(content, overrides, path)
+
+
+def make_config(content, overrides=(), origin="settings"):
+    """Check a nested dictionary of settings, after applying overrides; raises ``UserError`` naming ``origin``."""
+    for override in overrides:
+        _apply(content, override)
+    config = _kind_of(content, origin)
+    try:
+        return config.model_validate(content)
+    except ValidationError as error:
+        raise UserError(f"{origin}: {_sentence(error.errors()[0], config)}.") from error
+
+
+def _kind_of(content, origin):
+    model = content.get("model")
+    name = model.get("name", "revsci") if isinstance(model, dict) else "revsci"
+    if not isinstance(name, str) or name not in CONFIGS:
+        raise UserError(f"{origin}: model.name is {name!r}: unknown{_nearest(name, CONFIGS, 'choose one of')}.")
+    return CONFIGS[name]
+
+
+def _apply(content, override):
+    key, equals, text = override.partition("=")
+    parts = key.split(".")
+    if not equals or not all(parts):
+        raise UserError(f"{override!r}: an override is written key=value, such as training.steps=100.")
+    for part in parts[:-1]:
+        content = content.setdefault(part, {})
+        if not isinstance(content, dict):
+            raise UserError(f"{override!r}: {part} holds a value, not further keys.")
+    try:
+        content[parts[-1]] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise UserError(f"{override!r}: the value is not readable as YAML.") from error
+
+
+def _sentence(error, config):
+    key = ".".join(str(part) for part in error["loc"])
+    if error["type"] == "extra_forbidden":
+        known = _fields(config, error["loc"][:-1])
+        return f"unknown key {key}{_nearest(error['loc'][-1], known, 'known keys are')}"
+    message = error["msg"].removeprefix("Value error, ")
+    if error["type"] == "value_error":
+        return f"{key}: {message}" if key else message
+    return f"{key} is {error['input']!r}: {message}"
+
+
+def _nearest(word, known, listing):
+    """Return the hint behind an unknown word: the nearest of the known ones, or all of them."""
+    near = difflib.get_close_matches(str(word), list(known), 1, 0.4)
+    return f" (did you mean {near[0]}?)" if near else f" ({listing} {', '.join(known)})"
+
+
+def _fields(config, location):
+    """The keys of the section at ``location`` within ``config``."""
+    for part in location:
+        annotation = config.model_fields[part].annotation
+        config = next(kind for kind in (annotation, *get_args(annotation))
+                      if isinstance(kind, type) and issubclass(kind, Section))
+    return config.model_fields

@@ -1,0 +1,97 @@
+"""Configurations of RevSCI, which reconstructs clips from coded snapshots."""
+from typing import Literal, Optional
+
+from pydantic import Field, model_validator
+
+from mindrestore.config.sections import Common, Schedule, Section
+
+
+class Model(Section):
+    """Settings of ``mindrestore.models.create_model``."""
+
+    name: Literal["revsci"] = "revsci"
+    blocks: int = Field(50, ge=1)
+    groups: int = Field(2, ge=2)
+    coupling: Literal["two_way", "multi_group"] = "two_way"
+    colour: bool = False
+    channels: int = Field(64, ge=8)
+    start: Literal["normalised", "gap_tv"] = "normalised"
+
+    def network_settings(self):
+        return self.model_dump(exclude={"name"})
+
+
+class Mask(Section):
+    """Either a file, or random masks: ``fixed`` draws one for the whole run, otherwise each clip gets its own."""
+
+    path: Optional[str] = None
+    density: float = Field(0.5, gt=0, lt=1)
+    fixed: bool = False
+    seed: int = 0
+
+
+class Measure(Section):
+    """Imperfections of the sensor: read noise in units of one frame's white, and bits of the converter."""
+
+    read_noise: float = Field(0.0, ge=0)
+    bits: Optional[int] = Field(None, ge=1, le=16)
+
+
+class Data(Section):
+    """Clips to train on."""
+
+    kind: Literal["rendered", "davis", "scenes"] = "rendered"
+    path: Optional[str] = None
+    frames: int = Field(8, ge=1)
+    size: int = Field(256, ge=8)
+    clips: int = Field(1000, ge=1, description="rendered clips that count as an epoch")
+
+    @model_validator(mode="after")
+    def _has_path(self):
+        if self.kind != "rendered" and not self.path:
+            raise ValueError(f"path is missing: data of kind {self.kind} are read from a folder")
+        return self
+
+
+class Evaluation(Section):
+    """Scenes to score on: the rendered demonstration scenes, a folder of benchmark scenes, or a camera's captures."""
+
+    kind: Literal["demo", "scenes", "captures"] = "demo"
+    path: Optional[str] = None
+    frames: int = Field(8, ge=1)
+    gap_tv: bool = Field(False, description="score GAP-TV beside the network")
+    gap_tv_iterations: int = Field(100, ge=1)
+
+
+class Training(Section):
+    mode: Literal["plain", "reversible"] = "reversible"
+    epochs: int = Field(100, ge=1)
+    steps: Optional[int] = Field(None, ge=1, description="instead of epochs")
+    batch_size: int = Field(3, ge=1)
+    accumulation: int = Field(1, ge=1, description="parts a batch is worked off in")
+    learning_rate: float = Field(2e-4, gt=0)
+    schedule: Schedule = Schedule()
+    loss: Literal["mse", "sqrt_mse"] = "mse"
+    clip_norm: Optional[float] = Field(None, gt=0)
+    seed: int = 0
+    validate_every: int = Field(1000, ge=1, description="steps")
+    save_every: int = Field(1000, ge=1, description="steps")
+    log_every: int = Field(10, ge=1, description="steps")
+    initial: Optional[str] = Field(None, description="checkpoint to start from")
+
+    @model_validator(mode="after")
+    def _divides(self):
+        if self.batch_size % self.accumulation:
+            raise ValueError(f"accumulation is {self.accumulation}; it must divide the batch size {self.batch_size}")
+        return self
+
+
+class SnapshotConfig(Common):
+    """A whole configuration file of RevSCI."""
+
+    model: Model = Model()
+    mask: Mask = Mask()
+    measure: Measure = Measure()
+    data: Data = Data()
+    evaluation: Evaluation = Evaluation()
+    training: Training = Training()
