@@ -17,7 +17,8 @@ def stream_frames(path, colour=False, first=0):
     """Read frames one by one, so that a clip of any length passes through little memory.
 
     Args:
-        path: a folder of images, taken in natural order (``2.png`` before ``10.png``), or a video file.
+        path: a folder of images, taken in natural order (``2.png`` before ``10.png``), a video file, or a list of image
+            files, taken as it is.
         colour: RGB instead of grey (BT.601 luma).
         first: frames to leave out at the start.
 
@@ -28,6 +29,8 @@ def stream_frames(path, colour=False, first=0):
         UserError: at once for a path that is missing, holds no frames or is no video; on the way for a frame that
             cannot be read or differs in size from the first.
     """
+    if isinstance(path, (list, tuple)):
+        return _checked(((file, _load_image(existing(file, "frame"))) for file in path[first:]), colour)
     path = existing(path, "folder of frames or video file")
     if path.is_dir():
         frames = ((file, _load_image(file)) for file in frame_files(path)[first:])
@@ -68,12 +71,13 @@ def frame_files(folder):
 
 def visible(folder):
     """What a folder holds, as paths in natural order, hidden entries left out."""
-    return sorted((path for path in folder.iterdir() if not path.name.startswith(".")), key=_natural_order)
+    entries = (path for path in folder.iterdir() if not path.name.startswith("."))
+    return sorted(entries, key=lambda path: natural_order(path.name))
 
 
-def _natural_order(path):
-    """A sorting key that takes runs of digits as numbers."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", path.name)]
+def natural_order(name):
+    """A sorting key that takes runs of digits in ``name`` as numbers."""
+    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
 def _checked(frames, colour):

@@ -1,0 +1,129 @@
+"""Where the frames of a data set lie: a folder of clips, or an LMDB made from one, behind one interface.
+
+A store has ``clips``, a dict of clip name -> names of its frames in order, and ``read(clip, frame)``, one frame as
+``(H, W, 3)`` uint8 RGB. Names are paths below the root without their suffix: clip ``000``, frame ``00000000``; Vimeo-90K
+``00001/0001`` and ``im4``. In an LMDB the key is both, ``000/00000000``, and the value the bytes of a PNG file; beside it
+``meta_info.txt`` has a line a frame, ``000/00000000.png (720,1280,3) 1``, the last number being PNG's compression.
+"""
+import os
+import re
+from pathlib import Path
+
+import cv2
+import lmdb
+import numpy as np
+
+from mindrestore.data.frames import IMAGE_SUFFIXES, natural_order
+from mindrestore.errors import UserError
+from mindrestore.files import existing
+
+META_INFO = "meta_info.txt"
+_META_LINE = re.compile(r"(\S+)/([^/\s]+)\.\w+ \((\d+),\s*(\d+),\s*(\d+)\) \d+")
+
+
+def open_store(path):
+    """Return the ``FolderStore`` or ``LmdbStore`` at ``path``; ``UserError`` if there is neither."""
+    path = existing(path, "data set")
+    if (path / "data.mdb").exists():
+        return LmdbStore(path)
+    if not path.is_dir():
+        raise UserError(f"{path}: expected a folder of clips or an LMDB folder, got a file.")
+    return FolderStore(path)
+
+
+class FolderStore:
+    """Clips as folders of images, at any depth below ``root``."""
+
+    def __init__(self, root):
+        self.root = Path(root)
+        self._files = {}
+        for folder, _, names in sorted(os.walk(self.root, followlinks=True)):
+            images = [name for name in names if not name.startswith(".") and name.lower().endswith(IMAGE_SUFFIXES)]
+            if images:
+                clip = Path(folder).relative_to(self.root).as_posix()
+                self._files[clip] = _by_stem(Path(folder), images)
+        if not self._files:
+            raise UserError(f"{self.root}: no clips in it; expected folders of images "
+                            f"ending in {', '.join(IMAGE_SUFFIXES)}.")
+        self._files = {clip: self._files[clip] for clip in sorted(self._files, key=natural_order)}
+        self.clips = {clip: tuple(files) for clip, files in self._files.items()}
+
+    def path(self, clip, frame):
+        """The file of a frame; ``UserError`` if there is no such clip or frame."""
+        try:
+            return self._files[clip][frame]
+        except KeyError:
+            raise UserError(f"{self.root}: no frame {frame} of clip {clip} in it.") from None
+
+    def read(self, clip, frame):
+        """One frame, (H, W, 3) uint8 RGB; ``UserError`` naming the file if it does not decode."""
+        path = self.path(clip, frame)
+        return _decoded(np.fromfile(path, np.uint8), path)
+
+
+class LmdbStore:
+    """Clips in an LMDB folder, ours or one that the published tools made."""
+
+    def __init__(self, root):
+        self.root = existing(root, "LMDB folder")
+        self.shapes = {}
+        clips = {}
+        for number, line in enumerate(existing(self.root / META_INFO, "list of frames").read_text().splitlines(), 1):
+            match = _META_LINE.fullmatch(line.strip())
+            if not match:
+                raise UserError(f'{self.root / META_INFO}, line {number}: "{line[:80]}" is no frame; expected '
+                                f'"000/00000000.png (720,1280,3) 1".')
+            clip, frame, *shape = match.groups()
+            clips.setdefault(clip, []).append(frame)
+            self.shapes[clip, frame] = tuple(map(int, shape))
+        if not clips:
+            raise UserError(f"{self.root / META_INFO}: it lists no frames; make the LMDB again.")
+        self.clips = {clip: tuple(sorted(frames, key=natural_order)) for clip, frames in clips.items()}
+        self._opened = None
+
+    def read(self, clip, frame):
+        """One frame, (H, W, 3) uint8 RGB; ``UserError`` naming the key if it is missing or does not decode."""
+        key = f"{clip}/{frame}"
+        where = f"{self.root}, key {key}"
+        try:
+            with self.environment().begin(buffers=True) as transaction:
+                value = transaction.get(key.encode())
+                if value is None:
+                    raise UserError(f"{where}: listed in {META_INFO} but not stored; make the LMDB again.")
+                return _decoded(np.frombuffer(value, np.uint8), where)
+        except lmdb.Error as error:
+            raise UserError(f"{where}: cannot be read ({error}); make the LMDB again.") from error
+
+    def environment(self):
+        """The LMDB opened for reading, once in every process."""
+        if self._opened is None or self._opened[0] != os.getpid():  # an environment must not cross a fork
+            try:
+                environment = lmdb.open(str(self.root), readonly=True, lock=False, readahead=False, meminit=False)
+            except lmdb.Error as error:
+                raise UserError(f"{self.root}: not a readable LMDB ({error}); make it again.") from error
+            pages, page_size = environment.info()["last_pgno"] + 1, environment.stat()["psize"]
+            if (self.root / "data.mdb").stat().st_size < pages * page_size:  # reading on would be a bus error
+                environment.close()
+                raise UserError(f"{self.root}: data.mdb was cut short; copy it again or make it again.")
+            self._opened = os.getpid(), environment
+        return self._opened[1]
+
+    def __getstate__(self):
+        return {**self.__dict__, "_opened": None}
+
+
+def _by_stem(folder, names):
+    files = {}
+    for name in sorted(names, key=natural_order):
+        stem = name[:name.rindex(".")]
+        if stem in files:
+            raise UserError(f"{folder}: both {files[stem].name} and {name} are frame {stem}; remove one of them.")
+        files[stem] = folder / name
+    return files
+
+
+def _decoded(stored, where):
+    image = cv2.imdecode(stored, cv2.IMREAD_COLOR) if stored.size else None
+    if image is None:
+        raise UserError(f"{where}: this frame does not decode; copy or make it again.")
+    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)

@@ -1,0 +1,122 @@
+"""REDS regrouped as papers use it: its 240 training and 30 validation clips side by side, validation clip n as 240 + n."""
+import filecmp
+import os
+import shutil
+from pathlib import Path
+from typing import NamedTuple
+
+from mindrestore.data.frames import visible
+from mindrestore.errors import UserError
+from mindrestore.files import existing
+
+TRAINING_CLIPS, VALIDATION_CLIPS = 240, 30
+VARIANTS = ("sharp", "sharp_bicubic/X4", "blur", "blur_bicubic/X4", "blur_comp")
+
+
+class Placed(NamedTuple):
+    """What ``regroup`` did for one variant."""
+
+    folder: Path
+    clips: int
+    new: int
+
+
+def regroup(root, output=None, link=False, frames=100):
+    """Bring the validation clips of REDS to the training clips.
+
+    Args:
+        root: holds ``train/train_sharp`` and ``val/val_sharp``, as the archives unpack, or ``train_sharp`` and
+            ``val_sharp``; the variants ``sharp_bicubic/X4``, ``blur``, ``blur_bicubic/X4`` and ``blur_comp`` alike where
+            they are there.
+        output: where ``train_sharp`` and so on are to be made anew; by default the validation clips are put beside the
+            training clips where these are.
+        link: symbolic links to the clips instead of copies.
+        frames: that every clip must have, numbered from 00000000.
+
+    Returns:
+        A ``Placed`` for each variant found.
+
+    Raises:
+        UserError: no variant found, half of one, clips missing or incomplete, or a clip in the way that is another.
+            Nothing was placed then.
+    """
+    root = existing(root, "REDS folder")
+    plans = []
+    for variant in VARIANTS:
+        train, val = _find(root, "train", variant), _find(root, "val", variant)
+        if bool(train) != bool(val):
+            here, absent = (train, "val") if train else (val, "train")
+            raise UserError(f"{root}: it has {here.relative_to(root)} but no {absent}_{variant}; unpack that too.")
+        if train:
+            plans.append((variant, train, val))
+    if not plans:
+        raise UserError(f"{root}: no train_sharp and val_sharp in it; unpack REDS there.")
+    moves = [(variant, _moves(train, val, Path(output) / f"train_{variant}" if output else train, frames))
+             for variant, train, val in plans]
+    return [Placed(Path(output) / f"train_{variant}" if output else train, len(pairs),
+                   sum(_place(source, target, link) for source, target in pairs))
+            for (variant, pairs), (_, train, _) in zip(moves, plans)]
+
+
+def _find(root, part, variant):
+    candidates = root / part / f"{part}_{variant}", root / f"{part}_{variant}"
+    return next((path for path in candidates if path.is_dir()), None)
+
+
+def _moves(train, val, target, frames):
+    """Pairs (clip, where it belongs), every clip checked."""
+    sources = {**_clips(train, TRAINING_CLIPS, 0, also=VALIDATION_CLIPS), **_clips(val, VALIDATION_CLIPS, TRAINING_CLIPS)}
+    for number, source in sources.items():
+        _check_frames(source, frames)
+        place = target / f"{number:03d}"
+        if place.exists() and not _same(source, place):
+            raise UserError(f"{place}: it is another clip than {source}; remove it or choose another output.")
+    return [(source, target / f"{number:03d}") for number, source in sources.items()]
+
+
+def _clips(folder, count, offset, also=0):
+    """Number -> folder of each clip; numbers start at ``offset``. ``also`` more may follow from a run before."""
+    found = {}
+    for path in visible(folder):
+        if path.is_dir():
+            if not path.name.isdecimal() or len(path.name) != 3 or int(path.name) >= count + also:
+                raise UserError(f"{path}: no clip of REDS has this name; expected 000 to {count - 1:03d}.")
+            if int(path.name) < count:
+                found[offset + int(path.name)] = path
+    absent = [number for number in range(offset, offset + len(found)) if number not in found]
+    if absent or not found:
+        raise UserError(f"{folder}: clip {(absent or [offset])[0] - offset:03d} is missing; unpack it again.")
+    return found
+
+
+def _check_frames(clip, frames):
+    found = [path.stem for path in visible(clip)]
+    expected = [f"{number:08d}" for number in range(frames)]
+    if found != expected:
+        absent = next((name for name in expected if name not in found), None)
+        problem = f"frame {absent} is missing" if absent else f"it has {len(found)} frames"
+        raise UserError(f"{clip}: {problem}, expected {frames} from 00000000; unpack it again.")
+
+
+def _same(source, place):
+    """Whether two clips have files of the same names and sizes, and the same first frame."""
+    if os.path.samefile(source, place):
+        return True
+    one, other = ({path.name: path for path in visible(folder)} for folder in (source, place))
+    return one.keys() == other.keys() and all(one[name].stat().st_size == other[name].stat().st_size for name in one) \
+        and filecmp.cmp(next(iter(one.values())), next(iter(other.values())), shallow=False)
+
+
+def _place(source, place, link):
+    """Put one clip into its place, whole; return whether it was not there."""
+    if place.exists():
+        return False
+    place.parent.mkdir(parents=True, exist_ok=True)
+    if link:
+        place.symlink_to(source.resolve(), target_is_directory=True)
+    else:
+        partial = place.with_name(f".{place.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        shutil.copytree(source, partial)
+        os.replace(partial, place)
+    return True

@@ -1,0 +1,25 @@
+"""What every command does about errors: one sentence and a status instead of a traceback."""
+import sys
+
+from mindrestore.errors import UserError
+
+
+def status_of(run, *arguments):
+    """Call ``run(*arguments)``; return the exit status: 0, 2 after a user's mistake, 130 after Ctrl-C."""
+    try:
+        run(*arguments)
+    except UserError as error:
+        return _say(f"error: {error}", 2)
+    except ImportError as error:
+        if "libGL" not in str(error):
+            raise
+        return _say(f"error: OpenCV cannot be imported ({error}): this machine has no screen libraries; "
+                    "run: pip install --force-reinstall --no-deps 'opencv-python-headless<5'", 2)
+    except KeyboardInterrupt:
+        return _say("interrupted", 130)
+    return 0
+
+
+def _say(what, status):
+    print(f"mindrestore: {what}", file=sys.stderr)
+    return status
