@@ -11,10 +11,11 @@ from mindrestore.checkpoints.native import Metadata
 from mindrestore.config import make_config
 from mindrestore.data.scenes import BENCHMARK
 from mindrestore.errors import UserError
-from mindrestore.evaluation.evaluate import evaluate, mask_warning, reconstruct_captures
-from mindrestore.evaluation.results import Results, Row
+from mindrestore.evaluation.results import Row
 from mindrestore.evaluation.scenes import evaluation_mask
 from mindrestore.evaluation.scoring import SceneScore
+from mindrestore.evaluation.snapshot_results import SceneResults
+from mindrestore.evaluation.snapshots import evaluate, mask_warning, reconstruct_captures
 from mindrestore.models import create_model
 from mindrestore.sensing.masks import fingerprint, random_mask
 from mindrestore.sensing.operator import SnapshotImaging
@@ -25,7 +26,7 @@ SIDE = 24
 def benchmark_results(counts):
     rows = [Row(name, {"network": SceneScore(name, counts[name], 30.0 + place, 0.9, 0.1)} if counts.get(name) else {})
             for place, name in enumerate(BENCHMARK)]
-    return Results("Six-scene benchmark", {"network": "RevSCI"}, rows, True, {"mask": "mask.mat"})
+    return SceneResults("Six-scene benchmark", {"network": "RevSCI"}, rows, {"mask": "mask.mat"}, benchmark=True)
 
 
 def published_counts():

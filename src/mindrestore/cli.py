@@ -97,7 +97,7 @@ def _eval(options):
     else:
         config = make_config({"name": "eval", "evaluation": {"gap_tv": True}}, overrides, "command line")
     _start(config)
-    from mindrestore.evaluation.evaluate import evaluate, reconstruct_captures
+    from mindrestore.evaluation.snapshots import evaluate, reconstruct_captures
     from mindrestore.inference.loading import load_for_use
     network, metadata, checkpoint = load_for_use(config, options.checkpoint, bool(options.config))
     folder = config.output or f"results/{config.name}"

@@ -1,93 +1,106 @@
-"""The outcome of an evaluation as a table, as JSON and as CSV."""
+"""The outcome of an evaluation as a table, as JSON and as CSV, whatever was scored."""
 import csv
 import io
 import json
-from dataclasses import asdict, dataclass, field
-from typing import Dict, List, Optional
+import math
+from dataclasses import dataclass, field, fields
+from typing import ClassVar, Dict, List, NamedTuple, Optional, Tuple
 
 import numpy as np
 
-from mindrestore.data.scenes import BENCHMARK
-from mindrestore.evaluation.scoring import SceneScore
 from mindrestore.files import write_text
+
+
+class Column(NamedTuple):
+    """One number of a score: its field, how the table heads and rounds it, what the CSV calls it."""
+
+    key: str
+    heading: str
+    width: int
+    digits: int
+    csv: str
+
+    def text(self, value):
+        return f"{'-' if value is None else format(value, f'.{self.digits}f'):>{self.width}}"
 
 
 @dataclass(frozen=True)
 class Row:
-    """One scene: scores by method (``network``, ``gap_tv``), or no scores where the scene is absent."""
+    """One scene or clip: scores by method (``network``, ``gap_tv``, ...), or no scores where it is absent.
 
-    scene: str
-    scores: Dict[str, SceneScore] = field(default_factory=dict)
+    A score is a dataclass: a name, what was counted, then a number a column, None where it was not scored.
+    """
+
+    name: str
+    scores: Dict[str, object] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Results:
-    """Scores of every scene, and what they were made with.
+    """Scores of everything, and what they were made with; a kind of evaluation says by subclass what it counts.
 
     Attributes:
         title: what was scored.
         methods: in the order to print: key -> heading.
-        rows: one a scene, absent ones included.
-        benchmark: whether the scenes are the six of the benchmark.
-        circumstances: network, checkpoint, mask, device, versions: printed and kept.
+        rows: one a scene or clip, absent ones included.
+        circumstances: network, checkpoint, device, versions: printed and kept.
     """
 
     title: str
     methods: Dict[str, str]
     rows: List[Row]
-    benchmark: bool
     circumstances: Dict[str, str]
+
+    item: ClassVar[str] = "scene"
+    counted: ClassVar[Column]
+    columns: ClassVar[Tuple[Column, ...]]
 
     def present(self):
         return [row for row in self.rows if row.scores]
 
-    def mean(self, method) -> Optional[SceneScore]:
-        """Return the mean over the scenes that are there, under a name that says how many those are."""
+    def mean(self, method) -> Optional[object]:
+        """Return the mean over what is there, under a name that says how much that is."""
         scores = [row.scores[method] for row in self.present()]
         if not scores:
             return None
-        return SceneScore(self.mean_name(), sum(score.measurements for score in scores),
-                          *(float(np.mean([getattr(score, key) for score in scores]))
-                            for key in ("psnr", "ssim", "seconds")))
+        return type(scores[0])(self.mean_name(), sum(getattr(score, self.counted.key) for score in scores),
+                               *(_mean([getattr(score, column.key) for score in scores]) for column in self.columns))
 
     def mean_name(self):
-        """Name the mean; only all six scenes with all their measurements make the six-scene mean."""
-        count, total = len(self.present()), len(self.rows)
-        if not self.benchmark:
-            return f"mean of {count}"
-        if count < total:
-            return f"mean of {count} of {total} scenes"
-        if any(self.is_partial(row) for row in self.rows):
-            return "mean of 6, some in part"
-        return "six-scene mean"
+        return f"mean of {len(self.present())}"
 
     def is_partial(self, row):
-        """Whether a benchmark scene was scored on another number of measurements than published."""
-        return self.benchmark and bool(row.scores) and self.measurements(row) != BENCHMARK[row.scene][1]
+        """Whether ``row`` was scored on less than published results; it gets a star."""
+        return False
 
-    @staticmethod
-    def measurements(row):
-        return next(iter(row.scores.values())).measurements
+    def notes(self):
+        """Lines below the table."""
+        return []
+
+    def count(self, row):
+        return getattr(next(iter(row.scores.values())), self.counted.key)
 
     def table(self):
         """Return the scores as lines of text."""
-        width = max(len(name) for name in [self.mean_name(), "scene"] + [row.scene for row in self.rows])
-        head = f"{'scene':<{width}}  {'meas.':>8}" + "".join(f"  {name:>27}" for name in self.methods.values())
-        units = f"{'':<{width}}  {'':>8}" + "".join(f"  {'PSNR dB':>8} {'SSIM':>7} {'s/meas.':>10}" for _ in self.methods)
-        lines = [self.title, "", head, units, "-" * len(head)]
+        name = max(len(text) for text in [self.mean_name(), self.item] + [row.name for row in self.rows])
+        titles = " ".join(f"{column.heading:>{column.width}}" for column in self.columns)
+        head = f"{self.item:<{name}}  {self.counted.heading:>{self.counted.width}}" + "".join(
+            f"  {text:>{len(titles)}}" for text in self.methods.values())
+        units = f"{'':<{name}}  {'':>{self.counted.width}}" + f"  {titles}" * len(self.methods)
+        rule = "-" * max(len(head), len(units))
+        lines = [self.title, "", head, units, rule]
         for row in self.rows:
-            lines.append(self._line(row, width) if row.scores else f"{row.scene:<{width}}  {'absent':>8}")
-        means = {method: self.mean(method) for method in self.methods}
-        lines += ["-" * len(head), self._line(Row(self.mean_name(), means), width), ""]
-        if any(self.is_partial(row) for row in self.rows):
-            lines.append("* not the number of measurements that published results score: " + ", ".join(
-                f"{row.scene} {BENCHMARK[row.scene][1]}" for row in self.rows if self.is_partial(row)))
-        return "\n".join(lines + [f"{key}: {value}" for key, value in self.circumstances.items()])
+            absent = f"{row.name:<{name}}  {'absent':>{self.counted.width}}"
+            lines.append(self._line(row, name, "*" * self.is_partial(row)) if row.scores else absent)
+        if self.present():
+            means = Row(self.mean_name(), {method: self.mean(method) for method in self.methods})
+            lines += [rule, self._line(means, name)]
+        return "\n".join(lines + [""] + self.notes() + [f"{key}: {value}" for key, value in self.circumstances.items()])
 
-    def _line(self, row, width):
-        star = "*" if row.scene in BENCHMARK and self.is_partial(row) else ""
-        scores = "".join(f"  {score.psnr:>8.2f} {score.ssim:>7.4f} {score.seconds:>10.3f}" for score in row.scores.values())
-        return f"{row.scene:<{width}}  {str(self.measurements(row)) + star:>8}" + scores
+    def _line(self, row, width, star=""):
+        scores = "".join("  " + " ".join(column.text(getattr(score, column.key)) for column in self.columns)
+                         for score in row.scores.values())
+        return f"{row.name:<{width}}  {str(self.count(row)) + star:>{self.counted.width}}" + scores
 
     def write(self, folder):
         """Write ``results.txt``, ``results.json`` and ``results.csv`` into ``folder``."""
@@ -96,30 +109,40 @@ class Results:
         write_text(folder / "results.csv", self._csv())
 
     def as_json(self):
-        """Return scores and circumstances as JSON values."""
+        """Return scores and circumstances as JSON values; a PSNR of equal frames, infinite, is null."""
         def values(score):
-            return {key: value for key, value in asdict(score).items() if key != "scene"}
+            return {name.name: _finite(getattr(score, name.name)) for name in fields(score)[1:]}
         return {
             "title": self.title,
-            "scenes": {row.scene: {method: values(score) for method, score in row.scores.items()} or None for row in self.rows},
-            "mean": {"name": self.mean_name(), "scenes": len(self.present()),
+            f"{self.item}s": {row.name: {method: values(score) for method, score in row.scores.items()} or None
+                              for row in self.rows},
+            "mean": {"name": self.mean_name(), f"{self.item}s": len(self.present()),
                      **{method: values(self.mean(method)) for method in self.methods if self.present()}},
-            **{key: value for key, value in self.circumstances.items()},
+            **self.circumstances,
         }
 
     def _csv(self):
         text = io.StringIO()
         writer = csv.writer(text)
-        writer.writerow(["scene", "method", "measurements", "psnr_db", "ssim", "seconds_per_measurement"])
+        writer.writerow([self.item, "method", self.counted.csv, *(column.csv for column in self.columns)])
+
+        def line(name, method, score):
+            numbers = (getattr(score, column.key) for column in self.columns)
+            writer.writerow([name, method, getattr(score, self.counted.key),
+                             *("" if number is None else f"{number:.6f}" for number in numbers)])
         for row in self.rows:
             for method, score in row.scores.items():
-                writer.writerow([row.scene, method, score.measurements, *(f"{value:.6f}" for value in (
-                    score.psnr, score.ssim, score.seconds))])
+                line(row.name, method, score)
             if not row.scores:
-                writer.writerow([row.scene, "absent", 0, "", "", ""])
-        for method in self.methods:
-            mean = self.mean(method)
-            if mean:
-                writer.writerow([mean.scene, method, mean.measurements, *(f"{value:.6f}" for value in (
-                    mean.psnr, mean.ssim, mean.seconds))])
+                writer.writerow([row.name, "absent", 0, *[""] * len(self.columns)])
+        for method in self.methods if self.present() else ():
+            line(self.mean_name(), method, self.mean(method))
         return text.getvalue()
+
+
+def _mean(values):
+    return None if None in values else float(np.mean(values))
+
+
+def _finite(value):
+    return None if isinstance(value, float) and not math.isfinite(value) else value

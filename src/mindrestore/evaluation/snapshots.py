@@ -1,23 +1,21 @@
-"""Evaluate RevSCI: score known scenes, or reconstruct what a real camera captured."""
+"""Evaluate RevSCI, which reconstructs from snapshots: score known scenes, or reconstruct what a real camera captured."""
 import sys
 from pathlib import Path
 
-import mindspore
 import numpy as np
 from tqdm import tqdm
 
 from mindrestore.checkpoints.native import RANDOM_MASK
 from mindrestore.data.captures import load_capture
 from mindrestore.errors import UserError
-from mindrestore.evaluation import pictures
-from mindrestore.evaluation.results import Results, Row
+from mindrestore.evaluation import circumstances, pictures
+from mindrestore.evaluation.results import Row
 from mindrestore.evaluation.scenes import evaluation_mask, evaluation_scenes
 from mindrestore.evaluation.scoring import reconstruct_scene, score
+from mindrestore.evaluation.snapshot_results import SceneResults
 from mindrestore.files import existing
 from mindrestore.inference.snapshots import Reconstructor
-from mindrestore.runtime import device
 from mindrestore.sensing.gap_tv import gap_tv
-from mindrestore.version import __version__
 
 
 def evaluate(config, network, metadata, folder, checkpoint):
@@ -31,7 +29,7 @@ def evaluate(config, network, metadata, folder, checkpoint):
         checkpoint: to print.
 
     Returns:
-        ``Results``.
+        ``SceneResults``.
     """
     folder = Path(folder)
     scenes = evaluation_scenes(config)
@@ -59,17 +57,17 @@ def evaluate(config, network, metadata, folder, checkpoint):
             rows.append(Row(name, {method: score(name, made) for method, made in done.items()}))
             _write_comparison(folder / f"{name.lower()}.png", done, chosen.mask, rows[-1])
     headings = {"network": f"RevSCI ({Path(checkpoint).stem})", "gap_tv": f"GAP-TV, {config.evaluation.gap_tv_iterations} iterations"}
-    circumstances = {
-        "checkpoint": str(checkpoint), "network": _described(network, metadata),
+    made_with = {
+        "checkpoint": str(checkpoint), "network": circumstances.described(network, metadata.kind),
         "mask": "; ".join(f"{chosen.origin} (fingerprint {key})" for key, chosen in masks.items()),
-        "mask trained with": metadata.mask or "unknown", **_environment()}
+        "mask trained with": metadata.mask or "unknown", **circumstances.environment()}
     warning = mask_warning(metadata.mask, masks)
     if warning:
-        circumstances["warning"] = warning
+        made_with["warning"] = warning
     title = ("Six-scene benchmark" if config.evaluation.kind == "scenes" else
              "Demonstration scenes: rendered from photographs that no training clip shows")
-    results = Results(title, {method: headings[method] for method in methods}, rows, config.evaluation.kind == "scenes",
-                      circumstances)
+    results = SceneResults(title, {method: headings[method] for method in methods}, rows, made_with,
+                           benchmark=config.evaluation.kind == "scenes")
     results.write(folder)
     return results
 
@@ -146,13 +144,3 @@ def _write_comparison(path, done, mask, row):
     columns[f"RevSCI {row.scores['network'].psnr:.2f} dB"] = network.clip
     columns["ground truth"] = network.truth
     pictures.write_comparison(path, columns)
-
-
-def _described(network, metadata):
-    settings = ", ".join(f"{key} {value}" for key, value in network.settings.items())
-    count = sum(parameter.size for parameter in network.get_parameters())
-    return f"{metadata.kind}: {settings}; {count:,} parameters"
-
-
-def _environment():
-    return {"device": device.name(), "versions": f"mindrestore {__version__}, mindspore {mindspore.__version__}"}

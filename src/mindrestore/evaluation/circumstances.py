@@ -1,0 +1,17 @@
+"""What every result says of how it came about."""
+import mindspore
+
+from mindrestore.runtime import device
+from mindrestore.version import __version__
+
+
+def described(network, kind):
+    """Return a network's kind, settings and size in one line."""
+    settings = ", ".join(f"{key} {value}" for key, value in network.settings.items())
+    count = sum(parameter.size for parameter in network.get_parameters())
+    return f"{kind}: {settings}; {count:,} parameters"
+
+
+def environment():
+    """Return device and versions, by name."""
+    return {"device": device.name(), "versions": f"mindrestore {__version__}, mindspore {mindspore.__version__}"}
