@@ -126,6 +126,15 @@ def test_interpolation_sees_two_frames_on_either_side():
     assert given == [(0, 0, 1, 2), (0, 1, 2, 3), (1, 2, 3, 3)]
 
 
+@pytest.mark.parametrize("count", [3, 4, 9])
+def test_scored_frames_between_have_two_on_either_side(count):
+    clip, network = clip_of(count, 10, 12), StandIn(pa_frames=0)
+    made = list(restore_video(network, clip, tile=(0, 0, 0), between_only=True))
+    assert len(made) == len(network.shapes) == count - 3
+    for index, frame in enumerate(made):
+        np.testing.assert_allclose(frame, (clip[index + 1] + clip[index + 2]) / 2, atol=1e-6)
+
+
 def test_space_time_is_interpolation_then_upscaling():
     clip = clip_of(5, 16, 24)
     made = np.stack(list(restore_space_time(StandIn(pa_frames=0), StandIn(4), clip, dict(tile=(0, 8, 8), overlap=(0, 2, 2)),

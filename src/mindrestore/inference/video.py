@@ -7,7 +7,9 @@ Of the clip one tile of frames is held, in space everything. A clip shorter than
 it takes, is the network's own business: it pads and crops. Here only a whole axis (tile 0) is flip-padded to the window,
 because that is part of the published tiling.
 """
+import collections
 import contextlib
+import itertools
 import sys
 from typing import NamedTuple, Tuple
 
@@ -38,7 +40,8 @@ class Needs(NamedTuple):
                    settings.get("pa_frames", 2) == 0, bool(settings.get("nonblind_denoising", False)))
 
 
-def restore_video(network, clip, tile=TILE, overlap=OVERLAP, blend="published", sigma=None, total=None, progress=None):
+def restore_video(network, clip, tile=TILE, overlap=OVERLAP, blend="published", sigma=None, total=None, progress=None,
+                  between_only=False):
     """Restore a clip.
 
     Args:
@@ -53,6 +56,8 @@ def restore_video(network, clip, tile=TILE, overlap=OVERLAP, blend="published", 
         sigma: noise level of 0–255, needed by a network that denoises at a given level and by no other.
         total: frames of the clip, for the time left, where ``len(clip)`` does not tell.
         progress: a name shows a progress bar with that name on stderr.
+        between_only: of interpolation, give only the frames in between that have two of the clip on either side, D - 3:
+            those that published figures score.
 
     Returns:
         An iterator over frames (3, sH, sW), float32, as the network gives them: rounding to 8 bits clamps. As many as
@@ -70,9 +75,14 @@ def restore_video(network, clip, tile=TILE, overlap=OVERLAP, blend="published", 
         raise UserError(f"sigma {sigma:g}: it must be 0 to 255." if needs.takes_sigma else
                         f"sigma {sigma:g}: this network does not take a noise level; leave it away.")
     total = len(clip) if total is None and hasattr(clip, "__len__") else total
-    runs = total and (total - 1 if needs.interpolates else len(tile_starts(total, tile[0], overlap[0])))
+    if needs.interpolates:
+        runs = total and max(0, total - (INTERPOLATION_FRAMES - 1 if between_only else 1))
+    else:
+        runs = total and len(tile_starts(total, tile[0], overlap[0]))
     spatial = _Spatial(network, needs, tile, overlap, blend, sigma, runs, progress)
-    return (_interpolate if needs.interpolates else _restore)(spatial, _frames(clip))
+    if not needs.interpolates:
+        return _restore(spatial, _frames(clip))
+    return _between(spatial, _frames(clip)) if between_only else _interpolate(spatial, _frames(clip))
 
 
 def restore_clip(network, clip, **options):
@@ -138,20 +148,31 @@ def _restore(spatial, frames):
 
 def _interpolate(spatial, frames):
     """Frames (C, H, W) -> the same with one more between any two. Beyond its ends the clip stands still."""
-    held = []
+    ahead, behind = itertools.tee(frames)
+    for frame, between in itertools.zip_longest(behind, _between(spatial, _ends_repeated(ahead))):
+        yield frame
+        if between is not None:
+            yield between
+
+
+def _ends_repeated(frames):
+    """The first frame twice, those after it, the last one twice."""
+    frame = next(frames)
+    yield frame
+    yield frame
+    for frame in frames:
+        yield frame
+    yield frame
+
+
+def _between(spatial, frames):
+    """Frames (C, H, W) -> the frame in the middle of every four that follow each other."""
+    held = collections.deque(maxlen=INTERPOLATION_FRAMES)
     with contextlib.closing(spatial):
         for frame in frames:
-            held = held[1 - INTERPOLATION_FRAMES:] + [frame]
-            if len(held) == 1:
-                held *= 2  # the first frame stands for the one before it
-            elif len(held) == INTERPOLATION_FRAMES:
-                yield held[1]
+            held.append(frame)
+            if len(held) == INTERPOLATION_FRAMES:
                 yield spatial(np.stack(held))[0]
-        if len(held) > 2:  # what remains is the middle between the last two
-            held = held[1 - INTERPOLATION_FRAMES:] + held[-1:]
-            yield held[1]
-            yield spatial(np.stack(held))[0]
-        yield held[-1]
 
 
 class _Spatial:
