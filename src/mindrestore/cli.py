@@ -36,14 +36,20 @@ def _parser():
     train.add_argument("--resume", action="store_true", help="go on with the run in the output folder, exactly")
     _common(train)
 
-    evaluate = _command(commands, "eval", _eval, "reconstruct scenes from coded snapshots and score them",
+    evaluate = _command(commands, "eval", _eval, "restore clips, or reconstruct scenes from coded snapshots, and score them",
                         "Without options: the demonstration scenes with the checkpoint that ships with mindrestore.")
-    evaluate.add_argument("--config", help="configuration file")
+    evaluate.add_argument("--config", help="configuration file, such as configs/vrt/small_sr.yaml")
     evaluate.add_argument("--checkpoint", help="weights: ours (.ckpt) or published (.pth, .npz, .safetensors)")
-    evaluate.add_argument("--scenes", metavar="FOLDER", help="benchmark scenes as .mat files: the six-scene table")
-    evaluate.add_argument("--captures", metavar="PATH", help="a camera's measurements: pictures and videos, no scores")
-    evaluate.add_argument("--mask", help="mask file, or 'stored' for the mask in each scene's file")
-    evaluate.add_argument("--gap-tv", action=argparse.BooleanOptionalAction, default=None, help="score GAP-TV beside it")
+    video = evaluate.add_argument_group("videos (VRT)")
+    video.add_argument("--gt", metavar="PATH", help="ground truth: frames, a video, or a folder of such clips")
+    video.add_argument("--lq", metavar="PATH", help="low quality; made from ground truth if not given")
+    video.add_argument("--sigma", type=float, help="noise level of denoising, for white = 255")
+    video.add_argument("--save-frames", action=argparse.BooleanOptionalAction, default=None, help="write what is restored")
+    snapshots = evaluate.add_argument_group("snapshots (RevSCI)")
+    snapshots.add_argument("--scenes", metavar="FOLDER", help="benchmark scenes as .mat files: the six-scene table")
+    snapshots.add_argument("--captures", metavar="PATH", help="a camera's measurements: pictures and videos, no scores")
+    snapshots.add_argument("--mask", help="mask file, or 'stored' for the mask in each scene's file")
+    snapshots.add_argument("--gap-tv", action=argparse.BooleanOptionalAction, default=None, help="score GAP-TV beside it")
     _common(evaluate)
 
     export = _command(commands, "export", _export, "write a trained network as MINDIR, or on Ascend AIR")
@@ -75,7 +81,7 @@ def _common(command):
 
 def _train(options):
     from mindrestore.config import load_config
-    config = load_config(options.config, _overrides(options))
+    config = _snapshot_config(load_config(options.config, _overrides(options)), "train")
     _start(config)
     from mindrestore.training.trainer import train
     folder = train(config, options.resume)
@@ -83,36 +89,62 @@ def _train(options):
 
 
 def _eval(options):
-    from mindrestore.config import load_config, make_config
-    overrides = _overrides(options)
-    for kind in ("scenes", "captures"):
-        if getattr(options, kind):
-            overrides += [f"evaluation.kind={kind}", f"evaluation.path={_quoted(getattr(options, kind))}"]
-    if options.mask:
-        overrides.append(f"mask.path={_quoted(options.mask)}")
-    if options.gap_tv is not None:
-        overrides.append(f"evaluation.gap_tv={str(options.gap_tv).lower()}")
+    from mindrestore.config import VideoConfig, load_config, make_config
+    overrides = _overrides(options) + _evaluation_overrides(options)
     if options.config:
         config = load_config(options.config, overrides)
+    elif options.gt or options.lq:
+        raise UserError("--gt and --lq need a configuration that says how to restore: give --config, such as "
+                        "configs/vrt/small_sr.yaml.")
     else:
         config = make_config({"name": "eval", "evaluation": {"gap_tv": True}}, overrides, "command line")
     _start(config)
+    folder = config.output or f"results/{config.name}"
+    (_eval_videos if isinstance(config, VideoConfig) else _eval_snapshots)(config, options, folder)
+    print(f"\nPictures and tables are in {folder}.")
+
+
+def _eval_videos(config, options, folder):
+    from mindrestore.evaluation.video import UNTRAINED, evaluate_videos
+    from mindrestore.inference.loading import load_video_network
+    parts = [(config.model, options.checkpoint or config.checkpoint)]
+    if config.interpolation:
+        parts.insert(0, (config.interpolation.model, config.interpolation.checkpoint))
+    loaded = [load_video_network(*part, config.name) for part in parts]
+    if not all(one.trained for one in loaded):
+        print(f"mindrestore: weights: {UNTRAINED}.", file=sys.stderr)
+    print(evaluate_videos(config, loaded, folder).table())
+
+
+def _eval_snapshots(config, options, folder):
     from mindrestore.evaluation.snapshots import evaluate, reconstruct_captures
     from mindrestore.inference.loading import load_for_use
     network, metadata, checkpoint = load_for_use(config, options.checkpoint, bool(options.config))
-    folder = config.output or f"results/{config.name}"
     if config.evaluation.kind == "captures":
         print("\n".join(reconstruct_captures(config, network, metadata, folder)))
     else:
         print(evaluate(config, network, metadata, folder, checkpoint).table())
-    print(f"\nPictures and tables are in {folder}.")
+
+
+def _evaluation_overrides(options):
+    overrides = []
+    for kind in ("scenes", "captures"):
+        if getattr(options, kind):
+            overrides += [f"evaluation.kind={kind}", f"evaluation.path={_quoted(getattr(options, kind))}"]
+    for key, value in (("mask.path", options.mask), ("evaluation.gt", options.gt), ("evaluation.lq", options.lq)):
+        if value:
+            overrides.append(f"{key}={_quoted(value)}")
+    for key, value in (("gap_tv", options.gap_tv), ("save_frames", options.save_frames)):
+        if value is not None:
+            overrides.append(f"evaluation.{key}={str(value).lower()}")
+    return overrides + ([] if options.sigma is None else [f"evaluation.sigma={options.sigma}"])
 
 
 def _export(options):
     from mindrestore.config import load_config, make_config
     target, options.output = options.output, None
     overrides = _overrides(options)
-    config = load_config(options.config, overrides) if options.config else make_config(
+    config = _snapshot_config(load_config(options.config, overrides), "export") if options.config else make_config(
         {"name": "export"}, overrides, "command line")
     _start(config)
     from mindrestore.deploy.export import export_network
@@ -128,6 +160,14 @@ def _export(options):
 def _convert(options):
     from mindrestore.checkpoints.convert import convert
     print(convert(options.source, options.target))
+
+
+def _snapshot_config(config, command):
+    from mindrestore.config import SnapshotConfig
+    if not isinstance(config, SnapshotConfig):
+        raise UserError(f"configuration {config.name}: {command} takes RevSCI's configurations, configs/revsci; this is one "
+                        f"of {config.model.name}.")
+    return config
 
 
 def _overrides(options):

@@ -10,10 +10,12 @@ TASKS = ("sr", "deblur", "denoise", "interpolate", "space_time_sr")
 
 
 class VideoModel(Section):
-    """Settings of ``mindrestore.models.create_model("vrt")``; the defaults are those of published task 001."""
+    """Settings of ``mindrestore.models.create_model("vrt")``, which checks how they fit each other; the defaults are those
+    of published task 001.
+    """
 
     name: Literal["vrt"] = "vrt"
-    upscale: Literal[1, 4] = 4
+    upscale: Literal[1, 2, 3, 4, 8] = 4
     in_chans: int = Field(3, ge=1)
     out_chans: int = Field(3, ge=1)
     img_size: Sizes = [6, 64, 64]
@@ -30,15 +32,6 @@ class VideoModel(Section):
     pa_frames: Literal[0, 2, 4, 6] = Field(2, description="0: interpolation")
     deformable_groups: int = Field(12, ge=1)
     nonblind_denoising: bool = False
-
-    @model_validator(mode="after")
-    def _fits(self):
-        if not len(self.depths) == len(self.embed_dims) == len(self.num_heads):
-            raise ValueError(f"depths, embed_dims and num_heads have {len(self.depths)}, {len(self.embed_dims)} and "
-                             f"{len(self.num_heads)} values; they need one a stage")
-        if self.upscale > 1 and (self.pa_frames == 0 or self.nonblind_denoising):
-            raise ValueError("upscale is 4; denoising and interpolation need 1")
-        return self
 
     def network_settings(self):
         return self.model_dump(exclude={"name"})

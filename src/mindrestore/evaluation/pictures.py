@@ -40,6 +40,11 @@ def write_picture(path, image):
             raise UserError(f"{path}: OpenCV cannot write this picture; choose a name that ends in .png.")
 
 
+def write_frame(path, frame):
+    """Write a frame (H, W) or (3, H, W), 0–1, as PNG of 8 bits."""
+    write_picture(path, _bgr(frame[..., None, :, :], 0))
+
+
 def write_video(path, clip, rate=FRAMES_A_SECOND):
     """Write a clip (T, H, W) or (3, T, H, W), 0–1, as an MP4 video of ``rate`` frames a second."""
     height, width = clip.shape[-2:]

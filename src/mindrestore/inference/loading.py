@@ -1,11 +1,14 @@
 """Find the network that a user means: a checkpoint of ours, published weights, or what ships with the package."""
 from pathlib import Path
+from typing import NamedTuple, Optional
 
 from mindrestore.checkpoints.convert import published_network
 from mindrestore.checkpoints.native import load_network
+from mindrestore.checkpoints.published import load_published_weights
 from mindrestore.checkpoints.sources import is_mindspore_file
 from mindrestore.errors import UserError
 from mindrestore.files import existing
+from mindrestore.models import create_model
 
 SHIPPED = Path(__file__).resolve().parent.parent / "assets" / "revsci_small.ckpt"
 
@@ -31,11 +34,57 @@ def load_for_use(config, checkpoint=None, configured=False):
         network, metadata = load_network(path)
     else:
         network, metadata = published_network(path)
-    wanted = config.model.network_settings()
-    if configured and network.settings != wanted:
-        differing = [f"{key} {network.settings[key]} instead of {wanted[key]}" for key in wanted
-                     if network.settings[key] != wanted[key]]
-        raise UserError(f"{path}: holds another network than configuration {config.name} says ({', '.join(differing)}); "
-                        "leave --config away, or give the configuration it was trained with.")
+    if configured:
+        _check_settings(network, config.model, config.name, path)
     config.model = config.model.model_copy(update=network.settings)
     return network, metadata, path
+
+
+class Loaded(NamedTuple):
+    """A network ready to use, and whose weights it has."""
+
+    network: object
+    trained: bool
+    origin: Optional[str]  # of its weights
+
+
+def load_video_network(model, checkpoint, name):
+    """Build the VRT that a configuration describes, with weights if there are any.
+
+    Args:
+        model: ``mindrestore.config.video.VideoModel``.
+        checkpoint: path of our own checkpoint or of published weights; None leaves random numbers, which whoever shows
+            a result must say.
+        name: of the configuration, for an error.
+
+    Returns:
+        ``Loaded``.
+
+    Raises:
+        UserError: no such file, or weights of another network.
+    """
+    if checkpoint is None:
+        return Loaded(_ready(create_model("vrt", **model.network_settings())), False, None)
+    path = existing(checkpoint, "checkpoint")
+    if not is_mindspore_file(path):
+        return Loaded(_ready(load_published_weights(create_model("vrt", **model.network_settings()), path)), True, str(path))
+    network, metadata = load_network(path)
+    if metadata.kind != "vrt":
+        raise UserError(f"{path}: holds a {metadata.kind} network, expected a vrt as configuration {name} says.")
+    _check_settings(network, model, name, path, free=("img_size", "drop_path_rate"))
+    return Loaded(_ready(network), True, str(path))
+
+
+def _ready(network):
+    network.set_train(False)
+    return network
+
+
+def _check_settings(network, model, name, path, free=()):
+    """Raise ``UserError`` unless ``network`` is the ``model`` of configuration ``name``, ``free`` settings aside."""
+    wanted = model.network_settings()
+    differing = [f"{key} {network.settings[key]} instead of {wanted[key]}" for key in wanted
+                 if key not in free and network.settings[key] != wanted[key]]
+    if differing:
+        raise UserError(f"{path}: holds another network than configuration {name} says ({', '.join(differing)}); "
+                        "leave --config away, or give the configuration it was trained with.")

@@ -1,0 +1,142 @@
+"""Evaluate VRT, which restores videos: score clips beside what costs nothing, or restore what has no ground truth."""
+import time
+from pathlib import Path
+
+import numpy as np
+
+from mindrestore.data.video_sets import evaluation_clips
+from mindrestore.errors import UserError
+from mindrestore.evaluation import circumstances, pictures
+from mindrestore.evaluation.results import Row
+from mindrestore.evaluation.video_results import ClipResults, ClipScorer
+from mindrestore.evaluation.video_tasks import PLAIN, case
+
+TITLES = {"sr": "Super-resolution x4", "deblur": "Deblurring", "denoise": "Denoising", "interpolate": "Frame interpolation",
+          "space_time_sr": "Space-time super-resolution x2, x4"}
+UNTRAINED = "UNTRAINED: random numbers, not a result; train, or give --checkpoint"
+
+
+def evaluate_videos(config, loaded, folder):
+    """Restore the configuration's clips and score them; write tables, a picture a clip and, if asked, all frames.
+
+    Args:
+        config: ``mindrestore.config.VideoConfig``.
+        loaded: ``mindrestore.inference.loading.Loaded``, for space-time super-resolution two: interpolation first.
+        folder: of the results; frames go to ``folder/frames/<clip>/00000000.png``.
+
+    Returns:
+        ``ClipResults``.
+
+    Raises:
+        UserError: see ``evaluation_clips``, ``case`` and ``restore_video``; or frames that do not fit each other.
+    """
+    folder = Path(folder)
+    cases = [case(clip, config) for clip in evaluation_clips(config.evaluation, config.degradation)]
+    networks = [one.network for one in loaded]
+    rows = []
+    for made in cases:
+        frames = folder / "frames" / made.name if config.evaluation.save_frames else None
+        rows.append(Row(made.name, _scored(made, networks, config, folder / f"{made.name.replace('/', '_')}.png", frames)))
+    heading = "VRT" if all(one.trained for one in loaded) else "VRT (untrained)"
+    results = ClipResults(_title(config), {"network": heading, "plain": PLAIN[config.task]}, rows, _made_with(config, loaded))
+    results.write(folder)
+    return results
+
+
+def _scored(made, networks, config, picture, frames):
+    """Restore one clip; return its scores by method, write a picture of some of its frames, and ``frames``."""
+    scorers = {"network": ClipScorer(), "plain": ClipScorer()}
+    restored, plain = _Timed(made.restored(networks, config)), _Timed(made.plain())
+    truths = iter(made.truth()) if made.truth else None
+    shown = _Shown(made.count)
+    number = -1
+    for number, frame in enumerate(restored):
+        beside = {"network": frame, "plain": next(plain)}
+        truth = _truth_of(frame, truths, number, made.name) if truths else None
+        if truths:
+            for method, scorer in scorers.items():
+                scorer.add(beside[method], truth)
+        if frames:
+            pictures.write_frame(frames / f"{number:08d}.png", frame)
+        shown.consider(number, beside["plain"], frame, truth)
+    if truths and made.whole and next(truths, None) is not None:
+        raise UserError(f"clip {made.name}: has more frames of ground truth than the {number + 1} of low quality.")
+    scores = {method: scorer.result(made.name, number + 1, timed.seconds)
+              for (method, scorer), timed in zip(scorers.items(), (restored, plain))}
+    shown.write(picture, [PLAIN[config.task], "VRT", "ground truth"], [scores["plain"], scores["network"], None])
+    return scores
+
+
+def _truth_of(frame, truths, number, name):
+    truth = next(truths, None)
+    if truth is None:
+        raise UserError(f"clip {name}: has only {number} frames of ground truth, fewer than of low quality.")
+    if truth.shape != frame.shape:
+        raise UserError(f"clip {name}: ground truth has {truth.shape[2]} x {truth.shape[1]} pixels, where low quality restores "
+                        f"to {frame.shape[2]} x {frame.shape[1]}; both must be of one clip, and not cropped.")
+    return truth
+
+
+class _Timed:
+    """An iterator that knows how long its items took, in ``seconds``."""
+
+    def __init__(self, items):
+        self._items, self.seconds = iter(items), 0.0
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        start = time.perf_counter()
+        try:
+            return next(self._items)
+        finally:
+            self.seconds += time.perf_counter() - start
+
+
+class _Shown:
+    """The frames of a clip that a picture shows: first and last, and the middle where the count is known."""
+
+    def __init__(self, count):
+        self._kept = {0, count and count // 2}
+        self._rows = []
+
+    def consider(self, number, *frames):
+        if self._rows and self._rows[-1][0] not in self._kept:
+            del self._rows[-1]
+        self._rows.append((number, frames))
+
+    def write(self, path, names, scores):
+        """Write them with a heading a column, its mean PSNR added where there is one."""
+        columns = {}
+        for column, (name, score) in enumerate(zip(names, scores)):
+            cells = [frames[column] for _, frames in self._rows]
+            if not cells or cells[0] is None:
+                continue
+            heading = name if score is None or score.psnr is None else f"{name} {score.psnr:.2f} dB"
+            columns[heading] = np.stack(cells, 1)  # (3, shown, H, W)
+        if columns:
+            pictures.write_comparison(path, columns, range(len(self._rows)))
+
+
+def _title(config):
+    settings = config.evaluation
+    where = settings.gt or settings.lq or settings.path
+    title = f"{TITLES[config.task]}: {where}" if settings.set == "folder" else f"{TITLES[config.task]}: {settings.set}, {where}"
+    return title + (f", sigma {settings.sigma:g}" if settings.sigma is not None else "")
+
+
+def _made_with(config, loaded):
+    settings, tiling = config.evaluation, config.tiling
+    found = {"weights": "; ".join(one.origin if one.trained else UNTRAINED for one in loaded),
+             "network": "; ".join(circumstances.described(one.network, "vrt") for one in loaded),
+             "tiles": f"{tiling.tile}, overlap {tiling.overlap}, {tiling.blend} blend (frames, height, width)"}
+    if not settings.lq and config.degradation:
+        noise = f" (sigma {settings.sigma:g}, seed {settings.seed})" if config.degradation == "noise" else ""
+        found["low quality"] = f"{config.degradation}{noise}, made here where the data set has none"
+    if settings.frames:
+        found["frames"] = f"only the first {settings.frames} of each clip"
+    if config.published:
+        found["published"] = f"{config.published} (published, not measured here)"
+    found["scores"] = "frames clamped and rounded to 8 bits, no border; seconds include compiling the network"
+    return {**found, **circumstances.environment()}
