@@ -1,17 +1,15 @@
-"""A process that holds one network of one library and does one step whenever it reads a line; ``revsci.py`` starts it.
+"""A process that holds one network of one library and does one step whenever it reads a line; ``side_by_side.py`` starts it.
 
-Started with one argument, a JSON object of ``library`` ("mindrestore" | "torch"), ``mode`` ("forward" | "plain" |
-"reversible"), ``blocks``, ``channels``, ``frames``, ``size``, ``batch`` and ``threads`` (or null). Answers are JSON
-objects, a line each: first version and threads, then seconds, peak and values of every step. Ends when its input does.
+Started with one argument, a JSON object of ``library`` ("mindrestore" | "torch"), ``steps`` (the module beside this one
+that builds a step) and what that module reads. Answers are JSON objects, a line each: first version and threads, then
+seconds, peak and values of every step. Ends when its input does.
 """
+import importlib
 import json
-import math
 import os
 import resource
 import sys
 import time
-
-import numpy as np
 
 
 def main():
@@ -19,8 +17,7 @@ def main():
     os.dup2(2, 1)  # what a library prints is no answer
     os.environ.setdefault("GLOG_v", "3")  # MindSpore: errors only
     case = json.loads(sys.argv[1])
-    inputs = random_inputs(case)
-    about, step = BUILDERS[case["library"]](case, *inputs)
+    about, step = importlib.import_module(case["steps"]).BUILDERS[case["library"]](case)
     start = peak_bytes()
     print(json.dumps(about), file=answers)
     for _ in sys.stdin:
@@ -29,87 +26,6 @@ def main():
         seconds = time.perf_counter() - began
         peak = peak_bytes()
         print(json.dumps(dict(seconds=seconds, above_start=peak - start, peak=peak, values=result())), file=answers)
-
-
-def build_mindrestore(case, clip, measurement, mask):
-    """Return (about, step); ``step()`` waits for the result and returns a function that gives its values."""
-    import mindspore as ms
-    from mindrestore.models import create_model
-    from mindrestore.models.revsci.segments import Segments
-    from mindrestore.runtime import session
-    from mindrestore.training.gradients import GRADIENTS
-    from mindrestore.training.losses import mse
-
-    session.start("cpu", threads=case["threads"])
-    network = create_model("revsci", blocks=case["blocks"], channels=case["channels"])
-    parameters = {parameter.name: parameter for parameter in network.get_parameters()}
-    for name, value in weights({name: parameter.shape for name, parameter in parameters.items()}).items():
-        parameters[name].set_data(ms.Tensor(value))
-    clip, measurement, mask = ms.Tensor(clip), ms.Tensor(measurement), ms.Tensor(mask)
-    if case["mode"] == "forward":
-        reconstruct = Segments(network)
-
-        def step():
-            result = reconstruct(measurement, mask).asnumpy()  # waits for it
-            return lambda: dict(mean=float(result.mean()))
-    else:
-        gradients_of = GRADIENTS[case["mode"]](network, mse)
-
-        def step():
-            loss, gradients = gradients_of(clip, measurement, mask)
-            loss, gradients = loss.asnumpy(), [gradient.asnumpy() for gradient in gradients]  # waits for them
-            return lambda: dict(loss=float(loss), norm=norm(gradients))
-    threads = case["threads"] or os.cpu_count()
-    return dict(version=f"MindSpore {ms.__version__}", threads=threads), step
-
-
-def build_torch(case, clip, measurement, mask):
-    """As ``build_mindrestore``."""
-    import torch
-    import torch_revsci
-
-    if case["threads"]:
-        torch.set_num_threads(case["threads"])
-    network = torch_revsci.RevSCI(case["blocks"], case["channels"])
-    state = network.state_dict()
-    network.load_state_dict({name: torch.from_numpy(value) for name, value in
-                             weights({name: tuple(tensor.shape) for name, tensor in state.items()}).items()})
-    clip, measurement, mask = torch.from_numpy(clip), torch.from_numpy(measurement), torch.from_numpy(mask)
-    if case["mode"] == "forward":
-        def step():
-            with torch.inference_mode():
-                result = network(measurement, mask)
-            return lambda: dict(mean=float(result.mean()))
-    else:
-        take = torch_revsci.STEPS[case["mode"]]
-
-        def step():
-            loss = take(network, torch.nn.functional.mse_loss, clip, measurement, mask)
-            return lambda: dict(loss=float(loss), norm=norm(p.grad.numpy() for p in network.parameters()))
-    return dict(version=f"PyTorch {torch.__version__}", threads=torch.get_num_threads()), step
-
-
-BUILDERS = {"mindrestore": build_mindrestore, "torch": build_torch}
-
-
-def random_inputs(case):
-    """Return clip (B, T, H, W), its measurement (B, H, W) and mask (T, H, W), the same in every process."""
-    rng = np.random.default_rng(0)
-    image = (case["size"], case["size"])
-    clip = rng.random((case["batch"], case["frames"], *image), dtype=np.float32)
-    mask = (rng.random((case["frames"], *image)) < 0.5).astype(np.float32)
-    return clip, (clip * mask).sum(1), mask
-
-
-def weights(shapes):
-    """Return name -> random values, the same for the same names and shapes."""
-    rng = np.random.default_rng(1)
-    bounds = {name: 1 / math.sqrt(math.prod(shape[1:])) if len(shape) > 1 else 0.05 for name, shape in shapes.items()}
-    return {name: rng.uniform(-bounds[name], bounds[name], shapes[name]).astype(np.float32) for name in sorted(shapes)}
-
-
-def norm(arrays):
-    return math.sqrt(sum(float(np.square(array, dtype=np.float64).sum()) for array in arrays))
 
 
 def peak_bytes():
