@@ -1,12 +1,12 @@
 """A window-attention block and a stage of VRT in PyTorch, to measure against: names, shapes and values as ours.
 
-Source: arXiv 2201.12288, sections 3.1 to 3.4. Layers are PyTorch's own and torchvision's deformable convolution, frames and
-directions one after the other, as one would write them. Parameters have the published names.
+Source: arXiv 2201.12288, sections 3.1 to 3.4. Layers are PyTorch's own, frames and directions one after the other, as one
+would write them; deformable convolution is ``grid_sample`` and a matrix product, because torchvision, which has an operator
+for it, is not everywhere. Parameters have the published names.
 """
 import torch
 from torch import nn
 from torch.nn import functional as F
-from torchvision.ops import deform_conv2d
 
 MASKED = -100.0
 
@@ -115,7 +115,7 @@ class Alignment(nn.Module):
         offsets = self.conv_offset(torch.cat((warp(neighbour, flow), current, flow), 1))
         offset, mask = offsets.split((18 * self.groups, 9 * self.groups), 1)
         offset = self.residue * torch.tanh(offset) + flow.flip(1).repeat(1, 9 * self.groups, 1, 1)
-        return deform_conv2d(neighbour, offset, self.weight, self.bias, padding=1, mask=torch.sigmoid(mask))
+        return deformable_convolution(neighbour, offset, torch.sigmoid(mask), self.weight, self.bias, self.groups)
 
 
 class Stage(nn.Module):
@@ -196,9 +196,32 @@ def relative_positions(window):
     return index
 
 
+def deformable_convolution(x, offset, mask, weight, bias, groups):
+    """Modulated deformable 3 x 3 convolution (arXiv 1811.11168), zeros outside.
+
+    x: (N, C, H, W); offset: (N, groups * 9 * 2, H, W), (y, x) for each tap; mask: (N, groups * 9, H, W).
+    """
+    count, channels, height, width = x.shape
+    offset = offset.reshape(count * groups, 9, 2, height, width).flip(2)  # (x, y)
+    y, column = torch.meshgrid(torch.arange(-1, 2, dtype=x.dtype), torch.arange(-1, 2, dtype=x.dtype), indexing="ij")
+    taps = torch.stack((column, y)).reshape(2, 9).T[:, :, None, None]
+    flow = (offset + taps).permute(0, 2, 1, 3, 4).reshape(count * groups, 2, 9 * height, width)
+    samples = sampled(x.reshape(count * groups, channels // groups, height, width), flow, height)
+    samples = samples.reshape(count, groups, channels // groups, 9, height * width)
+    samples = samples * mask.reshape(count, groups, 1, 9, height * width)
+    y = weight.reshape(weight.shape[0], -1) @ samples.reshape(count, channels * 9, height * width)
+    return (y + bias[:, None]).reshape(count, -1, height, width)
+
+
 def warp(x, flow):
     """Bilinear sampling of (N, C, H, W) at pixel + flow (x, y), zeros outside."""
+    return sampled(x, flow, x.shape[2])
+
+
+def sampled(x, flow, rows):
+    """Sample at the pixels of a grid of ``rows`` rows plus ``flow`` (N, 2, R, W), the grid repeated R / rows times."""
     height, width = x.shape[2:]
-    y, column = torch.meshgrid(torch.arange(height, dtype=x.dtype), torch.arange(width, dtype=x.dtype), indexing="ij")
+    y, column = torch.meshgrid(torch.arange(rows, dtype=x.dtype).repeat(flow.shape[2] // rows),
+                               torch.arange(width, dtype=x.dtype), indexing="ij")
     at = torch.stack((2 * (column + flow[:, 0]) / (width - 1) - 1, 2 * (y + flow[:, 1]) / (height - 1) - 1), -1)
     return F.grid_sample(x, at, align_corners=True)

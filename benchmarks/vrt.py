@@ -3,7 +3,7 @@
     python benchmarks/vrt.py                               # 6 x 64 x 64, as published task 001 was trained
     python benchmarks/vrt.py --what block "mutual block"
 
-See README.md in this folder. PyTorch and torchvision are optional; without them ours is measured alone.
+See README.md in this folder. PyTorch is optional; without it ours is measured alone.
 """
 import argparse
 import json
