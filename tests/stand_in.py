@@ -26,6 +26,9 @@ class StandIn:
     def compute(self, x):
         return x
 
+    def get_parameters(self):
+        return []
+
 
 class PlaceDependent(StandIn):
     """Adds to every pixel something that depends on where it lies in its tile, as a real network's border does."""
