@@ -7,6 +7,8 @@ same stem that says what the file is and what it takes. A file of free size is c
     graph = nn.GraphCell(ms.load("revsci.mindir"))
     graph.set_inputs(Tensor(shape=[1, None, None], dtype=ms.float32), Tensor(shape=[8, None, None], dtype=ms.float32))
     clip = graph(measurement, mask)  # (1, H, W), (8, H, W) -> (1, 8, H, W)
+
+One of fixed size needs no ``set_inputs``: ``restored = nn.GraphCell(ms.load("vrt.mindir"))(clip)``.
 """
 import contextlib
 import json
@@ -16,25 +18,28 @@ from pathlib import Path
 
 import mindspore as ms
 import numpy as np
-from mindspore import Tensor, nn, ops
+from mindspore import Tensor, nn
 
-from mindrestore.deploy import signature
+from mindrestore.deploy import revsci, vrt
 from mindrestore.errors import UserError
 from mindrestore.files import replacing
 from mindrestore.runtime import device
 from mindrestore.version import __version__
 
 FORMATS = ("mindir", "air")
-SIGNATURES = {"revsci": signature.revsci}
+KINDS = {"revsci": revsci, "vrt": vrt}
+"""For each kind of network: its ``signature``, its ``default_size``, and ``any_size``, the network for free sizes."""
 TOLERANCE = 1e-4  # largest difference allowed between the file and the network; white is 1
 TRIAL_SIZES = ((32, 48), (21, 14))  # height and width at which a file of free size is compared
 
 
-def export_network(network, metadata, path, file_format="mindir", frames=8, height=None, width=None, batch=1):
+def export_network(network, metadata, path, file_format="mindir", frames=None, height=None, width=None, batch=1):
     """Export ``network`` to ``path``, and what there is to know about the file to ``path`` with suffix .json.
 
     Inputs of the exported RevSCI, in order: measurement (B, H, W), mask (T, H, W) and, with ``start="gap_tv"``,
     estimate (B, T, H, W), in colour (B, 3, T, H, W). Output: clip, shaped like the estimate, not clamped.
+    Input of the exported VRT: clip (B, T, C, H, W), C with the noise level where the network takes one; output: restored
+    (B, T, 3, s H, s W), T = 1 for interpolation, not clamped.
 
     Args:
         network: with the weights to export.
@@ -42,9 +47,10 @@ def export_network(network, metadata, path, file_format="mindir", frames=8, heig
         path: of the file; without a suffix it gets that of the format.
         file_format: ``"mindir"`` or ``"air"``. AIR is written on Ascend only and cannot be read back by MindSpore, so
             it is not compared (untested: no Ascend was at hand).
-        frames: T, frames of a clip.
-        height, width: of the measurements; both None leaves them free: one file for every size, odd ones included.
-        batch: B, measurements a call.
+        frames: T, frames of a clip; RevSCI 8 by default, VRT as many as it was trained on.
+        height, width: of measurement or clip. RevSCI: both None leaves them free, one file for every size, odd ones
+            included. VRT has a fixed size, by default the one it was trained on.
+        batch: B, measurements or clips a call.
 
     Returns:
         The content of the JSON file as a dict. ``"compared"`` holds the largest difference between the file and the
@@ -55,15 +61,19 @@ def export_network(network, metadata, path, file_format="mindir", frames=8, heig
             computes something else than the network. Nothing is left behind then.
     """
     path = _checked_path(path, _checked_format(file_format))
+    if metadata.kind not in KINDS:
+        raise UserError(f"{path}: a {metadata.kind} network has no exporter; export one of {', '.join(KINDS)}.")
+    kind = KINDS[metadata.kind]
     _check_sizes(frames, height, width, batch)
-    if metadata.kind not in SIGNATURES:
-        raise UserError(f"{path}: a {metadata.kind} network has no exporter; export one of {', '.join(SIGNATURES)}.")
+    default_frames, *default_size = kind.default_size(network)
+    frames = default_frames if frames is None else frames
+    height, width = default_size if height is None else (height, width)
     free = height is None
     if path.suffix == ".air" and free:
         raise UserError(f"{path}: an AIR file has a fixed size; give height and width.")
-    described = SIGNATURES[metadata.kind](network, frames, height, width, batch)
+    described = kind.signature(network, frames, height, width, batch)
     with replacing(path) as scratch, replacing(path.with_suffix(".json")) as scratch_summary, \
-            _stored(AnySize(network) if free else network, described.inputs, path.suffix) as stored:
+            _stored(kind.any_size(network) if free else network, described.inputs, path.suffix) as stored:
         compared = None
         if path.suffix == ".mindir":
             compared = _compare(stored, network, described.inputs, TRIAL_SIZES if free else ((height, width),) * 2)
@@ -77,33 +87,6 @@ def export_network(network, metadata, path, file_format="mindir", frames=8, heig
         shutil.copyfile(stored, scratch)
         scratch_summary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     return summary
-
-
-class AnySize(nn.Cell):
-    """A RevSCI network as a graph for any height and width: what a branch on odd sizes does elsewhere, slices do here.
-
-    Arguments and result as ``RevSCI.construct``.
-    """
-
-    def __init__(self, network):
-        super().__init__(auto_prefix=False)  # the network's parameters keep their names
-        self.network = network
-        self.corrects_estimate = network.corrects_estimate
-
-    def construct(self, measurement, mask, estimate=None):
-        height, width = measurement.shape[-2:]
-        if self.corrects_estimate:
-            estimate = _to_even(estimate)
-        clip = self.network.reconstruct(_to_even(measurement), _to_even(mask), estimate)
-        return clip[..., :height, :width]
-
-
-def _to_even(x):
-    """Repeat the last row and column of (..., H, W), and keep of them what makes height and width even."""
-    height, width = x.shape[-2:]
-    x = ops.cat((x, x[..., -1:, :]), -2)
-    x = ops.cat((x, x[..., -1:]), -1)
-    return x[..., :height + height % 2, :width + width % 2]
 
 
 @contextlib.contextmanager
@@ -164,7 +147,7 @@ def _check_sizes(frames, height, width, batch):
         given = "height" if width is None else "width"
         raise UserError(f"{given} is given alone; give height and width, or neither for a file of any size.")
     for name, value in (("frames", frames), ("height", height), ("width", width), ("batch", batch)):
-        if value is None and name in ("height", "width"):
+        if value is None and name != "batch":
             continue
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise UserError(f"{name} is {value!r}; it must be a whole number of at least 1.")

@@ -27,20 +27,3 @@ class Signature(NamedTuple):
     def record(self):
         """Return the signature as JSON values."""
         return dict(inputs=[port.record() for port in self.inputs], outputs=[port.record() for port in self.outputs])
-
-
-def revsci(network, frames, height, width, batch):
-    """Return the ``Signature`` of a RevSCI ``network`` for clips of ``frames``; height and width are None if free."""
-    image = (height, width)
-    planes = (batch, 3, frames) if network.colour else (batch, frames)
-    inputs = [
-        Port("measurement", (batch, *image), (0, frames),
-             "sum over the frames of mask times frame, in units of one frame's white"
-             + (", seen through an RGGB mosaic" if network.colour else "")),
-        Port("mask", (frames, *image), (0, 1), "1 where a pixel of a frame is seen, 0 where it is not"),
-    ]
-    if network.corrects_estimate:
-        inputs.append(Port("estimate", (*planes, *image), (0, 1),
-                           "first estimate of the clip, as mindrestore.data.snapshots.starting_estimate makes it"))
-    clip = Port("clip", (*planes, *image), (0, 1), "the clip; not clamped, so clamp it to its range")
-    return Signature(tuple(inputs), (clip,))
