@@ -1,0 +1,98 @@
+"""Settings of VRT: which task they mean, what cannot be, and that the shipped files are the published networks."""
+from pathlib import Path
+
+import pytest
+
+from mindrestore.config import SnapshotConfig, VideoConfig, load_config, make_config
+from mindrestore.errors import UserError
+from mindrestore.models.vrt import settings as vrt
+
+CONFIGS = Path(__file__).parents[1] / "configs" / "vrt"
+DENOISE = {"model": {"upscale": 1, "nonblind_denoising": True}}
+INTERPOLATE = {"upscale": 1, "pa_frames": 0, "img_size": [4, 64, 64]}
+
+
+def made(content=None, *overrides):
+    content = dict(content or {})
+    return make_config({"name": "x", **content, "model": {"name": "vrt", **content.get("model", {})}}, overrides, "my.yaml")
+
+
+def test_the_model_decides_which_kind_of_configuration_it_is():
+    assert isinstance(made(), VideoConfig)
+    assert isinstance(make_config({"name": "x", "model": {"name": "revsci"}}), SnapshotConfig)
+    assert isinstance(make_config({"name": "x"}), SnapshotConfig)
+
+
+def test_defaults_are_task_001():
+    assert vrt.TASKS["001_videosr_bi_reds_6frames"].items() <= {
+        key: tuple(value) if isinstance(value, list) else value for key, value in made().model.network_settings().items()}.items()
+
+
+@pytest.mark.parametrize("content, task, degradation", [
+    ({}, "sr", "bicubic"),
+    ({"evaluation": {"degradation": "gaussian"}}, "sr", "gaussian"),
+    ({"model": {"upscale": 1}}, "deblur", "blur"),
+    (DENOISE, "denoise", "noise"),
+    ({"model": INTERPOLATE}, "interpolate", None),
+    ({"interpolation": {"model": {"name": "vrt", **INTERPOLATE}}}, "space_time_sr", "bicubic"),
+])
+def test_the_network_tells_the_task(content, task, degradation):
+    config = made(content)
+    assert (config.task, config.degradation) == (task, degradation)
+    assert VideoConfig(**config.model_dump()) == config
+
+
+@pytest.mark.parametrize("content, override, words", [
+    ({}, "model.window=3", "unknown key model.window (did you mean window_size?)"),
+    ({}, "tiling.tiles=3", "unknown key tiling.tiles (did you mean tile?)"),
+    ({}, "evaluation.ground=x", "unknown key evaluation.ground (known keys are set, path, gt, lq"),
+    ({"interpolation": {"model": INTERPOLATE}}, "interpolation.model.depth=3",
+     "unknown key interpolation.model.depth (did you mean depths?)"),
+    ({}, "mask.path=x", "unknown key mask"),
+    ({}, "tiling.tile=[1,2]", "tiling.tile is [1, 2]: "),
+    ({}, "tiling.tile=[1,2,-8]", "tiling.tile.2 is -8: "),
+    ({}, "tiling.blend=soft", "tiling.blend is 'soft': "),
+    ({}, "model.upscale=5", "model.upscale is 5: "),
+    ({}, "model.pa_frames=3", "model.pa_frames is 3: "),
+    ({}, "evaluation.set=reds", "evaluation.set is 'reds': "),
+    ({}, "evaluation.clips=[]", "evaluation.clips is []: "),
+    (DENOISE, "evaluation.sigma=256", "evaluation.sigma is 256: "),
+    ({}, "evaluation.sigma=10", "evaluation.sigma is for denoising; the task is sr"),
+    ({}, "evaluation.degradation=noise", "evaluation.degradation is 'noise', which does not belong to the task sr"),
+    (DENOISE, "evaluation.degradation=bicubic", "does not belong to the task denoise"),
+    ({"interpolation": {"model": {}}}, "name=x", "interpolation.model must interpolate"),
+    ({}, "model.name=vtr", "model.name is 'vtr': unknown (did you mean vrt?)"),
+    ({}, "model.name=[vrt]", "model.name is ['vrt']: unknown"),
+])
+def test_mistakes_are_named(content, override, words):
+    with pytest.raises(UserError) as caught:
+        made(content, override)
+    assert str(caught.value).startswith("my.yaml: ") and words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("task", vrt.TASKS)
+def test_a_file_a_published_task(task):
+    config = load_config(CONFIGS / f"{task}.yaml")
+    settings = config.model.network_settings()
+    for key, value in vrt.TASKS[task].items():
+        assert settings[key] == (list(value) if isinstance(value, tuple) else value), key
+    assert config.name == f"vrt_{task}" and "published" in (CONFIGS / f"{task}.yaml").read_text(encoding="utf-8")
+    assert config.published.endswith("arXiv 2201.12288") or "sigma" in config.published
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_file_builds_a_network_and_has_tiles_of_whole_windows(path):
+    from mindrestore.inference.tiles import checked_tiling
+    config = load_config(path)
+    parts = [config] + ([config.interpolation] if config.interpolation else [])
+    for part in parts:
+        vrt.check(**part.model.network_settings())
+        checked_tiling(**part.tiling.model_dump(), window=part.model.window_size)
+
+
+def test_the_twelve_frame_variant_takes_the_weights_of_002():
+    twelve, sixteen = (load_config(CONFIGS / f"002_videosr_bi_reds_{count}frames.yaml").model.network_settings()
+                       for count in (12, 16))
+    assert twelve.pop("img_size")[0] == 12 and sixteen.pop("img_size")[0] == 16
+    assert twelve == sixteen
