@@ -1,0 +1,189 @@
+"""Temporal mutual self-attention (TMSA): attention within shifted windows over frames, height and width.
+
+Mutual attention lets the two frames of a window look at each other: each frame's queries meet the other's keys, which
+aligns the other frame to it. It runs beside self-attention, which fuses all frames of its window.
+Source: VRT (arXiv 2201.12288), sections 3.2 and 3.3. Features are channels last: (B, D, H, W, C).
+"""
+import numpy as np
+from mindspore import Tensor, nn, ops
+from mindspore.ops.primitive import constexpr
+
+from mindrestore.models.vrt.layers import GatedMlp, LayerNorm, Linear, gated_mlp, normal
+from mindrestore.ops import windows
+from mindrestore.ops.rows import layer_norm, linear, repeated, scaled
+
+
+class Group(nn.Cell):
+    """Blocks of one window size, every second one with shifted windows."""
+
+    def __init__(self, channels, depth, heads, window, mutual, drop_rates, options, rng):
+        super().__init__()
+        self.blocks = nn.CellList([Block(channels, heads, window, index % 2 == 1, mutual, drop_rates[index], options, rng)
+                                   for index in range(depth)])
+
+    def construct(self, x):
+        for block in self.blocks:
+            x = block(x)
+        return x
+
+
+class Block(nn.Cell):
+    """x + attention(norm1 x), then x + mlp(norm2 x); in training either sum is now and then skipped a clip."""
+
+    def __init__(self, channels, heads, window, shifted, mutual, drop_rate, options, rng):
+        super().__init__()
+        self.window, self.shifted, self.mutual, self.drop_rate = window, shifted, mutual, drop_rate
+        self.norm1 = LayerNorm(channels)
+        self.attn = WindowAttention(channels, heads, window, mutual, options, rng)
+        self.norm2 = LayerNorm(channels)
+        self.mlp = GatedMlp(channels, int(channels * options.mlp_ratio), channels, rng)
+        scale = options.qk_scale or (channels // heads) ** -0.5
+        self.attend = attention_function(heads, scale, window if mutual else None)
+
+    def construct(self, x):
+        batch, channels = x.shape[0], x.shape[-1]
+        cut = cut_of(x.shape, self.window, self.shifted)
+        tokens = windows.to_windows(x.reshape(-1, channels), cut)
+        shape = (-1, cut.window[0] * cut.window[1] * cut.window[2], channels)
+        to_self, to_mutual = additives(self.attn.bias(cut.window), cut.masks, cut.kinds,
+                                       cut.order.shape[0] // shape[1], self.mutual)
+        attended = self.attend(tokens.reshape(shape), cut.real, to_self, to_mutual, *self.attention_weights())
+        tokens = tokens + self.drop(attended.reshape(-1, channels), batch)
+        tokens = tokens + self.drop(feed_forward(tokens, *self.mlp_weights()), batch)
+        return ops.gather(tokens, cut.inverse, 0).reshape(x.shape)
+
+    def attention_weights(self):
+        """Return the parameters that ``attend`` takes."""
+        norm, attention = self.norm1, self.attn
+        mutual = (attention.qkv_mut.weight, attention.qkv_mut.bias) if self.mutual else ()
+        return (norm.weight, norm.bias, attention.qkv_self.weight, attention.qkv_self.bias,
+                attention.proj.weight, attention.proj.bias, *mutual)
+
+    def mlp_weights(self):
+        """Return the parameters that ``feed_forward`` takes."""
+        norm, mlp = self.norm2, self.mlp
+        return (norm.weight, norm.bias, mlp.fc11.weight, mlp.fc11.bias, mlp.fc12.weight, mlp.fc12.bias,
+                mlp.fc2.weight, mlp.fc2.bias)
+
+    def drop(self, x, batch):
+        """Stochastic depth (arXiv 1603.09382): in training, zero for some of the batch's clips, scaled up for the rest."""
+        if not self.training or self.drop_rate == 0:
+            return x
+        keep = 1 - self.drop_rate
+        kept = ops.floor(keep + ops.rand(batch)) / keep
+        return (x.reshape(batch, -1) * kept.reshape(batch, 1)).reshape(x.shape)
+
+
+class WindowAttention(nn.Cell):
+    """The weights of self-attention and, where ``mutual``, of mutual attention."""
+
+    def __init__(self, channels, heads, window, mutual, options, rng):
+        super().__init__()
+        self.window = window
+        entries = (2 * window[0] - 1) * (2 * window[1] - 1) * (2 * window[2] - 1)
+        self.relative_position_bias_table = normal(rng, (entries, heads), "relative_position_bias_table")
+        self.qkv_self = Linear(channels, 3 * channels, rng, options.qkv_bias)
+        self.proj = Linear((1 + mutual) * channels, channels, rng)
+        if mutual:
+            self.qkv_mut = Linear(channels, 3 * channels, rng, options.qkv_bias)
+
+    def bias(self, window):
+        """Return the relative position bias of ``window``: (heads, N, N)."""
+        index = relative_positions(window, self.window)
+        tokens = window[0] * window[1] * window[2]
+        table = self.relative_position_bias_table.transpose(1, 0)
+        return ops.gather(table, index, 1).reshape(-1, tokens, tokens)
+
+
+def attention_function(heads, scale, mutual_window=None):
+    """Return attention of normalised tokens as a pure function of windows and weights; mutual too given its window.
+
+    windows: (B, N, C); real: (B · N,) 0 for tokens that pad, or None; self_added: (B · heads, N, N); mutual_added: (B ·
+    heads · 2, N / 2, N / 2) or None. Returns (B, N, C).
+    """
+    def self_attention(x, real, self_added, mutual_added, norm_weight, norm_bias, weight, bias, out_weight, out_bias):
+        x = _normalised(x, real, norm_weight, norm_bias)
+        return linear(_joined(_attention(*_split(linear(x, weight, bias), heads, scale), self_added), heads),
+                      out_weight, out_bias)
+
+    def both_attentions(x, real, self_added, mutual_added, norm_weight, norm_bias, weight, bias, out_weight, out_bias,
+                        mutual_weight, mutual_bias):
+        x = _normalised(x, real, norm_weight, norm_bias)
+        fused = _joined(_attention(*_split(linear(x, weight, bias), heads, scale), self_added), heads)
+        count, tokens, channels = x.shape
+        positions = repeated(frame_positions(mutual_window[1:], channels), 2 * count).reshape(x.shape)
+        query, key, value = _split(linear(x + positions, mutual_weight, mutual_bias), heads, scale)
+        query = ops.cat((query[:, tokens // 2:], query[:, :tokens // 2]), 1)
+        of_frames = (2 * count * heads, tokens // 2, channels // heads)
+        aligned = _attention(query.reshape(of_frames), key.reshape(of_frames), value.reshape(of_frames), mutual_added)
+        aligned = _joined(aligned.reshape(query.shape), heads)
+        return linear(ops.cat((aligned, fused), -1), out_weight, out_bias)
+
+    return both_attentions if mutual_window else self_attention
+
+
+def feed_forward(tokens, norm_weight, norm_bias, *weights):
+    """The MLP of normalised tokens, (T, C) -> (T, C), as a pure function."""
+    return gated_mlp(layer_norm(tokens, norm_weight, norm_bias), *weights)
+
+
+def additives(bias, masks, kinds, windows_count, mutual):
+    """Return what is added to the scores of each window and head before softmax, for self- and for mutual attention.
+
+    bias: (heads, N, N); masks: (kinds of window, N, N) and kinds: (windows,), or both None. Returns (windows · heads, N,
+    N) and (windows · heads · 2, N / 2, N / 2), the latter None where there is no mask or no mutual attention.
+    """
+    heads, tokens, _ = bias.shape
+    if masks is None:
+        return repeated(bias.expand_dims(0), windows_count).reshape(-1, tokens, tokens), None
+    summed = (bias.expand_dims(0) + masks.expand_dims(1)).reshape(masks.shape[0], -1)
+    to_self = ops.gather(summed, kinds, 0).reshape(-1, tokens, tokens)
+    if not mutual:
+        return to_self, None
+    half = tokens // 2
+    masks = ops.tile(masks[:, :half, :half].expand_dims(1), (1, 2 * heads, 1, 1)).reshape(masks.shape[0], -1)
+    return to_self, ops.gather(masks, kinds, 0).reshape(-1, half, half)
+
+
+def _normalised(x, real, weight, bias):
+    """Return layer-normalised windows, zero where a token pads."""
+    y = layer_norm(x, weight, bias)
+    return y if real is None else scaled(y.reshape(-1, y.shape[-1]), real).reshape(y.shape)
+
+
+def _split(qkv, heads, scale):
+    """(B, N, 3 C) -> scaled query, key, value of all heads, each (B · heads, N, C / heads)."""
+    count, tokens, channels = qkv.shape
+    qkv = qkv.reshape(count, tokens, 3, heads, channels // heads // 3).transpose(2, 0, 3, 1, 4)
+    qkv = qkv.reshape(3, count * heads, tokens, -1)
+    return scale * qkv[0], qkv[1], qkv[2]
+
+
+def _joined(x, heads):
+    """Undo ``_split``: (B · heads, N, C / heads) -> (B, N, C)."""
+    tokens, channels = x.shape[1:]
+    return x.reshape(-1, heads, tokens, channels).transpose(0, 2, 1, 3).reshape(-1, tokens, heads * channels)
+
+
+def _attention(query, key, value, added):
+    """softmax(query @ key.T + added) @ value for each (tokens, channels)."""
+    scores = ops.BatchMatMul(transpose_b=True)(query, key)
+    return ops.BatchMatMul()(ops.softmax(scores if added is None else scores + added, -1), value)
+
+
+@constexpr
+def cut_of(shape, window, shifted):
+    """Return the ``Windows`` of features of ``shape`` (B, D, H, W, C)."""
+    return windows.windows(shape[0], shape[1:4], window, shifted)
+
+
+@constexpr
+def relative_positions(window, table_window):
+    """Return the row of the bias table for each pair of tokens: (N · N,)."""
+    return Tensor(windows.relative_positions(window, table_window).reshape(-1))
+
+
+@constexpr
+def frame_positions(window, channels):
+    """Return the position encoding of the tokens of one frame of a window: (h · w, C)."""
+    return Tensor(windows.sine_positions(*window, channels))

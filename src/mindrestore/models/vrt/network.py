@@ -1,0 +1,215 @@
+"""VRT, a video restoration transformer: clip in, restored clip out. Source: arXiv 2201.12288 and its published weights.
+
+Parameter names and shapes are those of the published checkpoints. Features inside are channels last: (N, D, H, W, C).
+"""
+import math
+
+import numpy as np
+from mindspore import Tensor, nn, ops
+from mindspore.ops.primitive import constexpr
+
+from mindrestore.models.vrt import settings
+from mindrestore.models.vrt.flows import all_flows, joined_by_neighbours
+from mindrestore.models.vrt.layers import Conv, LayerNorm, LeakyReLU, Linear, channels_last, pixels_last
+from mindrestore.models.vrt.spynet import SpyNet
+from mindrestore.models.vrt.stage import Refinement, Stage
+from mindrestore.ops.activations import leaky_relu
+
+CHANGES = ("same", "down", "down", "down", "up", "up", "up")
+UPSAMPLED_FEATURES = 64
+FEATURE_KERNEL = (1, 3, 3)
+COMPUTED = ("spynet.mean", "spynet.std", ".relative_position_index", ".position_bias")
+
+
+class VRT(nn.Cell):
+    """Video restoration transformer.
+
+    Args:
+        upscale: 1, 2, 3, 4 or 8.
+        in_chans, out_chans: of a frame, without the noise level.
+        img_size: (frames, height, width) trained on; any other size can be restored.
+        window_size: of self-attention, (frames, height, width).
+        depths, embed_dims, num_heads: blocks, channels and heads of the seven stages and of each group of stage 8.
+        indep_reconsts: which groups, counted over all of them, attend within a frame only.
+        mul_attn_ratio: part of a stage's blocks that have mutual attention.
+        mlp_ratio: hidden channels over channels.
+        qkv_bias, qk_scale: of attention; None scales by the root of a head's channels.
+        drop_path_rate: of the last block in training; it rises linearly from 0.
+        pa_frames: 2, 4 or 6 frames aligned to each; 0 for frame interpolation, without alignment.
+        deformable_groups: of the alignment.
+        nonblind_denoising: whether frames come with a noise level as one more channel.
+        seed: of the first weights.
+
+    Raises:
+        UserError: a setting that cannot be.
+    """
+
+    def __init__(self, upscale=4, in_chans=3, out_chans=3, img_size=(6, 64, 64), window_size=(6, 8, 8),
+                 depths=(8,) * 7 + (4,) * 6, indep_reconsts=(11, 12), embed_dims=(120,) * 7 + (180,) * 6,
+                 num_heads=(6,) * 13, mul_attn_ratio=0.75, mlp_ratio=2.0, qkv_bias=True, qk_scale=None,
+                 drop_path_rate=0.2, pa_frames=2, deformable_groups=16, nonblind_denoising=False, seed=0):
+        super().__init__()
+        given = dict(
+            upscale=upscale, in_chans=in_chans, out_chans=out_chans, img_size=img_size, window_size=window_size,
+            depths=depths, indep_reconsts=indep_reconsts, embed_dims=embed_dims, num_heads=num_heads,
+            mul_attn_ratio=mul_attn_ratio, mlp_ratio=mlp_ratio, qkv_bias=qkv_bias, qk_scale=qk_scale,
+            drop_path_rate=drop_path_rate, pa_frames=pa_frames, deformable_groups=deformable_groups,
+            nonblind_denoising=nonblind_denoising)
+        settings.check(**given)
+        self.settings = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
+        self.upscale, self.pa_frames = upscale, pa_frames
+        self.colours, self.nonblind = in_chans, nonblind_denoising
+        self.least_size = 8 * max(window_size[1], 8), 8 * max(window_size[2], 8)
+        self.distances = pa_frames // 2
+        rng = np.random.default_rng(seed)
+        window = tuple(window_size)
+        options = settings.Options(mul_attn_ratio, mlp_ratio, qkv_bias, qk_scale)
+        rates = drop_rates(depths, drop_path_rate)
+        first, last = embed_dims[0], embed_dims[-1]
+
+        inputs = 9 * in_chans + nonblind_denoising if pa_frames else in_chans
+        self.conv_first = Conv(inputs, first, rng, FEATURE_KERNEL)
+        if pa_frames:
+            self.spynet = SpyNet(rng)
+        for index, (scale, change) in enumerate(zip(settings.SCALES, CHANGES)):
+            setattr(self, f"stage{index + 1}", Stage(
+                embed_dims[max(index - 1, 0)], embed_dims[index], change, depths[index], num_heads[index], window,
+                rates[index], self.distances, deformable_groups, scale, options, rng))
+        stages = settings.STAGES
+        widen = nn.SequentialCell(
+            nn.Identity(), LayerNorm(embed_dims[stages - 1]), Linear(embed_dims[stages - 1], embed_dims[stages], rng))
+        self.stage8 = nn.CellList([widen] + [
+            Refinement(embed_dims[index], depths[index], num_heads[index],
+                       (1, *window[1:]) if index in indep_reconsts else window, rates[index], options, rng)
+            for index in range(stages, len(depths))])
+        self.norm = LayerNorm(last)
+        self.conv_after_body = Linear(last, first, rng)
+        if not pa_frames:
+            self.linear_fuse = Conv(first * img_size[0], UPSAMPLED_FEATURES, rng, (1, 1))
+            self.conv_last = Conv(UPSAMPLED_FEATURES, out_chans, rng, (7, 7), padding=0)
+        elif upscale == 1:
+            self.conv_last = Conv(first, out_chans, rng, FEATURE_KERNEL)
+        else:
+            self.conv_before_upsample = nn.SequentialCell(
+                Conv(first, UPSAMPLED_FEATURES, rng, FEATURE_KERNEL), LeakyReLU(0.01))
+            self.upsample = upsample(UPSAMPLED_FEATURES, upscale, rng)
+            self.conv_last = Conv(UPSAMPLED_FEATURES, out_chans, rng, FEATURE_KERNEL)
+
+    def construct(self, x):
+        """Restore a clip.
+
+        x: (N, D, C, H, W), 0–1, of any height and width and any number of frames (frame interpolation: exactly 4, in
+        order, the new frame lies in their middle); one channel more, the noise level, for non-blind denoising.
+        Returns (N, D, out_chans, upscale · H, upscale · W), D = 1 for frame interpolation.
+        """
+        _check_clip(x.shape, self.colours + self.nonblind, self.pa_frames)
+        _, frames, _, height, width = x.shape
+        x = self.padded(x)
+        if not self.pa_frames:
+            return self.interpolate(x)[..., :height, :width]
+        y = self.restore(x)
+        return y[:, :frames, :, :self.upscale * height, :self.upscale * width]
+
+    def padded(self, x):
+        """Reflect a clip at its end, bottom and right to a size that the network takes."""
+        fewest = settings.FEWEST_FRAMES[self.pa_frames]
+        lengths = (max(x.shape[1], fewest), *(_whole_size(size, least) for size, least in zip(x.shape[3:], self.least_size)))
+        for axis, length in zip((1, 3, 4), lengths):
+            if length > x.shape[axis]:
+                x = ops.gather(x, _reflected(x.shape[axis], length), axis)
+        return x
+
+    def restore(self, x):
+        """Restore a clip of a size that the network takes."""
+        clip = x[:, :, :self.colours]
+        backward, forward = all_flows(self.spynet, clip, self.distances)
+        inputs = joined_by_neighbours(clip, backward[0][0], forward[0][0])
+        if self.nonblind:
+            inputs = ops.cat((inputs, x[:, :, self.colours:]), 2)
+        features = self.each_frame(self.conv_first, inputs)
+        features = features + pixels_last(self.conv_after_body(self.body(channels_last(features), backward, forward)))
+        if self.upscale == 1:
+            return clip + self.each_frame(self.conv_last, features)
+        features = self.each_frame(self.conv_before_upsample, features)
+        details = self.each_frame(self.conv_last, self.each_frame(self.upsample, features))
+        size = details.shape[3:]
+        enlarged = ops.interpolate(_frames(clip), size=size, mode="bilinear", align_corners=False)
+        return details + enlarged.reshape(*clip.shape[:3], *size)
+
+    def interpolate(self, x):
+        """Make the frame in the middle of four: (N, 4, C, H, W) -> (N, 1, C, H, W)."""
+        mean = x.mean((1, 3, 4), keep_dims=True)
+        features = self.each_frame(self.conv_first, x - mean)
+        features = features + pixels_last(self.conv_after_body(self.body(channels_last(features), (), ())))
+        fused = features.reshape(features.shape[0], -1, *features.shape[3:])  # (N, 4 · channels, H, W)
+        fused = leaky_relu(self.linear_fuse(fused), 0.2)
+        height, width = fused.shape[2:]
+        for axis, length in ((2, height), (3, width)):
+            fused = ops.gather(fused, _margins(length, self.conv_last.kernel // 2), axis)
+        return self.conv_last(fused).expand_dims(1) + mean
+
+    def body(self, x, backward, forward):
+        """Stages 1 to 8 and the last normalisation, (N, D, H, W, C); flows by distance and scale."""
+        flows = [([flow[scale] for flow in backward], [flow[scale] for flow in forward]) for scale in range(4)
+                 ] if self.pa_frames else [((), ())] * 4
+        x1 = self.stage1(x, *flows[0])
+        x2 = self.stage2(x1, *flows[1])
+        x3 = self.stage3(x2, *flows[2])
+        x = self.stage4(x3, *flows[3])
+        x = self.stage5(x, *flows[2])
+        x = self.stage6(x + x3, *flows[1])
+        x = self.stage7(x + x2, *flows[0]) + x1
+        for layer in self.stage8:
+            x = layer(x)
+        return self.norm(x)
+
+    def each_frame(self, layer, clip):
+        """Apply a layer of images to each frame: (N, D, C, H, W) -> (N, D, C', H', W')."""
+        y = layer(_frames(clip))
+        return y.reshape(*clip.shape[:2], *y.shape[1:])
+
+    def published_buffers(self, name):
+        """Tell whether a published checkpoint's entry is a constant that this network computes itself."""
+        return name.endswith(COMPUTED)
+
+
+def upsample(channels, upscale, rng):
+    """Return convolutions and pixel shuffles, by 3 once or by 2 as often as needed, and a last convolution."""
+    layers = []
+    for factor in (3,) if upscale == 3 else (2,) * int(math.log2(upscale)):
+        layers += [Conv(channels, factor ** 2 * channels, rng, FEATURE_KERNEL), nn.Identity(), nn.PixelShuffle(factor),
+                   nn.Identity(), LeakyReLU(0.1)]
+    return nn.SequentialCell(*layers, Conv(channels, channels, rng, FEATURE_KERNEL))
+
+
+def drop_rates(depths, last):
+    """Return for each stage the rates of its blocks, rising linearly from 0 to ``last`` over all blocks."""
+    rates = np.linspace(0, last, sum(depths)).tolist()
+    starts = np.cumsum([0, *depths])
+    return [rates[start: start + depth] for start, depth in zip(starts, depths)]
+
+
+def _frames(clip):
+    return clip.reshape(-1, *clip.shape[2:])
+
+
+def _whole_size(size, least):
+    return max(-(-size // 8) * 8, least)
+
+
+@constexpr
+def _check_clip(shape, channels, pa_frames):
+    settings.check_clip(shape, channels, pa_frames)
+    return True
+
+
+@constexpr
+def _reflected(length, longer):
+    """Return which positions make ``length`` into ``longer`` by reflecting at the end, to and fro if need be."""
+    return Tensor(np.pad(np.arange(length, dtype=np.int32), (0, longer - length), "reflect" if length > 1 else "edge"))
+
+
+@constexpr
+def _margins(length, margin):
+    """Return the positions of a length with reflected margins at both ends."""
+    return Tensor(np.pad(np.arange(length, dtype=np.int32), margin, "reflect"))

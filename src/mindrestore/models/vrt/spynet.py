@@ -1,0 +1,86 @@
+"""SpyNet: optical flow from coarse to fine (arXiv 1611.00850), as VRT uses it."""
+import numpy as np
+from mindspore import Tensor, nn, ops
+from mindspore.ops.primitive import constexpr
+
+from mindrestore.models.vrt.layers import Conv
+from mindrestore.ops.warp import warp
+
+LEVELS = 6
+SIZE_MULTIPLE = 2 ** (LEVELS - 1)
+RETURNED_LEVELS = (5, 4, 3, 2)
+WIDTHS = (8, 32, 64, 32, 16, 2)
+MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
+
+
+class SpyNet(nn.Cell):
+    """Flow from each image to its neighbour, at scales 1, 1/2, 1/4 and 1/8.
+
+    image, neighbour: (N, 3, H, W), 0–1. Returns four tensors (N, 2, H / s, W / s), x and y in pixels of their own scale:
+    where each pixel of the image is found in the neighbour.
+    """
+
+    def __init__(self, rng):
+        super().__init__()
+        self.basic_module = nn.CellList([FlowUpdate(rng) for _ in range(LEVELS)])
+
+    def construct(self, image, neighbour):
+        height, width = image.shape[2:]
+        pyramids = [self.pyramid(x) for x in (image, neighbour)]
+        coarsest = pyramids[0][0]
+        flow, flows = None, []
+        for level in range(LEVELS):
+            reference, moved = pyramids[0][level], pyramids[1][level]
+            size = reference.shape[2:]
+            if flow is None:
+                flow = ops.zeros((coarsest.shape[0], 2, *size), coarsest.dtype)
+            else:
+                flow = 2.0 * ops.interpolate(flow, size=size, mode="bilinear", align_corners=True)
+            found = ops.cat((reference, warp(moved, flow, "border"), flow), 1)
+            flow = flow + self.basic_module[level](found)
+            if level in RETURNED_LEVELS:
+                scale = 2 ** (LEVELS - 1 - level)
+                flows.append(resized_flow(flow, height // scale, width // scale))
+        return flows[::-1]
+
+    def pyramid(self, x):
+        """Return normalised images from the coarsest level to the finest."""
+        height, width = x.shape[2:]
+        size = (_multiple(height), _multiple(width))
+        x = (x - _statistic(MEAN)) / _statistic(STD)
+        levels = [x if size == (height, width) else ops.interpolate(x, size=size, mode="bilinear", align_corners=False)]
+        for _ in range(LEVELS - 1):
+            levels.append(ops.avg_pool2d(levels[-1], 2, 2))
+        return levels[::-1]
+
+
+class FlowUpdate(nn.Cell):
+    """Five 7×7 convolutions: image, warped neighbour and flow in, a correction of the flow out."""
+
+    def __init__(self, rng):
+        super().__init__()
+        layers = []
+        for inputs, outputs in zip(WIDTHS, WIDTHS[1:]):
+            layers += [Conv(inputs, outputs, rng, (7, 7)), nn.ReLU()]
+        self.basic_module = nn.SequentialCell(layers[:-1])
+
+    def construct(self, x):
+        return self.basic_module(x)
+
+
+def resized_flow(flow, height, width):
+    """Resize a flow and scale its vectors to pixels of the new size."""
+    old_height, old_width = flow.shape[2:]
+    if (height, width) == (old_height, old_width):
+        return flow
+    flow = ops.interpolate(flow, size=(height, width), mode="bilinear", align_corners=False)
+    return ops.cat((flow[:, :1] * (width / old_width), flow[:, 1:] * (height / old_height)), 1)
+
+
+def _multiple(length):
+    return -(-length // SIZE_MULTIPLE) * SIZE_MULTIPLE
+
+
+@constexpr
+def _statistic(values):
+    return Tensor(np.array(values, np.float32).reshape(1, 3, 1, 1))

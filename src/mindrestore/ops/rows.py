@@ -1,0 +1,50 @@
+"""Arithmetic between tensors of different shapes, in forms that are fast on a CPU.
+
+MindSpore's CPU operators broadcast element by element, ten times slower than they add or multiply equal shapes; copying
+the smaller operand to the full shape first costs a tenth of that. Other devices broadcast as they are.
+"""
+import numpy as np
+from mindspore import Tensor, ops
+from mindspore.ops.primitive import constexpr
+
+from mindrestore.runtime import device
+
+
+@constexpr(reuse_result=False)
+def _copies_first():
+    """Asked while a graph is compiled, whose own code cannot ask which device it is for."""
+    return device.name() == "cpu"
+
+
+@constexpr
+def _ones(columns):
+    return Tensor(np.ones((1, columns), np.float32))
+
+
+def repeated(x, count):
+    """Return ``count`` copies of x beneath each other: (S, ...) -> (count · S, ...)."""
+    return x if count == 1 else ops.tile(x, (count,) + (1,) * (x.ndim - 1))
+
+
+def spread(column, count):
+    """Return each number ``count`` times in a row: (P,) -> (P, count), or on some devices (P, 1)."""
+    column = column.reshape(-1, 1)
+    return ops.MatMul()(column, _ones(count)) if _copies_first() else column
+
+
+def scaled(rows, factors):
+    """Multiply each row by its factor: (P, C), (P,) -> (P, C)."""
+    return rows * spread(factors, rows.shape[1])
+
+
+def linear(x, weight, bias=None):
+    """Return x @ weight.T + bias on the last axis: (..., inputs), (outputs, inputs), (outputs,) -> (..., outputs)."""
+    y = ops.MatMul(transpose_b=True)(x.reshape(-1, x.shape[-1]), weight)
+    if bias is not None:
+        y = ops.bias_add(y, bias)
+    return y.reshape(*x.shape[:-1], weight.shape[0])
+
+
+def layer_norm(x, weight, bias):
+    """Normalise the last axis; epsilon 1e-5, as the published networks have it. x: (..., C); weight, bias: (C,)."""
+    return ops.LayerNorm(begin_norm_axis=-1, begin_params_axis=-1, epsilon=1e-5)(x, weight, bias)[0]

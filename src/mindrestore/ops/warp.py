@@ -1,0 +1,103 @@
+"""Backward warping: every pixel of the result is fetched from where its flow points to.
+
+A flow is (x, y) in pixels, (N, 2, H, W). Samples are gathered as rows of channels, which is fast on every device and
+differentiable in image and flow alike.
+"""
+import mindspore as ms
+import numpy as np
+from mindspore import Tensor, ops
+from mindspore.ops.primitive import constexpr
+
+from mindrestore.ops.rows import repeated, scaled
+
+
+def warp(x, flow, padding="zeros"):
+    """Sample x bilinearly at pixel + flow.
+
+    x: (N, C, H, W); flow: (N, 2, H, W). Outside of the image there is nothing (``padding="zeros"``) or the nearest
+    pixel of its border (``"border"``). Returns (N, C, H, W).
+    """
+    return warp_features(x.transpose(0, 2, 3, 1), flow, padding).transpose(0, 3, 1, 2)
+
+
+def warp_features(x, flow, padding="zeros"):
+    """As ``warp``, for channels last: (N, H, W, C) -> (N, H, W, C)."""
+    batch, height, width, channels = x.shape
+    at_x, at_y = targets(flow)
+    if padding == "border":
+        at_x, at_y = within(at_x, width), within(at_y, height)
+    return bilinear(x.reshape(-1, channels), image_starts(batch, height, width), at_x, at_y, height, width
+                    ).reshape(x.shape)
+
+
+def warp_nearest4(x, flow):
+    """Sample x at the four pixels around pixel + flow; nothing outside of the image, no gradient to the flow.
+
+    x: (N, C, H, W); flow: (N, 2, H, W). Returns (N, 4 C, H, W): x at (floor x, floor y), (floor x, ceil y),
+    (ceil x, floor y) and (ceil x, ceil y) of the target.
+    """
+    batch, channels, height, width = x.shape
+    rows = x.transpose(0, 2, 3, 1).reshape(-1, channels)
+    starts = image_starts(batch, height, width)
+    at_x, at_y = targets(ops.stop_gradient(flow))
+    copies = [
+        weighted_rows(rows, starts, column, row, height, width, inside(column, width) * inside(row, height))
+        for column in (ops.floor(at_x), ops.ceil(at_x)) for row in (ops.floor(at_y), ops.ceil(at_y))
+    ]
+    return ops.cat(copies, -1).reshape(batch, height, width, 4 * channels).transpose(0, 3, 1, 2)
+
+
+def targets(flow):
+    """Return x and y of every pixel plus its flow: (N, 2, H, W) -> two of (N · H · W,)."""
+    batch, _, height, width = flow.shape
+    target = flow + repeated(pixel_positions(height, width), batch)
+    return target[:, 0].reshape(-1), target[:, 1].reshape(-1)
+
+
+def bilinear(rows, starts, at_x, at_y, height, width, step=1):
+    """Sample images of height × width pixels, laid out as rows of channels; nothing outside of the image.
+
+    rows: (R, C); starts: for each of S samples the row of its image's first pixel; at_x, at_y: (S,); step: rows from one
+    pixel to the next. Returns (S, C).
+    """
+    left, top = ops.stop_gradient(ops.floor(at_x)), ops.stop_gradient(ops.floor(at_y))
+    right_part, lower_part = at_x - left, at_y - top
+    across = ((left, inside(left, width) * (1 - right_part)),
+              (left + 1, inside(left + 1, width) * right_part))
+    down = ((top, inside(top, height) * (1 - lower_part)),
+            (top + 1, inside(top + 1, height) * lower_part))
+    total = None
+    for row, vertical in down:
+        for column, horizontal in across:
+            corner = weighted_rows(rows, starts, column, row, height, width, horizontal * vertical, step)
+            total = corner if total is None else total + corner
+    return total
+
+
+def weighted_rows(rows, starts, column, row, height, width, weight, step=1):
+    """Return weight times the row of each whole-numbered position; positions outside must have weight 0."""
+    pixel = within(row, height).astype(ms.int32) * width + within(column, width).astype(ms.int32)
+    return scaled(ops.gather(rows, pixel * step + starts, 0), weight)
+
+
+def inside(position, size):
+    """Return 1 where 0 <= position <= size - 1, else 0."""
+    return ops.logical_and(position >= 0, position <= size - 1).astype(ms.float32)
+
+
+def within(position, size):
+    """Return the position in 0 ... size - 1 nearest to ``position``."""
+    return ops.clamp(position, 0, size - 1)
+
+
+@constexpr
+def pixel_positions(height, width):
+    """Return x and y of every pixel: (1, 2, H, W)."""
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    return Tensor(np.stack((x, y))[None])
+
+
+@constexpr
+def image_starts(images, height, width):
+    """Return for every pixel the row at which its image begins: (images · H · W,)."""
+    return Tensor(np.repeat(np.arange(images, dtype=np.int32) * (height * width), height * width))

@@ -1,0 +1,100 @@
+"""Shifted windows over (frames, height, width): which rows of a feature map form each window, and what masks them.
+
+Everything here follows from shapes alone and is computed once a shape, with NumPy; on a device there remain a gather on
+the way into windows and one on the way back. Source: Swin (arXiv 2103.14030), section 3.2; VRT (arXiv 2201.12288).
+"""
+import math
+from functools import lru_cache
+from typing import NamedTuple, Optional, Tuple
+
+import numpy as np
+from mindspore import Tensor, ops
+
+MASKED = -100.0
+
+
+class Windows(NamedTuple):
+    """How a batch of feature maps of one size is cut into windows of N tokens; R rows in all maps, flattened."""
+
+    window: Tuple[int, int, int]  # shrunk to the map
+    order: Tensor  # (windows · N,): row that each token is, R for the zeros that pad a map to whole windows
+    inverse: Tensor  # (R,): token that each row has become
+    real: Optional[Tensor]  # (windows · N,): 1 for tokens that are rows, 0 for zeros; None where all are rows
+    masks: Optional[Tensor]  # (kinds, N, N): 0 where two tokens attend to each other, else MASKED; None: all do
+    kinds: Optional[Tensor]  # (windows,): which of the masks each window has
+
+
+def to_windows(rows, cut):
+    """Return the tokens of all windows, (windows · N, C), of rows (R, C)."""
+    if cut.real is not None:
+        rows = ops.cat((rows, ops.zeros((1, rows.shape[1]), rows.dtype)))
+    return ops.gather(rows, cut.order, 0)
+
+
+def fitted(size, window, shifted):
+    """Return (window, shift) for a map of ``size``: a window never exceeds the map, and one that fills it stays put."""
+    shift = tuple(w // 2 if shifted and s > w else 0 for s, w in zip(size, window))
+    return tuple(min(s, w) for s, w in zip(size, window)), shift
+
+
+@lru_cache(maxsize=64)
+def windows(maps, size, window, shifted):
+    """Return the ``Windows`` of ``maps`` of ``size`` (D, H, W) by ``window``, moved by half a window where ``shifted``."""
+    window, shift = fitted(size, window, shifted)
+    padded = tuple(-(-s // w) * w for s, w in zip(size, window))
+    count = math.prod(size)
+    rows = np.full(padded, -1)
+    rows[tuple(slice(s) for s in size)] = np.arange(count).reshape(size)
+    order = partitioned(np.roll(rows, [-s for s in shift], (0, 1, 2)), window).reshape(-1)
+    order = np.where(order < 0, maps * count, order + count * np.arange(maps)[:, None]).reshape(-1)
+    real = order < maps * count
+    inverse = np.empty(maps * count, np.int32)
+    inverse[order[real]] = np.flatnonzero(real)
+    masks, kinds = _masks(padded, window, shift) if any(shift) else (None, None)
+    return Windows(window, Tensor(order.astype(np.int32)), Tensor(inverse),
+                   None if real.all() else Tensor(real.astype(np.float32)),
+                   None if masks is None else Tensor(masks), None if kinds is None else Tensor(np.tile(kinds, maps)))
+
+
+def partitioned(array, window):
+    """Cut an array of (D, H, W), multiples of the window, into (windows, tokens a window)."""
+    (d, h, w), (wd, wh, ww) = array.shape, window
+    array = array.reshape(d // wd, wd, h // wh, wh, w // ww, ww).transpose(0, 2, 4, 1, 3, 5)
+    return array.reshape(-1, wd * wh * ww)
+
+
+def _masks(padded, window, shift):
+    """Tokens that the shift has brought together from opposite ends of the map do not attend to each other."""
+    regions = np.zeros(padded, np.int32)
+    for axis, (length, w, s) in enumerate(zip(padded, window, shift)):
+        region = (np.arange(length) >= length - s).astype(np.int32)
+        regions = 2 * regions + region.reshape([-1 if at == axis else 1 for at in range(3)])
+    regions, kinds = np.unique(partitioned(regions, window), axis=0, return_inverse=True)
+    masks = np.where(regions[:, :, None] == regions[:, None, :], 0, MASKED)
+    return masks.astype(np.float32), kinds.reshape(-1).astype(np.int32)
+
+
+@lru_cache(maxsize=64)
+def relative_positions(window, table_window):
+    """Return for each pair of tokens of ``window`` the row of the bias table made for ``table_window``: (N, N) int32."""
+    positions = np.stack(np.meshgrid(*map(np.arange, window), indexing="ij")).reshape(3, -1)
+    distance = positions[:, :, None] - positions[:, None, :]
+    index = np.zeros(distance.shape[1:], np.int32)
+    for along, length in zip(distance, table_window):
+        index = index * (2 * length - 1) + along + length - 1
+    return index
+
+
+@lru_cache(maxsize=64)
+def sine_positions(height, width, channels, temperature=10000.0):
+    """Return the sine position encoding over (h, w): (height · width, channels), the first half for y (arXiv 2005.12872)."""
+    features = channels // 2
+    frequency = temperature ** (np.arange(features) // 2 * 2 / features)
+    halves = []
+    for length, axis in ((height, 0), (width, 1)):
+        angle = np.arange(1, length + 1) / (length + 1e-6) * 2 * np.pi
+        angle = angle[:, None] / frequency
+        encoded = np.where(np.arange(features) % 2, np.cos(angle), np.sin(angle))
+        shape = (height, width, features)
+        halves.append(np.broadcast_to(encoded[:, None] if axis == 0 else encoded[None], shape))
+    return np.concatenate(halves, -1).reshape(height * width, channels).astype(np.float32)
