@@ -3,12 +3,13 @@ from typing import Callable, NamedTuple, Optional
 
 import numpy as np
 
+from mindrestore.data.passes import Passes
 from mindrestore.errors import UserError
 from mindrestore.sensing.gap_tv import gap_tv
 from mindrestore.sensing.masks import random_mask
 from mindrestore.sensing.operator import SnapshotImaging
 
-START_ITERATIONS = 25  # of GAP-TV for a network's start; 100 add 0.1 dB
+START_ITERATIONS = 25  # of GAP-TV for a network's start; 100 add 0.03 dB
 
 
 class Sample(NamedTuple):
@@ -67,19 +68,13 @@ class SnapshotSamples:
     def __init__(self, clips, masks: Callable, colour=False, with_estimate=False, read_noise=0.0, bits=None, seed=0):
         self.clips, self.masks, self.colour, self.with_estimate = clips, masks, colour, with_estimate
         self.read_noise, self.bits, self.seed = read_noise, bits, seed
-        self._order = (None, None)
+        self._order = Passes(len(clips), seed)
 
     def __getitem__(self, number):
         """Return sample ``number`` (0, 1, 2, ...) as a ``Sample``."""
         rng = np.random.default_rng([self.seed, number])
-        clip = self.clips.clip(self._clip_index(number), rng)
+        clip = self.clips.clip(self._order[number], rng)
         mask = self.masks(rng, *clip.shape[-3:])
         measurement = SnapshotImaging(mask, self.colour).measure(clip, self.read_noise, self.bits, rng)
         estimate = starting_estimate(measurement, mask, self.colour) if self.with_estimate else None
         return Sample(clip, measurement, mask, estimate)
-
-    def _clip_index(self, number):
-        epoch, position = divmod(number, len(self.clips))
-        if self._order[0] != epoch:
-            self._order = (epoch, np.random.default_rng([self.seed, epoch, len(self.clips)]).permutation(len(self.clips)))
-        return int(self._order[1][position])

@@ -1,0 +1,115 @@
+"""Windows of consecutive frames to train on: cut out of stored clips, or rendered.
+
+A source has ``len()``, the windows of one pass, and ``window(index, rng)``, ground truth and, where there is any, low quality
+of one: ``(T, 3, H, W)`` float32 0–1. Windows never cross the border of a clip.
+"""
+from typing import NamedTuple, Optional
+
+import numpy as np
+
+from mindrestore.data.rendered import RenderedClips
+from mindrestore.errors import UserError
+
+REDS4 = ("000", "011", "015", "020")
+REDS_OFFICIAL = tuple(f"{number}" for number in range(240, 270))
+HELD_OUT = {"reds4": REDS4, "official": REDS_OFFICIAL}
+"""Clips of REDS that training leaves out: the four of the papers, or the official validation set after regrouping."""
+
+
+class Window(NamedTuple):
+    gt: np.ndarray
+    lq: Optional[np.ndarray]
+    name: str  # of the clip and the first frame
+
+
+class StoredWindows:
+    """Windows of a data set, cut to a patch at a random place.
+
+    Args:
+        gt: store of ground truth (``mindrestore.data.frame_stores``).
+        lq: store of low quality with the same clips and frames, or ``None`` to have it made from ground truth.
+        frames: of a window.
+        patch: height and width of the ground truth cut out.
+        scale: ground truth's size over low quality's.
+        clips: names to use, all of ``gt`` by default.
+        held_out: names not to use.
+
+    Raises:
+        UserError: clips named but missing, none left, none long enough, or low quality that has other clips or frames.
+    """
+
+    def __init__(self, gt, lq=None, frames=6, patch=256, scale=1, clips=None, held_out=()):
+        self.gt, self.lq, self.frames, self.patch, self.scale = gt, lq, frames, patch, scale
+        if patch % scale:
+            raise UserError(f"patch is {patch}; it must be a multiple of the scale {scale}.")
+        missing = [clip for clip in clips or () if clip not in gt.clips]
+        if missing:
+            raise UserError(f"{gt.root}: {len(missing)} listed clips are not in it, the first is {missing[0]}.")
+        names = [clip for clip in clips or gt.clips if clip not in set(held_out)]
+        if lq is not None:
+            for clip in names:
+                _check_pair(gt, lq, clip)
+        self._starts = [(clip, start) for clip in names for start in range(len(gt.clips[clip]) - frames + 1)]
+        if not self._starts:
+            raise UserError(f"{gt.root}: no clip of {frames} frames to train on; expected at least one that is not held out.")
+
+    def __len__(self):
+        return len(self._starts)
+
+    def window(self, index, rng):
+        """Window ``index``, its patch at a place drawn from ``rng``; ``UserError`` for frames that do not fit."""
+        clip, start = self._starts[index]
+        names = self.gt.clips[clip][start:start + self.frames]
+        gt = _stacked(self.gt, clip, names)
+        height, width = gt.shape[1:3]
+        if min(height, width) < self.patch:
+            raise UserError(f"{self.gt.root}, clip {clip}: frames of {width} x {height} pixels are smaller than the patch of "
+                            f"{self.patch}; choose a smaller data.patch.")
+        patch = self.patch // self.scale
+        top, left = (int(rng.integers(extent // self.scale - patch + 1)) for extent in (height, width))
+        lq = None
+        if self.lq is not None:
+            lq = _stacked(self.lq, clip, names)
+            if (height, width) != (lq.shape[1] * self.scale, lq.shape[2] * self.scale):
+                raise UserError(f"{self.lq.root}, clip {clip}: frames of {lq.shape[2]} x {lq.shape[1]} pixels, expected those of "
+                                f"ground truth, {width} x {height}, divided by {self.scale}.")
+            lq = _planes(lq[:, top:top + patch, left:left + patch])
+        top, left = top * self.scale, left * self.scale
+        gt = _planes(gt[:, top:top + self.patch, left:left + self.patch])
+        return Window(gt, lq, f"{clip}/{names[0]}")
+
+
+class RenderedWindows:
+    """Windows of clips that ``RenderedClips`` draws; low quality is to be made from them."""
+
+    def __init__(self, frames, patch, clips=1000):
+        self.clips = RenderedClips(frames, patch, patch, colour=True, length=clips)
+
+    def __len__(self):
+        return len(self.clips)
+
+    def window(self, index, rng):
+        return Window(np.ascontiguousarray(self.clips.clip(index, rng).swapaxes(0, 1)), None, f"rendered/{index}")
+
+
+def _check_pair(gt, lq, clip):
+    if clip not in lq.clips:
+        raise UserError(f"{lq.root}: clip {clip} of {gt.root} is missing in it.")
+    if gt.clips[clip] != lq.clips[clip]:
+        raise UserError(f"{lq.root}: clip {clip} has {len(lq.clips[clip])} frames from {lq.clips[clip][0]}, in {gt.root} it has "
+                        f"{len(gt.clips[clip])} from {gt.clips[clip][0]}; both need the same frames.")
+
+
+def _stacked(store, clip, names):
+    """(T, H, W, 3) uint8"""
+    frames = [store.read(clip, name) for name in names]
+    for name, frame in zip(names, frames):
+        if frame.shape != frames[0].shape:
+            raise UserError(f"{store.root}, clip {clip}, frame {name}: {frame.shape[1]} x {frame.shape[0]} pixels, expected "
+                            f"{frames[0].shape[1]} x {frames[0].shape[0]} as the frames before it.")
+    return np.stack(frames)
+
+
+def _planes(frames):
+    """(T, H, W, 3) uint8 -> (T, 3, H, W) float32 0–1"""
+    return np.ascontiguousarray(frames.transpose(0, 3, 1, 2), np.float32) / np.float32(255)

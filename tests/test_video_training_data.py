@@ -1,0 +1,197 @@
+"""Training data of VRT: windows of stored clips, what is held out, augmentation, low quality, determinism."""
+import cv2
+import numpy as np
+import pytest
+
+from mindrestore.data.degradation import degraded
+from mindrestore.data.frame_stores import FolderStore, LmdbStore
+from mindrestore.data.lmdb_writer import create_lmdb
+from mindrestore.data.passes import Passes
+from mindrestore.data.video_samples import VideoSamples, filled, turned
+from mindrestore.data.video_windows import HELD_OUT, RenderedWindows, StoredWindows, Window
+from mindrestore.errors import UserError
+
+FRAMES = 5
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """Ground truth and low quality a quarter of its size; every pixel of a frame says clip, frame and place."""
+    for clip, (first, count) in {"000": (0, 6), "001": (0, 7), "011": (0, 6), "GOPR": (47, 5), "short": (0, 3)}.items():
+        for number in range(first, first + count):
+            image = np.zeros((40, 48, 3), np.uint8)
+            image[..., 0] = np.arange(48)[None] // 4 * 4  # blue: column
+            image[..., 1] = np.arange(40)[:, None] // 4 * 4  # green: row
+            image[..., 2] = 10 * (number - first) + len(clip)  # red: frame
+            for part, pixels in (("gt", image), ("lq", image[::4, ::4])):
+                folder = tmp_path / part / clip
+                folder.mkdir(parents=True, exist_ok=True)
+                cv2.imwrite(str(folder / f"{number:06d}.png"), pixels)
+    return tmp_path
+
+
+def stores(tree):
+    return FolderStore(tree / "gt"), FolderStore(tree / "lq")
+
+
+def test_every_order_has_every_index_once():
+    order = Passes(7, seed=3)
+    first, second = ([order[position] for position in range(start, start + 7)] for start in (0, 7))
+    assert sorted(first) == sorted(second) == list(range(7)) and first != second
+    assert Passes(7, seed=3)[9] == second[2]
+
+
+def test_windows_stay_within_their_clip(tree):
+    windows = StoredWindows(*stores(tree), frames=FRAMES, patch=16, scale=4)
+    assert len(windows) == 2 + 3 + 2 + 1  # of 6, 7, 6 and 5 frames; the short clip has none
+    rng = np.random.default_rng(0)
+    for index in range(len(windows)):
+        window = windows.window(index, rng)
+        numbers = np.rint(255 * window.gt[:, 0, 0, 0]) // 10
+        assert (np.diff(numbers) == 1).all(), window.name
+
+
+def test_patches_lie_at_one_place_of_both(tree):
+    windows = StoredWindows(*stores(tree), frames=FRAMES, patch=16, scale=4)
+    rng = np.random.default_rng(0)
+    places = set()
+    for index in range(30):
+        gt, lq, _ = windows.window(index % len(windows), rng)
+        assert gt.shape == (FRAMES, 3, 16, 16) and lq.shape == (FRAMES, 3, 4, 4)
+        np.testing.assert_array_equal(gt[..., ::4, ::4], lq)
+        places.add((gt[0, 1, 0, 0], gt[0, 2, 0, 0]))
+    assert len(places) > 10
+
+
+def test_folders_and_lmdbs_give_the_same(tree, tmp_path):
+    databases = []
+    for part in ("gt", "lq"):
+        create_lmdb(tree / part, tmp_path / f"{part}.lmdb", workers=1)
+        databases.append(LmdbStore(tmp_path / f"{part}.lmdb"))
+    one = StoredWindows(*stores(tree), frames=FRAMES, patch=16, scale=4)
+    other = StoredWindows(*databases, frames=FRAMES, patch=16, scale=4)
+    assert len(one) == len(other)
+    for index in range(len(one)):
+        for a, b in zip(one.window(index, np.random.default_rng(index)), other.window(index, np.random.default_rng(index))):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_held_out_clips_are_never_seen(tree):
+    windows = StoredWindows(*stores(tree), frames=FRAMES, patch=16, scale=4, held_out=HELD_OUT["reds4"])
+    names = {windows.window(index, np.random.default_rng(0)).name.split("/")[0] for index in range(len(windows))}
+    assert names == {"001", "GOPR"}
+    assert HELD_OUT["official"][0] == "240" and HELD_OUT["official"][-1] == "269" and len(HELD_OUT["official"]) == 30
+
+
+@pytest.mark.parametrize("harm, complaint", [
+    (lambda tree: [path.unlink() for path in (tree / "lq/001").iterdir()], "clip 001 of .* is missing"),
+    (lambda tree: (tree / "lq/001/000006.png").unlink(), "clip 001 has 6 frames"),
+    (lambda tree: cv2.imwrite(str(tree / "gt/001/000002.png"), np.zeros((8, 8, 3), np.uint8)), "frame 000002: 8 x 8"),
+    (lambda tree: (tree / "gt/001/000002.png").write_bytes(b"no image"), "000002.png: this frame does not decode"),
+    (lambda tree: [cv2.imwrite(str(path), np.zeros((9, 12, 3), np.uint8)) for path in (tree / "lq/001").iterdir()],
+     "clip 001: frames of 12 x 9 pixels, expected"),
+])
+def test_what_does_not_fit_is_named(tree, harm, complaint):
+    harm(tree)
+    with pytest.raises(UserError, match=complaint):
+        windows = StoredWindows(*stores(tree), frames=FRAMES, patch=16, scale=4)
+        for index in range(len(windows)):
+            windows.window(index, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("settings, complaint", [
+    (dict(patch=64), "smaller than the patch of 64"), (dict(frames=9), "no clip of 9 frames"),
+    (dict(clips=["000", "777"]), "the first is 777"), (dict(patch=18), "multiple of the scale")])
+def test_impossible_settings_are_refused(tree, settings, complaint):
+    with pytest.raises(UserError, match=complaint):
+        StoredWindows(*stores(tree), **{**dict(frames=FRAMES, patch=16, scale=4), **settings}).window(
+            0, np.random.default_rng(0))
+
+
+# Samples
+
+
+class Numbered:
+    """Windows of random frames; low quality is every fourth pixel."""
+
+    def __init__(self, frames=FRAMES, with_lq=True):
+        self.frames, self.with_lq = frames, with_lq
+
+    def __len__(self):
+        return 5
+
+    def window(self, index, rng):
+        gt = np.random.default_rng(index).random((self.frames, 3, 16, 16), np.float32)
+        return Window(gt, gt[..., ::4, ::4] if self.with_lq else None, str(index))
+
+
+def test_augmentation_is_the_same_for_both_and_gives_all_eight_views():
+    seen = set()
+    for seed in range(60):
+        gt = np.arange(2 * 3 * 4 * 4).reshape(2, 3, 4, 4)
+        one, other = turned([gt, -gt], np.random.default_rng(seed))
+        np.testing.assert_array_equal(one, -other)
+        assert sorted(one[0, 0].reshape(-1)) == sorted(gt[0, 0].reshape(-1))
+        seen.add(one[0, 0].tobytes())
+    assert len(seen) == 8
+
+
+def test_a_sample_follows_from_seed_and_number():
+    one = VideoSamples(Numbered(), "sr", scale=4, time_reversal=True, colour_jitter=True, seed=4)
+    other = VideoSamples(Numbered(), "sr", scale=4, time_reversal=True, colour_jitter=True, seed=4)
+    expected = [one[number] for number in range(12)]
+    for number in (11, 3, 7):
+        for a, b in zip(other[number], expected[number]):
+            np.testing.assert_array_equal(a, b)
+    assert any((a != b).any() for a, b in zip(expected[0], VideoSamples(Numbered(), "sr", scale=4, seed=5)[0]))
+
+
+def test_time_runs_backwards_in_half_of_the_clips():
+    samples = VideoSamples(Numbered(), "deblur", time_reversal=True)
+    forwards = 0
+    for number in range(200):
+        first = samples[number].lq[0, 0].mean()
+        clip = np.random.default_rng(samples._order[number]).random((FRAMES, 3, 16, 16), np.float32)
+        forwards += bool(np.isclose(first, clip[0, 0, ::4, ::4].mean(), atol=1e-6))
+    assert 70 < forwards < 130
+
+
+def test_denoising_draws_one_level_a_clip():
+    samples = VideoSamples(Numbered(with_lq=False), "denoise", sigma=(0, 50))
+    levels = []
+    for number in range(80):
+        gt, lq = samples[number]
+        assert lq.shape == (FRAMES, 4, 16, 16)
+        assert np.ptp(lq[:, 3]) == 0
+        levels.append(lq[0, 3, 0, 0])
+        assert np.std(lq[:, :3] - gt) == pytest.approx(levels[-1], rel=0.06, abs=1e-6)
+    assert 0 <= min(levels) < 0.03 < 0.17 < max(levels) < 50 / 255
+
+
+def test_interpolation_takes_every_second_frame_and_gives_the_middle_one():
+    samples = VideoSamples(Numbered(frames=7, with_lq=False), "interpolate")
+    gt, lq = samples[0]
+    assert gt.shape == (1, 3, 16, 16) and lq.shape == (4, 3, 16, 16)
+    clip = np.random.default_rng(samples._order[0]).random((7, 3, 16, 16), np.float32)
+    assert gt.mean() == pytest.approx(clip[3].mean(), abs=1e-6)
+    np.testing.assert_allclose(lq.mean((1, 2, 3)), clip[::2].mean((1, 2, 3)), atol=1e-6)
+
+
+def test_low_quality_is_made_where_there_is_none():
+    gt, lq = VideoSamples(Numbered(with_lq=False), "sr", "bicubic", scale=4)[0]
+    np.testing.assert_array_equal(lq, np.stack(list(degraded(gt, "bicubic", 4))))
+    assert lq.shape == (FRAMES, 3, 4, 4)
+
+
+def test_seven_frames_become_eight():
+    clip = np.random.default_rng(0).random((7, 3, 2, 2))
+    np.testing.assert_array_equal(filled(clip, 8)[7], clip[6])
+    assert len(filled(clip, None)) == 7
+    gt, lq = VideoSamples(Numbered(frames=7), "sr", scale=4, pad_frames=8)[0]
+    assert len(gt) == len(lq) == 8
+
+
+def test_rendered_windows_are_colour_clips():
+    window = RenderedWindows(3, 32).window(0, np.random.default_rng(0))
+    assert window.gt.shape == (3, 3, 32, 32) and window.lq is None
+    assert np.ptp(window.gt, axis=1).max() > 0.05
