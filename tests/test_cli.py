@@ -9,6 +9,8 @@ from mindrestore.cli import main
 
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = str(ROOT / "configs" / "revsci" / "small_cpu.yaml")
+SMALL_SR = str(ROOT / "configs" / "vrt" / "small_sr.yaml")
+REDS4 = str(ROOT / "configs" / "vrt" / "001_videosr_bi_reds_6frames.yaml")
 
 
 @pytest.mark.parametrize("arguments, named", [
@@ -24,6 +26,14 @@ SMALL = str(ROOT / "configs" / "revsci" / "small_cpu.yaml")
     (["eval", "--mask", "nowhere.mat"], "nowhere.mat"),
     (["eval", "--config", SMALL, "--checkpoint", str(ROOT / "tests/golden/revsci_two_way.pth")], "another network"),
     (["eval", "--device", "ascend"], "ascend"),
+    (["eval", "--gt", "nowhere"], "--config"),
+    (["eval", "--config", SMALL, "--gt", "nowhere"], "unknown key evaluation.gt"),
+    (["eval", "--config", SMALL_SR], "give --gt and --lq"),
+    (["eval", "--config", SMALL_SR, "--gt", "nowhere"], "nowhere: no such folder of frames"),
+    (["eval", "--config", SMALL_SR, "--gt", str(ROOT / "docs"), "--sigma", "10"], "sigma is for denoising"),
+    (["eval", "--config", SMALL_SR, "--gt", str(ROOT / "docs"), "--checkpoint", "nowhere.ckpt"], "nowhere.ckpt"),
+    (["eval", "--config", SMALL_SR, "--gt", str(ROOT / "docs"), "--mask", "x"], "unknown key mask"),
+    (["eval", "--config", REDS4], "data/REDS4: no such folder of reds4"),
     (["convert", "nowhere.pth", "out.ckpt"], "nowhere.pth"),
     (["export", "--format", "air"], "Ascend"),
 ])

@@ -178,9 +178,9 @@ sys.path.insert(0, sys.argv[2])
 import numpy as np
 from stand_in import StandIn
 from mindrestore.inference import restore_video
-frame = np.random.default_rng(0).random((3, 180, 320), dtype=np.float32)
+frame = np.random.default_rng(0).random((3, 90, 160), dtype=np.float32)
 frames = (frame + np.float32(index / 1000) for index in range(int(sys.argv[1])))
-count = sum(1 for _ in restore_video(StandIn(4), frames, tile=(8, 128, 128)))
+count = sum(1 for _ in restore_video(StandIn(4), frames, tile=(8, 64, 64)))
 print(count, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 """
 

@@ -105,15 +105,16 @@ def _eval(options):
 
 
 def _eval_videos(config, options, folder):
-    from mindrestore.evaluation.video import UNTRAINED, evaluate_videos
+    from mindrestore.evaluation.video import UNTRAINED, evaluate_videos, video_cases
     from mindrestore.inference.loading import load_video_network
+    cases = video_cases(config)
     parts = [(config.model, options.checkpoint or config.checkpoint)]
     if config.interpolation:
         parts.insert(0, (config.interpolation.model, config.interpolation.checkpoint))
     loaded = [load_video_network(*part, config.name) for part in parts]
     if not all(one.trained for one in loaded):
         print(f"mindrestore: weights: {UNTRAINED}.", file=sys.stderr)
-    print(evaluate_videos(config, loaded, folder).table())
+    print(evaluate_videos(config, loaded, folder, cases).table())
 
 
 def _eval_snapshots(config, options, folder):

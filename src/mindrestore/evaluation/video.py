@@ -16,22 +16,31 @@ TITLES = {"sr": "Super-resolution x4", "deblur": "Deblurring", "denoise": "Denoi
 UNTRAINED = "UNTRAINED: random numbers, not a result; train, or give --checkpoint"
 
 
-def evaluate_videos(config, loaded, folder):
+def video_cases(config):
+    """Find what the configuration evaluates, before anything is computed: a list of ``Case``.
+
+    Raises ``UserError`` as ``evaluation_clips`` and ``case`` do.
+    """
+    return [case(clip, config) for clip in evaluation_clips(config.evaluation, config.degradation)]
+
+
+def evaluate_videos(config, loaded, folder, cases=None):
     """Restore the configuration's clips and score them; write tables, a picture a clip and, if asked, all frames.
 
     Args:
         config: ``mindrestore.config.VideoConfig``.
         loaded: ``mindrestore.inference.loading.Loaded``, for space-time super-resolution two: interpolation first.
         folder: of the results; frames go to ``folder/frames/<clip>/00000000.png``.
+        cases: what ``video_cases`` found.
 
     Returns:
         ``ClipResults``.
 
     Raises:
-        UserError: see ``evaluation_clips``, ``case`` and ``restore_video``; or frames that do not fit each other.
+        UserError: see ``video_cases`` and ``restore_video``; or frames that do not fit each other.
     """
     folder = Path(folder)
-    cases = [case(clip, config) for clip in evaluation_clips(config.evaluation, config.degradation)]
+    cases = video_cases(config) if cases is None else cases
     networks = [one.network for one in loaded]
     rows = []
     for made in cases:

@@ -1,0 +1,65 @@
+"""The published tiled inference of a small VRT: our network through our tiles gives its numbers."""
+import ast
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+from golden.golden_weights import golden_array
+from mindspore import Tensor
+
+from mindrestore.inference import restore_clip, restore_video
+from mindrestore.models.vrt import VRT
+
+pytestmark = pytest.mark.usefixtures("prepared")
+
+
+@pytest.fixture(scope="module")
+def golden():
+    return np.load(Path(__file__).parent / "golden" / "vrt_tiled.npz")
+
+
+@pytest.fixture(scope="module")
+def network(golden):
+    network = VRT(**ast.literal_eval(str(golden["config"])))
+    for parameter in network.get_parameters():
+        parameter.set_data(Tensor(golden_array(parameter.name, parameter.shape)))
+    return network.set_train(False)
+
+
+class SomeCalls:
+    """A network that computes some of its calls and answers the others with zeros."""
+
+    def __init__(self, network, chosen):
+        self.network, self.settings, self.chosen, self.calls = network, network.settings, chosen, itertools.count()
+
+    def __call__(self, x):
+        if next(self.calls) in self.chosen:
+            return self.network(x)
+        return Tensor(np.zeros((*x.shape[:3], 4 * x.shape[3], 4 * x.shape[4]), np.float32))
+
+
+def tiling(golden):
+    return {"tile": golden["tile"].tolist(), "overlap": golden["overlap"].tolist()}
+
+
+def test_where_four_of_the_tiles_decide(golden, network):
+    """Tiles start at frames 0, 2, 3, rows 0, 24 and columns 0, 48, 56 of the input; calls go through them in this order.
+
+    Computed are the first tile of each time and the second of the first time. In output pixels the second row of tiles
+    counts from 24 * 4 + 8 on, the second column from 48 * 4 + 8, the third from 56 * 4 + 8.
+    """
+    frames = restore_video(SomeCalls(network, {0, 1, 6, 12}), golden["input"][0], **tiling(golden))
+    made = np.stack(list(itertools.islice(frames, 4)))[:, :, 1::4, 2::4]
+    expected = golden["output_strided"][0]
+    rows = slice(0, 104 // 4)
+    np.testing.assert_allclose(made[:2, :, rows, :232 // 4 - 1], expected[:2, :, rows, :232 // 4 - 1], atol=1e-4)
+    np.testing.assert_allclose(made[2:, :, rows, :200 // 4 - 1], expected[2:4, :, rows, :200 // 4 - 1], atol=1e-4)
+
+
+@pytest.mark.long
+def test_the_whole(golden, network):
+    made = restore_clip(network, golden["input"][0], **tiling(golden))
+    assert made.shape == tuple(golden["output_shape"][1:])
+    np.testing.assert_allclose(made[..., 1::4, 2::4], golden["output_strided"][0], atol=1e-4)
+    assert made.mean() == pytest.approx(float(golden["output_mean"]), abs=1e-5)
