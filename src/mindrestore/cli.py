@@ -56,9 +56,10 @@ def _parser():
     export.add_argument("--config", help="configuration file, where the checkpoint is a published one")
     export.add_argument("--checkpoint", help="weights; the shipped ones by default")
     export.add_argument("--format", default="mindir", choices=("mindir", "air"), help="default: mindir")
-    export.add_argument("--height", type=int, help="fixed height in pixels; free if neither it nor --width is given")
+    export.add_argument("--height", type=int, help="fixed height in pixels; without it and --width RevSCI's is free, VRT's "
+                        "the one trained on")
     export.add_argument("--width", type=int, help="fixed width in pixels")
-    export.add_argument("--frames", type=int, default=8, help="frames a measurement, default 8")
+    export.add_argument("--frames", type=int, help="frames a measurement or clip; default 8, VRT's those trained on")
     _common(export)
 
     convert = _command(commands, "convert", _convert, "turn published weights into a mindrestore checkpoint")
@@ -80,8 +81,11 @@ def _common(command):
 
 
 def _train(options):
-    from mindrestore.config import load_config
-    config = _snapshot_config(load_config(options.config, _overrides(options)), "train")
+    from mindrestore.config import SnapshotConfig, load_config
+    config = load_config(options.config, _overrides(options))
+    if not isinstance(config, SnapshotConfig):
+        raise UserError(f"configuration {config.name}: only RevSCI is trained from the command line so far, configs/revsci; "
+                        f"this one is of {config.model.name}.")
     _start(config)
     from mindrestore.training.trainer import train
     folder = train(config, options.resume)
@@ -142,15 +146,21 @@ def _evaluation_overrides(options):
 
 
 def _export(options):
-    from mindrestore.config import load_config, make_config
+    from mindrestore.config import VideoConfig, load_config, make_config
     target, options.output = options.output, None
     overrides = _overrides(options)
-    config = _snapshot_config(load_config(options.config, overrides), "export") if options.config else make_config(
+    config = load_config(options.config, overrides) if options.config else make_config(
         {"name": "export"}, overrides, "command line")
     _start(config)
     from mindrestore.deploy.export import export_network
-    from mindrestore.inference.loading import load_for_use
-    network, metadata, _ = load_for_use(config, options.checkpoint, bool(options.config))
+    from mindrestore.inference.loading import load_for_use, load_video_network
+    if isinstance(config, VideoConfig):
+        loaded = load_video_network(config.model, options.checkpoint or config.checkpoint, config.name)
+        if not loaded.trained:
+            raise UserError(f"configuration {config.name}: no weights to export; give --checkpoint.")
+        network, metadata = loaded.network, loaded.metadata
+    else:
+        network, metadata, _ = load_for_use(config, options.checkpoint, bool(options.config))
     target = target or f"{metadata.kind}.{options.format}"
     summary = export_network(network, metadata, target, options.format, options.frames, options.height, options.width)
     print(f"Wrote {target}: inputs " + ", ".join(f"{port['name']} {port['shape']}" for port in summary["inputs"]) + ".")
@@ -161,14 +171,6 @@ def _export(options):
 def _convert(options):
     from mindrestore.checkpoints.convert import convert
     print(convert(options.source, options.target))
-
-
-def _snapshot_config(config, command):
-    from mindrestore.config import SnapshotConfig
-    if not isinstance(config, SnapshotConfig):
-        raise UserError(f"configuration {config.name}: {command} takes RevSCI's configurations, configs/revsci; this is one "
-                        f"of {config.model.name}.")
-    return config
 
 
 def _overrides(options):

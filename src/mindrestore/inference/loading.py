@@ -3,7 +3,7 @@ from pathlib import Path
 from typing import NamedTuple, Optional
 
 from mindrestore.checkpoints.convert import published_network
-from mindrestore.checkpoints.native import load_network
+from mindrestore.checkpoints.native import Metadata, load_network
 from mindrestore.checkpoints.published import load_published_weights
 from mindrestore.checkpoints.sources import is_mindspore_file
 from mindrestore.errors import UserError
@@ -46,6 +46,7 @@ class Loaded(NamedTuple):
     network: object
     trained: bool
     origin: Optional[str]  # of its weights
+    metadata: Optional[Metadata] = None
 
 
 def load_video_network(model, checkpoint, name):
@@ -63,16 +64,17 @@ def load_video_network(model, checkpoint, name):
     Raises:
         UserError: no such file, or weights of another network.
     """
-    if checkpoint is None:
-        return Loaded(_ready(create_model("vrt", **model.network_settings())), False, None)
-    path = existing(checkpoint, "checkpoint")
-    if not is_mindspore_file(path):
-        return Loaded(_ready(load_published_weights(create_model("vrt", **model.network_settings()), path)), True, str(path))
+    path = None if checkpoint is None else existing(checkpoint, "checkpoint")
+    if path is None or not is_mindspore_file(path):
+        network = create_model("vrt", **model.network_settings())
+        if path is not None:
+            load_published_weights(network, path)
+        return Loaded(_ready(network), path is not None, path and str(path), Metadata("vrt", network.settings))
     network, metadata = load_network(path)
     if metadata.kind != "vrt":
         raise UserError(f"{path}: holds a {metadata.kind} network, expected a vrt as configuration {name} says.")
     _check_settings(network, model, name, path, free=("img_size", "drop_path_rate"))
-    return Loaded(_ready(network), True, str(path))
+    return Loaded(_ready(network), True, str(path), metadata)
 
 
 def _ready(network):
