@@ -8,15 +8,16 @@ from mindrestore.checkpoints.sources import is_mindspore_file, read_arrays
 from mindrestore.errors import UserError
 from mindrestore.models import create_model
 from mindrestore.models.revsci.published import settings_from_shapes as revsci_settings
+from mindrestore.models.vrt.published import settings_from_shapes as vrt_settings
 
-SETTINGS_FROM_SHAPES = {"revsci": revsci_settings}
+SETTINGS_FROM_SHAPES = {"revsci": revsci_settings, "vrt": vrt_settings}
 """For each kind of network, what reads its settings off the names and shapes of a published checkpoint."""
 
 
 def convert(source, target, kind=None):
     """Write the published weights in the file ``source`` to ``target``, a checkpoint of our own (.ckpt).
 
-    ``kind`` is the network's ("revsci"), or None to recognise it. Returns one line that says what was written. Raises
+    ``kind`` is the network's ("revsci" or "vrt"), or None to recognise it. Returns one line that says what was written. Raises
     ``UserError`` if the source cannot be read or is no network we know.
     """
     if is_mindspore_file(source) and METADATA_ENTRY in mindspore_file.read(source):

@@ -1,14 +1,19 @@
 """The networks."""
+import difflib
+import importlib
+import inspect
+
 from mindrestore.errors import UserError
 
-NAMES = ("revsci",)
+CLASSES = {"revsci": "RevSCI", "vrt": "VRT"}
+NAMES = tuple(CLASSES)
 
 
 def create_model(name, **settings):
     """Build a network by name.
 
     Args:
-        name: ``"revsci"``.
+        name: ``"revsci"`` or ``"vrt"``.
         **settings: of the network; see its class.
 
     Raises:
@@ -16,9 +21,11 @@ def create_model(name, **settings):
     """
     if name not in NAMES:
         raise UserError(f"model {name!r}: unknown, choose one of {', '.join(NAMES)}.")
-    from mindrestore.models.revsci import RevSCI
-    known = RevSCI.__init__.__code__.co_varnames[1:RevSCI.__init__.__code__.co_argcount]
+    network = getattr(importlib.import_module(f"{__name__}.{name}"), CLASSES[name])
+    known = list(inspect.signature(network).parameters)
     for key in settings:
         if key not in known:
-            raise UserError(f"model {name}: unknown setting {key!r}, it has {', '.join(known)}.")
-    return RevSCI(**settings)
+            near = difflib.get_close_matches(key, known, 1, 0.4)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise UserError(f"model {name}: unknown setting {key!r}, it has {', '.join(known)}.{hint}")
+    return network(**settings)

@@ -50,7 +50,7 @@ def deformable_conv2d_features(x, offset, mask, weight, bias):
 def _moved(offset, position, steps):
     """Return where samples are taken, in the order (N, H, W, tap, group): pixel position + step of the tap + offset."""
     offset = _pixels_first(offset)
-    return ops.bias_add(offset + spread(position, offset.shape[1]), steps).reshape(-1)
+    return (ops.bias_add(spread(position, offset.shape[1]), steps) + offset).reshape(-1)
 
 
 def _pixels_first(x):

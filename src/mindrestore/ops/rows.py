@@ -27,9 +27,9 @@ def repeated(x, count):
 
 
 def spread(column, count):
-    """Return each number ``count`` times in a row: (P,) -> (P, count), or on some devices (P, 1)."""
+    """Return each number ``count`` times in a row: (P,) -> (P, count)."""
     column = column.reshape(-1, 1)
-    return ops.MatMul()(column, _ones(count)) if _copies_first() else column
+    return ops.MatMul()(column, _ones(count)) if _copies_first() else ops.broadcast_to(column, (column.shape[0], count))
 
 
 def scaled(rows, factors):

@@ -24,6 +24,7 @@ def warp_features(x, flow, padding="zeros"):
     """As ``warp``, for channels last: (N, H, W, C) -> (N, H, W, C)."""
     batch, height, width, channels = x.shape
     at_x, at_y = targets(flow)
+    at_x, at_y = _rounded(at_x, width), _rounded(at_y, height)
     if padding == "border":
         at_x, at_y = within(at_x, width), within(at_y, height)
     return bilinear(x.reshape(-1, channels), image_starts(batch, height, width), at_x, at_y, height, width
@@ -78,6 +79,15 @@ def weighted_rows(rows, starts, column, row, height, width, weight, step=1):
     """Return weight times the row of each whole-numbered position; positions outside must have weight 0."""
     pixel = within(row, height).astype(ms.int32) * width + within(column, width).astype(ms.int32)
     return scaled(ops.gather(rows, pixel * step + starts, 0), weight)
+
+
+def _rounded(position, size):
+    """Return the position after its way to -1 ... 1 and back, as the published networks take it.
+
+    Its rounding, 1e-5 pixels, is far above that of all other steps, and alignment over many stages multiplies it.
+    """
+    most = max(size - 1, 1)
+    return (2.0 * position / most - 1.0 + 1.0) * (most / 2)
 
 
 def inside(position, size):

@@ -6,7 +6,7 @@ Features are channels last: (B, D, H, W, C).
 from mindspore import nn, ops
 
 from mindrestore.models.vrt.layers import Conv, LeakyReLU, constant, pixels_last, uniform
-from mindrestore.ops.activations import tanh
+from mindrestore.ops.activations import sigmoid, tanh
 from mindrestore.ops.deformable import TAPS, deformable_conv2d_features
 from mindrestore.ops.warp import warp_features
 
@@ -71,5 +71,5 @@ class Alignment(nn.Cell):
         offset = self.residue * tanh(y[:, :offsets])
         pairs = offsets // 2 // len(flows)
         along = ops.cat([ops.tile(ops.flip(flow, (1,)), (1, pairs, 1, 1)) for flow in flows], 1)
-        mask = ops.sigmoid(y[:, offsets:])
+        mask = sigmoid(y[:, offsets:])
         return deformable_conv2d_features(ops.cat(neighbours, -1), offset + along, mask, self.weight, self.bias)

@@ -47,7 +47,7 @@ class VRT(nn.Cell):
     def __init__(self, upscale=4, in_chans=3, out_chans=3, img_size=(6, 64, 64), window_size=(6, 8, 8),
                  depths=(8,) * 7 + (4,) * 6, indep_reconsts=(11, 12), embed_dims=(120,) * 7 + (180,) * 6,
                  num_heads=(6,) * 13, mul_attn_ratio=0.75, mlp_ratio=2.0, qkv_bias=True, qk_scale=None,
-                 drop_path_rate=0.2, pa_frames=2, deformable_groups=16, nonblind_denoising=False, seed=0):
+                 drop_path_rate=0.2, pa_frames=2, deformable_groups=12, nonblind_denoising=False, seed=0):
         super().__init__()
         given = dict(
             upscale=upscale, in_chans=in_chans, out_chans=out_chans, img_size=img_size, window_size=window_size,
