@@ -4,8 +4,8 @@ from mindspore import Tensor
 
 
 class StandIn:
-    """Repeats every pixel ``upscale`` times; with ``nonblind_denoising`` drops the level; with ``pa_frames`` 0 gives the
-    mean of the middle two frames of four. ``shapes`` are those it was given.
+    """Repeats every pixel ``upscale`` times; with ``nonblind_denoising`` drops the level; with ``pa_frames`` 0 gives
+    the mean of the middle two frames of four. ``shapes`` are those it was given.
     """
 
     def __init__(self, upscale=1, window_size=(2, 8, 8), pa_frames=2, nonblind_denoising=False):

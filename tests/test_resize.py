@@ -30,7 +30,8 @@ def test_weights_of_an_enlargement_by_4():
     weights, places = contributions(8, 4)
     row = dict(zip(places[4 + 4], weights[4 + 4]))  # one input further on, off the border
     assert sum(row.values()) == pytest.approx(1)
-    np.testing.assert_allclose([row[place] for place in (0, 1, 2, 3)], [-0.0439453125, 0.3896484375, 0.7275390625, -0.0732421875])
+    expected = [-0.0439453125, 0.3896484375, 0.7275390625, -0.0732421875]
+    np.testing.assert_allclose([row[place] for place in (0, 1, 2, 3)], expected)
 
 
 @pytest.mark.parametrize("scale", [4, 2, 1.5, 0.5, 0.25, 1 / 3])
@@ -43,7 +44,8 @@ def test_constants_and_ramps_stay(scale):
     np.testing.assert_allclose(resized[inside, inside], (rows[:, None] + 10 * columns)[inside, inside], atol=1e-9)
 
 
-@pytest.mark.parametrize("height, scale, expected", [(180, 0.25, 45), (181, 0.25, 46), (10, 1 / 3, 4), (9, 1 / 3, 3), (5, 4, 20)])
+@pytest.mark.parametrize("height, scale, expected", [
+    (180, 0.25, 45), (181, 0.25, 46), (10, 1 / 3, 4), (9, 1 / 3, 3), (5, 4, 20)])
 def test_sizes_round_up(height, scale, expected):
     assert imresize(np.zeros((3, height, 12)), scale).shape[1] == expected
 
@@ -69,7 +71,7 @@ def test_a_scale_of_nothing_is_refused():
 def test_blur_downsampling_stays_in_place(rng):
     """Outputs lie where bicubic's do, in the middle of their blocks, and what is far away does not matter."""
     ramp = np.broadcast_to(np.arange(48.0), (48, 48))
-    np.testing.assert_allclose(blur_downsampled(ramp)[:, 2:-2], np.broadcast_to(np.arange(12) * 4 + 1.5, (12, 12))[:, 2:-2])
+    np.testing.assert_allclose(blur_downsampled(ramp)[:, 2:-2], np.tile(np.arange(12) * 4 + 1.5, (12, 1))[:, 2:-2])
     impulse = np.zeros((48, 48))
     impulse[21, 26] = 1
     made = blur_downsampled(impulse)
@@ -83,7 +85,8 @@ def test_noise_is_decided_by_seed_and_number(rng):
     frame = np.full((3, 200, 200), 0.5, np.float32)
     made = noisy(frame, 25.5, 3, 7)
     np.testing.assert_array_equal(made, noisy(frame, 25.5, 3, 7))
-    assert made.dtype == np.float32 and made.std() == pytest.approx(0.1, rel=0.02) and made.mean() == pytest.approx(0.5, abs=2e-3)
+    assert made.dtype == np.float32
+    assert made.std() == pytest.approx(0.1, rel=0.02) and made.mean() == pytest.approx(0.5, abs=2e-3)
     for other in (noisy(frame, 25.5, 4, 7), noisy(frame, 25.5, 3, 8)):
         assert abs(np.corrcoef(made.ravel(), other.ravel())[0, 1]) < 0.02
 
@@ -94,7 +97,8 @@ def test_blur_is_the_mean_of_five(count, expected):
     np.testing.assert_allclose([frame[0, 0, 0] for frame in blurred(frames)], expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("kind, size", [("bicubic", (6, 8)), ("gaussian", (6, 8)), ("noise", (24, 32)), ("blur", (24, 32))])
+@pytest.mark.parametrize("kind, size", [
+    ("bicubic", (6, 8)), ("gaussian", (6, 8)), ("noise", (24, 32)), ("blur", (24, 32))])
 def test_a_stream_of_low_quality(kind, size, rng):
     frames = rng.random((4, 3, 24, 32), dtype=np.float32)
     read = []

@@ -65,8 +65,8 @@ def frames_of(folder):
 def test_scores_are_the_published_ones():
     golden = np.load(Path(__file__).parent / "golden" / "metrics.npz")
     image, reference = (golden[name].transpose(2, 0, 1) / np.float32(255) for name in ("image_rgb", "reference_rgb"))
-    np.testing.assert_allclose(frame_score(image, reference), [golden[name] for name in ("psnr", "ssim", "psnr_y", "ssim_y")],
-                               rtol=1e-8)
+    expected = [golden[name] for name in ("psnr", "ssim", "psnr_y", "ssim_y")]
+    np.testing.assert_allclose(frame_score(image, reference), expected, rtol=1e-8)
 
 
 def test_super_resolution_of_a_folder(clip, tmp_path):
@@ -76,7 +76,8 @@ def test_super_resolution_of_a_folder(clip, tmp_path):
     low = np.stack([stored(imresize(frame, 1 / 4)) for frame in truth])
     assert row.name == "clip" and row.scores["network"].frames == 9
     nearest = low.repeat(4, -1).repeat(4, -2)
-    assert row.scores["network"].psnr == pytest.approx(psnr(to_uint8(nearest), to_uint8(truth), channel_axis=1), abs=1e-6)
+    expected = psnr(to_uint8(nearest), to_uint8(truth), channel_axis=1)
+    assert row.scores["network"].psnr == pytest.approx(expected, abs=1e-6)
     bicubic = psnr(to_uint8(imresize(low, 4)), to_uint8(truth), channel_axis=1)
     assert row.scores["plain"].psnr == pytest.approx(bicubic, abs=1e-6)
     np.testing.assert_allclose(frames_of(tmp_path / "out" / "frames" / "clip"), nearest, atol=1e-6)
@@ -99,7 +100,8 @@ def test_blur_downsampled_low_quality(clip, tmp_path):
 
 def test_sizes_that_4_does_not_divide_are_cut(tmp_path):
     put(tmp_path / "odd", size=(47, 50))
-    results = evaluate_videos(config("sr", gt=str(tmp_path / "odd"), save_frames=True), networks("sr"), tmp_path / "out")
+    settings = config("sr", gt=str(tmp_path / "odd"), save_frames=True)
+    results = evaluate_videos(settings, networks("sr"), tmp_path / "out")
     assert results.rows[0].scores["plain"].psnr > 60
     assert frames_of(tmp_path / "out" / "frames" / "odd").shape == (2, 3, 44, 48)
 
@@ -109,7 +111,8 @@ def test_given_low_quality(task, overrides, clip, tmp_path):
     settings = config(task, *overrides, gt=str(clip), lq=str(clip))
     results = evaluate_videos(settings, networks(task), tmp_path / "out")
     assert results.rows[0].scores["network"].ssim == pytest.approx(1, abs=1e-6)
-    assert json.loads((tmp_path / "out" / "results.json").read_text())["clips"]["clip"]["plain"]["psnr"] is None  # equal
+    written = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert written["clips"]["clip"]["plain"]["psnr"] is None  # infinite: equal
 
 
 def test_noise_is_seeded(clip, tmp_path):
@@ -126,7 +129,8 @@ def test_noise_is_seeded(clip, tmp_path):
 
 
 def test_noisy_frames_without_a_reference(clip, tmp_path):
-    results = evaluate_videos(config("denoise", lq=str(clip), sigma=25, save_frames=True), networks("denoise"), tmp_path / "out")
+    settings = config("denoise", lq=str(clip), sigma=25, save_frames=True)
+    results = evaluate_videos(settings, networks("denoise"), tmp_path / "out")
     score = results.rows[0].scores["network"]
     assert (score.frames, score.psnr) == (9, None)
     assert len(list((tmp_path / "out" / "frames" / "clip").iterdir())) == 9
@@ -166,8 +170,8 @@ def test_ucf101_and_vimeo_for_interpolation(tmp_path):
 def test_vimeo_super_resolution_scores_the_centre_of_eight(tmp_path):
     put(tmp_path / "vimeo_septuplet" / "sequences" / "00001" / "0001", [f"im{n}.png" for n in range(1, 8)], (32, 48))
     made = networks("sr")
-    results = evaluate_videos(config("sr", "tiling.tile=[8,0,0]", set="vimeo90k", path=str(tmp_path), save_frames=True), made,
-                              tmp_path / "out")
+    settings = config("sr", "tiling.tile=[8,0,0]", set="vimeo90k", path=str(tmp_path), save_frames=True)
+    results = evaluate_videos(settings, made, tmp_path / "out")
     assert results.rows[0].scores["network"].frames == 1
     given = made[0].network.last
     assert given.shape[1] == 8
@@ -241,6 +245,7 @@ def test_an_unreadable_frame_and_one_of_another_size_are_named(clip, tmp_path):
 def test_real_frames(tmp_path):
     if not STREET.is_dir():
         pytest.skip(f"real frames are not in {STREET}; set MINDRESTORE_DATA to the folder that has video/")
-    results = evaluate_videos(config("sr", "tiling.tile=[8,0,0]", gt=str(STREET), frames=9), networks("sr"), tmp_path / "out")
+    settings = config("sr", "tiling.tile=[8,0,0]", gt=str(STREET), frames=9)
+    results = evaluate_videos(settings, networks("sr"), tmp_path / "out")
     nearest, bicubic = (results.rows[0].scores[method] for method in ("network", "plain"))
     assert nearest.frames == 9 and 20 < nearest.psnr < bicubic.psnr < 30

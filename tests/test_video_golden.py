@@ -44,7 +44,7 @@ def tiling(golden):
 
 
 def test_where_four_of_the_tiles_decide(golden, network):
-    """Tiles start at frames 0, 2, 3, rows 0, 24 and columns 0, 48, 56 of the input; calls go through them in this order.
+    """Tiles start at frames 0, 2, 3, rows 0, 24 and columns 0, 48, 56 of the input, and are called in this order.
 
     Computed are the first tile of each time and the second of the first time. In output pixels the second row of tiles
     counts from 24 * 4 + 8 on, the second column from 48 * 4 + 8, the third from 56 * 4 + 8.

@@ -43,7 +43,7 @@ def test_our_own_checkpoint(network, tmp_path):
     assert loaded.trained and loaded.origin == str(path) and loaded.metadata.kind == "vrt"
     assert_equal(loaded.network, network)
     load_video_network(TINY.model_copy(update={"img_size": [4, 64, 64], "drop_path_rate": 0.0}), path, "tiny")
-    with pytest.raises(UserError, match=r"another network than configuration tiny says \(mlp_ratio 2.0 instead of 3.0\)"):
+    with pytest.raises(UserError, match=r"than configuration tiny says \(mlp_ratio 2.0 instead of 3.0\)"):
         load_video_network(TINY.model_copy(update={"mlp_ratio": 3.0}), path, "tiny")
 
 

@@ -1,4 +1,4 @@
-"""restore_video: every size, tile and blend; one shape a run; frames out as soon as they are complete; bounded memory."""
+"""restore_video: every size, tile and blend; one shape a run; frames out once they are complete; bounded memory."""
 import json
 from pathlib import Path
 
@@ -75,7 +75,8 @@ def test_feathering_has_no_seam():
         def compute(self, x):
             return np.full_like(x, len(self.shapes) % 2)
     clip = np.zeros((1, 3, 16, 56), np.float32)
-    jump = {blend: np.abs(np.diff(restore_clip(Contrary(), clip, tile=(1, 16, 32), overlap=(0, 0, 8), blend=blend)[0, 0, 0]))
+    tiling = dict(tile=(1, 16, 32), overlap=(0, 0, 8))
+    jump = {blend: np.abs(np.diff(restore_clip(Contrary(), clip, blend=blend, **tiling)[0, 0, 0]))
             for blend in ("published", "feathered")}
     assert jump["published"].max() == 1 and jump["feathered"].max() < 0.25
 
@@ -84,7 +85,8 @@ def test_time_is_feathered_too():
     class Numbered(StandIn):
         def compute(self, x):
             return np.full_like(x, len(self.shapes) - 1)
-    made = restore_clip(Numbered(), np.zeros((12, 3, 8, 8), np.float32), tile=(8, 0, 0), overlap=(4, 0, 0), blend="feathered")
+    clip = np.zeros((12, 3, 8, 8), np.float32)
+    made = restore_clip(Numbered(), clip, tile=(8, 0, 0), overlap=(4, 0, 0), blend="feathered")
     values = made[:, 0, 0, 0]
     assert list(values[:4]) == [0] * 4 and list(values[8:]) == [1] * 4
     assert np.all(np.diff(values[3:9]) > 0)
@@ -92,7 +94,8 @@ def test_time_is_feathered_too():
 
 def test_frames_leave_as_soon_as_they_are_complete():
     read = []
-    stream = restore_video(StandIn(), (read.append(n) or frame for n, frame in enumerate(clip_of(20, 8, 8))), tile=(4, 0, 0))
+    frames = (read.append(n) or frame for n, frame in enumerate(clip_of(20, 8, 8)))
+    stream = restore_video(StandIn(), frames, tile=(4, 0, 0))
     next(stream), next(stream)
     assert len(read) == 7  # the second tile begins at frame 2; one frame ahead tells that it is not the last
     assert len(list(stream)) == 18
@@ -100,7 +103,8 @@ def test_frames_leave_as_soon_as_they_are_complete():
 
 def test_the_noise_level_is_a_fourth_channel():
     clip, network = clip_of(3, 12, 12), StandIn(nonblind_denoising=True)
-    np.testing.assert_allclose(restore_clip(network, clip, tile=(2, 8, 8), overlap=(1, 2, 2), sigma=25.5), clip, atol=1e-6)
+    made = restore_clip(network, clip, tile=(2, 8, 8), overlap=(1, 2, 2), sigma=25.5)
+    np.testing.assert_allclose(made, clip, atol=1e-6)
     assert network.shapes[0] == (1, 2, 4, 8, 8)
     np.testing.assert_array_equal(network.last[:, :, 3], np.float32(0.1))
 
@@ -137,8 +141,9 @@ def test_scored_frames_between_have_two_on_either_side(count):
 
 def test_space_time_is_interpolation_then_upscaling():
     clip = clip_of(5, 16, 24)
-    made = np.stack(list(restore_space_time(StandIn(pa_frames=0), StandIn(4), clip, dict(tile=(0, 8, 8), overlap=(0, 2, 2)),
-                                            dict(tile=(4, 16, 16), overlap=(2, 4, 4)))))
+    frames = restore_space_time(StandIn(pa_frames=0), StandIn(4), clip, dict(tile=(0, 8, 8), overlap=(0, 2, 2)),
+                                dict(tile=(4, 16, 16), overlap=(2, 4, 4)))
+    made = np.stack(list(frames))
     assert made.shape == (9, 3, 64, 96)
     np.testing.assert_allclose(made[::2], clip.repeat(4, -1).repeat(4, -2), atol=1e-6)
 
@@ -154,7 +159,8 @@ def test_progress_counts_tiles(capsys):
 
 @pytest.mark.parametrize("network, clip, options, words", [
     (StandIn(), [], {}, "the clip has no frames"),
-    (StandIn(), [np.zeros((3, 8, 8)), np.zeros((3, 8, 9))], {}, "frame 1 of the clip has shape (3, 8, 9), expected (3, 8, 8)"),
+    (StandIn(), [np.zeros((3, 8, 8)), np.zeros((3, 8, 9))], {},
+     "frame 1 of the clip has shape (3, 8, 9), expected (3, 8, 8)"),
     (StandIn(), np.zeros((2, 8, 8)), {}, "frame 0 of the clip has shape (8, 8), expected (3, H, W)"),
     (StandIn(), np.zeros((2, 3, 8, 8)), {"sigma": 10}, "does not take a noise level"),
     (StandIn(nonblind_denoising=True), np.zeros((2, 3, 8, 8)), {}, "sigma is missing"),

@@ -1,4 +1,6 @@
 """Tiles of an axis: they cover everything, weigh 1 in sum, and lie where the published rule puts them."""
+import itertools
+
 import numpy as np
 import pytest
 
@@ -7,8 +9,7 @@ from mindrestore.inference.tiles import (
     BLENDS, axis_tiles, border_weights, checked_tiling, fade, sequences, tile_starts,
 )
 
-AXES = [(extent, tile, overlap, scale) for extent in (1, 7, 16, 17, 23, 40) for tile in (0, 8, 16) for overlap in (0, 1, 2, 5, 7)
-        for scale in (1, 4)]
+AXES = list(itertools.product((1, 7, 16, 17, 23, 40), (0, 8, 16), (0, 1, 2, 5, 7), (1, 4)))
 
 
 @pytest.mark.parametrize("blend", BLENDS)

@@ -36,7 +36,7 @@ def _parser():
     train.add_argument("--resume", action="store_true", help="go on with the run in the output folder, exactly")
     _common(train)
 
-    evaluate = _command(commands, "eval", _eval, "restore clips, or reconstruct scenes from coded snapshots, and score them",
+    evaluate = _command(commands, "eval", _eval, "restore clips, or reconstruct scenes from coded snapshots; score them",
                         "Without options: the demonstration scenes with the checkpoint that ships with mindrestore.")
     evaluate.add_argument("--config", help="configuration file, such as configs/vrt/small_sr.yaml")
     evaluate.add_argument("--checkpoint", help="weights: ours (.ckpt) or published (.pth, .npz, .safetensors)")
@@ -44,20 +44,22 @@ def _parser():
     video.add_argument("--gt", metavar="PATH", help="ground truth: frames, a video, or a folder of such clips")
     video.add_argument("--lq", metavar="PATH", help="low quality; made from ground truth if not given")
     video.add_argument("--sigma", type=float, help="noise level of denoising, for white = 255")
-    video.add_argument("--save-frames", action=argparse.BooleanOptionalAction, default=None, help="write what is restored")
+    video.add_argument("--save-frames", action=argparse.BooleanOptionalAction, default=None,
+                       help="write what is restored")
     snapshots = evaluate.add_argument_group("snapshots (RevSCI)")
     snapshots.add_argument("--scenes", metavar="FOLDER", help="benchmark scenes as .mat files: the six-scene table")
     snapshots.add_argument("--captures", metavar="PATH", help="a camera's measurements: pictures and videos, no scores")
     snapshots.add_argument("--mask", help="mask file, or 'stored' for the mask in each scene's file")
-    snapshots.add_argument("--gap-tv", action=argparse.BooleanOptionalAction, default=None, help="score GAP-TV beside it")
+    snapshots.add_argument("--gap-tv", action=argparse.BooleanOptionalAction, default=None,
+                           help="score GAP-TV beside it")
     _common(evaluate)
 
     export = _command(commands, "export", _export, "write a trained network as MINDIR, or on Ascend AIR")
     export.add_argument("--config", help="configuration file, where the checkpoint is a published one")
     export.add_argument("--checkpoint", help="weights; the shipped ones by default")
     export.add_argument("--format", default="mindir", choices=("mindir", "air"), help="default: mindir")
-    export.add_argument("--height", type=int, help="fixed height in pixels; without it and --width RevSCI's is free, VRT's "
-                        "the one trained on")
+    export.add_argument("--height", type=int, help="fixed height in pixels; without it and --width RevSCI's is free, "
+                        "VRT's the one trained on")
     export.add_argument("--width", type=int, help="fixed width in pixels")
     export.add_argument("--frames", type=int, help="frames a measurement or clip; default 8, VRT's those trained on")
     _common(export)
@@ -84,8 +86,8 @@ def _train(options):
     from mindrestore.config import SnapshotConfig, load_config
     config = load_config(options.config, _overrides(options))
     if not isinstance(config, SnapshotConfig):
-        raise UserError(f"configuration {config.name}: only RevSCI is trained from the command line so far, configs/revsci; "
-                        f"this one is of {config.model.name}.")
+        raise UserError(f"configuration {config.name}: only RevSCI is trained from the command line so far, "
+                        f"configs/revsci; this one is of {config.model.name}.")
     _start(config)
     from mindrestore.training.trainer import train
     folder = train(config, options.resume)

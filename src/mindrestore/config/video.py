@@ -10,8 +10,8 @@ TASKS = ("sr", "deblur", "denoise", "interpolate", "space_time_sr")
 
 
 class VideoModel(Section):
-    """Settings of ``mindrestore.models.create_model("vrt")``, which checks how they fit each other; the defaults are those
-    of published task 001.
+    """Settings of ``mindrestore.models.create_model("vrt")``, which checks how they fit each other; the defaults are
+    those of published task 001.
     """
 
     name: Literal["vrt"] = "vrt"
@@ -107,8 +107,8 @@ class VideoConfig(Common):
         allowed = {"sr": reduces, "space_time_sr": reduces, "deblur": self.evaluation.degradation == "blur",
                    "denoise": self.evaluation.degradation == "noise", "interpolate": False}
         if self.evaluation.degradation and not allowed[self.task]:
-            raise ValueError(f"evaluation.degradation is {self.evaluation.degradation!r}, which does not belong to the task "
-                             f"{self.task}")
+            raise ValueError(f"evaluation.degradation is {self.evaluation.degradation!r}, which does not belong to the "
+                             f"task {self.task}")
         if self.interpolation and (self.interpolation.model.task, self.model.task) != ("interpolate", "sr"):
             raise ValueError("interpolation.model must interpolate (pa_frames 0) and model upscale")
         if self.evaluation.sigma is not None and self.task != "denoise":

@@ -1,8 +1,8 @@
 """Low quality made from ground truth, frame after frame, so that any folder of frames can be an evaluation.
 
 Bicubic and Gaussian reduction give what the papers' test sets hold, rounded to 8 bits as stored frames are; noise is
-added to the frame as it is, neither rounded nor clamped, as the published evaluation does. A camera's motion blur has no
-recipe: ``blurred`` stands in for it and compares with no published figure.
+added to the frame as it is, neither rounded nor clamped, as the published evaluation does. A camera's motion blur has
+no recipe: ``blurred`` stands in for it and compares with no published figure.
 """
 import itertools
 
@@ -66,7 +66,7 @@ def blur_downsampled(frame, scale=4):
 
 
 def noisy(frame, sigma, seed=0, number=0):
-    """The frame with Gaussian noise of ``sigma`` / 255, decided by seed and the frame's number; float32, not clamped."""
+    """The frame with Gaussian noise of ``sigma`` / 255, decided by seed and frame number; float32, not clamped."""
     rng = np.random.default_rng([seed, number])
     return frame + np.float32(sigma / 255) * rng.standard_normal(frame.shape, dtype=np.float32)
 

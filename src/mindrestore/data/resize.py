@@ -1,7 +1,7 @@
 """Bicubic resizing as MATLAB's ``imresize`` does it, antialiased: what "bicubic" means in super-resolution papers.
 
-The kernel is Keys' cubic convolution with a = -1/2 (IEEE Trans. ASSP 1981, equation 15). Where an axis shrinks the kernel
-is widened by the factor, so that it also filters; at the borders the image is mirrored, its edge pixel repeated.
+The kernel is Keys' cubic convolution with a = -1/2 (IEEE Trans. ASSP 1981, equation 15). Where an axis shrinks the
+kernel is widened by the factor, so that it also filters; at the borders the image is mirrored, its edge pixel repeated.
 OpenCV's and Pillow's bicubic differ in one of the three.
 """
 import math
@@ -22,8 +22,8 @@ def imresize(image, scale):
         scale: above 0, such as 4 or 1/4.
 
     Returns:
-        (..., ceil(scale H), ceil(scale W)), float32 unless ``image`` is float64. Values may overshoot those of the image,
-        as a cubic's do: rounding to 8 bits clamps.
+        (..., ceil(scale H), ceil(scale W)), float32 unless ``image`` is float64. Values may overshoot those of the
+        image, as a cubic's do: rounding to 8 bits clamps.
 
     Raises:
         UserError: a scale that is not above 0.

@@ -3,7 +3,8 @@
 A data set lies at one root, and knows under which names ground truth and low quality are found there. ``{}`` stands for
 the clip's name:
 
-    reds4     GT/000/00000000.png, sharp_bicubic/000/..., blur/000/...; or train_sharp, train_sharp_bicubic/X4, train_blur
+    reds4     GT/000/00000000.png, sharp_bicubic/000/..., blur/000/...; or train_sharp, train_sharp_bicubic/X4,
+              train_blur
     vid4      GT/calendar/..., BIx4/calendar/..., BDx4/calendar/...
     udm10     GT/archpeople/..., BDx4/archpeople/...; or archpeople/truth, archpeople/blur4
     vimeo90k  vimeo_septuplet/sequences/00001/0266/im1.png, vimeo_septuplet_matlabLRx4/..., vimeo_septuplet_BDLRx4/...;
@@ -101,8 +102,8 @@ def evaluation_clips(settings, degradation) -> List[VideoClip]:
     """
     kind = SETS.get(settings.set)
     if settings.path and kind is None:
-        raise UserError("evaluation.path is for data sets such as reds4 (evaluation.set); give --gt or --lq for folders of "
-                        "your own.")
+        raise UserError("evaluation.path is for data sets such as reds4 (evaluation.set); give --gt or --lq for "
+                        "folders of your own.")
     if settings.gt or settings.lq:
         gt, lq = (_own_clips(path) if path else {} for path in (settings.gt, settings.lq))
         found = gt or lq
@@ -115,7 +116,8 @@ def evaluation_clips(settings, degradation) -> List[VideoClip]:
         gt = _clips_of_set(root, kind.gt, kind.levels)
         lq = _clips_of_set(root, kind.lq.get(degradation, ()), kind.levels)
         if not gt:
-            raise UserError(f"{root}: holds no clips of {settings.set}; expected {' or '.join(kind.gt)} with {{}} for each.")
+            raise UserError(f"{root}: holds no clips of {settings.set}; expected {' or '.join(kind.gt)}, {{}} being "
+                            "the clip's name.")
         names = kind.names or _listed(root, kind.list_files)
     if settings.set == "ucf101" and gt and not lq:
         gt, lq = _quintuplets(gt)
@@ -149,8 +151,8 @@ def _own_clips(path):
         clips = {f"{folder.name}/{entry.name}": Source(entry) for folder in folders for entry in visible(folder)
                  if entry.is_dir() and _holds_frames(entry)}
     if not clips:
-        raise UserError(f"{path}: no clips in it; expected frames ending in {', '.join(IMAGE_SUFFIXES)}, folders of them, "
-                        "or videos.")
+        raise UserError(f"{path}: no clips in it; expected frames ending in {', '.join(IMAGE_SUFFIXES)}, folders of "
+                        "them, or videos.")
     return clips
 
 
@@ -184,8 +186,8 @@ def _paired(gt, lq):
             missing = [name for name in one if name not in other]
             if missing:
                 there = next(iter(other.values()))
-                raise UserError(f"clip {missing[0]}: is at {one[missing[0]]} but has no {where} beside {there}; both must "
-                                "hold clips of the same names.")
+                raise UserError(f"clip {missing[0]}: is at {one[missing[0]]} but has no {where} beside {there}; both "
+                                "must hold clips of the same names.")
     return [VideoClip(name, gt.get(name), lq.get(name)) for name in (gt or lq)]
 
 

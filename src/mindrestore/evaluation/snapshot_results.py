@@ -30,5 +30,5 @@ class SceneResults(Results):
         return self.benchmark and bool(row.scores) and self.count(row) != BENCHMARK[row.name][1]
 
     def notes(self):
-        partial = [f"{row.name} {BENCHMARK[row.name][1]}" for row in self.rows if self.is_partial(row)]
-        return ["* not the number of measurements that published results score: " + ", ".join(partial)] if partial else []
+        partial = ", ".join(f"{row.name} {BENCHMARK[row.name][1]}" for row in self.rows if self.is_partial(row))
+        return [f"* not the number of measurements that published results score: {partial}"] if partial else []

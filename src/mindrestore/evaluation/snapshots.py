@@ -1,4 +1,4 @@
-"""Evaluate RevSCI, which reconstructs from snapshots: score known scenes, or reconstruct what a real camera captured."""
+"""Evaluate RevSCI, which reconstructs from snapshots: score known scenes, or see what a real camera captured."""
 import sys
 from pathlib import Path
 

@@ -11,8 +11,8 @@ from mindrestore.evaluation.results import Row
 from mindrestore.evaluation.video_results import ClipResults, ClipScorer
 from mindrestore.evaluation.video_tasks import PLAIN, case
 
-TITLES = {"sr": "Super-resolution x4", "deblur": "Deblurring", "denoise": "Denoising", "interpolate": "Frame interpolation",
-          "space_time_sr": "Space-time super-resolution x2, x4"}
+TITLES = {"sr": "Super-resolution x{scale}", "deblur": "Deblurring", "denoise": "Denoising",
+          "interpolate": "Frame interpolation", "space_time_sr": "Space-time super-resolution x2, x{scale}"}
 UNTRAINED = "UNTRAINED: random numbers, not a result; train, or give --checkpoint"
 
 
@@ -45,9 +45,11 @@ def evaluate_videos(config, loaded, folder, cases=None):
     rows = []
     for made in cases:
         frames = folder / "frames" / made.name if config.evaluation.save_frames else None
-        rows.append(Row(made.name, _scored(made, networks, config, folder / f"{made.name.replace('/', '_')}.png", frames)))
+        picture = folder / f"{made.name.replace('/', '_')}.png"
+        rows.append(Row(made.name, _scored(made, networks, config, picture, frames)))
     heading = "VRT" if all(one.trained for one in loaded) else "VRT (untrained)"
-    results = ClipResults(_title(config), {"network": heading, "plain": PLAIN[config.task]}, rows, _made_with(config, loaded))
+    methods = {"network": heading, "plain": PLAIN[config.task]}
+    results = ClipResults(_title(config), methods, rows, _made_with(config, loaded))
     results.write(folder)
     return results
 
@@ -81,8 +83,8 @@ def _truth_of(frame, truths, number, name):
     if truth is None:
         raise UserError(f"clip {name}: has only {number} frames of ground truth, fewer than of low quality.")
     if truth.shape != frame.shape:
-        raise UserError(f"clip {name}: ground truth has {truth.shape[2]} x {truth.shape[1]} pixels, where low quality restores "
-                        f"to {frame.shape[2]} x {frame.shape[1]}; both must be of one clip, and not cropped.")
+        raise UserError(f"clip {name}: ground truth has {truth.shape[2]} x {truth.shape[1]} pixels, where low quality "
+                        f"restores to {frame.shape[2]} x {frame.shape[1]}; both must be of one clip, and not cropped.")
     return truth
 
 
@@ -131,7 +133,8 @@ class _Shown:
 def _title(config):
     settings = config.evaluation
     where = settings.gt or settings.lq or settings.path
-    title = f"{TITLES[config.task]}: {where}" if settings.set == "folder" else f"{TITLES[config.task]}: {settings.set}, {where}"
+    title = TITLES[config.task].format(scale=config.model.upscale)
+    title += f": {where}" if settings.set == "folder" else f": {settings.set}, {where}"
     return title + (f", sigma {settings.sigma:g}" if settings.sigma is not None else "")
 
 

@@ -49,7 +49,7 @@ class ClipScorer:
 
 
 def frame_score(frame, truth):
-    """Return PSNR and SSIM in RGB, then both on the luma of BT.601, of frames (3, H, W) clamped and rounded to 8 bits."""
+    """Return PSNR and SSIM in RGB, then on the luma of BT.601, of frames (3, H, W) clamped and rounded to 8 bits."""
     frame, truth = to_uint8(frame), to_uint8(truth)
     luma, true_luma = to_y(frame, 0), to_y(truth, 0)
     return (psnr(frame, truth, channel_axis=0), ssim(frame, truth, channel_axis=0),

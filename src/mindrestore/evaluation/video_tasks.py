@@ -71,7 +71,8 @@ def case(clip, config):
     """
     task, settings, scale = config.task, config.evaluation, config.model.upscale
     if task == "denoise" and settings.sigma is None:
-        raise UserError("evaluation.sigma is missing: this network denoises at a given noise level; give --sigma, such as 25.")
+        raise UserError("evaluation.sigma is missing: this network denoises at a given noise level; give --sigma, such "
+                        "as 25.")
     if clip.lq is None:
         step = 2 if task in ("interpolate", "space_time_sr") else 1  # every other frame is left out, to be made
         truth = _opened(clip.gt, settings.frames, scale)
@@ -97,8 +98,8 @@ def _check_counts(clip, task):
         return
     fitting = {"interpolate": given - INTERPOLATION_FRAMES + 1, "space_time_sr": 2 * given - 1}.get(task, given)
     if truth != fitting:
-        raise UserError(f"clip {clip.name}: low quality in {clip.lq} has {given} frames, which takes {fitting} of ground "
-                        f"truth; {clip.gt} has {truth}.")
+        raise UserError(f"clip {clip.name}: low quality in {clip.lq} has {given} frames, which takes {fitting} of "
+                        f"ground truth; {clip.gt} has {truth}.")
 
 
 def _count(source, limit):
@@ -120,7 +121,8 @@ def _made(truth, step, config) -> Stream:
         frames = itertools.islice(truth(), 0, None, step)
         if config.degradation is None:
             return frames
-        return degraded(frames, config.degradation, config.model.upscale, config.evaluation.sigma, config.evaluation.seed)
+        settings = config.evaluation
+        return degraded(frames, config.degradation, config.model.upscale, settings.sigma, settings.seed)
     return given
 
 
@@ -150,7 +152,8 @@ def _from_third(stream) -> Stream:
 def _centre_of_vimeo(made):
     """Vimeo-90K's super-resolution: seven frames, the last one twice, of which the one in the middle is scored."""
     if made.count != VIMEO_FRAMES:
-        raise UserError(f"clip {made.name}: has {made.count} frames, expected the {VIMEO_FRAMES} of a Vimeo-90K septuplet.")
+        raise UserError(f"clip {made.name}: has {made.count} frames, expected the {VIMEO_FRAMES} of a Vimeo-90K "
+                        "septuplet.")
 
     def padded():
         for frame in made.given():

@@ -27,7 +27,8 @@ def load_for_use(config, checkpoint=None, configured=False):
     checkpoint = checkpoint or config.checkpoint
     if checkpoint is None:
         if configured:
-            raise UserError(f"configuration {config.name}: no weights; give --checkpoint, such as runs/{config.name}/best.ckpt.")
+            raise UserError(f"configuration {config.name}: no weights; give --checkpoint, such as "
+                            f"runs/{config.name}/best.ckpt.")
         checkpoint = SHIPPED
     path = existing(checkpoint, "checkpoint")
     if is_mindspore_file(path):

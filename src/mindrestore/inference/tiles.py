@@ -2,9 +2,9 @@
 
 Pure arithmetic. All tiles of an axis have one size, so that a network meets one shape and compiles once. Two blends:
 
-``published``  the rule of VRT's evaluation code: in space each border between two tiles drops ``overlap`` output pixels,
-               half on either side, not multiplied by the scale, and what is still covered twice is averaged; in time
-               nothing is dropped and all that overlaps is averaged
+``published``  the rule of VRT's evaluation code: in space each border between two tiles drops ``overlap`` output
+               pixels, half on either side, not multiplied by the scale, and what is still covered twice is averaged; in
+               time nothing is dropped and all that overlaps is averaged
 ``feathered``  every inner border fades out over the whole overlap, by a raised cosine: no seam
 """
 from typing import NamedTuple, Tuple
@@ -92,7 +92,7 @@ def border_weights(size, before, after, overlap, scale=1, blend="published"):
 
 
 def fade(size, before, after, length):
-    """Weights (size,) that rise from the start over ``length`` positions, where something lies before, and fall alike."""
+    """Weights (size,) that rise over ``length`` positions where something lies before, and fall where after."""
     slope = np.sin(np.pi / 2 * (np.arange(min(length, size)) + 0.5) / max(length, 1)) ** 2
     weights = np.ones(size)
     if before:
@@ -139,8 +139,8 @@ def checked_tiling(tile, overlap, window, blend):
     tile, overlap = _three(tile, "tile"), _three(overlap, "overlap")
     for name, size, multiple in zip(("height", "width"), tile[1:], window[1:]):
         if size % multiple:
-            raise UserError(f"tile {list(tile)}: its {name} {size} must be a multiple of the network's window, {multiple}, "
-                            f"such as {max(1, round(size / multiple)) * multiple}, or 0 for the whole {name}.")
+            raise UserError(f"tile {list(tile)}: its {name} {size} must be a multiple of the network's window, "
+                            f"{multiple}, such as {max(1, round(size / multiple)) * multiple}, or 0 for all of it.")
     for name, size, shared in zip(("frames", "height", "width"), tile, overlap):
         if size and shared >= size:
             raise UserError(f"overlap {list(overlap)}: {shared} in {name} must be less than the tile's {size}.")

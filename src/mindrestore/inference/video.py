@@ -3,9 +3,9 @@
     frames = restore_video(network, stream_frames("clip.mp4", colour=True), tile=(12, 256, 256))
     for frame in frames: ...                                    # (3, sH, sW), as soon as it is complete
 
-Of the clip one tile of frames is held, in space everything. A clip shorter than the network needs, or a tile smaller than
-it takes, is the network's own business: it pads and crops. Here only a whole axis (tile 0) is flip-padded to the window,
-because that is part of the published tiling.
+Of the clip one tile of frames is held, in space everything. A clip shorter than the network needs, or a tile smaller
+than it takes, is the network's own business: it pads and crops. Here only a whole axis (tile 0) is flip-padded to the
+window, because that is part of the published tiling.
 """
 import collections
 import contextlib
