@@ -67,4 +67,4 @@ def test_the_shipped_network_beats_gap_tv_on_the_demonstration_scenes(tmp_path):
     run = subprocess.run([sys.executable, str(ROOT / "eval.py"), "--output", str(tmp_path)], capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
     mean = json.loads((tmp_path / "results.json").read_text())["mean"]
-    assert mean["network"]["psnr"] > mean["gap_tv"]["psnr"] + 0.4  # 0.48 when it was shipped
+    assert mean["network"]["psnr"] > mean["gap_tv"]["psnr"] + 0.9  # 1.05 when it was shipped

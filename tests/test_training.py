@@ -11,7 +11,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import scipy.io
-from mindspore import Tensor
+from mindspore import Parameter, Tensor, nn
 
 from mindrestore.checkpoints.native import load_arrays, load_network, read_metadata
 from mindrestore.config import Schedule, load_config, make_config
@@ -21,12 +21,14 @@ from mindrestore.models import create_model
 from mindrestore.sensing.masks import fingerprint, random_mask
 from mindrestore.sensing.operator import SnapshotImaging
 from mindrestore.training import log as training_log
+from mindrestore.training.average import Average
 from mindrestore.training.dataset import batches
 from mindrestore.training.gradients import GRADIENTS
 from mindrestore.training.losses import mse, sqrt_mse
 from mindrestore.training.schedules import learning_rates
 from mindrestore.training.step import TrainOneStep
 from mindrestore.training.trainer import train
+from mindrestore.training.updates import Update, adam_updates_with_late_part
 
 pytestmark = pytest.mark.usefixtures("prepared")
 
@@ -68,7 +70,7 @@ def assert_same_state(one, other):
     """Weights, moments and counters of two runs are equal bit for bit."""
     (first, progress), (second, other_progress) = (load_arrays(folder / "last_state.ckpt") for folder in (one, other))
     assert progress == other_progress and first.keys() == second.keys()
-    assert any(name.startswith("optimizer/moment") for name in first)
+    assert any(name.startswith("optimizer0/moment") for name in first)
     for name, array in first.items():
         np.testing.assert_array_equal(array, second[name], err_msg=name, strict=True)
 
@@ -263,7 +265,8 @@ class Recorder:
 
 def gradients_of_a_step(gradients, *batch, **settings):
     recorder = Recorder()
-    loss = TrainOneStep(gradients, recorder, **settings)(*map(Tensor, batch))
+    count = len(gradients(*map(Tensor, batch))[1])
+    loss = TrainOneStep(gradients, [Update(recorder, range(count), 0)], **settings)(*map(Tensor, batch))
     return float(loss.asnumpy()), recorder.gradients
 
 
@@ -288,7 +291,43 @@ def test_accumulation_is_the_whole_batch(training_mode):
         assert loss == pytest.approx(whole_loss, rel=1e-5)
         for one, other in zip(accumulated, whole):
             assert np.linalg.norm(one - other) <= 1e-5 * np.linalg.norm(other)
-    assert seen == [4, 2, 2, 1, 1, 1, 1]
+    assert seen == [4, 4, 4, 2, 2, 4, 1, 1, 1, 1]  # whole once before each, to count the gradients
+
+
+class TwoParts(nn.Cell):
+    """A parameter that trains from the start, and one that is frozen at first."""
+
+    def __init__(self):
+        super().__init__()
+        self.early, self.spynet_late = (Parameter(Tensor(np.zeros(3, np.float32)), name=name)
+                                        for name in ("early", "spynet.late"))
+
+
+@quick
+def test_a_part_is_frozen_and_then_trains_as_if_it_began(mode, layout):
+    """Moments included: Adam's first step moves by the rate whatever the gradient."""
+    network, rates = TwoParts(), [0.1, 0.2, 0.3, 0.4]
+    updates = adam_updates_with_late_part(network, rates, (0.9, 0.99), lambda name: "spynet" in name, first=2, factor=0.5)
+    step = TrainOneStep(lambda *batch: (batch[0].mean(), (Tensor(np.ones(3, np.float32)),) * 2), updates)
+    early, late = [], []
+    for _ in rates:
+        step(Tensor(np.ones((1, 2), np.float32)))
+        early.append(float(network.early.asnumpy()[0]))
+        late.append(float(network.spynet_late.asnumpy()[0]))
+    np.testing.assert_allclose(early, [-0.1, -0.3, -0.6, -1.0], atol=1e-5)
+    np.testing.assert_allclose(late, [0, 0, -0.15, -0.35], atol=1e-5)
+
+
+@quick
+def test_an_average_follows_the_weights_and_can_stand_in_for_them(mode, layout):
+    network = TwoParts()
+    average = Average(network, 0.5)
+    for value in (1, 2):
+        network.early.set_data(Tensor(np.full(3, value, np.float32)))
+        average.update()
+    with average.applied():
+        assert network.early.asnumpy().tolist() == [1.25] * 3
+    assert network.early.asnumpy().tolist() == [2] * 3
 
 
 @pytest.mark.parametrize("mode", ["graph", "pynative"], indirect=True)

@@ -68,7 +68,12 @@ class SnapshotSamples:
     def __init__(self, clips, masks: Callable, colour=False, with_estimate=False, read_noise=0.0, bits=None, seed=0):
         self.clips, self.masks, self.colour, self.with_estimate = clips, masks, colour, with_estimate
         self.read_noise, self.bits, self.seed = read_noise, bits, seed
+        self.columns = Sample._fields if with_estimate else Sample._fields[:-1]
         self._order = Passes(len(clips), seed)
+
+    def __len__(self):
+        """Samples of one pass."""
+        return len(self.clips)
 
     def __getitem__(self, number):
         """Return sample ``number`` (0, 1, 2, ...) as a ``Sample``."""

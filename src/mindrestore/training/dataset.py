@@ -6,8 +6,6 @@ import numpy as np
 
 from mindrestore.errors import UserError
 
-COLUMNS = ("clip", "measurement", "mask", "estimate")
-
 
 @contextlib.contextmanager
 def batches(samples, first, count, batch_size):
@@ -16,12 +14,11 @@ def batches(samples, first, count, batch_size):
     A ``UserError`` of a sample, which the engine turns into an error of its own, leaves the context as it was.
 
     Args:
-        samples: sequence of ``mindrestore.data.snapshots.Sample``.
+        samples: sequence of tuples of arrays, or ``None`` for a part left out; ``samples.columns`` names the others.
     """
-    columns = list(COLUMNS[:3] if samples.with_estimate is False else COLUMNS)
     ds.config.set_prefetch_size(2)
     numbered = _Numbered(samples, first, count * batch_size)
-    dataset = ds.GeneratorDataset(numbered, columns, shuffle=False, num_parallel_workers=1, python_multiprocessing=False)
+    dataset = ds.GeneratorDataset(numbered, list(samples.columns), shuffle=False, num_parallel_workers=1, python_multiprocessing=False)
     try:
         yield dataset.batch(batch_size, drop_remainder=True)
     except RuntimeError:

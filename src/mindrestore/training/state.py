@@ -4,22 +4,23 @@ from mindspore import Tensor
 from mindrestore.checkpoints.native import load_arrays, save_arrays
 from mindrestore.errors import UserError
 
-SCHEDULE = "learning_rate"  # name of the optimiser's table of rates, one a step
+SCHEDULE = "learning_rate"  # name of an optimiser's table of rates, one a step
 
 
-def save_state(path, network, optimizer, progress):
-    """Write weights, the optimiser's moments and counters, and ``progress`` (JSON values) to ``path``, whole or not at all.
+def save_state(path, network, updates, average, progress):
+    """Write weights, their average, the optimisers' moments and counters, and ``progress`` (JSON values) to ``path``.
 
-    The schedule is the configuration's, so a run may be resumed with more steps or another rate than it began with.
-    What a step draws at random follows from the seed and the step's number, so no random state needs keeping.
+    The file is written whole or not at all. The schedule is the configuration's, so a run may be resumed with more steps
+    or another rate than it began with. What a step draws at random follows from the seed and the step's number, so no
+    random state needs keeping.
     """
-    save_arrays(path, {name: p.asnumpy() for name, p in _parameters(network, optimizer).items()}, progress)
+    save_arrays(path, {name: p.asnumpy() for name, p in _parameters(network, updates, average).items()}, progress)
 
 
-def restore_state(path, network, optimizer):
-    """Set weights and optimiser from ``path`` and return its progress; raises ``UserError`` if they do not fit."""
+def restore_state(path, network, updates, average):
+    """Set weights, average and optimisers from ``path`` and return its progress; raises ``UserError`` if they do not fit."""
     stored, progress = load_arrays(path)
-    parameters = _parameters(network, optimizer)
+    parameters = _parameters(network, updates, average)
     if {name: tuple(p.shape) for name, p in parameters.items()} != {name: a.shape for name, a in stored.items()}:
         raise UserError(f"{path}: belongs to a run with another network or optimiser; resume with that run's configuration.")
     for name, parameter in parameters.items():
@@ -27,9 +28,12 @@ def restore_state(path, network, optimizer):
     return progress
 
 
-def _parameters(network, optimizer):
+def _parameters(network, updates, average):
     named = {f"network/{parameter.name}": parameter for parameter in network.get_parameters()}
     weights = {id(parameter) for parameter in named.values()}
-    named.update({f"optimizer/{parameter.name}": parameter for parameter in optimizer.get_parameters()
-                  if id(parameter) not in weights and parameter.name != SCHEDULE})
+    for number, update in enumerate(updates):
+        named.update({f"optimizer{number}/{parameter.name}": parameter for parameter in update.optimizer.get_parameters()
+                      if id(parameter) not in weights and parameter.name != SCHEDULE})
+    if average:
+        named.update({f"average/{parameter.name}": parameter for parameter in average.averages})
     return named

@@ -8,26 +8,39 @@ class TrainOneStep(nn.Cell):
     """The cell that ``mindspore.Model`` trains.
 
     Args:
-        gradients: ``(clip, *inputs) -> (loss, gradients)``, see ``mindrestore.training.gradients``.
-        optimizer: MindSpore optimiser of the network's trainable parameters.
+        gradients: ``(target, *inputs) -> (loss, gradients)``, see ``mindrestore.training.gradients``.
+        updates: what each optimiser moves (``mindrestore.training.updates``).
         accumulation: equal parts that a batch is worked off in, so that memory is that of one part.
-        clip_norm: largest global norm of the gradients, or ``None``.
+        clip_norm: largest global norm of the gradients of what is trained, or ``None``.
+        step: how many steps were taken before.
+        average: ``mindrestore.training.average.Average`` of the weights, or ``None``.
     """
 
-    def __init__(self, gradients, optimizer, accumulation=1, clip_norm=None):
+    def __init__(self, gradients, updates, accumulation=1, clip_norm=None, step=0, average=None):
         super().__init__(auto_prefix=False)
         self.gradients = gradients
-        self.optimizer = optimizer
+        self.updates = updates
         self.accumulation = accumulation
         self.clip = compiled(_clip_function(clip_norm)) if clip_norm else None
+        self.step = step
+        self.average = average
         self.set_train()
 
     def construct(self, *batch):
-        """Train on a batch, (clip, measurement, mask[, estimate]), each (B, ...); return its loss."""
+        """Train on a batch, (target, *inputs), each (B, ...); return its loss."""
         loss, gradients = self._accumulated(batch)
+        running = [update for update in self.updates if self.step >= update.first]
+        gradients = [gradients[index] for update in running for index in update.indices]
         if self.clip:
             gradients = self.clip(*gradients)
-        self.optimizer(gradients)
+        start = 0
+        for update in running:
+            end = start + len(update.indices)
+            update.optimizer(tuple(gradients[start:end]))
+            start = end
+        self.step += 1
+        if self.average:
+            self.average.update()
         return loss
 
     def _accumulated(self, batch):

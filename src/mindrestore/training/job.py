@@ -1,0 +1,32 @@
+"""What the trainer needs to know of whatever it trains."""
+from typing import Any, Callable, List, NamedTuple, Optional
+
+from mindrestore.training.updates import Update
+
+
+class Job(NamedTuple):
+    """A network and how it is trained.
+
+    Attributes:
+        kind: of the network, as ``create_model`` names it.
+        network: with its first weights.
+        samples: endless sequence of tuples, the target first; ``columns`` names their parts, ``len()`` is a pass.
+        steps: of the whole run.
+        rates: learning rate of each step.
+        updates: what each optimiser moves.
+        gradients: ``(target, *inputs) -> (loss, gradients)``.
+        validate: gives the mean PSNR in dB, ``None`` where there is nothing to score.
+        mask: what a checkpoint records of the mask trained with.
+        average: ``Average`` of the weights or ``None``.
+    """
+
+    kind: str
+    network: Any
+    samples: Any
+    steps: int
+    rates: List[float]
+    updates: List[Update]
+    gradients: Callable
+    validate: Optional[Callable]
+    mask: Optional[str] = None
+    average: Any = None

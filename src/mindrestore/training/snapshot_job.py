@@ -1,0 +1,62 @@
+"""Training of RevSCI: clips behind masks, validation on scenes."""
+from mindrestore.checkpoints import native, published
+from mindrestore.data.providers import training_clips
+from mindrestore.data.snapshots import FixedMask, RandomMasks, SnapshotSamples
+from mindrestore.evaluation.scenes import evaluation_mask, evaluation_scenes
+from mindrestore.evaluation.scoring import reconstruct_scene, score
+from mindrestore.inference.snapshots import Reconstructor
+from mindrestore.models import create_model
+from mindrestore.sensing.masks import fingerprint, load_mask, random_mask
+from mindrestore.training.gradients import GRADIENTS
+from mindrestore.training.job import Job
+from mindrestore.training.losses import LOSSES
+from mindrestore.training.schedules import learning_rates
+from mindrestore.training.updates import adam_updates
+
+ADAM_BETAS = (0.9, 0.999)
+
+
+def snapshot_job(config):
+    """Return the ``Job`` of a ``SnapshotConfig``; ``UserError`` for settings that do not fit each other."""
+    settings = config.training
+    network = create_model(config.model.name, **config.model.network_settings(), seed=settings.seed)
+    if settings.initial:
+        published.load_published_weights(network, settings.initial)
+    samples, mask = _samples(config)
+    steps_per_epoch = max(1, len(samples) // settings.batch_size)
+    steps = settings.steps or settings.epochs * steps_per_epoch
+    rates = learning_rates(settings.learning_rate, settings.schedule, steps, steps_per_epoch)
+    return Job("revsci", network, samples, steps, rates, adam_updates(network, rates, ADAM_BETAS),
+               GRADIENTS[settings.mode](network, LOSSES[settings.loss]), _validation(config, network), mask)
+
+
+def _samples(config):
+    """Return (samples, how a checkpoint records the mask)."""
+    clips = training_clips(config.data, config.model.colour)
+    if config.mask.path:
+        mask = load_mask(config.mask.path, config.data.frames)
+        masks, record = FixedMask(mask), fingerprint(mask)
+    elif config.mask.fixed:
+        mask = random_mask(config.data.frames, config.data.size, config.data.size, config.mask.density, config.mask.seed)
+        masks, record = FixedMask(mask), fingerprint(mask)
+    else:
+        masks, record = RandomMasks(config.mask.density), native.RANDOM_MASK
+    samples = SnapshotSamples(clips, masks, config.model.colour, config.model.start == "gap_tv",
+                              config.measure.read_noise, config.measure.bits, config.training.seed)
+    return samples, record
+
+
+def _validation(config, network):
+    """Return a function that gives the mean PSNR of the evaluation scenes; ``None`` for captures, which have no truth."""
+    if config.evaluation.kind == "captures":
+        return None
+    reconstruct = Reconstructor(network)
+    scenes = [scene for scene in evaluation_scenes(config).values() if scene]
+
+    def validate():
+        scores = []
+        for scene in scenes:
+            chosen = evaluation_mask(config, *scene.clip.shape[-2:], config.evaluation.frames, scene.mask)
+            scores.append(score(scene.name, reconstruct_scene(scene, chosen.mask, reconstruct)).psnr)
+        return sum(scores) / len(scores)
+    return validate

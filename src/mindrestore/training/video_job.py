@@ -1,0 +1,76 @@
+"""Training of VRT: the published recipe. Source: arXiv 2201.12288, section 4, and its training code."""
+import numpy as np
+
+from mindrestore.checkpoints.fine_tuning import start_from
+from mindrestore.data.clip_lists import read_list
+from mindrestore.data.frame_stores import open_store
+from mindrestore.data.video_samples import INTERPOLATED, VideoSamples
+from mindrestore.data.video_windows import HELD_OUT, RenderedWindows, StoredWindows
+from mindrestore.errors import UserError
+from mindrestore.models import create_model
+from mindrestore.training.average import Average
+from mindrestore.training.gradients import plain_gradients
+from mindrestore.training.job import Job
+from mindrestore.training.losses import LOSSES
+from mindrestore.training.schedules import learning_rates
+from mindrestore.training.updates import adam_updates_with_late_part
+from mindrestore.training.video_validation import video_validation
+
+LATE = ("spynet", "deform")  # in the names of parameters that are frozen at first
+
+
+def video_job(config):
+    """Return the ``Job`` of a ``VideoConfig``; ``UserError`` for settings that do not fit each other."""
+    settings = config.training
+    if config.interpolation:
+        raise UserError("interpolation: space-time super-resolution is two networks; train each with its own configuration.")
+    network = create_model("vrt", **config.model.network_settings(), seed=settings.seed)
+    if settings.initial:
+        print(start_from(network, settings.initial))
+    if settings.initial_flow:
+        print(start_from(network, settings.initial_flow, prefix="spynet."))
+    samples = DroppingSamples(_samples(config), network.drop_rates)
+    steps_per_pass = max(1, len(samples) // settings.batch_size)
+    rates = learning_rates(settings.learning_rate, settings.schedule, settings.steps, steps_per_pass)
+    updates = adam_updates_with_late_part(network, rates, settings.betas, _is_late, settings.flow_frozen_steps,
+                                          settings.flow_rate)
+    return Job("vrt", network, samples, settings.steps, rates, updates, plain_gradients(network, LOSSES[settings.loss]),
+               video_validation(config, network), average=Average(network, settings.average) if settings.average else None)
+
+
+class DroppingSamples:
+    """Samples, each with what stochastic depth (arXiv 1603.09382) makes of every block: 0, or 1 over the rate kept.
+
+    Args:
+        samples: ``VideoSamples``.
+        drop_rates: of every block.
+    """
+
+    def __init__(self, samples, drop_rates):
+        self.samples, self.kept = samples, 1 - np.repeat(np.asarray(drop_rates, np.float32), 2)  # attention, MLP
+        self.columns = (*samples.columns, "kept")
+
+    def __len__(self):
+        return len(self.samples)
+
+    def __getitem__(self, number):
+        rng = np.random.default_rng([self.samples.seed, number, len(self.kept)])
+        return (*self.samples[number], (rng.random(self.kept.shape, np.float32) < self.kept) / self.kept)
+
+
+def _is_late(name):
+    return any(part in name for part in LATE)
+
+
+def _samples(config):
+    data, task = config.data, config.task
+    frames = INTERPOLATED if task == "interpolate" else data.frames
+    scale = config.model.upscale
+    if data.kind == "rendered":
+        windows = RenderedWindows(frames, data.patch, data.clips)
+    else:
+        clips = [clip.name for clip in read_list(data.list)] if data.list else None
+        windows = StoredWindows(open_store(data.gt), open_store(data.lq) if data.lq else None, frames, data.patch, scale, clips,
+                                HELD_OUT.get(data.held_out, ()))
+    return VideoSamples(windows, task, config.degradation, scale, data.sigma, data.time_reversal, data.colour_jitter,
+                        data.pad_frames, config.training.seed)

@@ -1,0 +1,21 @@
+"""Validation of VRT while it trains: the clips of its evaluation, restored in tiles as they will be."""
+from mindrestore.evaluation.video import video_cases
+from mindrestore.evaluation.video_results import ClipScorer
+
+
+def video_validation(config, network):
+    """Return a function that gives the mean PSNR of the evaluation's clips, ``None`` where none has ground truth."""
+    settings = config.evaluation
+    if not (settings.path or settings.gt):
+        return None
+    cases = [case for case in video_cases(config) if case.truth]
+
+    def validate():
+        scores = []
+        for case in cases:
+            scorer = ClipScorer()
+            for restored, truth in zip(case.restored([network], config), case.truth()):
+                scorer.add(restored, truth)
+            scores.append(scorer.result(case.name, 0, 0.0).psnr)
+        return sum(scores) / len(scores)
+    return validate if cases else None
