@@ -38,7 +38,8 @@ class Block(nn.Cell):
         self.norm2 = LayerNorm(channels)
         self.mlp = GatedMlp(channels, int(channels * options.mlp_ratio), channels, rng)
         scale = options.qk_scale or (channels // heads) ** -0.5
-        self.attend = attention_function(heads, scale, window if mutual else None)
+        self.attention_kind = heads, scale, window if mutual else None
+        self.attend = attention_function(*self.attention_kind)
 
     def construct(self, x):
         batch, channels = x.shape[0], x.shape[-1]

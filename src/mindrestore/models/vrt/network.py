@@ -95,19 +95,20 @@ class VRT(nn.Cell):
             self.upsample = upsample(UPSAMPLED_FEATURES, upscale, rng)
             self.conv_last = Conv(UPSAMPLED_FEATURES, out_chans, rng, FEATURE_KERNEL)
 
-    def construct(self, x):
+    def construct(self, x, run=None):
         """Restore a clip.
 
         x: (N, D, C, H, W), 0–1, of any height and width and any number of frames (frame interpolation: exactly 4, in
         order, the new frame lies in their middle); one channel more, the noise level, for non-blind denoising.
+        run: ``run(group, features)`` runs a group of attention blocks in place of the group itself.
         Returns (N, D, out_chans, upscale · H, upscale · W), D = 1 for frame interpolation.
         """
         _check_clip(x.shape, self.colours + self.nonblind, self.pa_frames)
         _, frames, _, height, width = x.shape
         x = self.padded(x)
         if not self.pa_frames:
-            return self.interpolate(x)[..., :height, :width]
-        y = self.restore(x)
+            return self.interpolate(x, run)[..., :height, :width]
+        y = self.restore(x, run)
         return y[:, :frames, :, :self.upscale * height, :self.upscale * width]
 
     def padded(self, x):
@@ -119,7 +120,7 @@ class VRT(nn.Cell):
                 x = ops.gather(x, _reflected(x.shape[axis], length), axis)
         return x
 
-    def restore(self, x):
+    def restore(self, x, run=None):
         """Restore a clip of a size that the network takes."""
         clip = x[:, :, :self.colours]
         backward, forward = all_flows(self.spynet, clip, self.distances)
@@ -127,7 +128,8 @@ class VRT(nn.Cell):
         if self.nonblind:
             inputs = ops.cat((inputs, x[:, :, self.colours:]), 2)
         features = self.each_frame(self.conv_first, inputs)
-        features = features + pixels_last(self.conv_after_body(self.body(channels_last(features), backward, forward)))
+        body = self.body(channels_last(features), backward, forward, run)
+        features = features + pixels_last(self.conv_after_body(body))
         if self.upscale == 1:
             return clip + self.each_frame(self.conv_last, features)
         features = self.each_frame(self.conv_before_upsample, features)
@@ -136,11 +138,11 @@ class VRT(nn.Cell):
         enlarged = ops.interpolate(_frames(clip), size=size, mode="bilinear", align_corners=False)
         return details + enlarged.reshape(*clip.shape[:3], *size)
 
-    def interpolate(self, x):
+    def interpolate(self, x, run=None):
         """Make the frame in the middle of four: (N, 4, C, H, W) -> (N, 1, C, H, W)."""
         mean = x.mean((1, 3, 4), keep_dims=True)
         features = self.each_frame(self.conv_first, x - mean)
-        features = features + pixels_last(self.conv_after_body(self.body(channels_last(features), (), ())))
+        features = features + pixels_last(self.conv_after_body(self.body(channels_last(features), (), (), run)))
         fused = features.reshape(features.shape[0], -1, *features.shape[3:])  # (N, 4 · channels, H, W)
         fused = leaky_relu(self.linear_fuse(fused), 0.2)
         height, width = fused.shape[2:]
@@ -148,19 +150,20 @@ class VRT(nn.Cell):
             fused = ops.gather(fused, _margins(length, self.conv_last.kernel // 2), axis)
         return self.conv_last(fused).expand_dims(1) + mean
 
-    def body(self, x, backward, forward):
+    def body(self, x, backward, forward, run=None):
         """Stages 1 to 8 and the last normalisation, (N, D, H, W, C); flows by distance and scale."""
         flows = [([flow[scale] for flow in backward], [flow[scale] for flow in forward]) for scale in range(4)
                  ] if self.pa_frames else [((), ())] * 4
-        x1 = self.stage1(x, *flows[0])
-        x2 = self.stage2(x1, *flows[1])
-        x3 = self.stage3(x2, *flows[2])
-        x = self.stage4(x3, *flows[3])
-        x = self.stage5(x, *flows[2])
-        x = self.stage6(x + x3, *flows[1])
-        x = self.stage7(x + x2, *flows[0]) + x1
-        for layer in self.stage8:
-            x = layer(x)
+        x1 = self.stage1(x, *flows[0], run)
+        x2 = self.stage2(x1, *flows[1], run)
+        x3 = self.stage3(x2, *flows[2], run)
+        x = self.stage4(x3, *flows[3], run)
+        x = self.stage5(x, *flows[2], run)
+        x = self.stage6(x + x3, *flows[1], run)
+        x = self.stage7(x + x2, *flows[0], run) + x1
+        x = self.stage8[0](x)
+        for refinement in self.stage8[1:]:
+            x = refinement(x, run)
         return self.norm(x)
 
     def each_frame(self, layer, clip):

@@ -34,11 +34,11 @@ class Stage(nn.Cell):
             self.pa_deform = Alignment(channels, neighbours, deformable_groups, scale, rng)
             self.pa_fuse = GatedMlp(3 * channels, 3 * channels, channels, rng)
 
-    def construct(self, x, backward, forward):
-        """x: (N, D, H, W, C); backward, forward: flows by distance at the stage's scale."""
+    def construct(self, x, backward, forward, run=None):
+        """x: (N, D, H, W, C); backward, forward: flows by distance at the stage's scale; run: as ``run_group`` has it."""
         x = self.reshape(x)
-        x = x + self.linear1(self.residual_group1(x))
-        x = x + self.linear2(self.residual_group2(x))
+        x = x + self.linear1(run_group(self.residual_group1, x, run))
+        x = x + self.linear2(run_group(self.residual_group2, x, run))
         if not self.aligns:
             return x
         return self.pa_fuse(ops.cat((x, *self.pa_deform(x, backward, forward)), -1))
@@ -52,15 +52,22 @@ class Refinement(nn.Cell):
         self.residual_group = Group(channels, depth, heads, window, False, drop_rates, options, rng)
         self.linear = Linear(channels, channels, rng)
 
-    def construct(self, x):
-        return x + self.linear(self.residual_group(x))
+    def construct(self, x, run=None):
+        return x + self.linear(run_group(self.residual_group, x, run))
+
+
+def run_group(group, x, run):
+    """Return group(x), or run(group, x) where there is something else to run it."""
+    return group(x) if run is None else run(group, x)
 
 
 class Down(nn.Cell):
     """Four pixels become one of four times the channels, ordered (column, row, channel)."""
 
     def construct(self, x):
-        return ops.cat([x[:, :, row::2, column::2] for column in (0, 1) for row in (0, 1)], -1)
+        batch, frames, height, width, channels = x.shape
+        x = x.reshape(-1, 2, width // 2, 2, channels).transpose(0, 2, 3, 1, 4)
+        return x.reshape(batch, frames, height // 2, width // 2, 4 * channels)
 
 
 class Up(nn.Cell):

@@ -1,0 +1,160 @@
+"""The VRT network: golden numbers, gradients, any size, any number of frames."""
+import ast
+from pathlib import Path
+
+import mindspore as ms
+import numpy as np
+import pytest
+from golden.golden_weights import golden_array
+from mindspore import Tensor, ops
+
+from mindrestore.errors import UserError
+from mindrestore.models import create_model
+from mindrestore.models.vrt.network import drop_rates
+from mindrestore.models.vrt.segments import Segments
+
+pytestmark = pytest.mark.usefixtures("prepared")
+
+GOLDEN = Path(__file__).parent / "golden"
+TINY = dict(upscale=2, img_size=[2, 64, 64], window_size=[2, 8, 8], depths=[2] * 7 + [1], indep_reconsts=[],
+            embed_dims=[8] * 8, num_heads=[2] * 8, pa_frames=2, deformable_groups=2)
+INTERPOLATION = dict(TINY, upscale=1, img_size=[4, 64, 64], pa_frames=0)
+
+
+def with_golden_weights(network):
+    for parameter in network.get_parameters():
+        parameter.set_data(Tensor(golden_array(parameter.name, parameter.shape)))
+    return network.set_train(False)
+
+
+def golden_network(name):
+    """Return (golden arrays, the network they belong to, its input)."""
+    golden = np.load(GOLDEN / f"{name}.npz")
+    network = with_golden_weights(create_model("vrt", **ast.literal_eval(str(golden["config"]))))
+    return golden, network, Tensor(golden["input"])
+
+
+def tiny(**settings):
+    """A network of first weights, through which rounding errors do not grow."""
+    return create_model("vrt", **{**TINY, **settings}).set_train(False)
+
+
+def clip(frames, height, width, channels=3, batch=1):
+    return np.random.default_rng(0).random((batch, frames, channels, height, width), np.float32)
+
+
+def strided(array):
+    return array[..., 1::4, 2::4]
+
+
+# Golden numbers. The flows of the networks that align wind up rounding errors: a change of the input by its last bit moves
+# the output of vrt_sr_2frames by up to 4e-3 and on average by 1.4e-4, so single pixels there cannot agree to 1e-4.
+
+
+@pytest.mark.parametrize("name, mean_error, largest_error", [
+    ("vrt_interpolation", 1e-5, 1e-4),
+    ("vrt_sr_2frames", 4e-4, 1e-2),
+    ("vrt_sr_4frames", 4e-4, 1e-2),
+    ("vrt_denoise_nonblind", 4e-4, 1e-2),
+])
+def test_golden_output(name, mean_error, largest_error):
+    golden, network, x = golden_network(name)
+    stages = {}
+    for number in (1, 4):
+        getattr(network, f"stage{number}").register_forward_hook(
+            lambda cell, inputs, output, number=number: stages.update({number: output.asnumpy()}))
+    output = network(x).asnumpy()
+    assert output.shape == tuple(golden["output_shape"])
+    error = np.abs(strided(output) - golden["output_strided"])
+    assert error.mean() < mean_error and error.max() < largest_error
+    assert output.mean() == pytest.approx(float(golden["output_mean"]), abs=1e-5)
+    if "stage4" in golden:
+        found = {number: stage.transpose(0, 4, 1, 2, 3) for number, stage in stages.items()}
+        np.testing.assert_allclose(strided(found[1]), golden["stage1_strided"], rtol=0, atol=2e-4)
+        np.testing.assert_allclose(found[4], golden["stage4"], rtol=0, atol=2e-3)
+
+
+@pytest.mark.parametrize("name", ["vrt_sr_2frames", "vrt_denoise_nonblind"])
+def test_golden_flows(name):
+    from mindrestore.models.vrt.flows import adjacent_flows
+    golden, network, x = golden_network(name)
+    for direction, flows in zip(("backward", "forward"), adjacent_flows(network.spynet, x[:, :, :3])):
+        for scale, flow in enumerate(flows[:3]):
+            np.testing.assert_allclose(strided(flow.asnumpy()), golden[f"flow_{direction}{scale}_strided"], atol=1e-5)
+        np.testing.assert_allclose(flows[3].asnumpy(), golden[f"flow_{direction}3"], atol=1e-5)
+
+
+# Sizes
+
+
+@pytest.mark.parametrize("frames, height, width", [(1, 64, 64), (3, 20, 70)])
+def test_any_size_and_number_of_frames(frames, height, width):
+    output = tiny()(Tensor(clip(frames, height, width))).asnumpy()
+    assert output.shape == (1, frames, 3, 2 * height, 2 * width) and np.isfinite(output).all()
+
+
+def test_padding_reflects_what_the_network_would_otherwise_be_given():
+    network = tiny(upscale=1)
+    small = clip(2, 60, 64)
+    whole = np.pad(small, [(0, 0)] * 3 + [(0, 4), (0, 0)], "reflect")
+    np.testing.assert_allclose(network(Tensor(small)).asnumpy(), network(Tensor(whole)).asnumpy()[..., :60, :], atol=1e-5)
+
+
+def test_clips_of_a_batch_do_not_mix():
+    network = tiny(upscale=1)
+    clips = clip(2, 64, 64, batch=2)
+    together = network(Tensor(clips)).asnumpy()
+    np.testing.assert_allclose(together[1:], network(Tensor(clips[1:])).asnumpy(), atol=1e-4)
+
+
+@pytest.mark.parametrize("settings, shape, words", [
+    (INTERPOLATION, (1, 3, 3, 64, 64), "exactly 4 frames.*this clip has 3"),
+    (TINY, (1, 3, 4, 64, 64), "takes frames of 3 channels; these have 4"),
+    (TINY, (3, 3, 64, 64), "takes a clip .N, D, C, H, W."),
+])
+def test_clips_that_cannot_be_are_refused(settings, shape, words):
+    with pytest.raises(UserError, match=words):
+        create_model("vrt", **settings)(ops.zeros(shape))
+
+
+# Training
+
+
+def test_stochastic_depth_is_drawn_in_training_only():
+    network = tiny(upscale=1, drop_path_rate=0.9)
+    x = Tensor(clip(2, 64, 64))
+    np.testing.assert_array_equal(network(x).asnumpy(), network(x).asnumpy())
+    network.set_train()
+    assert np.abs(network(x).asnumpy() - network(x).asnumpy()).max() > 0
+
+
+def test_drop_rates_rise_over_all_blocks():
+    rates = drop_rates((2, 3), 0.4)
+    np.testing.assert_allclose(sum(rates, []), [0, 0.1, 0.2, 0.3, 0.4])
+    assert [len(stage) for stage in rates] == [2, 3]
+
+
+@pytest.mark.parametrize("settings, frames", [(TINY, 2), (INTERPOLATION, 4)], ids=["aligned", "interpolated"])
+def test_every_parameter_gets_a_gradient(settings, frames):
+    network = with_golden_weights(create_model("vrt", **settings))
+    parameters = list(network.trainable_params())
+    gradients = ms.value_and_grad(lambda x: network(x).square().mean(), None, parameters)(
+        Tensor(clip(frames, 64, 64)))[1]
+    for parameter, gradient in zip(parameters, gradients):
+        assert np.abs(gradient.asnumpy()).max() > 0, parameter.name
+
+
+def test_graph_and_pynative_agree():
+    network = tiny()
+    x = Tensor(clip(2, 64, 64))
+    eager = network(x).asnumpy()
+    whole = ms.jit(network.construct)(x).asnumpy()
+    np.testing.assert_allclose(whole, eager, atol=1e-5)
+
+
+@pytest.mark.parametrize("tokens", [256, 10000])
+def test_segments_are_the_network(tokens):
+    """A few windows at a time, padded ones and masked ones among them."""
+    network = tiny()
+    x = Tensor(clip(3, 64, 72))
+    np.testing.assert_allclose(Segments(network, tokens)(x).asnumpy(), network(x).asnumpy(), atol=1e-5)
