@@ -134,6 +134,25 @@ def test_drop_rates_rise_over_all_blocks():
     assert [len(stage) for stage in rates] == [2, 3]
 
 
+@pytest.mark.parametrize("name, rel", [("vrt_interpolation", 1e-3)])
+def test_golden_gradients(name, rel):
+    golden, network, x = golden_network(name)
+    target = Tensor(np.random.default_rng(int(golden["target_seed"])).random(golden["output_shape"]).astype(np.float32))
+    parameters = list(network.trainable_params())
+
+    def charbonnier(x):
+        return ops.sqrt((network(x) - target).square() + 1e-9).mean()
+    loss, (of_input, of_parameters) = ms.value_and_grad(charbonnier, 0, parameters)(x)
+    assert float(loss.asnumpy()) == pytest.approx(float(golden["loss"]), rel=1e-4)
+    scale = np.abs(golden["grad_input_strided"]).max()
+    np.testing.assert_allclose(strided(of_input.asnumpy()), golden["grad_input_strided"], rtol=0, atol=1e-3 * scale)
+    norms = {parameter.name: np.linalg.norm(item.asnumpy()) for parameter, item in zip(parameters, of_parameters)}
+    expected = dict(zip(golden["grad_names"].tolist(), golden["grad_norms"]))
+    assert norms.keys() == expected.keys()
+    for parameter, norm in expected.items():
+        assert norms[parameter] == pytest.approx(norm, rel=rel, abs=1e-6), parameter
+
+
 @pytest.mark.parametrize("settings, frames", [(TINY, 2), (INTERPOLATION, 4)], ids=["aligned", "interpolated"])
 def test_every_parameter_gets_a_gradient(settings, frames):
     network = with_golden_weights(create_model("vrt", **settings))

@@ -162,8 +162,8 @@ class VRT(nn.Cell):
         x = self.stage6(x + x3, *flows[1], run)
         x = self.stage7(x + x2, *flows[0], run) + x1
         x = self.stage8[0](x)
-        for refinement in self.stage8[1:]:
-            x = refinement(x, run)
+        for index in range(1, len(self.stage8)):  # a slice would rename its parameters
+            x = self.stage8[index](x, run)
         return self.norm(x)
 
     def each_frame(self, layer, clip):
