@@ -10,7 +10,7 @@ _DENOMINATOR = (4.11229364e-05, 5.95348564e-03, 7.87374331e-02, 1.0)
 
 
 def gelu(x):
-    """Return x Phi(x), Phi the normal distribution: the exact GELU (arXiv 1606.08415), within 1e-6, slope included.
+    """Return x Phi(x), Phi the normal distribution: the exact GELU (arXiv 1606.08415), within 1e-6, its slope within 2e-6.
 
     MindSpore's own takes the error function of one number at a time on a CPU.
     """

@@ -41,10 +41,11 @@ def warp_nearest4(x, flow):
     rows = x.transpose(0, 2, 3, 1).reshape(-1, channels)
     starts = image_starts(batch, height, width)
     at_x, at_y = targets(ops.stop_gradient(flow))
-    copies = [
-        weighted_rows(rows, starts, column, row, height, width, inside(column, width) * inside(row, height))
-        for column in (ops.floor(at_x), ops.ceil(at_x)) for row in (ops.floor(at_y), ops.ceil(at_y))
-    ]
+    copies = []
+    for column in (ops.floor(at_x), ops.ceil(at_x)):
+        for row in (ops.floor(at_y), ops.ceil(at_y)):
+            weight = inside(column, width) * inside(row, height)
+            copies.append(weighted_rows(rows, starts, column, row, height, width, weight))
     return ops.cat(copies, -1).reshape(batch, height, width, 4 * channels).transpose(0, 3, 1, 2)
 
 
