@@ -33,7 +33,7 @@ REDS4 = str(ROOT / "configs" / "vrt" / "001_videosr_bi_reds_6frames.yaml")
     (["eval", "--config", SMALL_SR, "--gt", str(ROOT / "docs"), "--sigma", "10"], "sigma is for denoising"),
     (["eval", "--config", SMALL_SR, "--gt", str(ROOT / "docs"), "--checkpoint", "nowhere.ckpt"], "nowhere.ckpt"),
     (["eval", "--config", SMALL_SR, "--gt", str(ROOT / "docs"), "--mask", "x"], "unknown key mask"),
-    (["train", "--config", SMALL_SR], "only RevSCI is trained"),
+    (["train", "--config", SMALL_SR], "no data to train on"),
     (["export", "--config", SMALL_SR], "no weights to export"),
     (["eval", "--config", REDS4], "data/REDS4: no such folder of reds4"),
     (["convert", "nowhere.pth", "out.ckpt"], "nowhere.pth"),

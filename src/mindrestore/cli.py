@@ -1,7 +1,8 @@
-"""The command line: ``mindrestore train | eval | export | convert``. ``train.py``, ``eval.py`` and ``export.py`` are the same."""
+"""The command line: ``mindrestore train | eval | export | convert``; ``train.py``, ``eval.py``, ``export.py`` are the same."""
 import argparse
 import sys
 
+from mindrestore.entry import status_of
 from mindrestore.errors import UserError
 from mindrestore.version import __version__
 
@@ -9,21 +10,7 @@ from mindrestore.version import __version__
 def main(arguments=None):
     """Run one command; return its exit status: 0, 2 after a user's mistake, 130 after Ctrl-C."""
     options = _parser().parse_args(arguments)
-    try:
-        options.run(options)
-    except UserError as error:
-        print(f"mindrestore: error: {error}", file=sys.stderr)
-        return 2
-    except ImportError as error:
-        if "libGL" not in str(error):
-            raise
-        print(f"mindrestore: error: OpenCV cannot be imported ({error}): this machine has no screen libraries; "
-              "run: pip install --force-reinstall --no-deps 'opencv-python-headless<5'", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("mindrestore: interrupted", file=sys.stderr)
-        return 130
-    return 0
+    return status_of(options.run, options)
 
 
 def _parser():
@@ -83,11 +70,8 @@ def _common(command):
 
 
 def _train(options):
-    from mindrestore.config import SnapshotConfig, load_config
+    from mindrestore.config import load_config
     config = load_config(options.config, _overrides(options))
-    if not isinstance(config, SnapshotConfig):
-        raise UserError(f"configuration {config.name}: only RevSCI is trained from the command line so far, "
-                        f"configs/revsci; this one is of {config.model.name}.")
     _start(config)
     from mindrestore.training.trainer import train
     folder = train(config, options.resume)
@@ -167,7 +151,8 @@ def _export(options):
     summary = export_network(network, metadata, target, options.format, options.frames, options.height, options.width)
     print(f"Wrote {target}: inputs " + ", ".join(f"{port['name']} {port['shape']}" for port in summary["inputs"]) + ".")
     if summary["compared"]:
-        print(f"Read back and compared with the network: they differ by {summary['compared']['largest_difference']:.1e} at most.")
+        difference = summary["compared"]["largest_difference"]
+        print(f"Read back and compared with the network: they differ by {difference:.1e} at most.")
 
 
 def _convert(options):

@@ -33,7 +33,7 @@ def start_from(network, source, prefix=""):
         raise UserError(f"{described(source)}: none of its weights fits the network; give a checkpoint of a similar one.")
     for name in fits:
         parameters[name].set_data(mindspore.Tensor(np.asarray(arrays[name], order="C"), parameters[name].dtype))
-    kept = [f"{len(names)} {what} ({some_of(names)})" for what, names in (("differ in shape", misshapen), ("are missing", missing))
-            if names]
+    left = {"differ in shape": misshapen, "are missing": missing}
+    kept = [f"{len(names)} {what} ({some_of(names)})" for what, names in left.items() if names]
     return f"{described(source)}: {len(fits)} of {len(parameters)} parameters taken" + (
         f"; {' and '.join(kept)} and keep their first values." if kept else ".")

@@ -4,6 +4,7 @@ from typing import Annotated, List, Literal, Optional
 from pydantic import Field, model_validator
 
 from mindrestore.config.sections import Common, Section, Sizes
+from mindrestore.config.video_training import VideoData, VideoTraining
 
 Counts = List[Annotated[int, Field(ge=1)]]  # one a stage
 TASKS = ("sr", "deblur", "denoise", "interpolate", "space_time_sr")
@@ -87,7 +88,9 @@ class VideoConfig(Common):
     model: VideoModel = VideoModel()
     tiling: Tiling = Tiling()
     interpolation: Optional[Interpolation] = None
+    data: Optional[VideoData] = None
     evaluation: VideoEvaluation = VideoEvaluation()
+    training: VideoTraining = VideoTraining()
     published: Optional[str] = Field(None, description="published figure and its source, printed beside the result")
 
     @property

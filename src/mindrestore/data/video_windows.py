@@ -63,16 +63,16 @@ class StoredWindows:
         gt = _stacked(self.gt, clip, names)
         height, width = gt.shape[1:3]
         if min(height, width) < self.patch:
-            raise UserError(f"{self.gt.root}, clip {clip}: frames of {width} x {height} pixels are smaller than the patch of "
-                            f"{self.patch}; choose a smaller data.patch.")
+            raise UserError(f"{self.gt.root}, clip {clip}: frames of {width} x {height} pixels are smaller than the patch "
+                            f"of {self.patch}; choose a smaller data.patch.")
         patch = self.patch // self.scale
         top, left = (int(rng.integers(extent // self.scale - patch + 1)) for extent in (height, width))
         lq = None
         if self.lq is not None:
             lq = _stacked(self.lq, clip, names)
             if (height, width) != (lq.shape[1] * self.scale, lq.shape[2] * self.scale):
-                raise UserError(f"{self.lq.root}, clip {clip}: frames of {lq.shape[2]} x {lq.shape[1]} pixels, expected those of "
-                                f"ground truth, {width} x {height}, divided by {self.scale}.")
+                raise UserError(f"{self.lq.root}, clip {clip}: frames of {lq.shape[2]} x {lq.shape[1]} pixels, expected those "
+                                f"of ground truth, {width} x {height}, divided by {self.scale}.")
             lq = _planes(lq[:, top:top + patch, left:left + patch])
         top, left = top * self.scale, left * self.scale
         gt = _planes(gt[:, top:top + self.patch, left:left + self.patch])
@@ -96,8 +96,8 @@ def _check_pair(gt, lq, clip):
     if clip not in lq.clips:
         raise UserError(f"{lq.root}: clip {clip} of {gt.root} is missing in it.")
     if gt.clips[clip] != lq.clips[clip]:
-        raise UserError(f"{lq.root}: clip {clip} has {len(lq.clips[clip])} frames from {lq.clips[clip][0]}, in {gt.root} it has "
-                        f"{len(gt.clips[clip])} from {gt.clips[clip][0]}; both need the same frames.")
+        here, there = (f"{len(store.clips[clip])} frames from {store.clips[clip][0]}" for store in (lq, gt))
+        raise UserError(f"{lq.root}: clip {clip} has {here}, in {gt.root} it has {there}; both need the same.")
 
 
 def _stacked(store, clip, names):

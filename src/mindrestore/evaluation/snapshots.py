@@ -56,7 +56,8 @@ def evaluate(config, network, metadata, folder, checkpoint):
                 done[method] = reconstruct_scene(scene, chosen.mask, _counted(reconstruct, bar), measure)
             rows.append(Row(name, {method: score(name, made) for method, made in done.items()}))
             _write_comparison(folder / f"{name.lower()}.png", done, chosen.mask, rows[-1])
-    headings = {"network": f"RevSCI ({Path(checkpoint).stem})", "gap_tv": f"GAP-TV, {config.evaluation.gap_tv_iterations} iterations"}
+    headings = {"network": f"RevSCI ({Path(checkpoint).stem})",
+                "gap_tv": f"GAP-TV, {config.evaluation.gap_tv_iterations} iterations"}
     made_with = {
         "checkpoint": str(checkpoint), "network": circumstances.described(network, metadata.kind),
         "mask": "; ".join(f"{chosen.origin} (fingerprint {key})" for key, chosen in masks.items()),

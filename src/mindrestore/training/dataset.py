@@ -18,7 +18,8 @@ def batches(samples, first, count, batch_size):
     """
     ds.config.set_prefetch_size(2)
     numbered = _Numbered(samples, first, count * batch_size)
-    dataset = ds.GeneratorDataset(numbered, list(samples.columns), shuffle=False, num_parallel_workers=1, python_multiprocessing=False)
+    dataset = ds.GeneratorDataset(numbered, list(samples.columns), shuffle=False, num_parallel_workers=1,
+                                  python_multiprocessing=False)
     try:
         yield dataset.batch(batch_size, drop_remainder=True)
     except RuntimeError:

@@ -6,7 +6,7 @@ import yaml
 from mindspore import Model
 
 from mindrestore.checkpoints import native
-from mindrestore.config import SnapshotConfig
+from mindrestore.config import SnapshotConfig, VideoConfig
 from mindrestore.errors import UserError
 from mindrestore.files import write_text
 from mindrestore.training.callbacks import Progress, Save, Validate
@@ -15,8 +15,9 @@ from mindrestore.training.log import TrainingLog
 from mindrestore.training.snapshot_job import snapshot_job
 from mindrestore.training.state import restore_state, save_state
 from mindrestore.training.step import TrainOneStep
+from mindrestore.training.video_job import video_job
 
-JOBS = {SnapshotConfig: snapshot_job}
+JOBS = {SnapshotConfig: snapshot_job, VideoConfig: video_job}
 """What makes a ``Job`` of each kind of configuration."""
 
 

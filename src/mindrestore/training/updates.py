@@ -44,5 +44,6 @@ def adam_updates_with_late_part(network, rates, betas, late, first, factor):
     for indices, start, scale in ((early_part, 0, 1.0), (late_part, first, factor)):
         if indices and start < len(rates):
             own_rates = [scale * rate for rate in rates[start:]]
-            updates.append(Update(nn.Adam([parameters[index] for index in indices], own_rates, *betas, EPSILON), indices, start))
+            optimizer = nn.Adam([parameters[index] for index in indices], own_rates, *betas, EPSILON)
+            updates.append(Update(optimizer, indices, start))
     return updates

@@ -22,6 +22,9 @@ LATE = ("spynet", "deform")  # in the names of parameters that are frozen at fir
 def video_job(config):
     """Return the ``Job`` of a ``VideoConfig``; ``UserError`` for settings that do not fit each other."""
     settings = config.training
+    if config.data is None:
+        raise UserError(f"configuration {config.name}: it has no data to train on; say which with data.kind=rendered, or "
+                        "data.gt=FOLDER and, where there is low quality of it, data.lq=FOLDER.")
     if config.interpolation:
         raise UserError("interpolation: space-time super-resolution is two networks; train each with its own configuration.")
     network = create_model("vrt", **config.model.network_settings(), seed=settings.seed)

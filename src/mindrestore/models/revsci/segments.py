@@ -1,8 +1,9 @@
 """RevSCI in compiled pieces: head, tail, and one step that all reversible blocks share.
 
 The steps of all blocks have one shape, so one compiled function with the weights as arguments serves them all: it compiles
-in seconds at any depth, and no graph ever holds more than one step, or one band of head or tail. This is what makes reversible training flat
-in memory: blocks run without recording, and on the way back each step rebuilds its input before its gradient is taken.
+in seconds at any depth, and no graph ever holds more than one step, or one band of head or tail. This is what makes
+reversible training flat in memory: blocks run without recording, and on the way back each step rebuilds its input before
+its gradient is taken.
 Source: RevSCI (arXiv 2103.03089), section 3.3.
 """
 import mindspore as ms

@@ -21,18 +21,21 @@ class Group(nn.Cell):
         self.blocks = nn.CellList([Block(channels, heads, window, index % 2 == 1, mutual, drop_rates[index], options, rng)
                                    for index in range(depth)])
 
-    def construct(self, x):
+    def construct(self, x, kept=None):
         for block in self.blocks:
-            x = block(x)
+            x = block(x, kept)
         return x
 
 
 class Block(nn.Cell):
-    """x + attention(norm1 x), then x + mlp(norm2 x); in training either sum is now and then skipped a clip."""
+    """x + attention(norm1 x), then x + mlp(norm2 x); in training either sum is now and then skipped a clip.
+
+    ``number`` is its place among all blocks of the network, which gives it one.
+    """
 
     def __init__(self, channels, heads, window, shifted, mutual, drop_rate, options, rng):
         super().__init__()
-        self.window, self.shifted, self.mutual, self.drop_rate = window, shifted, mutual, drop_rate
+        self.window, self.shifted, self.mutual, self.drop_rate, self.number = window, shifted, mutual, drop_rate, 0
         self.norm1 = LayerNorm(channels)
         self.attn = WindowAttention(channels, heads, window, mutual, options, rng)
         self.norm2 = LayerNorm(channels)
@@ -41,16 +44,17 @@ class Block(nn.Cell):
         self.attention_kind = heads, scale, window if mutual else None
         self.attend = attention_function(*self.attention_kind)
 
-    def construct(self, x):
-        batch, channels = x.shape[0], x.shape[-1]
+    def construct(self, x, kept=None):
+        """x: (N, D, H, W, C); kept: (N, 2 · blocks), see ``VRT.construct``."""
+        channels = x.shape[-1]
         cut = cut_of(x.shape, self.window, self.shifted)
         tokens = windows.to_windows(x.reshape(-1, channels), cut)
         shape = (-1, cut.window[0] * cut.window[1] * cut.window[2], channels)
         to_self, to_mutual = additives(self.attn.bias(cut.window), cut.masks, cut.kinds,
                                        cut.order.shape[0] // shape[1], self.mutual)
         attended = self.attend(tokens.reshape(shape), cut.real, to_self, to_mutual, *self.attention_weights())
-        tokens = tokens + self.drop(attended.reshape(-1, channels), batch)
-        tokens = tokens + self.drop(feed_forward(tokens, *self.mlp_weights()), batch)
+        tokens = tokens + dropped(attended.reshape(-1, channels), kept, 2 * self.number)
+        tokens = tokens + dropped(feed_forward(tokens, *self.mlp_weights()), kept, 2 * self.number + 1)
         return ops.gather(tokens, cut.inverse, 0).reshape(x.shape)
 
     def attention_weights(self):
@@ -65,14 +69,6 @@ class Block(nn.Cell):
         norm, mlp = self.norm2, self.mlp
         return (norm.weight, norm.bias, mlp.fc11.weight, mlp.fc11.bias, mlp.fc12.weight, mlp.fc12.bias,
                 mlp.fc2.weight, mlp.fc2.bias)
-
-    def drop(self, x, batch):
-        """Stochastic depth (arXiv 1603.09382): in training, zero for some of the batch's clips, scaled up for the rest."""
-        if not self.training or self.drop_rate == 0:
-            return x
-        keep = 1 - self.drop_rate
-        kept = ops.floor(keep + ops.rand(batch)) / keep
-        return (x.reshape(batch, -1) * kept.reshape(batch, 1)).reshape(x.shape)
 
 
 class WindowAttention(nn.Cell):
@@ -94,6 +90,14 @@ class WindowAttention(nn.Cell):
         tokens = window[0] * window[1] * window[2]
         table = self.relative_position_bias_table.transpose(1, 0)
         return ops.gather(table, index, 1).reshape(-1, tokens, tokens)
+
+
+def dropped(x, kept, column):
+    """Stochastic depth (arXiv 1603.09382): multiply the tokens x (T, C) of each clip by its number in a column of kept."""
+    if kept is None:
+        return x
+    clips = kept.shape[0]
+    return scaled(x.reshape(clips, -1), kept[:, column]).reshape(x.shape)
 
 
 def attention_function(heads, scale, mutual_window=None):

@@ -9,6 +9,7 @@ from mindspore import Tensor, nn, ops
 from mindspore.ops.primitive import constexpr
 
 from mindrestore.models.vrt import settings
+from mindrestore.models.vrt.attention import Block
 from mindrestore.models.vrt.flows import all_flows, joined_by_neighbours
 from mindrestore.models.vrt.layers import Conv, LayerNorm, LeakyReLU, Linear, channels_last, pixels_last
 from mindrestore.models.vrt.spynet import SpyNet
@@ -94,12 +95,18 @@ class VRT(nn.Cell):
                 Conv(first, UPSAMPLED_FEATURES, rng, FEATURE_KERNEL), LeakyReLU(0.01))
             self.upsample = upsample(UPSAMPLED_FEATURES, upscale, rng)
             self.conv_last = Conv(UPSAMPLED_FEATURES, out_chans, rng, FEATURE_KERNEL)
+        blocks = [cell for _, cell in self.cells_and_names() if isinstance(cell, Block)]
+        for number, block in enumerate(blocks):
+            block.number = number
+        self.drop_rates = [block.drop_rate for block in blocks]
 
-    def construct(self, x, run=None):
+    def construct(self, x, kept=None, run=None):
         """Restore a clip.
 
         x: (N, D, C, H, W), 0–1, of any height and width and any number of frames (frame interpolation: exactly 4, in
         order, the new frame lies in their middle); one channel more, the noise level, for non-blind denoising.
+        kept: (N, 2 · blocks), what each clip's attention and MLP of each block count, for stochastic depth in training: 0, or
+            1 over the rate at which they are kept; see ``drop_rates``.
         run: ``run(group, features)`` runs a group of attention blocks in place of the group itself.
         Returns (N, D, out_chans, upscale · H, upscale · W), D = 1 for frame interpolation.
         """
@@ -107,8 +114,8 @@ class VRT(nn.Cell):
         _, frames, _, height, width = x.shape
         x = self.padded(x)
         if not self.pa_frames:
-            return self.interpolate(x, run)[..., :height, :width]
-        y = self.restore(x, run)
+            return self.interpolate(x, run, kept)[..., :height, :width]
+        y = self.restore(x, run, kept)
         return y[:, :frames, :, :self.upscale * height, :self.upscale * width]
 
     def padded(self, x):
@@ -120,7 +127,7 @@ class VRT(nn.Cell):
                 x = ops.gather(x, _reflected(x.shape[axis], length), axis)
         return x
 
-    def restore(self, x, run=None):
+    def restore(self, x, run=None, kept=None):
         """Restore a clip of a size that the network takes."""
         clip = x[:, :, :self.colours]
         backward, forward = all_flows(self.spynet, clip, self.distances)
@@ -128,7 +135,7 @@ class VRT(nn.Cell):
         if self.nonblind:
             inputs = ops.cat((inputs, x[:, :, self.colours:]), 2)
         features = self.each_frame(self.conv_first, inputs)
-        body = self.body(channels_last(features), backward, forward, run)
+        body = self.body(channels_last(features), backward, forward, run, kept)
         features = features + pixels_last(self.conv_after_body(body))
         if self.upscale == 1:
             return clip + self.each_frame(self.conv_last, features)
@@ -138,11 +145,11 @@ class VRT(nn.Cell):
         enlarged = ops.interpolate(_frames(clip), size=size, mode="bilinear", align_corners=False)
         return details + enlarged.reshape(*clip.shape[:3], *size)
 
-    def interpolate(self, x, run=None):
+    def interpolate(self, x, run=None, kept=None):
         """Make the frame in the middle of four: (N, 4, C, H, W) -> (N, 1, C, H, W)."""
         mean = x.mean((1, 3, 4), keep_dims=True)
         features = self.each_frame(self.conv_first, x - mean)
-        features = features + pixels_last(self.conv_after_body(self.body(channels_last(features), (), (), run)))
+        features = features + pixels_last(self.conv_after_body(self.body(channels_last(features), (), (), run, kept)))
         fused = features.reshape(features.shape[0], -1, *features.shape[3:])  # (N, 4 · channels, H, W)
         fused = leaky_relu(self.linear_fuse(fused), 0.2)
         height, width = fused.shape[2:]
@@ -150,20 +157,20 @@ class VRT(nn.Cell):
             fused = ops.gather(fused, _margins(length, self.conv_last.kernel // 2), axis)
         return self.conv_last(fused).expand_dims(1) + mean
 
-    def body(self, x, backward, forward, run=None):
+    def body(self, x, backward, forward, run=None, kept=None):
         """Stages 1 to 8 and the last normalisation, (N, D, H, W, C); flows by distance and scale."""
         flows = [([flow[scale] for flow in backward], [flow[scale] for flow in forward]) for scale in range(4)
                  ] if self.pa_frames else [((), ())] * 4
-        x1 = self.stage1(x, *flows[0], run)
-        x2 = self.stage2(x1, *flows[1], run)
-        x3 = self.stage3(x2, *flows[2], run)
-        x = self.stage4(x3, *flows[3], run)
-        x = self.stage5(x, *flows[2], run)
-        x = self.stage6(x + x3, *flows[1], run)
-        x = self.stage7(x + x2, *flows[0], run) + x1
+        x1 = self.stage1(x, *flows[0], run, kept)
+        x2 = self.stage2(x1, *flows[1], run, kept)
+        x3 = self.stage3(x2, *flows[2], run, kept)
+        x = self.stage4(x3, *flows[3], run, kept)
+        x = self.stage5(x, *flows[2], run, kept)
+        x = self.stage6(x + x3, *flows[1], run, kept)
+        x = self.stage7(x + x2, *flows[0], run, kept) + x1
         x = self.stage8[0](x)
         for index in range(1, len(self.stage8)):  # a slice would rename its parameters
-            x = self.stage8[index](x, run)
+            x = self.stage8[index](x, run, kept)
         return self.norm(x)
 
     def each_frame(self, layer, clip):

@@ -30,7 +30,7 @@ class Segments:
 
     def __call__(self, clip):
         """Restore a clip; argument and result as ``VRT.construct``."""
-        return self.network(clip, self.run_group)
+        return self.network(clip, run=self.run_group)
 
     def run_group(self, group, x):
         """Return group(x) for features (N, D, H, W, C)."""

@@ -34,11 +34,13 @@ class Stage(nn.Cell):
             self.pa_deform = Alignment(channels, neighbours, deformable_groups, scale, rng)
             self.pa_fuse = GatedMlp(3 * channels, 3 * channels, channels, rng)
 
-    def construct(self, x, backward, forward, run=None):
-        """x: (N, D, H, W, C); backward, forward: flows by distance at the stage's scale; run: as ``run_group`` has it."""
+    def construct(self, x, backward, forward, run=None, kept=None):
+        """x: (N, D, H, W, C); backward, forward: flows by distance at the stage's scale; run, kept: as
+        ``VRT.construct`` has them.
+        """
         x = self.reshape(x)
-        x = x + self.linear1(run_group(self.residual_group1, x, run))
-        x = x + self.linear2(run_group(self.residual_group2, x, run))
+        x = x + self.linear1(run_group(self.residual_group1, x, run, kept))
+        x = x + self.linear2(run_group(self.residual_group2, x, run, kept))
         if not self.aligns:
             return x
         return self.pa_fuse(ops.cat((x, *self.pa_deform(x, backward, forward)), -1))
@@ -52,13 +54,13 @@ class Refinement(nn.Cell):
         self.residual_group = Group(channels, depth, heads, window, False, drop_rates, options, rng)
         self.linear = Linear(channels, channels, rng)
 
-    def construct(self, x, run=None):
-        return x + self.linear(run_group(self.residual_group, x, run))
+    def construct(self, x, run=None, kept=None):
+        return x + self.linear(run_group(self.residual_group, x, run, kept))
 
 
-def run_group(group, x, run):
-    """Return group(x), or run(group, x) where there is something else to run it."""
-    return group(x) if run is None else run(group, x)
+def run_group(group, x, run, kept):
+    """Return group(x, kept), or run(group, x) where there is something else to run it."""
+    return group(x, kept) if run is None else run(group, x)
 
 
 class Down(nn.Cell):
