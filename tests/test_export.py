@@ -150,5 +150,5 @@ def test_a_folder_in_place_of_the_file_is_named(tmp_path):
 
 
 def test_a_network_without_an_exporter_is_named(tmp_path):
-    with pytest.raises(UserError, match="vrt network has no exporter"):
-        export_network(tiny()[0], Metadata("vrt", {}), tmp_path / "net.mindir")
+    with pytest.raises(UserError, match="other network has no exporter"):
+        export_network(tiny()[0], Metadata("other", {}), tmp_path / "net.mindir")
