@@ -39,10 +39,10 @@ def _ours(what):
     rng, options, segments = np.random.default_rng(0), Options(0.75, 2.0, True, None), Segments(None)
     if what == "stage":
         stage = Stage(CHANNELS, CHANNELS, "same", DEPTH, HEADS, WINDOW, [0.0] * DEPTH, 1, GROUPS, 1, options, rng)
-        return lambda x, backward, forward: stage(x, [backward], [forward], segments.run_group), stage
+        return lambda x, backward, forward: stage(x, [backward], [forward], segments), stage
     mutual = what == "mutual block"
     block = Block(CHANNELS, HEADS, (2, *WINDOW[1:]) if mutual else WINDOW, True, mutual, 0.0, options, rng)
-    return lambda x: segments.run_block(block, x), block
+    return lambda x: segments.block(block, x), block
 
 
 def build_torch(case):

@@ -19,6 +19,8 @@ from tqdm import tqdm
 
 from mindrestore.errors import UserError
 from mindrestore.inference.tiles import axis_tiles, checked_tiling, fade, sequences, tile_starts
+from mindrestore.models.vrt import VRT
+from mindrestore.models.vrt.segments import Segments
 
 TILE, OVERLAP = (12, 256, 256), (2, 20, 20)
 INTERPOLATION_FRAMES = 4
@@ -68,6 +70,7 @@ def restore_video(network, clip, tile=TILE, overlap=OVERLAP, blend="published", 
             without frames or a frame of another size.
     """
     needs = Needs.of(network)
+    network = Segments(network) if isinstance(network, VRT) else network
     tile, overlap = checked_tiling(tile, overlap, needs.window, blend)
     if needs.takes_sigma and sigma is None:
         raise UserError("sigma is missing: this network denoises at a given noise level; give it, of 0 to 255.")

@@ -38,8 +38,11 @@ def fitted(size, window, shifted):
 
 
 @lru_cache(maxsize=64)
-def windows(maps, size, window, shifted):
-    """Return the ``Windows`` of ``maps`` of ``size`` (D, H, W) by ``window``, moved by half a window where ``shifted``."""
+def windows(maps, size, window, shifted, multiple=1):
+    """Return the ``Windows`` of ``maps`` of ``size`` (D, H, W) by ``window``, moved by half a window where ``shifted``.
+
+    The first window is repeated at the end until their count is a multiple of ``multiple``.
+    """
     window, shift = fitted(size, window, shifted)
     padded = tuple(-(-s // w) * w for s, w in zip(size, window))
     count = math.prod(size)
@@ -51,9 +54,15 @@ def windows(maps, size, window, shifted):
     inverse = np.empty(maps * count, np.int32)
     inverse[order[real]] = np.flatnonzero(real)
     masks, kinds = _masks(padded, window, shift) if any(shift) else (None, None)
+    in_window = math.prod(window)
+    more = -(len(order) // in_window) % multiple
+    order, real = (np.concatenate([tokens, np.tile(tokens[:in_window], more)]) for tokens in (order, real))
+    if masks is not None:
+        kinds = np.tile(kinds, maps)
+        kinds = Tensor(np.concatenate([kinds, np.repeat(kinds[:1], more)]))
     return Windows(window, Tensor(order.astype(np.int32)), Tensor(inverse),
                    None if real.all() else Tensor(real.astype(np.float32)),
-                   None if masks is None else Tensor(masks), None if kinds is None else Tensor(np.tile(kinds, maps)))
+                   None if masks is None else Tensor(masks), kinds)
 
 
 def partitioned(array, window):

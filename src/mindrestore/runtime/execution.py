@@ -12,6 +12,11 @@ def use(mode):
     ms.set_context(mode=ms.PYNATIVE_MODE)  # what is to be a graph is compiled piece by piece, by ``compiled``
 
 
+def mode():
+    """Return ``"graph"`` or ``"pynative"``."""
+    return _mode
+
+
 def compiled(function):
     """Return ``function`` compiled by MindSpore on its first call for each set of input shapes."""
     return ms.jit(function) if _mode == "graph" else function

@@ -36,10 +36,10 @@ class Alignment(nn.Cell):
             layers += [Conv(inputs, outputs, rng), LeakyReLU(SLOPE)]
         self.conv_offset = nn.SequentialCell(layers + [Conv(channels, widths[-1], rng, zero=True)])
 
-    def construct(self, x, backward, forward):
+    def construct(self, x, backward, forward, run=None):
         """Return (from later frames, from earlier frames), each like x: (N, D, H, W, C); zeros where there is none.
 
-        backward, forward: flows by distance, each (N, D - k, 2, H, W).
+        backward, forward: flows by distance, each (N, D - k, 2, H, W); run: as ``VRT.construct`` has it.
         """
         batch, frames, height, width, channels = x.shape
         current = ops.cat((x[:, :-1], x[:, 1:]))
@@ -54,12 +54,16 @@ class Alignment(nn.Cell):
                 there, back = ops.cat((there, still), 1), ops.cat((still, back), 1)
             neighbours.append(ops.cat((later, earlier)).reshape(-1, height, width, channels))
             flows.append(ops.cat((there, back)).reshape(-1, 2, height, width))
-        aligned = self.align(current.reshape(-1, height, width, channels), neighbours, flows)
+        current = current.reshape(-1, height, width, channels)
+        if run is None:
+            aligned = self.align(current, neighbours, flows)
+        else:  # one image after the other, in less memory and faster
+            aligned = ops.cat([self.align(*image, run.deform) for image in _images(current, neighbours, flows)])
         aligned = aligned.reshape(2 * batch, frames - 1, height, width, channels)
         none = ops.zeros((batch, 1, height, width, channels), x.dtype)
         return ops.cat((aligned[:batch], none), 1), ops.cat((none, aligned[batch:]), 1)
 
-    def align(self, current, neighbours, flows):
+    def align(self, current, neighbours, flows, deform=deformable_conv2d_features):
         """Align neighbours to the current frames.
 
         current: (B, H, W, C); neighbours: ``self.neighbours`` of them, each like it; flows: as many (B, 2, H, W).
@@ -72,4 +76,11 @@ class Alignment(nn.Cell):
         pairs = offsets // 2 // len(flows)
         along = ops.cat([ops.tile(ops.flip(flow, (1,)), (1, pairs, 1, 1)) for flow in flows], 1)
         mask = sigmoid(y[:, offsets:])
-        return deformable_conv2d_features(ops.cat(neighbours, -1), offset + along, mask, self.weight, self.bias)
+        return deform(ops.cat(neighbours, -1), offset + along, mask, self.weight, self.bias)
+
+
+def _images(current, neighbours, flows):
+    """Give (current, neighbours, flows) of one image after the other."""
+    for index in range(current.shape[0]):
+        one = slice(index, index + 1)
+        yield current[one], [neighbour[one] for neighbour in neighbours], [flow[one] for flow in flows]

@@ -49,10 +49,10 @@ class Block(nn.Cell):
         channels = x.shape[-1]
         cut = cut_of(x.shape, self.window, self.shifted)
         tokens = windows.to_windows(x.reshape(-1, channels), cut)
-        shape = (-1, cut.window[0] * cut.window[1] * cut.window[2], channels)
-        to_self, to_mutual = additives(self.attn.bias(cut.window), cut.masks, cut.kinds,
-                                       cut.order.shape[0] // shape[1], self.mutual)
-        attended = self.attend(tokens.reshape(shape), cut.real, to_self, to_mutual, *self.attention_weights())
+        in_window = cut.window[0] * cut.window[1] * cut.window[2]
+        tables = score_tables(self.attn.bias(cut.window), cut.masks, self.mutual)
+        to_self, to_mutual = additives(*tables, cut.kinds, cut.order.shape[0] // in_window, in_window)
+        attended = self.attend(tokens.reshape(-1, in_window, channels), cut.real, to_self, to_mutual, *self.attention_weights())
         tokens = tokens + dropped(attended.reshape(-1, channels), kept, 2 * self.number)
         tokens = tokens + dropped(feed_forward(tokens, *self.mlp_weights()), kept, 2 * self.number + 1)
         return ops.gather(tokens, cut.inverse, 0).reshape(x.shape)
@@ -132,22 +132,32 @@ def feed_forward(tokens, norm_weight, norm_bias, *weights):
     return gated_mlp(layer_norm(tokens, norm_weight, norm_bias), *weights)
 
 
-def additives(bias, masks, kinds, windows_count, mutual):
-    """Return what is added to the scores of each window and head before softmax, for self- and for mutual attention.
+def score_tables(bias, masks, mutual):
+    """Return what every kind of window adds to its scores before softmax, for self- and for mutual attention.
 
-    bias: (heads, N, N); masks: (kinds of window, N, N) and kinds: (windows,), or both None. Returns (windows · heads, N,
-    N) and (windows · heads · 2, N / 2, N / 2), the latter None where there is no mask or no mutual attention.
+    bias: (heads, N, N); masks: (kinds, N, N), None where windows are of one kind, without a mask. Returns (kinds, heads · N ·
+    N) and (kinds, 2 · heads · N / 2 · N / 2), the latter None where there is no mask or no mutual attention.
     """
     heads, tokens, _ = bias.shape
     if masks is None:
-        return repeated(bias.expand_dims(0), windows_count).reshape(-1, tokens, tokens), None
+        return bias.reshape(1, -1), None
     summed = (bias.expand_dims(0) + masks.expand_dims(1)).reshape(masks.shape[0], -1)
-    to_self = ops.gather(summed, kinds, 0).reshape(-1, tokens, tokens)
     if not mutual:
-        return to_self, None
+        return summed, None
     half = tokens // 2
-    masks = ops.tile(masks[:, :half, :half].expand_dims(1), (1, 2 * heads, 1, 1)).reshape(masks.shape[0], -1)
-    return to_self, ops.gather(masks, kinds, 0).reshape(-1, half, half)
+    return summed, ops.tile(masks[:, :half, :half].expand_dims(1), (1, 2 * heads, 1, 1)).reshape(masks.shape[0], -1)
+
+
+def additives(self_table, mutual_table, kinds, count, tokens):
+    """Return what is added to the scores of each of ``count`` windows and its heads; tables as ``score_tables`` makes them.
+
+    kinds: (count,) or None. Returns (count · heads, N, N) and (count · heads · 2, N / 2, N / 2) or None.
+    """
+    to_self = repeated(self_table, count) if kinds is None else ops.gather(self_table, kinds, 0)
+    to_mutual = None
+    if mutual_table is not None:
+        to_mutual = ops.gather(mutual_table, kinds, 0).reshape(-1, tokens // 2, tokens // 2)
+    return to_self.reshape(-1, tokens, tokens), to_mutual
 
 
 def _normalised(x, real, weight, bias):

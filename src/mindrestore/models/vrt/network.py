@@ -107,7 +107,7 @@ class VRT(nn.Cell):
         order, the new frame lies in their middle); one channel more, the noise level, for non-blind denoising.
         kept: (N, 2 · blocks), what each clip's attention and MLP of each block count, for stochastic depth in training: 0, or
             1 over the rate at which they are kept; see ``drop_rates``.
-        run: ``run(group, features)`` runs a group of attention blocks in place of the group itself.
+        run: ``Segments``, which runs groups of attention blocks and deformable convolutions in their place.
         Returns (N, D, out_chans, upscale · H, upscale · W), D = 1 for frame interpolation.
         """
         _check_clip(x.shape, self.colours + self.nonblind, self.pa_frames)

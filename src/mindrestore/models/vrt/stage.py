@@ -43,7 +43,7 @@ class Stage(nn.Cell):
         x = x + self.linear2(run_group(self.residual_group2, x, run, kept))
         if not self.aligns:
             return x
-        return self.pa_fuse(ops.cat((x, *self.pa_deform(x, backward, forward)), -1))
+        return self.pa_fuse(ops.cat((x, *self.pa_deform(x, backward, forward, run)), -1))
 
 
 class Refinement(nn.Cell):
@@ -59,8 +59,8 @@ class Refinement(nn.Cell):
 
 
 def run_group(group, x, run, kept):
-    """Return group(x, kept), or run(group, x) where there is something else to run it."""
-    return group(x, kept) if run is None else run(group, x)
+    """Return group(x, kept), or run.group(group, x) where there is something else to run it."""
+    return group(x, kept) if run is None else run.group(group, x)
 
 
 class Down(nn.Cell):
