@@ -27,7 +27,8 @@ def small(task):
     return network, Metadata("vrt", network.settings)
 
 
-@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("task", ["interpolate", *(pytest.param(task, marks=pytest.mark.long) for task in TASKS
+                                                   if task != "interpolate")])
 def test_a_file_for_every_task(task, prepared, tmp_path):
     network, metadata = small(task)
     summary = export_network(network, metadata, tmp_path / f"{task}.mindir")

@@ -93,6 +93,7 @@ def test_any_size_and_number_of_frames(frames, height, width):
     assert output.shape == (1, frames, 3, 2 * height, 2 * width) and np.isfinite(output).all()
 
 
+@pytest.mark.long
 def test_padding_reflects_what_the_network_would_otherwise_be_given():
     network = tiny(upscale=1)
     small = clip(2, 60, 64)
@@ -100,6 +101,7 @@ def test_padding_reflects_what_the_network_would_otherwise_be_given():
     np.testing.assert_allclose(network(Tensor(small)).asnumpy(), network(Tensor(whole)).asnumpy()[..., :60, :], atol=1e-5)
 
 
+@pytest.mark.long
 def test_clips_of_a_batch_do_not_mix():
     network = tiny(upscale=1)
     clips = clip(2, 64, 64, batch=2)
@@ -120,6 +122,7 @@ def test_clips_that_cannot_be_are_refused(settings, shape, words):
 # Training
 
 
+@pytest.mark.long
 def test_stochastic_depth_skips_what_it_is_told_to_for_each_clip():
     network = tiny(upscale=1)
     x = Tensor(clip(2, 64, 64, batch=2))
@@ -172,6 +175,7 @@ def test_every_parameter_gets_a_gradient(settings, frames):
         assert np.abs(gradient.asnumpy()).max() > 0, parameter.name
 
 
+@pytest.mark.long
 def test_graph_and_pynative_agree():
     network = tiny()
     x = Tensor(clip(2, 64, 64))
@@ -180,7 +184,7 @@ def test_graph_and_pynative_agree():
     np.testing.assert_allclose(whole, eager, atol=1e-5)
 
 
-@pytest.mark.parametrize("tokens", [256, 10000])
+@pytest.mark.parametrize("tokens", [256, pytest.param(10000, marks=pytest.mark.long)])
 def test_segments_are_the_network(tokens):
     """A few windows at a time, padded ones and masked ones among them."""
     network = tiny()
