@@ -37,6 +37,12 @@ def fitted(size, window, shifted):
     return tuple(min(s, w) for s, w in zip(size, window)), shift
 
 
+def counted(maps, size, window, shifted):
+    """Return (windows, tokens in each) that ``maps`` of ``size`` are cut into, before any is repeated."""
+    window, _ = fitted(size, window, shifted)
+    return maps * math.prod(_along(size, window)), math.prod(window)
+
+
 @lru_cache(maxsize=64)
 def windows(maps, size, window, shifted, multiple=1):
     """Return the ``Windows`` of ``maps`` of ``size`` (D, H, W) by ``window``, moved by half a window where ``shifted``.
@@ -44,7 +50,7 @@ def windows(maps, size, window, shifted, multiple=1):
     The first window is repeated at the end until their count is a multiple of ``multiple``.
     """
     window, shift = fitted(size, window, shifted)
-    padded = tuple(-(-s // w) * w for s, w in zip(size, window))
+    padded = tuple(n * w for n, w in zip(_along(size, window), window))
     count = math.prod(size)
     rows = np.full(padded, -1)
     rows[tuple(slice(s) for s in size)] = np.arange(count).reshape(size)
@@ -63,6 +69,11 @@ def windows(maps, size, window, shifted, multiple=1):
     return Windows(window, Tensor(order.astype(np.int32)), Tensor(inverse),
                    None if real.all() else Tensor(real.astype(np.float32)),
                    None if masks is None else Tensor(masks), kinds)
+
+
+def _along(size, window):
+    """Windows along each axis, the last one not always full."""
+    return tuple(-(-s // w) for s, w in zip(size, window))
 
 
 def partitioned(array, window):

@@ -5,7 +5,6 @@ every block of its kind at every scale and every size of clip: whatever the fram
 once. Memory does not grow with the frame.
 """
 import itertools
-import math
 from functools import lru_cache
 
 from mindspore import Tensor, ops
@@ -48,9 +47,7 @@ class Segments:
         """Return block(x) for features (N, D, H, W, C)."""
         channels = x.shape[-1]
         size = x.shape[1:4]
-        window, _ = windows.fitted(size, block.window, block.shifted)
-        in_window = math.prod(window)
-        count = x.shape[0] * math.prod(-(-extent // along) for extent, along in zip(size, window))
+        count, in_window = windows.counted(x.shape[0], size, block.window, block.shifted)
         at_once = min(count, max(1, self.tokens // in_window))
         cut = windows.windows(x.shape[0], size, block.window, block.shifted, at_once)
         tokens = windows.to_windows(x.reshape(-1, channels), cut)
