@@ -7,12 +7,10 @@ in memory, so a network fetches one implementation and uses it from its first la
 import math
 
 import numpy as np
-from mindspore import Parameter, Tensor, nn, ops
+from mindspore import Parameter, Tensor, nn
 
 from mindrestore.ops import convolution_frames, convolution_native
 from mindrestore.runtime import device
-
-LEAKY_SLOPE = 0.01
 
 
 def implementation():
@@ -20,22 +18,10 @@ def implementation():
     return convolution_frames if device.name() == "cpu" else convolution_native
 
 
-def leaky_relu(x):
-    """LeakyReLU with slope 0.01, in a form whose gradient is four times as fast on a CPU as the operator's."""
-    return LEAKY_SLOPE * x + (1 - LEAKY_SLOPE) * ops.relu(x)
-
-
 def initial_weight(rng, shape, fan_in):
     """Return a weight uniform in ±1/sqrt(fan_in), the initial values the published networks were trained from."""
     bound = 1 / math.sqrt(fan_in)
     return Tensor(rng.uniform(-bound, bound, shape).astype(np.float32))
-
-
-class LeakyReLU(nn.Cell):
-    """``leaky_relu`` as a layer."""
-
-    def construct(self, x):
-        return leaky_relu(x)
 
 
 class Conv3d(nn.Cell):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import mindspore as ms
 from mindspore import Tensor, ops
 
-from mindrestore.ops.convolution import LeakyReLU, leaky_relu
+from mindrestore.ops.activations import LeakyReLU, leaky_relu
 from mindrestore.runtime.execution import compiled
 
 HALO = 4  # full-resolution rows: head 2 + 1 + 0 + 1, tail 2 (one of half resolution) + 1 + 0 + 1

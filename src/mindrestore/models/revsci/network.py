@@ -8,7 +8,8 @@ import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
 from mindrestore.ops import convolution
-from mindrestore.ops.convolution import Conv3d, Conv3dTranspose, LeakyReLU, initial_weight, leaky_relu
+from mindrestore.ops.activations import LeakyReLU, leaky_relu
+from mindrestore.ops.convolution import Conv3d, Conv3dTranspose, initial_weight
 from mindrestore.models.revsci import settings
 
 RESIDUAL_LAYERS = ("0.weight", "0.bias", "2.weight", "2.bias")

@@ -5,8 +5,8 @@ Features are channels last: (B, D, H, W, C).
 """
 from mindspore import nn, ops
 
-from mindrestore.models.vrt.layers import Conv, LeakyReLU, constant, pixels_last, uniform
-from mindrestore.ops.activations import sigmoid, tanh
+from mindrestore.models.vrt.layers import Conv, constant, pixels_last, uniform
+from mindrestore.ops.activations import LeakyReLU, sigmoid, tanh
 from mindrestore.ops.deformable import TAPS, deformable_conv2d_features
 from mindrestore.ops.warp import warp_features
 

@@ -4,7 +4,7 @@ import math
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
-from mindrestore.ops.activations import gelu, leaky_relu
+from mindrestore.ops.activations import gelu
 from mindrestore.ops.rows import layer_norm, linear
 
 SMALL = 0.02  # standard deviation of first weights of linear layers, as published
@@ -48,17 +48,6 @@ class LayerNorm(nn.Cell):
 
     def construct(self, x):
         return layer_norm(x, self.weight, self.bias)
-
-
-class LeakyReLU(nn.Cell):
-    """``leaky_relu`` as a layer."""
-
-    def __init__(self, slope):
-        super().__init__()
-        self.slope = slope
-
-    def construct(self, x):
-        return leaky_relu(x, self.slope)
 
 
 class GatedMlp(nn.Cell):

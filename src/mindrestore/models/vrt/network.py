@@ -11,10 +11,10 @@ from mindspore.ops.primitive import constexpr
 from mindrestore.models.vrt import settings
 from mindrestore.models.vrt.attention import Block
 from mindrestore.models.vrt.flows import all_flows, joined_by_neighbours
-from mindrestore.models.vrt.layers import Conv, LayerNorm, LeakyReLU, Linear, channels_last, pixels_last
+from mindrestore.models.vrt.layers import Conv, LayerNorm, Linear, channels_last, pixels_last
 from mindrestore.models.vrt.spynet import SpyNet
 from mindrestore.models.vrt.stage import Refinement, Stage
-from mindrestore.ops.activations import leaky_relu
+from mindrestore.ops.activations import LeakyReLU, leaky_relu
 
 CHANGES = ("same", "down", "down", "down", "up", "up", "up")
 UPSAMPLED_FEATURES = 64
