@@ -1,5 +1,7 @@
 """Weights from every kind of file, and from dicts."""
+import io
 import json
+import zipfile
 from pathlib import Path
 
 import mindspore
@@ -151,6 +153,31 @@ def test_npz_with_pickles_is_refused(tmp_path):
     np.savez(tmp_path / "a.npz", w=np.array([{"a": 1}], object))
     with pytest.raises(UserError, match="a.npz: is cut short, damaged or holds more than arrays"):
         read_arrays(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("descr, shape", [
+    ("'<f4'", "((2, 3)"), ("'<f4'", "(02,)"), ("'<f4'", "(-2, -3)"), ("'<f4'", "(True,)"), ("'<f4'", f"({10**20},)"),
+    ("('<f4',)", "(6,)"), ("'xx'", "(6,)"), ("'<f4'", f"({10**15},)"),
+])
+def test_npz_with_a_header_that_describes_no_array_is_refused(tmp_path, descr, shape):
+    header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}}}\n".encode()
+    with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
+        archive.writestr("w.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(24))
+    with pytest.raises(UserError, match="a.npz: is cut short, damaged or holds more than arrays"):
+        read_arrays(tmp_path / "a.npz")
+
+
+@pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_npz_with_damaged_records_is_refused(tmp_path, compression):
+    path, raw = tmp_path / "a.npz", io.BytesIO()
+    np.save(raw, np.arange(100.0))
+    with zipfile.ZipFile(path, "w", compression) as archive:
+        archive.writestr("w.npy", raw.getvalue())
+    whole = path.read_bytes()
+    for position in range(44, whole.index(b"PK\x01\x02") - 4, 7):  # LZMA has bytes without effect before and after
+        path.write_bytes(whole[:position] + bytes([whole[position] ^ 0xFF]) + whole[position + 1:])
+        with pytest.raises(UserError, match="a.npz: is cut short, damaged or holds more than arrays"):
+            read_arrays(path)
 
 
 def test_other_files(tmp_path):

@@ -3,6 +3,7 @@
     published.py       load_published_weights: every name and shape must match
     sources.py         read_arrays: any file we know, or a dict, as name -> array
     torch_file.py      PyTorch's files without PyTorch; inert_pickle.py, torch_pickle.py and torch_objects.py under it
+    archives.py        what damage of a zip archive raises
     mindspore_file.py  MindSpore's .ckpt
     native.py          our own checkpoints: MindSpore's .ckpt with what is needed to build the network again
     convert.py         published checkpoints into our own

@@ -1,14 +1,15 @@
 """Weights from wherever they are: any file format we know, or a dict, as name -> NumPy array."""
 import collections.abc
 import os
+import tokenize
 import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
 import safetensors
 
 from mindrestore.checkpoints import mindspore_file, number_types, torch_file
+from mindrestore.checkpoints.archives import DAMAGED
 from mindrestore.checkpoints.wording import printable, some_of
 from mindrestore.errors import UserError
 from mindrestore.files import existing
@@ -18,7 +19,11 @@ WRAPPERS = ("params_ema", "params", "state_dict", "model", "net")
 running average of the weights beside them and restores with the average."""
 
 _DATA_PARALLEL = "module."
-_NPZ_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError)
+_NPZ_DAMAGED = (
+    *DAMAGED, OSError,  # ValueError is NumPy's too: pickled objects, a header without what belongs in it
+    SyntaxError, tokenize.TokenError,  # a header that is no Python literal
+    TypeError, IndexError, OverflowError, MemoryError,  # a literal that describes no array, or one beyond memory
+)
 _SAFETENSORS_KINDS = {
     "BOOL": "bool", "U8": "uint8", "I8": "int8", "U16": "uint16", "I16": "int16", "U32": "uint32", "I32": "int32",
     "U64": "uint64", "I64": "int64", "F16": "float16", "BF16": number_types.BFLOAT16, "F32": "float32",
@@ -96,7 +101,7 @@ def _is_npz(path):
     try:
         with zipfile.ZipFile(path) as archive:
             return all(name.endswith(".npy") for name in archive.namelist())
-    except _NPZ_ERRORS:
+    except (*DAMAGED, OSError):
         return Path(path).suffix == ".npz"
 
 
@@ -104,7 +109,7 @@ def _read_npz(path):
     try:
         with np.load(path, allow_pickle=False) as file:
             return dict(file)
-    except (*_NPZ_ERRORS, MemoryError) as error:
+    except _NPZ_DAMAGED as error:
         raise UserError(f"{path}: is cut short, damaged or holds more than arrays ({printable(error)}).") from error
 
 

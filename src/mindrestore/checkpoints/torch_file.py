@@ -2,9 +2,9 @@
 import io
 import struct
 import zipfile
-import zlib
 from pathlib import Path
 
+from mindrestore.checkpoints.archives import DAMAGED
 from mindrestore.checkpoints.inert_pickle import PickleError
 from mindrestore.checkpoints.torch_objects import Allowance, Storage, plain
 from mindrestore.checkpoints.torch_pickle import TorchPickle
@@ -15,7 +15,6 @@ ZIP_START = b"PK\x03\x04"
 PICKLE_START = b"\x80"  # the opcode that states a pickle's protocol
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
-_ZIP_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, struct.error, ValueError)
 
 
 def read(path):
@@ -44,12 +43,15 @@ def read(path):
 
 
 def _read_zip(path, allowance):
+    with _from_library(zipfile.ZipFile, path) as archive:
+        return _Archive(archive, path.stat().st_size).description(allowance)
+
+
+def _from_library(call, argument):
+    """Return ``call(argument)``, a call of the zip library; ``PickleError`` where it finds the archive damaged."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            return _Archive(archive, path.stat().st_size).description(allowance)
-    except (PickleError, RecursionError):
-        raise
-    except _ZIP_ERRORS as error:
+        return call(argument)
+    except DAMAGED as error:
         raise PickleError(f"is cut short or damaged ({type(error).__name__}: {printable(error)})") from error
 
 
@@ -96,7 +98,7 @@ class _Archive:
         self._bytes_left -= record.file_size
         if self._bytes_left < 0:
             raise PickleError(f"is damaged: its record {printable(name)} is larger than the file")
-        return self._archive.read(record)
+        return _from_library(self._archive.read, record)
 
 
 def _read_stream(stream, allowance, nested=None):
