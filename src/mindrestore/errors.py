@@ -1,4 +1,5 @@
-"""The one exception that means: the user can mend this."""
+"""The one exception that means: the user can mend this; and what helps to say how."""
+import difflib
 
 
 class UserError(ValueError):
@@ -7,3 +8,8 @@ class UserError(ValueError):
     Its message is one sentence that says what is wrong, where, and what was expected. The command line prints it
     without a traceback and exits with status 2; a library caller catches it as a ``ValueError``.
     """
+
+
+def nearest(word, known):
+    """Return the one of ``known`` that an unknown ``word`` was most likely meant to be, None if none is like it."""
+    return next(iter(difflib.get_close_matches(str(word), list(known), 1, 0.4)), None)

@@ -1,5 +1,4 @@
 """Read settings: YAML, then overrides from the command line, then checks."""
-import difflib
 from pathlib import Path
 from typing import get_args
 
@@ -9,7 +8,7 @@ from pydantic import ValidationError
 from mindrestore.config.sections import Section
 from mindrestore.config.snapshot import SnapshotConfig
 from mindrestore.config.video import VideoConfig
-from mindrestore.errors import UserError
+from mindrestore.errors import UserError, nearest
 from mindrestore.files import existing
 
 CONFIGS = {"revsci": SnapshotConfig, "vrt": VideoConfig}
@@ -49,7 +48,7 @@ def _kind_of(content, origin):
     model = content.get("model")
     name = model.get("name", "revsci") if isinstance(model, dict) else "revsci"
     if not isinstance(name, str) or name not in CONFIGS:
-        raise UserError(f"{origin}: model.name is {name!r}: unknown{_nearest(name, CONFIGS, 'choose one of')}.")
+        raise UserError(f"{origin}: model.name is {name!r}: unknown{_hint(name, CONFIGS, 'choose one of')}.")
     return CONFIGS[name]
 
 
@@ -72,17 +71,17 @@ def _sentence(error, config):
     key = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
         known = _fields(config, error["loc"][:-1])
-        return f"unknown key {key}{_nearest(error['loc'][-1], known, 'known keys are')}"
+        return f"unknown key {key}{_hint(error['loc'][-1], known, 'known keys are')}"
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "value_error":
         return f"{key}: {message}" if key else message
     return f"{key} is {error['input']!r}: {message}"
 
 
-def _nearest(word, known, listing):
+def _hint(word, known, listing):
     """Return the hint behind an unknown word: the nearest of the known ones, or all of them."""
-    near = difflib.get_close_matches(str(word), list(known), 1, 0.4)
-    return f" (did you mean {near[0]}?)" if near else f" ({listing} {', '.join(known)})"
+    near = nearest(word, known)
+    return f" (did you mean {near}?)" if near else f" ({listing} {', '.join(known)})"
 
 
 def _fields(config, location):

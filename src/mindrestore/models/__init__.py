@@ -1,9 +1,8 @@
 """The networks."""
-import difflib
 import importlib
 import inspect
 
-from mindrestore.errors import UserError
+from mindrestore.errors import UserError, nearest
 
 CLASSES = {"revsci": "RevSCI", "vrt": "VRT"}
 NAMES = tuple(CLASSES)
@@ -25,7 +24,7 @@ def create_model(name, **settings):
     known = list(inspect.signature(network).parameters)
     for key in settings:
         if key not in known:
-            near = difflib.get_close_matches(key, known, 1, 0.4)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
+            near = nearest(key, known)
+            hint = f" Did you mean {near!r}?" if near else ""
             raise UserError(f"model {name}: unknown setting {key!r}, it has {', '.join(known)}.{hint}")
     return network(**settings)
