@@ -1,7 +1,7 @@
-"""What all configurations share: strict sections, the device, the learning rate."""
+"""What all configurations share: strict sections, the device, learning rate and steps of training."""
 from typing import Annotated, List, Literal, Optional
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 
 class Section(BaseModel):
@@ -21,6 +21,31 @@ class Schedule(Section):
     every_epochs: int = Field(5, ge=1)
     final: float = Field(0.0, ge=0)
     warmup_steps: int = Field(0, ge=0)
+
+
+Count = Annotated[int, Field(ge=1)]
+Rate = Annotated[float, Field(gt=0)]
+
+
+class Training(Section):
+    """What every training has; where there is no default here, each kind of network has its own."""
+
+    batch_size: Count
+    accumulation: Count = Field(1, description="parts a batch is worked off in")
+    learning_rate: Rate
+    schedule: Schedule
+    clip_norm: Optional[Rate] = None
+    seed: int = 0
+    validate_every: Count = Field(description="steps")
+    save_every: Count = Field(description="steps")
+    log_every: Count = Field(description="steps")
+    initial: Optional[str] = Field(None, description="checkpoint to start from")
+
+    @model_validator(mode="after")
+    def _divides(self):
+        if self.batch_size % self.accumulation:
+            raise ValueError(f"accumulation is {self.accumulation}; it must divide the batch size {self.batch_size}")
+        return self
 
 
 class Runtime(Section):

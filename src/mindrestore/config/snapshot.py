@@ -3,7 +3,7 @@ from typing import Literal, Optional
 
 from pydantic import Field, model_validator
 
-from mindrestore.config.sections import Common, Schedule, Section
+from mindrestore.config.sections import Common, Count, Rate, Schedule, Section, Training
 
 
 class Model(Section):
@@ -63,27 +63,17 @@ class Evaluation(Section):
     gap_tv_iterations: int = Field(100, ge=1)
 
 
-class Training(Section):
+class SnapshotTraining(Training):
     mode: Literal["plain", "reversible"] = "reversible"
-    epochs: int = Field(100, ge=1)
-    steps: Optional[int] = Field(None, ge=1, description="instead of epochs")
-    batch_size: int = Field(3, ge=1)
-    accumulation: int = Field(1, ge=1, description="parts a batch is worked off in")
-    learning_rate: float = Field(2e-4, gt=0)
+    epochs: Count = 100
+    steps: Optional[Count] = Field(None, description="instead of epochs")
+    batch_size: Count = 3
+    learning_rate: Rate = 2e-4
     schedule: Schedule = Schedule()
     loss: Literal["mse", "sqrt_mse"] = "mse"
-    clip_norm: Optional[float] = Field(None, gt=0)
-    seed: int = 0
-    validate_every: int = Field(1000, ge=1, description="steps")
-    save_every: int = Field(1000, ge=1, description="steps")
-    log_every: int = Field(10, ge=1, description="steps")
-    initial: Optional[str] = Field(None, description="checkpoint to start from")
-
-    @model_validator(mode="after")
-    def _divides(self):
-        if self.batch_size % self.accumulation:
-            raise ValueError(f"accumulation is {self.accumulation}; it must divide the batch size {self.batch_size}")
-        return self
+    validate_every: Count = 1000
+    save_every: Count = 1000
+    log_every: Count = 10
 
 
 class SnapshotConfig(Common):
@@ -94,4 +84,4 @@ class SnapshotConfig(Common):
     measure: Measure = Measure()
     data: Data = Data()
     evaluation: Evaluation = Evaluation()
-    training: Training = Training()
+    training: SnapshotTraining = SnapshotTraining()

@@ -3,7 +3,7 @@ from typing import Literal, Optional, Tuple
 
 from pydantic import Field, model_validator
 
-from mindrestore.config.sections import Schedule, Section
+from mindrestore.config.sections import Count, Rate, Schedule, Section, Training
 
 
 class VideoData(Section):
@@ -31,29 +31,19 @@ class VideoData(Section):
         return self
 
 
-class VideoTraining(Section):
-    """``batch_size`` is the total over all devices."""
+class VideoTraining(Training):
+    """``batch_size`` is the total over all devices; ``initial`` may be a checkpoint of another task."""
 
-    steps: int = Field(300_000, ge=1)
-    batch_size: int = Field(8, ge=1)
-    accumulation: int = Field(1, ge=1, description="parts a batch is worked off in")
-    learning_rate: float = Field(4e-4, gt=0)
+    steps: Count = 300_000
+    batch_size: Count = 8
+    learning_rate: Rate = 4e-4
     betas: Tuple[float, float] = (0.9, 0.99)
     schedule: Schedule = Schedule(kind="cosine", final=1e-7)
     flow_frozen_steps: int = Field(20_000, ge=0, description="steps before SpyNet and alignment are trained too")
-    flow_rate: float = Field(0.125, gt=0, description="their learning rate over that of the rest")
+    flow_rate: Rate = Field(0.125, description="their learning rate over that of the rest")
     loss: Literal["charbonnier"] = "charbonnier"
-    clip_norm: Optional[float] = Field(None, gt=0)
     average: Optional[float] = Field(None, gt=0, lt=1, description="decay of a running average of the weights (EMA)")
-    seed: int = 0
-    validate_every: int = Field(5000, ge=1, description="steps")
-    save_every: int = Field(5000, ge=1, description="steps")
-    log_every: int = Field(100, ge=1, description="steps")
-    initial: Optional[str] = Field(None, description="checkpoint to start from, also of another task")
+    validate_every: Count = 5000
+    save_every: Count = 5000
+    log_every: Count = 100
     initial_flow: Optional[str] = Field(None, description="weights of SpyNet to start from")
-
-    @model_validator(mode="after")
-    def _divides(self):
-        if self.batch_size % self.accumulation:
-            raise ValueError(f"accumulation is {self.accumulation}; it must divide the batch size {self.batch_size}")
-        return self
