@@ -11,7 +11,8 @@ import numpy as np
 from mindrestore.data.degradation import degraded
 from mindrestore.data.resize import imresize
 from mindrestore.errors import UserError
-from mindrestore.inference.video import INTERPOLATION_FRAMES, restore_space_time, restore_video
+from mindrestore.inference.video import restore_space_time, restore_video
+from mindrestore.models.vrt.settings import INTERPOLATED_FRAMES
 
 VIMEO_FRAMES, VIMEO_CENTRE = 7, 3
 PLAIN = {"sr": "bicubic", "space_time_sr": "bicubic, mean of neighbours", "interpolate": "mean of neighbours",
@@ -84,9 +85,9 @@ def case(clip, config):
         given, count = _opened(clip.lq, settings.frames), _count(clip.lq, settings.frames)
         truth = clip.gt and _opened(clip.gt)
         _check_counts(clip, task)
-    if clip.gt and task == "interpolate" and count is not None and count < INTERPOLATION_FRAMES:
+    if clip.gt and task == "interpolate" and count is not None and count < INTERPOLATED_FRAMES:
         raise UserError(f"clip {clip.name}: too few frames, {count} to interpolate between where a score needs "
-                        f"{INTERPOLATION_FRAMES}: give a clip of {2 * INTERPOLATION_FRAMES - 1} or more.")
+                        f"{INTERPOLATED_FRAMES}: give a clip of {2 * INTERPOLATED_FRAMES - 1} or more.")
     made = Case(clip.name, given, count, _plain(given, task, scale, clip.gt), truth,
                 clip.lq is not None and settings.frames is None)
     return _centre_of_vimeo(made) if settings.set == "vimeo90k" and task == "sr" else made
@@ -96,7 +97,7 @@ def _check_counts(clip, task):
     given, truth = clip.lq.count(), clip.gt and clip.gt.count()
     if given is None or truth is None:
         return
-    fitting = {"interpolate": given - INTERPOLATION_FRAMES + 1, "space_time_sr": 2 * given - 1}.get(task, given)
+    fitting = {"interpolate": given - INTERPOLATED_FRAMES + 1, "space_time_sr": 2 * given - 1}.get(task, given)
     if truth != fitting:
         raise UserError(f"clip {clip.name}: low quality in {clip.lq} has {given} frames, which takes {fitting} of "
                         f"ground truth; {clip.gt} has {truth}.")

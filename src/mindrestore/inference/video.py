@@ -21,9 +21,9 @@ from mindrestore.errors import UserError
 from mindrestore.inference.tiles import axis_tiles, checked_tiling, fade, sequences, tile_starts
 from mindrestore.models.vrt import VRT
 from mindrestore.models.vrt.segments import Segments
+from mindrestore.models.vrt.settings import INTERPOLATED_FRAMES
 
 TILE, OVERLAP = (12, 256, 256), (2, 20, 20)
-INTERPOLATION_FRAMES = 4
 WHITE = 255  # sigma is given on the scale of 8-bit frames, as papers do
 
 
@@ -79,7 +79,7 @@ def restore_video(network, clip, tile=TILE, overlap=OVERLAP, blend="published", 
                         f"sigma {sigma:g}: this network does not take a noise level; leave it away.")
     total = len(clip) if total is None and hasattr(clip, "__len__") else total
     if needs.interpolates:
-        runs = total and max(0, total - (INTERPOLATION_FRAMES - 1 if between_only else 1))
+        runs = total and max(0, total - (INTERPOLATED_FRAMES - 1 if between_only else 1))
     else:
         runs = total and len(tile_starts(total, tile[0], overlap[0]))
     spatial = _Spatial(network, needs, tile, overlap, blend, sigma, runs, progress)
@@ -170,11 +170,11 @@ def _ends_repeated(frames):
 
 def _between(spatial, frames):
     """Frames (C, H, W) -> the frame in the middle of every four that follow each other."""
-    held = collections.deque(maxlen=INTERPOLATION_FRAMES)
+    held = collections.deque(maxlen=INTERPOLATED_FRAMES)
     with contextlib.closing(spatial):
         for frame in frames:
             held.append(frame)
-            if len(held) == INTERPOLATION_FRAMES:
+            if len(held) == INTERPOLATED_FRAMES:
                 yield spatial(np.stack(held))[0]
 
 
