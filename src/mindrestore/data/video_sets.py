@@ -63,10 +63,12 @@ class VideoSet:
     list_files: Tuple[str, ...] = ()  # say which clips are scored
 
 
+REDS4 = ("000", "011", "015", "020")  # of REDS's training clips, those that papers score
+
 SETS = {
     "reds4": VideoSet(("GT/{}", "train/train_sharp/{}", "train_sharp/{}"), {
         "bicubic": ("sharp_bicubic/{}", "train/train_sharp_bicubic/X4/{}", "train_sharp_bicubic/X4/{}"),
-        "blur": ("blur/{}", "train/train_blur/{}", "train_blur/{}")}, ("000", "011", "015", "020")),
+        "blur": ("blur/{}", "train/train_blur/{}", "train_blur/{}")}, REDS4),
     "vid4": VideoSet(("GT/{}",), {"bicubic": ("BIx4/{}",), "gaussian": ("BDx4/{}",)},
                      ("calendar", "city", "foliage", "walk")),
     "udm10": VideoSet(("GT/{}", "{}/truth"), {"gaussian": ("BDx4/{}", "{}/blur4")}),

@@ -8,9 +8,9 @@ from typing import NamedTuple, Optional
 import numpy as np
 
 from mindrestore.data.rendered import RenderedClips
+from mindrestore.data.video_sets import REDS4
 from mindrestore.errors import UserError
 
-REDS4 = ("000", "011", "015", "020")
 REDS_OFFICIAL = tuple(f"{number}" for number in range(240, 270))
 HELD_OUT = {"reds4": REDS4, "official": REDS_OFFICIAL}
 """Clips of REDS that training leaves out: the four of the papers, or the official validation set after regrouping."""
