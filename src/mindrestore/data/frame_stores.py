@@ -58,7 +58,7 @@ class FolderStore:
     def read(self, clip, frame):
         """One frame, (H, W, 3) uint8 RGB; ``UserError`` naming the file if it does not decode."""
         path = self.path(clip, frame)
-        return _decoded(np.fromfile(path, np.uint8), path)
+        return _rgb(np.fromfile(path, np.uint8), path)
 
 
 class LmdbStore:
@@ -90,7 +90,7 @@ class LmdbStore:
                 value = transaction.get(key.encode())
                 if value is None:
                     raise UserError(f"{where}: listed in {META_INFO} but not stored; make the LMDB again.")
-                return _decoded(np.frombuffer(value, np.uint8), where)
+                return _rgb(np.frombuffer(value, np.uint8), where)
         except lmdb.Error as error:
             raise UserError(f"{where}: cannot be read ({error}); make the LMDB again.") from error
 
@@ -122,8 +122,13 @@ def _by_stem(folder, names):
     return files
 
 
-def _decoded(stored, where):
+def decoded(stored, where):
+    """The frame in an array of a file's bytes, (H, W, 3) uint8 BGR; ``UserError`` naming ``where`` if it does not decode."""
     image = cv2.imdecode(stored, cv2.IMREAD_COLOR) if stored.size else None
     if image is None:
         raise UserError(f"{where}: this frame does not decode; copy or make it again.")
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    return image
+
+
+def _rgb(stored, where):
+    return cv2.cvtColor(decoded(stored, where), cv2.COLOR_BGR2RGB)

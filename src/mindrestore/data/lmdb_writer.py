@@ -12,7 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from mindrestore.data.clip_lists import ListedClip
-from mindrestore.data.frame_stores import META_INFO, FolderStore, LmdbStore
+from mindrestore.data.frame_stores import META_INFO, FolderStore, LmdbStore, decoded
 from mindrestore.errors import UserError
 from mindrestore.files import write_text
 
@@ -153,10 +153,7 @@ def _put(environment, values):
 
 def _encode(path, compression):
     """The image at ``path`` as (bytes of a PNG file, shape)."""
-    stored = np.fromfile(path, np.uint8)
-    image = cv2.imdecode(stored, cv2.IMREAD_COLOR) if stored.size else None
-    if image is None:
-        raise UserError(f"{path}: this frame does not decode; copy it again.")
+    image = decoded(np.fromfile(path, np.uint8), path)
     return cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, compression])[1].tobytes(), image.shape
 
 
