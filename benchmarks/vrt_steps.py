@@ -34,7 +34,7 @@ def _ours(what):
     from mindrestore.models.vrt.stage import Stage
 
     if what == "network":
-        network = create_model("vrt", deformable_groups=GROUPS).set_train(False)
+        network = create_model("vrt", deformable_groups=GROUPS)
         return Segments(network), network
     rng, options, segments = np.random.default_rng(0), Options(0.75, 2.0, True, None), Segments(None)
     if what == "stage":

@@ -70,17 +70,12 @@ def load_video_network(model, checkpoint, name):
         network = create_model("vrt", **model.network_settings())
         if path is not None:
             load_published_weights(network, path)
-        return Loaded(_ready(network), path is not None, path and str(path), Metadata("vrt", network.settings))
+        return Loaded(network, path is not None, path and str(path), Metadata("vrt", network.settings))
     network, metadata = load_network(path)
     if metadata.kind != "vrt":
         raise UserError(f"{path}: holds a {metadata.kind} network, expected a vrt as configuration {name} says.")
     _check_settings(network, model, name, path, free=("img_size", "drop_path_rate"))
-    return Loaded(_ready(network), True, str(path), metadata)
-
-
-def _ready(network):
-    network.set_train(False)
-    return network
+    return Loaded(network, True, str(path), metadata)
 
 
 def _check_settings(network, model, name, path, free=()):

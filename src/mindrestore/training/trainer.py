@@ -65,11 +65,8 @@ def train(config, resume=False):
         save_state(state, job.network, job.updates, job.average, {"step": step, "best": best.best})
 
     def validate():
-        job.network.set_train(False)
         with averaged():
-            psnr = job.validate()
-        job.network.set_train()
-        return psnr
+            return job.validate()
 
     def save_best(step, psnr):
         with averaged():
