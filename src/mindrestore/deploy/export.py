@@ -28,7 +28,8 @@ from mindrestore.version import __version__
 
 FORMATS = ("mindir", "air")
 KINDS = {"revsci": revsci, "vrt": vrt}
-"""For each kind of network: its ``signature``, its ``default_size``, and ``any_size``, the network for free sizes."""
+"""For each kind of network: its ``signature`` and ``default_size``; where that leaves height and width free, ``any_size``, the
+network for free sizes, too."""
 TOLERANCE = 1e-4  # largest difference allowed between the file and the network; white is 1
 TRIAL_SIZES = ((32, 48), (21, 14))  # height and width at which a file of free size is compared
 
