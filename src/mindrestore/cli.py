@@ -2,8 +2,8 @@
 import argparse
 import sys
 
-from mindrestore.entry import status_of
 from mindrestore.errors import UserError
+from mindrestore.exit_status import status_of
 from mindrestore.version import __version__
 
 

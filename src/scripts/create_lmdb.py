@@ -13,7 +13,7 @@ import sys
 
 from mindrestore.data.clip_lists import read_list, write_list
 from mindrestore.data.lmdb_writer import create_lmdb
-from mindrestore.entry import status_of
+from mindrestore.exit_status import status_of
 
 
 def main(arguments=None):

@@ -10,7 +10,7 @@ import argparse
 import sys
 
 from mindrestore.data.regroup import TRAINING_CLIPS, VALIDATION_CLIPS, regroup
-from mindrestore.entry import status_of
+from mindrestore.exit_status import status_of
 
 
 def main(arguments=None):

@@ -10,9 +10,9 @@ from mindrestore.data.captures import load_capture
 from mindrestore.errors import UserError
 from mindrestore.evaluation import circumstances, pictures
 from mindrestore.evaluation.results import Row
-from mindrestore.evaluation.scenes import evaluation_mask, evaluation_scenes
-from mindrestore.evaluation.scoring import reconstruct_scene, score
 from mindrestore.evaluation.snapshot_results import SceneResults
+from mindrestore.evaluation.snapshot_scenes import evaluation_mask, evaluation_scenes
+from mindrestore.evaluation.snapshot_scoring import reconstruct_scene, score
 from mindrestore.files import existing
 from mindrestore.inference.snapshots import Reconstructor
 from mindrestore.sensing.gap_tv import gap_tv

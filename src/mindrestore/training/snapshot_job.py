@@ -2,8 +2,8 @@
 from mindrestore.checkpoints import native, published
 from mindrestore.data.providers import training_clips
 from mindrestore.data.snapshots import FixedMask, RandomMasks, SnapshotSamples
-from mindrestore.evaluation.scenes import evaluation_mask, evaluation_scenes
-from mindrestore.evaluation.scoring import reconstruct_scene, score
+from mindrestore.evaluation.snapshot_scenes import evaluation_mask, evaluation_scenes
+from mindrestore.evaluation.snapshot_scoring import reconstruct_scene, score
 from mindrestore.inference.snapshots import Reconstructor
 from mindrestore.models import create_model
 from mindrestore.sensing.masks import fingerprint, load_mask, random_mask
