@@ -6,10 +6,8 @@
 See README.md in this folder for what is measured. PyTorch is optional; without it ours is measured alone.
 """
 import argparse
-import json
-from pathlib import Path
 
-from side_by_side import OURS, bar, bar_line, libraries, row_of, table, versions
+from side_by_side import OURS, bar, libraries, report, row_of
 
 MODES = ("forward", "plain", "reversible")
 MOST_REVERSIBLE_GB = 1.5
@@ -47,6 +45,8 @@ def parse(arguments):
     parser.add_argument("--channels", type=int, default=64, help="width, a multiple of 8; default 64, as published")
     parser.add_argument("--batch", type=int, default=1, help="default 1")
     parser.add_argument("--threads", type=int, help="of both libraries; by default each uses as many as it likes")
+    parser.add_argument("--fusion", action="store_true",
+                        help="fuse graph kernels of ours; needs g++ and pip install decorator")
     parser.add_argument("--json", help="file to write everything measured to")
     options = parser.parse_args(arguments)
     for name in ("size", "repeats", "frames", "channels", "batch"):
@@ -64,15 +64,12 @@ def main(arguments=None):
     for mode in options.modes:
         for blocks in sorted(set(options.blocks)):
             case = dict(steps="revsci_steps", mode=mode, blocks=blocks, channels=options.channels, frames=options.frames,
-                        size=options.size, batch=options.batch, threads=options.threads)
+                        size=options.size, batch=options.batch, threads=options.threads, fusion=options.fusion)
             rows.append(dict(row_of(f"{mode:10} {blocks:3} blocks", case, using, options.repeats), mode=mode, blocks=blocks))
     checked = list(bars(rows)) if {"plain", "reversible"} <= set(options.modes) else []
-    print(f"RevSCI, two-way, {options.channels} channels, {options.batch} x {options.frames} x {options.size} x "
-          f"{options.size}; median of {options.repeats}; {versions(rows)}\n")
-    print("\n".join([table(rows, using), ""] + [bar_line(bar) for bar in checked]))
-    if options.json:
-        Path(options.json).write_text(json.dumps(dict(options=vars(options), rows=rows, bars=checked), indent=2) + "\n",
-                                      encoding="utf-8")
+    fusion = ", ours with graph-kernel fusion" if options.fusion else ""
+    report(f"RevSCI, two-way, {options.channels} channels, {options.batch} x {options.frames} x {options.size} x "
+           f"{options.size}{fusion}", rows, using, checked, options)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """One step of RevSCI in either library, for ``worker.py``. A case says ``mode`` ("forward" | "plain" | "reversible"),
-``blocks``, ``channels``, ``frames``, ``size``, ``batch`` and ``threads`` (or null).
+``blocks``, ``channels``, ``frames``, ``size``, ``batch``, ``threads`` (or null) and ``fusion``: whether MindSpore fuses graph
+kernels.
 """
 import os
 
 import numpy as np
-from values import norm, weights
+from values import fill_mindspore, fill_torch, norm
 
 
 def build_mindrestore(case):
@@ -18,10 +19,10 @@ def build_mindrestore(case):
     from mindrestore.training.losses import mse
 
     session.start("cpu", threads=case["threads"])
+    if case["fusion"]:
+        ms.set_context(enable_graph_kernel=True)
     network = create_model("revsci", blocks=case["blocks"], channels=case["channels"])
-    parameters = {parameter.name: parameter for parameter in network.get_parameters()}
-    for name, value in weights({name: parameter.shape for name, parameter in parameters.items()}).items():
-        parameters[name].set_data(ms.Tensor(value))
+    fill_mindspore(network)
     clip, measurement, mask = ms.Tensor(clip), ms.Tensor(measurement), ms.Tensor(mask)
     if case["mode"] == "forward":
         reconstruct = Segments(network)
@@ -49,9 +50,7 @@ def build_torch(case):
     if case["threads"]:
         torch.set_num_threads(case["threads"])
     network = torch_revsci.RevSCI(case["blocks"], case["channels"])
-    state = network.state_dict()
-    network.load_state_dict({name: torch.from_numpy(value) for name, value in
-                             weights({name: tuple(tensor.shape) for name, tensor in state.items()}).items()})
+    fill_torch(network)
     clip, measurement, mask = torch.from_numpy(clip), torch.from_numpy(measurement), torch.from_numpy(mask)
     if case["mode"] == "forward":
         def step():

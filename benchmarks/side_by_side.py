@@ -5,6 +5,7 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 WORKER = Path(__file__).with_name("worker.py")
@@ -23,7 +24,8 @@ class Worker:
     """A process that does one step when told to (``worker.py``); what its steps took is collected here."""
 
     def __init__(self, case):
-        self.process = subprocess.Popen([sys.executable, WORKER, json.dumps(case)], bufsize=0,
+        self.folder = tempfile.TemporaryDirectory(prefix="mindrestore-")
+        self.process = subprocess.Popen([sys.executable, WORKER, json.dumps(case), self.folder.name], bufsize=0,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.seconds = []
         self.about = self._answer()
@@ -41,6 +43,7 @@ class Worker:
         self.process.wait()
         self.process.stdin.close()
         self.process.stdout.close()
+        self.folder.cleanup()
 
     def result(self):
         """Return what the steps took; the first is apart, because it compiles."""
@@ -172,3 +175,12 @@ def bar_line(bar):
     verdict = "PASS" if bar["met"] else "MISS"
     value = "not measured" if bar["value"] is None else f"{bar['value']:.2f}"
     return f"{verdict}  {bar['what']}: {value} (at most {bar['most']:g})"
+
+
+def report(title, rows, using, bars, options):
+    """Print what was measured under ``title`` and, where ``options`` name a file, write it as JSON too."""
+    print(f"{title}; median of {options.repeats}; {versions(rows)}\n")
+    print("\n".join([table(rows, using), ""] + [bar_line(bar) for bar in bars]))
+    if options.json:
+        content = dict(options=vars(options), rows=rows, bars=bars)
+        Path(options.json).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

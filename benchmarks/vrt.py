@@ -6,10 +6,8 @@
 See README.md in this folder. PyTorch is optional; without it ours is measured alone.
 """
 import argparse
-import json
-from pathlib import Path
 
-from side_by_side import OURS, THEIRS, bar, bar_line, libraries, row_of, table, versions
+from side_by_side import OURS, THEIRS, bar, libraries, report, row_of
 
 PARTS = ("mutual block", "block", "stage", "network")
 MOST_SECONDS, MOST_GB = 25, 2  # the published PyTorch network: 25 s and 1.47 GB on two cores of another machine
@@ -47,12 +45,7 @@ def main(arguments=None):
     using = libraries()
     rows = [row_of(what, dict(steps="vrt_steps", what=what, size=options.size, threads=options.threads),
                    using[:1] if what == "network" else using, options.repeats) for what in options.what]
-    checked = list(bars(rows))
-    print(f"VRT, 120 channels, {' x '.join(map(str, options.size))}; median of {options.repeats}; {versions(rows)}\n")
-    print("\n".join([table(rows, using), ""] + [bar_line(bar) for bar in checked]))
-    if options.json:
-        Path(options.json).write_text(json.dumps(dict(options=vars(options), rows=rows, bars=checked), indent=2) + "\n",
-                                      encoding="utf-8")
+    report(f"VRT, 120 channels, {' x '.join(map(str, options.size))}", rows, using, list(bars(rows)), options)
 
 
 if __name__ == "__main__":

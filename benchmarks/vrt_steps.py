@@ -4,7 +4,7 @@
 import os
 
 import numpy as np
-from values import weights
+from values import fill_mindspore, fill_torch
 
 CHANNELS, DEPTH, HEADS, WINDOW, GROUPS = 120, 8, 6, (6, 8, 8), 12
 
@@ -16,7 +16,7 @@ def build_mindrestore(case):
 
     session.start("cpu", threads=case["threads"])
     run, cell = _ours(case["what"])
-    _set(cell.get_parameters(), lambda parameter, value: parameter.set_data(ms.Tensor(value)))
+    fill_mindspore(cell)
     inputs = [ms.Tensor(array) for array in random_inputs(case)]
 
     def step():
@@ -57,9 +57,7 @@ def build_torch(case):
     mutual = case["what"] == "mutual block"
     cell = torch_vrt.Stage(CHANNELS, DEPTH, HEADS, WINDOW, GROUPS, positions) if case["what"] == "stage" else \
         torch_vrt.Block(CHANNELS, HEADS, (2, *WINDOW[1:]) if mutual else WINDOW, True, mutual, positions)
-    state = cell.state_dict()
-    cell.load_state_dict({name: torch.from_numpy(value) for name, value in
-                          weights({name: tuple(tensor.shape) for name, tensor in state.items()}).items()})
+    fill_torch(cell)
     inputs = [torch.from_numpy(array) for array in random_inputs(case)]
 
     def step():
@@ -85,10 +83,3 @@ def random_inputs(case):
 
 def values_of(result):
     return dict(mean=float(np.abs(result).mean()), deviation=float(result.std()))
-
-
-def _set(parameters, assign):
-    parameters = {parameter.name: parameter for parameter in parameters}
-    values = weights({name: parameter.shape for name, parameter in parameters.items()})
-    for name, parameter in parameters.items():
-        assign(parameter, values[name])

@@ -1,8 +1,9 @@
 """A process that holds one network of one library and does one step whenever it reads a line; ``side_by_side.py`` starts it.
 
-Started with one argument, a JSON object of ``library`` ("mindrestore" | "torch"), ``steps`` (the module beside this one
-that builds a step) and what that module reads. Answers are JSON objects, a line each: first version and threads, then
-seconds, peak and values of every step. Ends when its input does.
+Started with two arguments: a JSON object of ``library`` ("mindrestore" | "torch"), ``steps`` (the module beside this one
+that builds a step) and what that module reads; and the folder to work in, because graph-kernel fusion leaves folders there.
+Answers are JSON objects, a line each: first version and threads, then seconds, peak and values of every step. Ends when its
+input does.
 """
 import importlib
 import json
@@ -17,6 +18,7 @@ def main():
     os.dup2(2, 1)  # what a library prints is no answer
     os.environ.setdefault("GLOG_v", "3")  # MindSpore: errors only
     case = json.loads(sys.argv[1])
+    os.chdir(sys.argv[2])
     about, step = importlib.import_module(case["steps"]).BUILDERS[case["library"]](case)
     start = peak_bytes()
     print(json.dumps(about), file=answers)
