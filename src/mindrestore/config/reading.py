@@ -5,13 +5,14 @@ from typing import get_args
 import yaml
 from pydantic import ValidationError
 
+from mindrestore.config.flow import FlowConfig
 from mindrestore.config.sections import Section
 from mindrestore.config.snapshot import SnapshotConfig
 from mindrestore.config.video import VideoConfig
 from mindrestore.errors import UserError, nearest
 from mindrestore.files import existing
 
-CONFIGS = {"revsci": SnapshotConfig, "vrt": VideoConfig}
+CONFIGS = {"revsci": SnapshotConfig, "vrt": VideoConfig, "spynet": FlowConfig}
 """What a whole configuration is, by ``model.name``."""
 
 

@@ -32,6 +32,7 @@ class VideoModel(Section):
     drop_path_rate: float = Field(0.2, ge=0, lt=1)
     pa_frames: Literal[0, 2, 4, 6] = Field(2, description="0: interpolation")
     deformable_groups: int = Field(12, ge=1)
+    num_feat: int = Field(64, ge=1, description="channels at the size of the result")
     nonblind_denoising: bool = False
 
     def network_settings(self):

@@ -105,6 +105,28 @@ def render(composition, frames, height, width, colour=False):
     return np.ascontiguousarray(np.moveaxis(clip, -1, 0)) if colour else clip
 
 
+def true_flow(composition, time, other, height, width):
+    """Where each pixel of the frame at ``time`` is found at time ``other``: ``(2, H, W)`` float32, x and y in pixels.
+
+    A pixel belongs to the foremost thing that covers more than half of it; whether that is hidden at ``other`` is not asked.
+    """
+    pixels = np.stack(np.meshgrid(np.arange(width), np.arange(height))).reshape(2, -1).astype(np.float64)
+    flow = _moved(pixels, camera_map, composition.camera, time, other, height, width)
+    for foreground in composition.foregrounds:
+        opacity = _cut_out(foreground, colour=False)[1]
+        matrix, start = cut_out_map(foreground.motion, time, height, width)
+        covers = _sampled(opacity, matrix, start + _middle(*opacity.shape), height, width, cv2.BORDER_CONSTANT) > 0.5
+        moved = _moved(pixels, cut_out_map, foreground.motion, time, other, height, width)
+        flow = np.where(covers.reshape(-1), moved, flow)
+    return flow.reshape(2, height, width).astype(np.float32)
+
+
+def _moved(pixels, map_at, motion, time, other, height, width):
+    """How far pixels (2, P) of something that moves have come at time ``other``."""
+    (matrix, start), (later_matrix, later_start) = (map_at(motion, each, height, width) for each in (time, other))
+    return np.linalg.solve(later_matrix, matrix @ pixels + (start - later_start)[:, None]) - pixels
+
+
 def _developed(surface, colour):
     """A surface's pixels, ``(H, W, 3)`` or ``(H, W)`` float32."""
     image = photograph(surface.photograph)
@@ -134,18 +156,29 @@ def _cut_out(foreground, colour):
 
 def _seen_by_camera(image, motion, time, height, width):
     """The window of the background that the camera sees; a camera that grows comes nearer."""
+    matrix, start = camera_map(motion, time, height, width)
+    return _sampled(image, matrix, start + _middle(*image.shape[:2]), height, width, cv2.BORDER_REFLECT_101)
+
+
+def camera_map(motion, time, height, width):
+    """Where the camera's pixels p = (x, y) lie on the background, from its centre: matrix @ p + start."""
     matrix, place = motion.at(time)
     matrix = np.linalg.inv(matrix)
-    start = _middle(*image.shape[:2]) + place - matrix @ _middle(height, width)
-    return _sampled(image, matrix, start, height, width, cv2.BORDER_REFLECT_101)
+    return matrix, place - matrix @ _middle(height, width)
+
+
+def cut_out_map(motion, time, height, width):
+    """Where a frame's pixels p = (x, y) lie on a cut-out that moves, from its centre: matrix @ p + start."""
+    matrix, place = motion.at(time)
+    matrix = np.linalg.inv(matrix)
+    return matrix, -matrix @ (_middle(height, width) + place)
 
 
 def _laid_over(frame, cut_out, motion, time):
     """A frame with the cut-out over it."""
     height, width = frame.shape[:2]
-    matrix, place = motion.at(time)
-    matrix = np.linalg.inv(matrix)
-    start = _middle(*cut_out[1].shape) - matrix @ (_middle(height, width) + place)
+    matrix, start = cut_out_map(motion, time, height, width)
+    start = start + _middle(*cut_out[1].shape)
     patch, opacity = (_sampled(image, matrix, start, height, width, cv2.BORDER_CONSTANT) for image in cut_out)
     return frame * (1 - _for_channels(opacity, frame)) + patch
 

@@ -4,7 +4,7 @@ import inspect
 
 from mindrestore.errors import UserError, nearest
 
-CLASSES = {"revsci": "RevSCI", "vrt": "VRT"}
+CLASSES = {"revsci": "revsci.RevSCI", "vrt": "vrt.VRT", "spynet": "vrt.SpyNet"}  # within this package
 NAMES = tuple(CLASSES)
 
 
@@ -12,7 +12,7 @@ def create_model(name, **settings):
     """Build a network by name.
 
     Args:
-        name: ``"revsci"`` or ``"vrt"``.
+        name: ``"revsci"``, ``"vrt"`` or ``"spynet"``, the part of VRT that finds motion.
         **settings: of the network; see its class.
 
     Raises:
@@ -20,7 +20,8 @@ def create_model(name, **settings):
     """
     if name not in NAMES:
         raise UserError(f"model {name!r}: unknown, choose one of {', '.join(NAMES)}.")
-    network = getattr(importlib.import_module(f"{__name__}.{name}"), CLASSES[name])
+    package, class_name = CLASSES[name].split(".")
+    network = getattr(importlib.import_module(f"{__name__}.{package}"), class_name)
     known = list(inspect.signature(network).parameters)
     for key in settings:
         if key not in known:

@@ -1,23 +1,58 @@
 """Loss and gradients of a network for one batch: recorded as a whole, or rebuilt block by block.
 
-Both are callables ``(clip, *inputs) -> (loss, gradients in the order of the trainable parameters)``.
+Both give callables ``(target, *inputs) -> (loss, gradients in the order of the parameters)``.
 """
+import math
+
 import mindspore as ms
+from mindspore import ops
 
 from mindrestore.models.revsci.segments import Segments
 from mindrestore.runtime.execution import compiled
 
 
-def plain_gradients(network, loss):
-    """Ordinary backpropagation through one compiled graph; memory grows with depth."""
-    def of_output(clip, *inputs):
-        return loss(network(*inputs), clip)
-    return compiled(ms.value_and_grad(of_output, None, network.trainable_params()))
+def plain_gradients(network, loss, parameters=None):
+    """Ordinary backpropagation through one compiled graph; memory grows with depth.
+
+    Args:
+        network: ``network(*inputs)`` is what is trained.
+        loss: ``loss(output, target) -> scalar``.
+        parameters: to take gradients of, all trainable ones by default; nothing is computed for the others.
+    """
+    parameters = network.trainable_params() if parameters is None else parameters
+    shapes = [tuple(parameter.shape) for parameter in parameters]
+    sizes = [1, *map(math.prod, shapes)]
+
+    def of_output(target, *inputs):
+        return loss(network(*inputs), target)
+    recorded = ms.value_and_grad(of_output, None, list(parameters))
+
+    def in_a_row(target, *inputs):
+        value, gradients = recorded(target, *inputs)
+        row = [value.reshape(1)]
+        for gradient in gradients:
+            row.append(gradient.reshape(-1))
+        return ops.cat(row)
+    function = compiled(in_a_row)
+
+    def value_and_gradients(target, *inputs):
+        # One tensor: who waits for a compiled function's only result sleeps, who waits for several keeps a core busy.
+        value, *gradients = ops.split(function(target, *inputs), sizes)
+        return value.reshape(()), tuple(gradient.reshape(shape) for gradient, shape in zip(gradients, shapes))
+    return value_and_gradients
 
 
-def reversible_gradients(network, loss):
-    """Reversible backpropagation: equal gradients, memory that does not grow with depth."""
-    return Segments(network, loss).value_and_gradients
+def reversible_gradients(network, loss, parameters=None):
+    """Reversible backpropagation: equal gradients, memory that does not grow with depth; arguments as above."""
+    segments = Segments(network, loss)
+    if parameters is None:
+        return segments.value_and_gradients
+    places = {parameter.name: place for place, parameter in enumerate(network.trainable_params())}
+
+    def value_and_gradients(target, *inputs):
+        value, gradients = segments.value_and_gradients(target, *inputs)
+        return value, tuple(gradients[places[parameter.name]] for parameter in parameters)
+    return value_and_gradients
 
 
 GRADIENTS = {"plain": plain_gradients, "reversible": reversible_gradients}

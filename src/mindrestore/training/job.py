@@ -14,7 +14,7 @@ class Job(NamedTuple):
         steps: of the whole run.
         rates: learning rate of each step.
         updates: what each optimiser moves.
-        gradients: ``(target, *inputs) -> (loss, gradients)``.
+        gradients: of a list of parameters makes ``(target, *inputs) -> (loss, gradients)``.
         validate: gives the mean PSNR in dB, ``None`` where there is nothing to score.
         mask: what a checkpoint records of the mask trained with.
         average: ``Average`` of the weights or ``None``.

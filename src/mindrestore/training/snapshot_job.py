@@ -1,4 +1,6 @@
 """Training of RevSCI: clips behind masks, validation on scenes."""
+from functools import partial
+
 from mindrestore.checkpoints import native, published
 from mindrestore.data.providers import training_clips
 from mindrestore.data.snapshots import FixedMask, RandomMasks, SnapshotSamples
@@ -27,7 +29,7 @@ def snapshot_job(config):
     steps = settings.steps or settings.epochs * steps_per_epoch
     rates = learning_rates(settings.learning_rate, settings.schedule, steps, steps_per_epoch)
     return Job("revsci", network, samples, steps, rates, adam_updates(network, rates, ADAM_BETAS),
-               GRADIENTS[settings.mode](network, LOSSES[settings.loss]), _validation(config, network), mask)
+               partial(GRADIENTS[settings.mode], network, LOSSES[settings.loss]), _validation(config, network), mask)
 
 
 def _samples(config):

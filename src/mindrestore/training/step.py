@@ -8,7 +8,8 @@ class TrainOneStep(nn.Cell):
     """The cell that ``mindspore.Model`` trains.
 
     Args:
-        gradients: ``(target, *inputs) -> (loss, gradients)``, see ``mindrestore.training.gradients``.
+        gradients: of a list of parameters makes ``(target, *inputs) -> (loss, gradients)``, see
+            ``mindrestore.training.gradients``.
         updates: what each optimiser moves (``mindrestore.training.updates``).
         accumulation: equal parts that a batch is worked off in, so that memory is that of one part.
         clip_norm: largest global norm of the gradients of what is trained, or ``None``.
@@ -19,6 +20,7 @@ class TrainOneStep(nn.Cell):
     def __init__(self, gradients, updates, accumulation=1, clip_norm=None, step=0, average=None):
         super().__init__(auto_prefix=False)
         self.gradients = gradients
+        self._of_running = {}  # callables by how many of the updates run
         self.updates = updates
         self.accumulation = accumulation
         self.clip = compiled(_clip_function(clip_norm)) if clip_norm else None
@@ -28,14 +30,13 @@ class TrainOneStep(nn.Cell):
 
     def construct(self, *batch):
         """Train on a batch, (target, *inputs), each (B, ...); return its loss."""
-        loss, gradients = self._accumulated(batch)
         running = [update for update in self.updates if self.step >= update.first]
-        gradients = [gradients[index] for update in running for index in update.indices]
+        loss, gradients = self._accumulated(self._gradients_of(running), batch)
         if self.clip:
             gradients = self.clip(*gradients)
         start = 0
         for update in running:
-            end = start + len(update.indices)
+            end = start + len(update.parameters)
             update.optimizer(tuple(gradients[start:end]))
             start = end
         self.step += 1
@@ -43,11 +44,17 @@ class TrainOneStep(nn.Cell):
             self.average.update()
         return loss
 
-    def _accumulated(self, batch):
+    def _gradients_of(self, running):
+        """Return what computes the gradients of what is trained now, and nothing for what is frozen."""
+        if len(running) not in self._of_running:
+            self._of_running[len(running)] = self.gradients([each for update in running for each in update.parameters])
+        return self._of_running[len(running)]
+
+    def _accumulated(self, gradients_of, batch):
         part = batch[0].shape[0] // self.accumulation
         total_loss, total = 0.0, None
         for start in range(0, batch[0].shape[0], part):
-            loss, gradients = self.gradients(*(x[start:start + part] for x in batch))
+            loss, gradients = gradients_of(*(x[start:start + part] for x in batch))
             total_loss = total_loss + loss
             total = gradients if total is None else [a + b for a, b in zip(total, gradients)]
         if self.accumulation == 1:

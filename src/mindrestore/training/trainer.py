@@ -6,18 +6,19 @@ import yaml
 from mindspore import Model
 
 from mindrestore.checkpoints import native
-from mindrestore.config import SnapshotConfig, VideoConfig
+from mindrestore.config import FlowConfig, SnapshotConfig, VideoConfig
 from mindrestore.errors import UserError
 from mindrestore.files import write_text
 from mindrestore.training.callbacks import Progress, Save, Validate
 from mindrestore.training.dataset import batches
+from mindrestore.training.flow_job import flow_job
 from mindrestore.training.log import TrainingLog
 from mindrestore.training.snapshot_job import snapshot_job
 from mindrestore.training.state import restore_state, save_state
 from mindrestore.training.step import TrainOneStep
 from mindrestore.training.video_job import video_job
 
-JOBS = {SnapshotConfig: snapshot_job, VideoConfig: video_job}
+JOBS = {SnapshotConfig: snapshot_job, VideoConfig: video_job, FlowConfig: flow_job}
 """What makes a ``Job`` of each kind of configuration."""
 
 
@@ -25,7 +26,7 @@ def train(config, resume=False):
     """Train; write ``last_state.ckpt`` (to resume from), ``last.ckpt``, ``best.ckpt``, ``log.jsonl`` and ``config.yaml``.
 
     Args:
-        config: ``mindrestore.config.SnapshotConfig`` or ``VideoConfig``.
+        config: ``mindrestore.config.SnapshotConfig``, ``VideoConfig`` or ``FlowConfig``.
         resume: go on from the state in the output folder, exactly as if the run had never stopped.
 
     Returns:

@@ -1,7 +1,7 @@
 """Which optimiser moves which parameters, and from which step on."""
 from typing import List, NamedTuple
 
-from mindspore import nn
+from mindspore import Parameter, nn
 
 EPSILON = 1e-8  # Adam's, as PyTorch's
 
@@ -11,19 +11,19 @@ class Update(NamedTuple):
 
     Attributes:
         optimizer: ``nn.Adam``; its moments begin with its first step.
-        indices: of its parameters among the network's trainable ones.
+        parameters: that it moves.
         first: step from which on they move; they are frozen before.
     """
 
     optimizer: nn.Cell
-    indices: List[int]
+    parameters: List[Parameter]
     first: int
 
 
 def adam_updates(network, rates, betas):
     """Return the updates of a network that trains as a whole from the first step on."""
     parameters = network.trainable_params()
-    return [Update(nn.Adam(parameters, rates, *betas, EPSILON), list(range(len(parameters))), 0)]
+    return [Update(nn.Adam(parameters, rates, *betas, EPSILON), parameters, 0)]
 
 
 def adam_updates_with_late_part(network, rates, betas, late, first, factor):
@@ -38,12 +38,11 @@ def adam_updates_with_late_part(network, rates, betas, late, first, factor):
         factor: of its learning rate.
     """
     parameters = network.trainable_params()
-    early_part = [index for index, parameter in enumerate(parameters) if not late(parameter.name)]
-    late_part = [index for index, parameter in enumerate(parameters) if late(parameter.name)]
+    early_part = [parameter for parameter in parameters if not late(parameter.name)]
+    late_part = [parameter for parameter in parameters if late(parameter.name)]
     updates = []
-    for indices, start, scale in ((early_part, 0, 1.0), (late_part, first, factor)):
-        if indices and start < len(rates):
+    for part, start, scale in ((early_part, 0, 1.0), (late_part, first, factor)):
+        if part and start < len(rates):
             own_rates = [scale * rate for rate in rates[start:]]
-            optimizer = nn.Adam([parameters[index] for index in indices], own_rates, *betas, EPSILON)
-            updates.append(Update(optimizer, indices, start))
+            updates.append(Update(nn.Adam(part, own_rates, *betas, EPSILON), part, start))
     return updates

@@ -1,4 +1,6 @@
 """Training of VRT: the published recipe. Source: arXiv 2201.12288, section 4, and its training code."""
+from functools import partial
+
 import numpy as np
 
 from mindrestore.checkpoints.fine_tuning import start_from
@@ -37,7 +39,7 @@ def video_job(config):
     rates = learning_rates(settings.learning_rate, settings.schedule, settings.steps, steps_per_pass)
     updates = adam_updates_with_late_part(network, rates, settings.betas, _is_late, settings.flow_frozen_steps,
                                           settings.flow_rate)
-    return Job("vrt", network, samples, settings.steps, rates, updates, plain_gradients(network, LOSSES[settings.loss]),
+    return Job("vrt", network, samples, settings.steps, rates, updates, partial(plain_gradients, network, LOSSES[settings.loss]),
                video_validation(config, network), average=Average(network, settings.average) if settings.average else None)
 
 

@@ -17,7 +17,6 @@ from mindrestore.models.vrt.stage import Refinement, Stage
 from mindrestore.ops.activations import LeakyReLU, leaky_relu
 
 CHANGES = ("same", "down", "down", "down", "up", "up", "up")
-UPSAMPLED_FEATURES = 64
 FEATURE_KERNEL = (1, 3, 3)
 COMPUTED = ("spynet.mean", "spynet.std", ".relative_position_index", ".position_bias")
 
@@ -38,6 +37,7 @@ class VRT(nn.Cell):
         drop_path_rate: of the last block in training; it rises linearly from 0.
         pa_frames: 2, 4 or 6 frames aligned to each; 0 for frame interpolation, without alignment.
         deformable_groups: of the alignment.
+        num_feat: channels of the features at the size of the result: of upsampling, and of interpolation's last layers.
         nonblind_denoising: whether frames come with a noise level as one more channel.
         seed: of the first weights.
 
@@ -48,14 +48,15 @@ class VRT(nn.Cell):
     def __init__(self, upscale=4, in_chans=3, out_chans=3, img_size=(6, 64, 64), window_size=(6, 8, 8),
                  depths=(8,) * 7 + (4,) * 6, indep_reconsts=(11, 12), embed_dims=(120,) * 7 + (180,) * 6,
                  num_heads=(6,) * 13, mul_attn_ratio=0.75, mlp_ratio=2.0, qkv_bias=True, qk_scale=None,
-                 drop_path_rate=0.2, pa_frames=2, deformable_groups=12, nonblind_denoising=False, seed=0):
+                 drop_path_rate=0.2, pa_frames=2, deformable_groups=12, num_feat=64, nonblind_denoising=False,
+                 seed=0):
         super().__init__()
         given = dict(
             upscale=upscale, in_chans=in_chans, out_chans=out_chans, img_size=img_size, window_size=window_size,
             depths=depths, indep_reconsts=indep_reconsts, embed_dims=embed_dims, num_heads=num_heads,
             mul_attn_ratio=mul_attn_ratio, mlp_ratio=mlp_ratio, qkv_bias=qkv_bias, qk_scale=qk_scale,
             drop_path_rate=drop_path_rate, pa_frames=pa_frames, deformable_groups=deformable_groups,
-            nonblind_denoising=nonblind_denoising)
+            num_feat=num_feat, nonblind_denoising=nonblind_denoising)
         settings.check(**given)
         self.settings = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
         self.upscale, self.pa_frames = upscale, pa_frames
@@ -86,15 +87,15 @@ class VRT(nn.Cell):
         self.norm = LayerNorm(last)
         self.conv_after_body = Linear(last, first, rng)
         if not pa_frames:
-            self.linear_fuse = Conv(first * img_size[0], UPSAMPLED_FEATURES, rng, (1, 1))
-            self.conv_last = Conv(UPSAMPLED_FEATURES, out_chans, rng, (7, 7), padding=0)
+            self.linear_fuse = Conv(first * img_size[0], num_feat, rng, (1, 1))
+            self.conv_last = Conv(num_feat, out_chans, rng, (7, 7), padding=0)
         elif upscale == 1:
             self.conv_last = Conv(first, out_chans, rng, FEATURE_KERNEL)
         else:
             self.conv_before_upsample = nn.SequentialCell(
-                Conv(first, UPSAMPLED_FEATURES, rng, FEATURE_KERNEL), LeakyReLU(0.01))
-            self.upsample = upsample(UPSAMPLED_FEATURES, upscale, rng)
-            self.conv_last = Conv(UPSAMPLED_FEATURES, out_chans, rng, FEATURE_KERNEL)
+                Conv(first, num_feat, rng, FEATURE_KERNEL), LeakyReLU(0.01))
+            self.upsample = upsample(num_feat, upscale, rng)
+            self.conv_last = Conv(num_feat, out_chans, rng, FEATURE_KERNEL)
         blocks = [cell for _, cell in self.cells_and_names() if isinstance(cell, Block)]
         for number, block in enumerate(blocks):
             block.number = number

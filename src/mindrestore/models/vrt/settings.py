@@ -47,11 +47,12 @@ class Options(NamedTuple):
 
 def check(upscale, in_chans, out_chans, img_size, window_size, depths, indep_reconsts, embed_dims, num_heads,
           mul_attn_ratio, mlp_ratio, qkv_bias, qk_scale, drop_path_rate, pa_frames, deformable_groups,
-          nonblind_denoising):
+          num_feat, nonblind_denoising):
     """Raise ``UserError`` naming the setting that cannot be, and what it could be."""
     _one_of("upscale", upscale, UPSCALES)
     _one_of("pa_frames", pa_frames, tuple(FEWEST_FRAMES))
-    for name, value in (("in_chans", in_chans), ("out_chans", out_chans), ("deformable_groups", deformable_groups)):
+    for name, value in (("in_chans", in_chans), ("out_chans", out_chans), ("deformable_groups", deformable_groups),
+                        ("num_feat", num_feat)):
         _whole(name, value)
     for name, value in (("img_size", img_size), ("window_size", window_size)):
         _list(name, value, 3)

@@ -18,10 +18,14 @@ class SpyNet(nn.Cell):
 
     image, neighbour: (N, 3, H, W), 0–1. Returns four tensors (N, 2, H / s, W / s), x and y in pixels of their own scale:
     where each pixel of the image is found in the neighbour.
+
+    seed: of the first weights, or a NumPy generator.
     """
 
-    def __init__(self, rng):
+    def __init__(self, seed=0):
         super().__init__()
+        self.settings = {}
+        rng = np.random.default_rng(seed)
         self.basic_module = nn.CellList([FlowUpdate(rng) for _ in range(LEVELS)])
 
     def construct(self, image, neighbour):

@@ -1,0 +1,41 @@
+"""Configurations of SpyNet, which finds the motion between frames: to train it before the network that it is a part of."""
+from typing import Literal, Tuple
+
+from pydantic import Field
+
+from mindrestore.config.sections import Common, Count, Rate, Schedule, Section, Training
+
+
+class FlowModel(Section):
+    """SpyNet has one size."""
+
+    name: Literal["spynet"] = "spynet"
+
+
+class FlowData(Section):
+    """Pairs of rendered frames, whose motion is known."""
+
+    patch: int = Field(64, ge=32, multiple_of=32, description="height and width")
+    sigma: float = Field(0.0, ge=0, le=255, description="largest noise level, of half of the pairs, for white = 255")
+    clips: Count = Field(1000, description="pairs that count as a pass")
+
+
+class FlowTraining(Training):
+    """``batch_size`` is the total over all devices."""
+
+    steps: Count = 1000
+    batch_size: Count = 8
+    learning_rate: Rate = 4e-4
+    betas: Tuple[float, float] = (0.9, 0.99)
+    schedule: Schedule = Schedule(kind="cosine", final=1e-6)
+    validate_every: Count = 250
+    save_every: Count = 250
+    log_every: Count = 25
+
+
+class FlowConfig(Common):
+    """A whole configuration file of SpyNet."""
+
+    model: FlowModel = FlowModel()
+    data: FlowData = FlowData()
+    training: FlowTraining = FlowTraining()

@@ -1,0 +1,55 @@
+"""Training of SpyNet on rendered frames, whose motion is known: supervised, at all scales that it returns."""
+from functools import partial
+
+import numpy as np
+from mindspore import Tensor, ops
+
+from mindrestore.checkpoints.fine_tuning import start_from
+from mindrestore.data.flow_samples import FlowSamples
+from mindrestore.data.photographs import HELD_OUT_PHOTOGRAPHS
+from mindrestore.metrics import psnr
+from mindrestore.models import create_model
+from mindrestore.ops.warp import warp
+from mindrestore.training.gradients import plain_gradients
+from mindrestore.training.job import Job
+from mindrestore.training.schedules import learning_rates
+from mindrestore.training.updates import adam_updates
+
+EPSILON = 1e-6
+VALIDATION_PAIRS = 24
+VALIDATION_SEED = 1
+
+
+def flow_job(config):
+    """Return the ``Job`` of a ``FlowConfig``; ``UserError`` for settings that do not fit each other."""
+    settings, data = config.training, config.data
+    network = create_model("spynet", seed=settings.seed)
+    if settings.initial:
+        print(start_from(network, settings.initial))
+    samples = FlowSamples(data.patch, data.sigma, data.clips, settings.seed)
+    rates = learning_rates(settings.learning_rate, settings.schedule, settings.steps, max(1, data.clips // settings.batch_size))
+    return Job("spynet", network, samples, settings.steps, rates, adam_updates(network, rates, settings.betas),
+               partial(plain_gradients, network, end_point_error), _validation(network, data))
+
+
+def end_point_error(flows, truth):
+    """Mean length of the error of flows at scales 1, 1/2, 1/4 ..., each in pixels of full size, summed over the scales."""
+    total = 0.0
+    for flow in flows:
+        scale = truth.shape[2] // flow.shape[2]
+        target = truth if scale == 1 else ops.avg_pool2d(truth, scale, scale)
+        error = scale * flow - target
+        total = total + ops.sqrt((error * error).sum(1) + EPSILON).mean()
+    return total
+
+
+def _validation(network, data):
+    """Return a function that gives the PSNR of held-out neighbours, warped along the flow, against the images."""
+    samples = FlowSamples(data.patch, seed=VALIDATION_SEED, photographs=HELD_OUT_PHOTOGRAPHS)
+    _, images, neighbours = (np.stack(part) for part in zip(*(samples[number] for number in range(VALIDATION_PAIRS))))
+
+    def validate():
+        flow = network(Tensor(images), Tensor(neighbours))[0]
+        warped = warp(Tensor(neighbours), flow, "border").asnumpy()
+        return psnr(warped, images, channel_axis=1)
+    return validate
