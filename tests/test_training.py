@@ -308,7 +308,12 @@ def test_a_part_is_frozen_and_then_trains_as_if_it_began(mode, layout):
     """Moments included: Adam's first step moves by the rate whatever the gradient."""
     network, rates = TwoParts(), [0.1, 0.2, 0.3, 0.4]
     updates = adam_updates_with_late_part(network, rates, (0.9, 0.99), lambda name: "spynet" in name, first=2, factor=0.5)
-    step = TrainOneStep(lambda *batch: (batch[0].mean(), (Tensor(np.ones(3, np.float32)),) * 2), updates)
+    asked = []
+
+    def gradients(parameters):
+        asked.append([parameter.name for parameter in parameters])
+        return lambda *batch: (batch[0].mean(), (Tensor(np.ones(3, np.float32)),) * len(parameters))
+    step = TrainOneStep(gradients, updates)
     early, late = [], []
     for _ in rates:
         step(Tensor(np.ones((1, 2), np.float32)))
@@ -316,6 +321,7 @@ def test_a_part_is_frozen_and_then_trains_as_if_it_began(mode, layout):
         late.append(float(network.spynet_late.asnumpy()[0]))
     np.testing.assert_allclose(early, [-0.1, -0.3, -0.6, -1.0], atol=1e-5)
     np.testing.assert_allclose(late, [0, 0, -0.15, -0.35], atol=1e-5)
+    assert asked == [["early"], ["early", "spynet.late"]]  # nothing is computed for what is frozen
 
 
 @quick

@@ -96,3 +96,11 @@ def test_fine_tuning_takes_what_fits_and_names_the_rest():
 def test_mistakes_are_named(configure, overrides, complaint):
     with pytest.raises(UserError, match=complaint):
         video_job(configure(*overrides))
+
+
+def test_what_is_frozen_is_not_trained(configure):
+    job = video_job(configure("training.frozen=[spynet]"))
+    assert not any(parameter.name.startswith("spynet") for parameter in job.network.trainable_params())
+    assert any("pa_deform" in parameter.name for parameter in job.updates[1].parameters)
+    with pytest.raises(UserError, match="no parameter's name contains 'spinet'"):
+        video_job(configure("training.frozen=[spinet]"))

@@ -65,12 +65,13 @@ class Interpolation(Section):
 
 
 class VideoEvaluation(Section):
-    """Clips to score on: a data set as it is unpacked, at ``path``, or folders of one's own, at ``gt`` and ``lq``.
+    """Clips to score on: a data set as it is unpacked, at ``path``, folders of one's own, at ``gt`` and ``lq``, or the
+    demonstration scenes.
 
     Without low quality it is made from ground truth; without ground truth frames are restored and nothing is scored.
     """
 
-    set: Literal["folder", "reds4", "vid4", "udm10", "vimeo90k", "dvd", "gopro", "set8", "davis", "ucf101"] = "folder"
+    set: Literal["folder", "demo", "reds4", "vid4", "udm10", "vimeo90k", "dvd", "gopro", "set8", "davis", "ucf101"] = "folder"
     path: Optional[str] = Field(None, description="folder of the data set")
     gt: Optional[str] = Field(None, description="ground truth: frames, a video, or a folder of such clips")
     lq: Optional[str] = Field(None, description="low quality, likewise")

@@ -1,5 +1,5 @@
 """How VRT is trained; the defaults are the published recipe."""
-from typing import Literal, Optional, Tuple
+from typing import List, Literal, Optional, Tuple
 
 from pydantic import Field, model_validator
 
@@ -41,6 +41,7 @@ class VideoTraining(Training):
     schedule: Schedule = Schedule(kind="cosine", final=1e-7)
     flow_frozen_steps: int = Field(20_000, ge=0, description="steps before SpyNet and alignment are trained too")
     flow_rate: Rate = Field(0.125, description="their learning rate over that of the rest")
+    frozen: List[str] = Field([], description="parameters whose names contain one of these are not trained at all")
     loss: Literal["charbonnier"] = "charbonnier"
     average: Optional[float] = Field(None, gt=0, lt=1, description="decay of a running average of the weights (EMA)")
     validate_every: Count = 5000

@@ -19,7 +19,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Tuple, Union
 
+from mindrestore.data.degradation import stored
+from mindrestore.data.demo import demo_scenes
 from mindrestore.data.frames import IMAGE_SUFFIXES, VIDEO_SUFFIXES, frame_files, stream_frames, visible
+from mindrestore.data.scenes import Scene
 from mindrestore.errors import UserError
 from mindrestore.files import existing
 
@@ -43,12 +46,28 @@ class Source(NamedTuple):
         return str(self.path[0].parent if isinstance(self.path, tuple) else self.path)
 
 
+class SceneSource(NamedTuple):
+    """Frames of a demonstration scene."""
+
+    scene: Scene
+
+    def frames(self):
+        """An iterator over frames (3, H, W), float32 0–1, rounded to 8 bits as a file has them."""
+        return map(stored, self.scene.clip.swapaxes(0, 1))
+
+    def count(self):
+        return self.scene.clip.shape[1]
+
+    def __str__(self):
+        return f"demonstration scene {self.scene.name}"
+
+
 @dataclass(frozen=True)
 class VideoClip:
     """A clip by name, with ground truth, low quality or both."""
 
     name: str
-    gt: Optional[Source] = None
+    gt: Union[Source, SceneSource, None] = None
     lq: Optional[Source] = None
 
 
@@ -84,6 +103,7 @@ SETS = {
     "davis": VideoSet(("JPEGImages/480p/{}", "{}")),
     "ucf101": VideoSet(("{}",)),
 }
+DEMO = "demo"  # rendered from photographs that training does not use; nothing to unpack
 UCF101_GIVEN, UCF101_TRUTH = ("frame0.png", "frame1.png", "frame2.png", "frame3.png"), "framet.png"
 
 
@@ -103,6 +123,8 @@ def evaluation_clips(settings, degradation) -> List[VideoClip]:
         UserError: nothing is there, or ground truth and low quality do not have the same clips and frame counts.
     """
     kind = SETS.get(settings.set)
+    if settings.set == DEMO and not (settings.path or settings.gt or settings.lq):
+        return _chosen([VideoClip(scene.name, SceneSource(scene)) for scene in demo_scenes(colour=True)], settings.clips)
     if settings.path and kind is None:
         raise UserError("evaluation.path is for data sets such as reds4 (evaluation.set); give --gt or --lq for "
                         "folders of your own.")

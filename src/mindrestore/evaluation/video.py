@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mindrestore.data.video_sets import evaluation_clips
+from mindrestore.data.video_sets import DEMO, evaluation_clips
 from mindrestore.errors import UserError
 from mindrestore.evaluation import circumstances, pictures
 from mindrestore.evaluation.results import Row
@@ -134,7 +134,10 @@ def _title(config):
     settings = config.evaluation
     where = settings.gt or settings.lq or settings.path
     title = TITLES[config.task].format(scale=config.model.upscale)
-    title += f": {where}" if settings.set == "folder" else f": {settings.set}, {where}"
+    if settings.set in ("folder", DEMO):
+        title += f": {where or 'demonstration scenes'}"
+    else:
+        title += f": {settings.set}, {where}"
     return title + (f", sigma {settings.sigma:g}" if settings.sigma is not None else "")
 
 

@@ -71,6 +71,8 @@ def bilinear(rows, starts, at_x, at_y, height, width, step=1):
     total = None
     for row, vertical in down:
         for column, horizontal in across:
+            if total is not None:
+                row = ops.depend(row, total)  # one corner after the other: a graph would hold all four at once
             corner = weighted_rows(rows, starts, column, row, height, width, horizontal * vertical, step)
             total = corner if total is None else total + corner
     return total

@@ -34,6 +34,7 @@ def video_job(config):
         print(start_from(network, settings.initial))
     if settings.initial_flow:
         print(start_from(network, settings.initial_flow, prefix="spynet."))
+    freeze(network, settings.frozen)
     samples = DroppingSamples(_samples(config), network.drop_rates)
     steps_per_pass = max(1, len(samples) // settings.batch_size)
     rates = learning_rates(settings.learning_rate, settings.schedule, settings.steps, steps_per_pass)
@@ -41,6 +42,17 @@ def video_job(config):
                                           settings.flow_rate)
     return Job("vrt", network, samples, settings.steps, rates, updates, partial(plain_gradients, network, LOSSES[settings.loss]),
                video_validation(config, network), average=Average(network, settings.average) if settings.average else None)
+
+
+def freeze(network, parts):
+    """Leave out of training every parameter whose name contains one of ``parts``; ``UserError`` if one is in no name."""
+    for part in parts:
+        found = [parameter for parameter in network.get_parameters() if part in parameter.name]
+        if not found:
+            raise UserError(f"training.frozen: no parameter's name contains {part!r}; the first names are "
+                            f"{', '.join(parameter.name for parameter in network.trainable_params()[:3])}.")
+        for parameter in found:
+            parameter.requires_grad = False
 
 
 class DroppingSamples:

@@ -1,4 +1,5 @@
 """Validation of VRT while it trains: the clips of its evaluation, restored in tiles as they will be."""
+from mindrestore.data.video_sets import DEMO
 from mindrestore.evaluation.video import video_cases
 from mindrestore.evaluation.video_results import ClipScorer
 
@@ -6,7 +7,7 @@ from mindrestore.evaluation.video_results import ClipScorer
 def video_validation(config, network):
     """Return a function that gives the mean PSNR of the evaluation's clips, ``None`` where none has ground truth."""
     settings = config.evaluation
-    if not (settings.path or settings.gt):
+    if not (settings.path or settings.gt or settings.set == DEMO):
         return None
     cases = [case for case in video_cases(config) if case.truth]
 

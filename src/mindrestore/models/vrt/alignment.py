@@ -6,11 +6,12 @@ Features are channels last: (B, D, H, W, C).
 from mindspore import nn, ops
 
 from mindrestore.models.vrt.layers import Conv, constant, pixels_last, uniform
-from mindrestore.ops.activations import LeakyReLU, sigmoid, tanh
+from mindrestore.ops.activations import LeakyReLU, leaky_relu, sigmoid, tanh
 from mindrestore.ops.deformable import TAPS, deformable_conv2d_features
 from mindrestore.ops.warp import warp_features
 
 LARGEST_RESIDUE = 10.0  # pixels at full size that an offset may add to the flow
+OFFSET_LAYERS = 4  # convolutions that find the offsets
 SLOPE = 0.1
 
 
@@ -35,6 +36,7 @@ class Alignment(nn.Cell):
         for inputs, outputs in zip(widths[:-2], widths[1:]):
             layers += [Conv(inputs, outputs, rng), LeakyReLU(SLOPE)]
         self.conv_offset = nn.SequentialCell(layers + [Conv(channels, widths[-1], rng, zero=True)])
+        self.align = align_function(neighbours, self.residue)
 
     def construct(self, x, backward, forward, run=None):
         """Return (from later frames, from earlier frames), each like x: (N, D, H, W, C); zeros where there is none.
@@ -55,32 +57,39 @@ class Alignment(nn.Cell):
             neighbours.append(ops.cat((later, earlier)).reshape(-1, height, width, channels))
             flows.append(ops.cat((there, back)).reshape(-1, 2, height, width))
         current = current.reshape(-1, height, width, channels)
-        if run is None:
-            aligned = self.align(current, neighbours, flows)
-        else:  # one image after the other, in less memory and faster
-            aligned = ops.cat([self.align(*image, run.deform) for image in _images(current, neighbours, flows)])
+        images = (current, *neighbours, *flows)
+        aligned = self.align(*images, *self.weights()) if run is None else run.align(self, images)
         aligned = aligned.reshape(2 * batch, frames - 1, height, width, channels)
         none = ops.zeros((batch, 1, height, width, channels), x.dtype)
         return ops.cat((aligned[:batch], none), 1), ops.cat((none, aligned[batch:]), 1)
 
-    def align(self, current, neighbours, flows, deform=deformable_conv2d_features):
-        """Align neighbours to the current frames.
-
-        current: (B, H, W, C); neighbours: ``self.neighbours`` of them, each like it; flows: as many (B, 2, H, W).
-        Returns (B, H, W, C).
-        """
-        warped = [pixels_last(warp_features(neighbour, flow)) for neighbour, flow in zip(neighbours, flows)]
-        y = self.conv_offset(ops.cat((*warped, pixels_last(current), *flows), 1))
-        offsets = y.shape[1] // 3 * 2
-        offset = self.residue * tanh(y[:, :offsets])
-        pairs = offsets // 2 // len(flows)
-        along = ops.cat([ops.tile(ops.flip(flow, (1,)), (1, pairs, 1, 1)) for flow in flows], 1)
-        mask = sigmoid(y[:, offsets:])
-        return deform(ops.cat(neighbours, -1), offset + along, mask, self.weight, self.bias)
+    def weights(self):
+        """Return the parameters that ``align`` takes."""
+        layers = self.conv_offset
+        return (layers[0].weight, layers[0].bias, layers[2].weight, layers[2].bias, layers[4].weight, layers[4].bias,
+                layers[6].weight, layers[6].bias, self.weight, self.bias)
 
 
-def _images(current, neighbours, flows):
-    """Give (current, neighbours, flows) of one image after the other."""
-    for index in range(current.shape[0]):
-        one = slice(index, index + 1)
-        yield current[one], [neighbour[one] for neighbour in neighbours], [flow[one] for flow in flows]
+def align_function(neighbours, residue):
+    """Return the alignment of ``neighbours`` images to a current one as a pure function.
+
+    residue: pixels that an offset may add to the flow. The function takes the current images (B, H, W, C), each
+    neighbour's, likewise, the flows to them, each (B, 2, H, W), and ``Alignment.weights``; it returns (B, H, W, C).
+    """
+    def align(current, *given):
+        images, flows, weights = given[:neighbours], given[neighbours:2 * neighbours], given[2 * neighbours:]
+        found = []
+        for image, flow in zip(images, flows):
+            found.append(pixels_last(warp_features(image, flow)))
+        y = ops.cat((*found, pixels_last(current), *flows), 1)
+        for layer in range(OFFSET_LAYERS):
+            y = ops.conv2d(y, weights[2 * layer], weights[2 * layer + 1], pad_mode="pad", padding=1)
+            if layer < OFFSET_LAYERS - 1:
+                y = leaky_relu(y, SLOPE)
+        of_flow = y.shape[1] // 3 * 2
+        along = []
+        for flow in flows:
+            along += [flow[:, 1:], flow[:, :1]] * (of_flow // 2 // neighbours)  # (y, x), as the offsets are
+        offset = residue * tanh(y[:, :of_flow]) + ops.cat(along, 1)
+        return deformable_conv2d_features(ops.cat(images, -1), offset, sigmoid(y[:, of_flow:]), *weights[-2:])
+    return align

@@ -108,7 +108,7 @@ class VRT(nn.Cell):
         order, the new frame lies in their middle); one channel more, the noise level, for non-blind denoising.
         kept: (N, 2 · blocks), what each clip's attention and MLP of each block count, for stochastic depth in training: 0, or
             1 over the rate at which they are kept; see ``drop_rates``.
-        run: ``Segments``, which runs groups of attention blocks and deformable convolutions in their place.
+        run: ``Segments``, which runs groups of attention blocks and alignments in their place.
         Returns (N, D, out_chans, upscale · H, upscale · W), D = 1 for frame interpolation.
         """
         _check_clip(x.shape, self.colours + self.nonblind, self.pa_frames)
@@ -140,11 +140,16 @@ class VRT(nn.Cell):
         features = features + pixels_last(self.conv_after_body(body))
         if self.upscale == 1:
             return clip + self.each_frame(self.conv_last, features)
-        features = self.each_frame(self.conv_before_upsample, features)
-        details = self.each_frame(self.conv_last, self.each_frame(self.upsample, features))
+        details = self.enlarged(features) if run is None else ops.cat([
+            self.enlarged(features[:, index:index + 1]) for index in range(features.shape[1])], 1)  # in less memory
         size = details.shape[3:]
         enlarged = ops.interpolate(_frames(clip), size=size, mode="bilinear", align_corners=False)
         return details + enlarged.reshape(*clip.shape[:3], *size)
+
+    def enlarged(self, features):
+        """Make the details of the enlarged frames: (N, D, C, H, W) -> (N, D, out_chans, upscale · H, upscale · W)."""
+        features = self.each_frame(self.conv_before_upsample, features)
+        return self.each_frame(self.conv_last, self.each_frame(self.upsample, features))
 
     def interpolate(self, x, run=None, kept=None):
         """Make the frame in the middle of four: (N, 4, C, H, W) -> (N, 1, C, H, W)."""

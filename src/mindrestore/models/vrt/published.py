@@ -60,6 +60,7 @@ def _read(shapes):
         "qkv_bias": "stage1.residual_group1.blocks.0.attn.qkv_self.bias" in shapes,
         "pa_frames": 2 * neighbours,
         "deformable_groups": shapes["stage1.pa_deform.conv_offset.6.weight"][0] // 27 if aligns else 12,
+        "num_feat": shapes["conv_last.weight"][1] if _upscale(shapes) > 1 or not aligns else 64,
         "nonblind_denoising": aligns and inputs % 9 == 1,
     }
 

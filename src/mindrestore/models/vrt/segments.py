@@ -1,4 +1,5 @@
-"""VRT in compiled pieces: attention blocks a few windows at a time, by functions that all blocks of a kind share.
+"""VRT in compiled pieces: attention blocks a few windows at a time, by functions that all blocks of a kind share, and
+alignment image by image.
 
 A block treats every window by itself, so a compiled function of a few windows, with the weights as arguments, serves
 every block of its kind at every scale and every size of clip: whatever the frame size, a handful of functions is compiled
@@ -9,12 +10,13 @@ from functools import lru_cache
 
 from mindspore import Tensor, ops
 
+from mindrestore.models.vrt.alignment import align_function
 from mindrestore.models.vrt.attention import additives, attention_function, feed_forward, score_tables
+from mindrestore.models.vrt.layers import gated_mlp
 from mindrestore.ops import windows
-from mindrestore.ops.deformable import deformable_conv2d_features
 from mindrestore.runtime.execution import compiled, mode
 
-TOKENS = 6144  # at a time
+TOKENS = 3072  # at a time
 
 
 class Segments:
@@ -52,18 +54,35 @@ class Segments:
         cut = windows.windows(x.shape[0], size, block.window, block.shifted, at_once)
         tokens = windows.to_windows(x.reshape(-1, channels), cut)
         tables = score_tables(block.attn.bias(cut.window), cut.masks, block.mutual)
-        weights = [None if weight is None else Tensor(weight) for weight in (
-            *block.attention_weights(), *block.mlp_weights())]
+        weights = _values((*block.attention_weights(), *block.mlp_weights()))
         function = _shared_function(mode(), *block.attention_kind)
-        parts, reals, kinds = (_split(each, piece) for each, piece in (
-            (tokens, at_once * in_window), (cut.real, at_once * in_window), (cut.kinds, at_once)))
-        done = [function(part.reshape(at_once, in_window, channels), real, kind, *tables, *weights)
-                for part, real, kind in zip(parts, reals, kinds)]
+        parts, reals = (_split(each, at_once * in_window) for each in (tokens, cut.real))
+        if cut.kinds is None:  # all windows are of one kind
+            added = itertools.repeat(additives(*tables, None, at_once, in_window))
+        else:
+            added = (additives(*tables, kinds, at_once, in_window) for kinds in ops.split(cut.kinds, at_once))
+        done = [function(part.reshape(at_once, in_window, channels), real, *of_scores, *weights)
+                for part, real, of_scores in zip(parts, reals, added)]
         return ops.gather(ops.cat(done), cut.inverse, 0).reshape(x.shape)
 
-    def deform(self, x, offset, mask, weight, bias):
-        """``ops.deformable.deformable_conv2d_features``, compiled once for each shape."""
-        return _shared_deformation(mode())(x, offset, mask, Tensor(weight), Tensor(bias))
+    def align(self, alignment, images):
+        """Return ``alignment.align`` of images and flows, each (B, ...): one after the other, in less memory and faster."""
+        function = _shared_alignment(mode(), alignment.neighbours, alignment.residue)
+        weights = _values(alignment.weights())
+        return ops.cat([function(*(each[index:index + 1] for each in images), *weights) for index in range(images[0].shape[0])])
+
+    def tokens_apart(self, layer, x):
+        """Return layer(x) for a ``GatedMlp`` and features (..., C), ``tokens`` at a time."""
+        weights = _values((layer.fc11.weight, layer.fc11.bias, layer.fc12.weight, layer.fc12.bias,
+                           layer.fc2.weight, layer.fc2.bias))
+        rows = x.reshape(-1, x.shape[-1])
+        done = [_shared_mlp(mode())(part, *weights) for part in ops.split(rows, min(self.tokens, rows.shape[0]))]
+        return ops.cat(done).reshape(*x.shape[:-1], -1)
+
+
+def _values(weights):
+    """Return the parameters' values as plain tensors: a compiled function takes a Parameter for a constant."""
+    return [None if weight is None else Tensor(weight) for weight in weights]
 
 
 def _split(x, length):
@@ -78,20 +97,20 @@ def _shared_function(execution_mode, heads, scale, mutual_window):
 
 
 @lru_cache(maxsize=None)
-def _shared_deformation(execution_mode):
-    return compiled(_deform)
+def _shared_alignment(execution_mode, neighbours, residue):
+    return compiled(align_function(neighbours, residue))
 
 
-def _deform(x, offset, mask, weight, bias):
-    return deformable_conv2d_features(x, offset, mask, weight, bias)
+@lru_cache(maxsize=None)
+def _shared_mlp(execution_mode):
+    return compiled(gated_mlp)
 
 
 def _block_function(heads, scale, mutual_window):
     attend = attention_function(heads, scale, mutual_window)
     split = 8 if mutual_window else 6  # weights of attention, before those of the MLP
 
-    def block(x, real, kinds, self_table, mutual_table, *weights):
-        to_self, to_mutual = additives(self_table, mutual_table, kinds, x.shape[0], x.shape[1])
+    def block(x, real, to_self, to_mutual, *weights):
         x = x + attend(x, real, to_self, to_mutual, *weights[:split])
         tokens = x.reshape(-1, x.shape[-1])
         return tokens + feed_forward(tokens, *weights[split:])

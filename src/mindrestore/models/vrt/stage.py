@@ -43,7 +43,8 @@ class Stage(nn.Cell):
         x = x + self.linear2(run_group(self.residual_group2, x, run, kept))
         if not self.aligns:
             return x
-        return self.pa_fuse(ops.cat((x, *self.pa_deform(x, backward, forward, run)), -1))
+        joined = ops.cat((x, *self.pa_deform(x, backward, forward, run)), -1)
+        return self.pa_fuse(joined) if run is None else run.tokens_apart(self.pa_fuse, joined)
 
 
 class Refinement(nn.Cell):
