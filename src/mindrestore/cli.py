@@ -73,9 +73,11 @@ def _train(options):
     from mindrestore.config import load_config
     config = load_config(options.config, _overrides(options))
     _start(config)
+    from mindrestore.runtime import cluster
     from mindrestore.training.trainer import train
     folder = train(config, options.resume)
-    print(f"Trained: {folder / 'best.ckpt'} and {folder / 'last.ckpt'}; the log is {folder / 'log.jsonl'}.")
+    if cluster.is_main():
+        print(f"Trained: {folder / 'best.ckpt'} and {folder / 'last.ckpt'}; the log is {folder / 'log.jsonl'}.")
 
 
 def _eval(options):

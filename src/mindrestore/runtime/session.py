@@ -2,11 +2,11 @@
 import os
 import tempfile
 
-from mindrestore.runtime import allocator, device, execution, threads as cores
+from mindrestore.runtime import allocator, cluster, device, execution, threads as cores
 
 
 def start(choice="auto", mode="graph", threads=None):
-    """Select device and execution mode and return the name of the device.
+    """Select device and execution mode, meet the other processes if there are any, and return the name of the device.
 
     Args:
         choice: ``auto``, ``cpu``, ``gpu`` or ``ascend``.
@@ -16,8 +16,9 @@ def start(choice="auto", mode="graph", threads=None):
     Raises:
         UserError: a device that is not there.
     """
-    selected = device.select(choice)
+    selected = device.select(choice, cluster.device_number())
     execution.use(mode)
+    cluster.join()
     if selected == "cpu":
         allocator.keep_freed_memory()
     if threads:

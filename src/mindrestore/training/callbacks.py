@@ -6,6 +6,7 @@ import time
 from mindspore.train import Callback
 
 from mindrestore.errors import UserError
+from mindrestore.runtime import cluster
 
 
 class Progress(Callback):
@@ -58,7 +59,10 @@ class Validate(Callback):
 
 
 class Save(Callback):
-    """Every ``every`` steps, at the end and on SIGTERM or Ctrl-C, call ``save(step)``; after a signal, stop."""
+    """Every ``every`` steps, at the end and on SIGTERM or Ctrl-C, call ``save(step)``; after a signal, stop.
+
+    A signal to any of several processes stops all of them, after the same step. ``interrupted`` is the one to this process.
+    """
 
     def __init__(self, log, progress, save, every, last):
         super().__init__()
@@ -77,10 +81,11 @@ class Save(Callback):
 
     def on_train_step_end(self, run_context):
         step = self.progress.step
-        if self.interrupted or step % self.every == 0 or step == self.last:
+        stop = int(cluster.gathered([self.interrupted or 0]).max())
+        if stop or step % self.every == 0 or step == self.last:
             self.save(step)
-        if self.interrupted:
-            self.log.say(f"Stopped by {signal.Signals(self.interrupted).name} after step {step}; the state is saved, "
+        if stop:
+            self.log.say(f"Stopped by {signal.Signals(stop).name} after step {step}; the state is saved, "
                          "go on with --resume.")
             run_context.request_stop()
 

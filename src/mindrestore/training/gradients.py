@@ -8,6 +8,7 @@ import mindspore as ms
 from mindspore import ops
 
 from mindrestore.models.revsci.segments import Segments
+from mindrestore.runtime import cluster
 from mindrestore.runtime.execution import compiled
 
 
@@ -43,8 +44,12 @@ def plain_gradients(network, loss, parameters=None):
 
 
 def reversible_gradients(network, loss, parameters=None):
-    """Reversible backpropagation: equal gradients, memory that does not grow with depth; arguments as above."""
-    segments = Segments(network, loss)
+    """Reversible backpropagation: equal gradients, memory that does not grow with depth; arguments as above.
+
+    Where several processes train, loss and gradients are means over all of them: those of a block are on their way while
+    the next block is rebuilt.
+    """
+    segments = Segments(network, loss, cluster.start_mean)
     if parameters is None:
         return segments.value_and_gradients
     places = {parameter.name: place for place, parameter in enumerate(network.trainable_params())}
@@ -56,3 +61,5 @@ def reversible_gradients(network, loss, parameters=None):
 
 
 GRADIENTS = {"plain": plain_gradients, "reversible": reversible_gradients}
+REDUCED = {"reversible"}
+"""Those that give means over all processes."""

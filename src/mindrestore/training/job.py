@@ -18,6 +18,8 @@ class Job(NamedTuple):
         validate: gives the mean PSNR in dB, ``None`` where there is nothing to score.
         mask: what a checkpoint records of the mask trained with.
         average: ``Average`` of the weights or ``None``.
+        rooted: the loss is the square root of what ``gradients`` is of, taken of the whole batch.
+        reduced: ``gradients`` gives means over all processes already.
     """
 
     kind: str
@@ -30,3 +32,5 @@ class Job(NamedTuple):
     validate: Optional[Callable]
     mask: Optional[str] = None
     average: Any = None
+    rooted: bool = False
+    reduced: bool = False

@@ -6,6 +6,22 @@ import time
 from tqdm import tqdm
 
 
+class SilentLog:
+    """What a process has for a log that is not the main one."""
+
+    def advance(self, loss):
+        pass
+
+    def metrics(self, step, **values):
+        pass
+
+    def say(self, text):
+        pass
+
+    def close(self):
+        pass
+
+
 class TrainingLog:
     """Metrics by step.
 

@@ -9,14 +9,11 @@ def mse(clip, target):
     return ((clip - target) ** 2).mean()
 
 
-def sqrt_mse(clip, target):
-    """Square root of the mean squared error (the toolbox that reproduces RevSCI)."""
-    return ops.sqrt(mse(clip, target))
-
-
 def charbonnier(clip, target):
     """Charbonnier loss, mean of sqrt(difference² + 1e-9) (the published VRT recipe)."""
     return ops.sqrt((clip - target) ** 2 + CHARBONNIER_EPSILON).mean()
 
 
-LOSSES = {"mse": mse, "sqrt_mse": sqrt_mse, "charbonnier": charbonnier}
+LOSSES = {"mse": mse, "sqrt_mse": mse, "charbonnier": charbonnier}
+ROOTED = {"sqrt_mse"}
+"""Losses that are the square root of their entry's mean over the whole batch (the toolbox that reproduces RevSCI)."""

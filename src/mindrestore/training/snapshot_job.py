@@ -9,10 +9,11 @@ from mindrestore.evaluation.snapshot_scoring import reconstruct_scene, score
 from mindrestore.inference.snapshots import Reconstructor
 from mindrestore.models import create_model
 from mindrestore.sensing.masks import fingerprint, load_mask, random_mask
-from mindrestore.training.gradients import GRADIENTS
+from mindrestore.training.gradients import GRADIENTS, REDUCED
 from mindrestore.training.job import Job
-from mindrestore.training.losses import LOSSES
+from mindrestore.training.losses import LOSSES, ROOTED
 from mindrestore.training.schedules import learning_rates
+from mindrestore.training.shared_mean import shared_mean
 from mindrestore.training.updates import adam_updates
 
 ADAM_BETAS = (0.9, 0.999)
@@ -29,7 +30,8 @@ def snapshot_job(config):
     steps = settings.steps or settings.epochs * steps_per_epoch
     rates = learning_rates(settings.learning_rate, settings.schedule, steps, steps_per_epoch)
     return Job("revsci", network, samples, steps, rates, adam_updates(network, rates, ADAM_BETAS),
-               partial(GRADIENTS[settings.mode], network, LOSSES[settings.loss]), _validation(config, network), mask)
+               partial(GRADIENTS[settings.mode], network, LOSSES[settings.loss]), _validation(config, network), mask,
+               rooted=settings.loss in ROOTED, reduced=settings.mode in REDUCED)
 
 
 def _samples(config):
@@ -55,10 +57,10 @@ def _validation(config, network):
     reconstruct = Reconstructor(network)
     scenes = [scene for scene in evaluation_scenes(config).values() if scene]
 
+    def psnr(scene):
+        chosen = evaluation_mask(config, *scene.clip.shape[-2:], config.evaluation.frames, scene.mask)
+        return score(scene.name, reconstruct_scene(scene, chosen.mask, reconstruct)).psnr
+
     def validate():
-        scores = []
-        for scene in scenes:
-            chosen = evaluation_mask(config, *scene.clip.shape[-2:], config.evaluation.frames, scene.mask)
-            scores.append(score(scene.name, reconstruct_scene(scene, chosen.mask, reconstruct)).psnr)
-        return sum(scores) / len(scores)
+        return shared_mean(psnr, scenes)
     return validate

@@ -1,6 +1,7 @@
 """One training step: gradients, accumulation, clipping, optimiser."""
 from mindspore import nn, ops
 
+from mindrestore.runtime import cluster
 from mindrestore.runtime.execution import compiled
 
 
@@ -15,9 +16,10 @@ class TrainOneStep(nn.Cell):
         clip_norm: largest global norm of the gradients of what is trained, or ``None``.
         step: how many steps were taken before.
         average: ``mindrestore.training.average.Average`` of the weights, or ``None``.
+        rooted, reduced: see ``mindrestore.training.job.Job``.
     """
 
-    def __init__(self, gradients, updates, accumulation=1, clip_norm=None, step=0, average=None):
+    def __init__(self, gradients, updates, accumulation=1, clip_norm=None, step=0, average=None, rooted=False, reduced=False):
         super().__init__(auto_prefix=False)
         self.gradients = gradients
         self._of_running = {}  # callables by how many of the updates run
@@ -26,12 +28,21 @@ class TrainOneStep(nn.Cell):
         self.clip = compiled(_clip_function(clip_norm)) if clip_norm else None
         self.step = step
         self.average = average
+        self.rooted, self.reduced = rooted, reduced
         self.set_train()
 
     def construct(self, *batch):
-        """Train on a batch, (target, *inputs), each (B, ...); return its loss."""
+        """Train on a batch, (target, *inputs), each (B, ...); return its loss.
+
+        Of several processes each gives its share of the batch, of equal size; all return the loss of the whole.
+        """
         running = [update for update in self.updates if self.step >= update.first]
         loss, gradients = self._accumulated(self._gradients_of(running), batch)
+        if not self.reduced:
+            loss, *gradients = cluster.mean([loss, *gradients])
+        if self.rooted:
+            loss = ops.sqrt(loss)
+            gradients = [gradient / (2 * loss) for gradient in gradients]
         if self.clip:
             gradients = self.clip(*gradients)
         start = 0

@@ -2,6 +2,7 @@
 import contextlib
 from pathlib import Path
 
+import numpy as np
 import yaml
 from mindspore import Model
 
@@ -9,12 +10,13 @@ from mindrestore.checkpoints import native
 from mindrestore.config import FlowConfig, SnapshotConfig, VideoConfig
 from mindrestore.errors import UserError
 from mindrestore.files import write_text
+from mindrestore.runtime import cluster
 from mindrestore.training.callbacks import Progress, Save, Validate
 from mindrestore.training.dataset import batches
 from mindrestore.training.flow_job import flow_job
-from mindrestore.training.log import TrainingLog
+from mindrestore.training.log import SilentLog, TrainingLog
 from mindrestore.training.snapshot_job import snapshot_job
-from mindrestore.training.state import restore_state, save_state
+from mindrestore.training.state import digest_of_state, restore_state, save_state
 from mindrestore.training.step import TrainOneStep
 from mindrestore.training.video_job import video_job
 
@@ -25,6 +27,8 @@ JOBS = {SnapshotConfig: snapshot_job, VideoConfig: video_job, FlowConfig: flow_j
 def train(config, resume=False):
     """Train; write ``last_state.ckpt`` (to resume from), ``last.ckpt``, ``best.ckpt``, ``log.jsonl`` and ``config.yaml``.
 
+    Of several processes (``mindrestore.runtime.cluster``) each trains on its share of every batch; the main one writes.
+
     Args:
         config: ``mindrestore.config.SnapshotConfig``, ``VideoConfig`` or ``FlowConfig``.
         resume: go on from the state in the output folder, exactly as if the run had never stopped.
@@ -34,6 +38,7 @@ def train(config, resume=False):
 
     Raises:
         UserError: settings that do not fit each other, or a folder that holds a run while ``resume`` is false.
+        SystemExit: a signal stopped this process, one of several, which its launcher must hear of.
     """
     settings = config.training
     folder = Path(config.output or f"runs/{config.name}")
@@ -43,15 +48,22 @@ def train(config, resume=False):
     if resume and not state.exists():
         raise UserError(f"{state}: no such training state to resume; train without --resume first.")
 
+    if settings.batch_size % (cluster.size() * settings.accumulation):
+        raise UserError(f"training.batch_size is {settings.batch_size}, the total over all devices: {cluster.size()} devices "
+                        f"times {settings.accumulation} parts (training.accumulation) do not divide it.")
+
     job = JOBS[type(config)](config)
     progress = restore_state(state, job.network, job.updates, job.average) if resume else {"step": 0, "best": None}
     first, last = progress["step"], job.steps
     if first >= last:
         raise UserError(f"{folder}: this run has already done its {last} steps; set training.steps higher to go on.")
 
-    write_text(folder / "config.yaml", yaml.safe_dump(config.model_dump(), sort_keys=False))
-    log = TrainingLog(folder, last, first)
-    step_cell = TrainOneStep(job.gradients, job.updates, settings.accumulation, settings.clip_norm, first, job.average)
+    _check_alike(job, progress)
+    if cluster.is_main():
+        write_text(folder / "config.yaml", yaml.safe_dump(config.model_dump(), sort_keys=False))
+    log = TrainingLog(folder, last, first) if cluster.is_main() else SilentLog()
+    step_cell = TrainOneStep(job.gradients, job.updates, settings.accumulation, settings.clip_norm, first, job.average,
+                             job.rooted, job.reduced)
 
     def averaged():
         return job.average.applied() if job.average else contextlib.nullcontext()
@@ -61,6 +73,8 @@ def train(config, resume=False):
                             {"name": config.name, "step": step, "validation_psnr": psnr})
 
     def save(step):
+        if not cluster.is_main():
+            return
         with averaged():
             save_network(folder / "last.ckpt", step)
         save_state(state, job.network, job.updates, job.average, {"step": step, "best": best.best})
@@ -70,16 +84,30 @@ def train(config, resume=False):
             return job.validate()
 
     def save_best(step, psnr):
+        if not cluster.is_main():
+            return
         with averaged():
             save_network(folder / "best.ckpt", step, psnr)
 
     counter = Progress(log, job.rates, first, settings.log_every)
     best = Validate(log, counter, validate, save_best, settings.validate_every, last, progress["best"])
     callbacks = [counter, best] if job.validate else [counter]
-    data = batches(job.samples, first * settings.batch_size, last - first, settings.batch_size)
+    data = batches(job.samples, first * settings.batch_size, last - first, settings.batch_size, cluster.rank(), cluster.size())
     try:
         with data as dataset, Save(log, counter, save, settings.save_every, last) as saving:
             Model(step_cell).train(1, dataset, callbacks=[*callbacks, saving], dataset_sink_mode=False)
     finally:
         log.close()
+    cluster.gathered([0])  # nobody leaves while the main process still writes: a launcher would take it for a failure
+    if cluster.size() > 1 and saving.interrupted:
+        raise SystemExit(128 + saving.interrupted)
     return folder
+
+
+def _check_alike(job, progress):
+    """Raise ``UserError`` unless all processes begin from the same weights, moments and step."""
+    digest = digest_of_state(job.network, job.updates, job.average, progress)
+    for rank, row in enumerate(cluster.gathered(np.frombuffer(digest, np.float64))):
+        if row.tobytes() != digest:
+            raise UserError(f"rank {rank} begins from another state than rank {cluster.rank()}; give all servers the same "
+                            "version of mindrestore, and an output folder and weights on storage that they share.")

@@ -2,6 +2,7 @@
 from mindrestore.data.video_sets import DEMO
 from mindrestore.evaluation.video import video_cases
 from mindrestore.evaluation.video_results import ClipScorer
+from mindrestore.training.shared_mean import shared_mean
 
 
 def video_validation(config, network):
@@ -11,12 +12,12 @@ def video_validation(config, network):
         return None
     cases = [case for case in video_cases(config) if case.truth]
 
+    def psnr(case):
+        scorer = ClipScorer()
+        for restored, truth in zip(case.restored([network], config), case.truth()):
+            scorer.add(restored, truth)
+        return scorer.result(case.name, 0, 0.0).psnr
+
     def validate():
-        scores = []
-        for case in cases:
-            scorer = ClipScorer()
-            for restored, truth in zip(case.restored([network], config), case.truth()):
-                scorer.add(restored, truth)
-            scores.append(scorer.result(case.name, 0, 0.0).psnr)
-        return sum(scores) / len(scores)
+        return shared_mean(psnr, cases)
     return validate if cases else None

@@ -19,10 +19,13 @@ class Segments:
     Args:
         network: ``RevSCI``; its parameters are read at every call, so training it is seen here.
         loss: ``loss(clip, target) -> scalar``; needed for ``value_and_gradients`` only.
+        start_mean: ``start_mean(tensors)`` begins to average them over processes and returns a function that waits for it
+            and gives the result.
     """
 
-    def __init__(self, network, loss=None):
+    def __init__(self, network, loss=None, start_mean=None):
         self.network = network
+        self.start_mean = start_mean or _as_they_are
         self.blocks = list(network.layers)
         frames_axis = 3 - network.channel_axis
         self._input = compiled(_input_function(network))
@@ -59,21 +62,24 @@ class Segments:
     def value_and_gradients(self, target, measurement, mask, estimate=None):
         """Return (loss, gradients in the order of the network's trainable parameters).
 
-        Holds the activations of one step only, whatever the number of blocks; those of head and tail are a band's.
+        Holds the activations of one step only, whatever the number of blocks; those of head and tail are a band's. Each
+        block's gradients go into ``start_mean`` as soon as they are there.
         """
         inputs = _given(measurement, mask, estimate)
         network_input = self._input(*inputs)
         groups = self.run_blocks(self._split(self._head(network_input)))
         features = self._join(*groups)
-        gradients = {}
+        gradients = _Means(self.start_mean)
         loss, gradient = self._output_gradient(self._tail(features), target, *inputs)
+        mean_loss = self.start_mean([loss])
         gradient = self._tail.pull_back(features, gradient, gradients)
         of_groups = list(self._split(gradient))
         del features, gradient
         of_groups = self._pull_back_blocks(groups, of_groups, gradients)[1]
         del groups
         self._head.pull_back(network_input, self._join(*of_groups), gradients)
-        return loss, tuple(gradients[p.name] if p.name in gradients else ops.zeros_like(p)
+        gradients = gradients.finished()
+        return mean_loss()[0], tuple(gradients[p.name] if p.name in gradients else ops.zeros_like(p)
                            for p in self.network.trainable_params())
 
     def _pull_back_blocks(self, groups, of_groups, gradients):
@@ -82,12 +88,34 @@ class Segments:
             if block.reverses:
                 groups.reverse()
                 of_groups.reverse()
+            found = {}
             for index, (target, source) in reversed(list(enumerate(block.steps))):
                 weights = block.weights_of(index)
                 groups[target], of_groups[source], *of_weights = self._pull_back(
                     groups[target], groups[source], of_groups[target], of_groups[source], *_values(weights))
-                _record(gradients, weights, of_weights)
+                found.update(zip((weight.name for weight in weights), of_weights))
+            gradients.update(found)
         return groups, of_groups
+
+
+class _Means:
+    """Tensors by name, each group of them on its way to its mean since it was put in."""
+
+    def __init__(self, start_mean):
+        self.start_mean, self._groups = start_mean, []
+
+    def update(self, tensors):
+        """Put a group in."""
+        tensors = dict(tensors)
+        self._groups.append((tensors, self.start_mean(list(tensors.values()))))
+
+    def finished(self):
+        """Wait for all of them; return the means by name."""
+        return {name: mean for names, finish in self._groups for name, mean in zip(names, finish())}
+
+
+def _as_they_are(tensors):
+    return lambda: tensors
 
 
 def _add_function(residual):
@@ -142,7 +170,3 @@ def _given(*tensors):
 def _values(weights):
     """Return the parameters' values as plain tensors: a compiled function takes a Parameter for a constant."""
     return tuple(Tensor(weight) for weight in weights)
-
-
-def _record(gradients, weights, of_weights):
-    gradients.update(zip((weight.name for weight in weights), of_weights))

@@ -1,0 +1,106 @@
+"""The processes that train together: how many, which one this is, and sums over all of them.
+
+A launcher (``scripts/run_distribute_train_*.sh``) starts them and says so in their environment; MindSpore's own engine
+carries what they exchange: HCCL on Ascend, NCCL on GPUs, MCCL between processes on a CPU. Of collectives only AllReduce
+of float32 is used, the one that every device has.
+"""
+import os
+
+import numpy as np
+from mindspore import Tensor, ops
+from mindspore.communication import get_group_size, get_rank, init
+
+from mindrestore.runtime import device
+
+BUCKET = 2 ** 22  # values that travel together: a thousand small tensors one by one would cost a thousand delays
+
+_rank, _size = 0, 1
+
+
+def launched():
+    """Return whether a launcher started this process as one of several."""
+    return "MS_ROLE" in os.environ or bool(os.environ.get("RANK_TABLE_FILE")) and int(os.environ.get("RANK_SIZE", 1)) > 1
+
+
+def device_number():
+    """Return the number of the device, among those of its kind, that the launcher gave this process."""
+    return int(os.environ.get("DEVICE_ID", 0))
+
+
+def join():
+    """Meet the other processes, if there are any; the device must be selected before."""
+    global _rank, _size
+    if launched() and _size == 1:
+        init()
+        _rank, _size = get_rank(), get_group_size()
+
+
+def rank():
+    """Return the number of this process, from 0."""
+    return _rank
+
+
+def size():
+    """Return how many processes train together, 1 without a launcher."""
+    return _size
+
+
+def is_main():
+    """Return whether this is the process that writes files and reports."""
+    return _rank == 0
+
+
+def mean(tensors):
+    """Return the means over all processes of float32 tensors: a list of the same shapes, bit-equal everywhere."""
+    return start_mean(tensors)()
+
+
+def start_mean(tensors):
+    """Begin ``mean`` and return a function that waits for it and gives the result.
+
+    Meanwhile the device goes on computing, except on a CPU, where the sum is made at once.
+    """
+    if _size == 1:
+        return lambda: list(tensors)
+    waits = [_start_sum(ops.cat([tensor.reshape(-1) for tensor in bucket])) for bucket in buckets(tensors)]
+
+    def finish():
+        flat = ops.cat([wait() for wait in waits]) / _size
+        parts = ops.split(flat, [tensor.size for tensor in tensors])
+        return [part.reshape(tensor.shape) for part, tensor in zip(parts, tensors)]
+    return finish
+
+
+def gathered(values):
+    """Return the float64 ``values`` of all processes, one row a process and bit-exact; each gives equally many."""
+    values = np.ascontiguousarray(values, np.float64)
+    rows = np.zeros((_size, values.nbytes), np.float32)
+    rows[_rank] = np.frombuffer(values.tobytes(), np.uint8)  # bytes are exact in float32, and so are sums with zeros
+    if _size > 1:
+        rows = ops.AllReduce()(Tensor(rows)).asnumpy()
+    return np.frombuffer(rows.astype(np.uint8).tobytes(), np.float64).reshape(_size, *values.shape)
+
+
+def buckets(tensors):
+    """Return ``tensors`` in groups, in order, of ``BUCKET`` values or a tensor more."""
+    groups, held = [[]], 0
+    for tensor in tensors:
+        if held >= BUCKET:
+            groups.append([])
+            held = 0
+        groups[-1].append(tensor)
+        held += tensor.size
+    return groups
+
+
+def _start_sum(tensor):
+    if device.name() == "cpu":  # MindSpore 2.10 has no asynchronous AllReduce there
+        total = ops.AllReduce()(tensor)
+        return lambda: total
+    from mindspore.communication.comm_func import all_reduce
+    total, handle = all_reduce(tensor, async_op=True)
+
+    def wait():
+        handle.wait()
+        return total
+    return wait
