@@ -12,6 +12,7 @@ import numpy as np
 from mindspore import Tensor
 
 from mindrestore.config import make_config
+from mindrestore.ops import convolution, convolution_frames, convolution_native
 from mindrestore.runtime import cluster, execution, session
 from mindrestore.training import trainer
 from mindrestore.training.shared_mean import shared_mean
@@ -39,8 +40,15 @@ def main(folder, *paths):
         write(folder / f"{path.stem}.rank_{rank}.json", trained(make_config(content), resume))
 
 
+def use(mode):
+    """Without compiling take the convolution of the fewest operators: the quickest in small."""
+    execution.use(mode)
+    module = convolution_native if mode == "pynative" else convolution_frames
+    convolution.implementation = lambda: module
+
+
 def trained(config, resume):
-    execution.use(config.runtime.mode)
+    use(config.runtime.mode)
     make_job, jobs = trainer.JOBS[type(config)], []
 
     def noted(config):

@@ -9,9 +9,11 @@ import pytest
 import scipy.io
 from mindspore import Tensor
 
+import ranks as ranks_program
 from mindrestore.checkpoints.native import load_arrays, read_metadata
 from mindrestore.config import make_config
 from mindrestore.errors import UserError
+from mindrestore.ops import convolution
 from mindrestore.runtime import cluster, execution
 from mindrestore.training.dataset import batches
 from mindrestore.training.losses import LOSSES, ROOTED
@@ -41,7 +43,7 @@ def snapshots(scenes):
     """``snapshots(output, mode=..., ...)`` gives the content of a configuration of RevSCI, a run of seconds."""
     def content(output, runtime="pynative", steps=3, resume=False, **training):
         return {"name": "tiny", "resume": resume, "output": str(output), "runtime": {"mode": runtime},
-                "model": {"name": "revsci", "blocks": 2, "channels": 8}, "data": {"frames": 2, "size": 16, "clips": 10},
+                "model": {"name": "revsci", "blocks": 1, "channels": 8}, "data": {"frames": 2, "size": 16, "clips": 10},
                 "evaluation": {"kind": "scenes", "path": str(scenes), "frames": 2},
                 "training": {"mode": "plain", "steps": steps, "batch_size": 4, "learning_rate": 2e-3, "validate_every": 2,
                              "save_every": 2, "log_every": 1, **training}}
@@ -76,16 +78,19 @@ def ranks(tmp_path, fresh_environment):
     return run
 
 
-def alone(content):
-    """Train in this process, as a single one."""
-    content = dict(content)
-    resume = content.pop("resume", False)
-    config = make_config(content)
-    execution.use(config.runtime.mode)
-    try:
+@pytest.fixture
+def alone(monkeypatch):
+    """``alone(content)`` trains in this process, as a single one."""
+    monkeypatch.setattr(convolution, "implementation", convolution.implementation)  # put back at the end
+
+    def run(content):
+        content = dict(content)
+        resume = content.pop("resume", False)
+        config = make_config(content)
+        ranks_program.use(config.runtime.mode)
         return train(config, resume)
-    finally:
-        execution.use("graph")
+    yield run
+    execution.use("graph")
 
 
 def weights_of(folder):
@@ -129,7 +134,7 @@ def assert_collectives(seen):
     assert {rank["shared_mean"] for rank in seen} == {sum(1 / (1 + item) for item in range(7)) / 7}
 
 
-def test_two_processes_train_as_one(ranks, snapshots, tmp_path):
+def test_two_processes_train_as_one(ranks, alone, snapshots, tmp_path):
     common = dict(loss="sqrt_mse", clip_norm=0.1)
     alone(snapshots(tmp_path / "one", steps=4, **common))
     alone(snapshots(tmp_path / "resumed", steps=2, **common))
@@ -150,7 +155,7 @@ def test_two_processes_train_as_one(ranks, snapshots, tmp_path):
 
 @pytest.mark.long
 @pytest.mark.parametrize("count", [2, 4])
-def test_compiled_training_too(ranks, snapshots, tmp_path, count):
+def test_compiled_training_too(ranks, alone, snapshots, tmp_path, count):
     alone(snapshots(tmp_path / "one", "graph"))
     cases = {"plain": dict(), "reversible": dict(mode="reversible"), "parts": dict(accumulation=4 // count)}
     seen = ranks(count, 8220 + count, **{name: snapshots(tmp_path / f"{name}_RANK", "graph", **training)
@@ -166,7 +171,7 @@ def test_compiled_training_too(ranks, snapshots, tmp_path, count):
 
 @pytest.mark.long
 @pytest.mark.parametrize("count, runtime", [(2, "pynative"), (4, "pynative"), (2, "graph")])
-def test_vrt_too(ranks, tmp_path, count, runtime):
+def test_vrt_too(ranks, alone, tmp_path, count, runtime):
     """Stochastic depth, the part frozen at first, and the running average included."""
     training = dict(average=0.9, clip_norm=1.0)
     alone(videos(tmp_path / "one", runtime, **training))
@@ -192,14 +197,14 @@ def test_shares_make_up_the_batches():
             assert together.tolist() == list(range(12 + 6 * step, 18 + 6 * step))
 
 
-def test_a_batch_that_the_devices_do_not_divide_is_refused(monkeypatch, snapshots, tmp_path):
+def test_a_batch_that_the_devices_do_not_divide_is_refused(monkeypatch, alone, snapshots, tmp_path):
     monkeypatch.setattr(cluster, "_size", 3)
     with pytest.raises(UserError, match="training.batch_size is 4, the total over all devices: 3 devices times 1 parts"):
         alone(snapshots(tmp_path / "run"))
     assert not (tmp_path / "run").exists()
 
 
-def test_ranks_that_begin_differently_are_refused(monkeypatch, snapshots, tmp_path):
+def test_ranks_that_begin_differently_are_refused(monkeypatch, alone, snapshots, tmp_path):
     monkeypatch.setattr(cluster, "_size", 2)
     monkeypatch.setattr(cluster, "gathered", lambda values: np.stack([values, np.asarray(values) * 0]))
     with pytest.raises(UserError, match="rank 1 begins from another state than rank 0"):
