@@ -54,7 +54,8 @@ def parsed(arguments):
     parser.add_argument("--server", metavar="ADDRESS", help="of this server, as the others reach it; its own by default")
     parser.add_argument("--conf", type=Path, metavar="FILE",
                         help="take addresses from this file, not from hccn_tool or /etc/hccn.conf")
-    parser.add_argument("--merge", type=Path, nargs="+", metavar="FILE", help="tables of one server each, in the order of ranks")
+    parser.add_argument("--merge", type=Path, nargs="+", metavar="FILE",
+                        help="tables of one server each, in the order of ranks")
     parser.add_argument("--show", type=Path, metavar="FILE", help="check a table and print its ranks")
     parser.add_argument("--output", type=Path, default=Path("rank_table.json"), help="default: rank_table.json")
     return parser.parse_args(arguments)
@@ -120,7 +121,8 @@ def server(server_id, address_of, wanted):
     if not address_of:
         raise Mistake("no device of this server has an address; set them with hccn_tool -i N -ip -s, or give --conf FILE.")
     devices = sorted(address_of) if wanted is None else wanted
-    return {"server_id": server_id, "device": [{"device_id": str(number), "device_ip": address_of[number]} for number in devices]}
+    return {"server_id": server_id,
+            "device": [{"device_id": str(number), "device_ip": address_of[number]} for number in devices]}
 
 
 def own_address():

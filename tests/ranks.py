@@ -1,7 +1,7 @@
 """What each of several processes runs for ``test_cluster.py``: ``msrun ... ranks.py FOLDER [CONFIGURATION ...]``.
 
-Trains by each configuration (JSON) in turn and writes what this rank saw into ``FOLDER/CONFIGURATION.rank_N.json``. In ``output``
-``RANK`` stands for the rank, so that a rank that writes what it should not is found out.
+Trains by each configuration (JSON) in turn and writes what this rank saw into ``FOLDER/CONFIGURATION.rank_N.json``. In
+``output`` ``RANK`` stands for the rank, so that a rank that writes what it should not is found out.
 """
 import hashlib
 import json

@@ -70,7 +70,7 @@ def ranks(tmp_path, fresh_environment):
         command = [MSRUN, f"--worker_num={count}", f"--local_worker_num={count}", f"--master_port={port}", "--join=True",
                    f"--log_dir={tmp_path / 'logs'}", Path(__file__).with_name("ranks.py"), tmp_path, *paths]
         environment = {**fresh_environment, "OMP_NUM_THREADS": "1"}
-        done = subprocess.run(list(map(str, command)), cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=900)
+        done = subprocess.run(list(map(str, command)), cwd=tmp_path, env=environment, capture_output=True, timeout=900)
         logs = "".join(path.read_text()[-2000:] for path in (tmp_path / "logs").glob("worker_*.log"))
         assert done.returncode == 0, logs
         return {name: [json.loads((tmp_path / f"{name}.rank_{rank}.json").read_text()) for rank in range(count)]
@@ -165,8 +165,8 @@ def test_compiled_training_too(ranks, alone, snapshots, tmp_path, count):
         assert_same_weights(tmp_path / f"{name}_0", tmp_path / "one")
         assert_alike(seen[name], steps=3, batch=4)
         assert [path.name for path in tmp_path.glob(f"{name}_*")] == [f"{name}_0"]
-        np.testing.assert_allclose(logged(tmp_path / f"{name}_0", "validation_psnr"), logged(tmp_path / "one", "validation_psnr"),
-                                   atol=1e-3)
+        scores = [logged(tmp_path / folder, "validation_psnr") for folder in (f"{name}_0", "one")]
+        np.testing.assert_allclose(*scores, atol=1e-3)
 
 
 @pytest.mark.long

@@ -176,7 +176,8 @@ def test_two_servers_of_eight_with_a_rank_table(launch, server, tmp_path):
     for index in range(2):
         conf = tmp_path / f"{index}.conf"
         conf.write_text("".join(f"address_{number}=192.168.{index}.{number}\n" for number in range(8)))
-        subprocess.run([*make, "--conf", conf, "--server", f"10.0.0.{index}", "--output", tmp_path / f"{index}.json"], check=True)
+        subprocess.run([*make, "--conf", conf, "--server", f"10.0.0.{index}", "--output", tmp_path / f"{index}.json"],
+                       check=True)
     subprocess.run([*make, "--merge", tmp_path / "0.json", tmp_path / "1.json", "--output", tmp_path / "both.json"], check=True)
     for index in range(2):
         ranks = ranks_of(dry_run(launch, server, "run_distribute_train_ascend.sh", "tiny.yaml", "--servers", 2,
@@ -191,8 +192,8 @@ def test_two_servers_of_eight_with_a_rank_table(launch, server, tmp_path):
 @pytest.mark.parametrize("device, visible", [("ascend", "ASCEND_RT_VISIBLE_DEVICES"), ("gpu", "CUDA_VISIBLE_DEVICES")])
 def test_two_servers_through_msrun(launch, server, device, visible):
     start = ["--start", "msrun"] if device == "ascend" else []
-    said = dry_run(launch, server, f"run_distribute_train_{device}.sh", "tiny.yaml", *start, "--servers", 2, "--server-index", 1,
-                   "--address", "10.0.0.1", "--port", 9000, "--device-ids", "0,2,4-6", "--resume")
+    said = dry_run(launch, server, f"run_distribute_train_{device}.sh", "tiny.yaml", *start, "--servers", 2,
+                   "--server-index", 1, "--address", "10.0.0.1", "--port", 9000, "--device-ids", "0,2,4-6", "--resume")
     ranks = ranks_of(said)
     assert len(ranks) == 10
     for rank, (text, environment, command) in enumerate(ranks):
@@ -254,7 +255,7 @@ def test_shellcheck_finds_nothing():
     ("gpu", ["tiny.yaml", "--device-ids", "0,1", "--devices", "4"], "--devices 4: --device-ids names 2"),
     ("gpu", ["tiny.yaml", "--servers", "2", "--server-index", "2"], "--server-index 2: expected 0 to 1 of --servers 2"),
     ("ascend", ["tiny.yaml", "--servers", "2"], "2 servers need a rank table"),
-    ("ascend", ["tiny.yaml", "--start", "msrun", "--rank-table", "t.json"], "--rank-table t.json: goes with --start rank-table"),
+    ("ascend", ["tiny.yaml", "--start", "msrun", "--rank-table", "t.json"], "t.json: goes with --start rank-table"),
     ("ascend", ["tiny.yaml", "--rank-table", "t.json"], "t.json: not a readable rank table"),
     ("ascend", ["tiny.yaml", "--device-ids", "6-9"], "device 8 has no address"),
 ])
@@ -377,7 +378,8 @@ def test_a_killed_worker_ends_the_training(launch, user, tmp_path):
 @pytest.mark.parametrize("whom", ["launcher", "rank 1"])
 def test_an_interrupted_training_saves_and_goes_on(launch, user, tmp_path, whom):
     """A signal to the launcher, or to any one rank, stops all ranks after the same step."""
-    start = ["run_distribute_train_cpu.sh", user, CONFIGS / "revsci" / "small_cpu.yaml", "--output", "out", "--port", 8243, *TINY]
+    start = ["run_distribute_train_cpu.sh", user, CONFIGS / "revsci" / "small_cpu.yaml", "--output", "out", "--port", 8243,
+             *TINY]
     run = launch(*start, "training.steps=1000000")
     log = tmp_path / "out" / "log.jsonl"
     run.wait_for(lambda: log.exists() and log.read_text().count("\n") > 1, 300)

@@ -131,7 +131,8 @@ def test_servers_that_disagree_are_refused(make, one_server, tmp_path):
     assert done.returncode == 2 and f"{second}: has 4 devices, {first} has 8" in done.stderr
     second = one_server(1, address="192.168.0.{1}")  # those of the first
     done = make("--merge", first, second)
-    assert done.returncode == 2 and "device 0 of server 10.0.0.1 and device 0 of server 10.0.0.0 have the same address" in done.stderr
+    words = "device 0 of server 10.0.0.1 and device 0 of server 10.0.0.0 have the same address"
+    assert done.returncode == 2 and words in done.stderr
     make("--merge", first, one_server(1), "--output", "both.json")
     done = make("--merge", first, "both.json")
     assert done.returncode == 2 and "both.json: has 2 servers; merge tables of one server each" in done.stderr

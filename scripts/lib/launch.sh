@@ -179,7 +179,8 @@ place_ranks() {
     local rank
     server_of=() device_of=()
     if [[ -n $table ]]; then
-        [[ -z $count && ${#ids[@]} == 0 ]] || die "--rank-table $table: says which devices; leave --devices and --device-ids out."
+        [[ -z $count && ${#ids[@]} == 0 ]] ||
+            die "--rank-table $table: says which devices; leave --devices and --device-ids out."
         read_table
     else
         ((servers == 1)) || [[ $start == msrun ]] || die "$servers servers need a rank table, merged from one file of each" \
