@@ -302,6 +302,25 @@ def test_a_dead_rank_ends_the_run_and_is_named(launch, server, how, status, word
     assert said.index(words) < said.index(last_words)
 
 
+def test_a_dead_rank_ends_the_run_on_all_servers_that_share_its_logs(launch, server, tmp_path):
+    make = [sys.executable, SCRIPTS / "generate_rank_table.py"]
+    for index in range(2):
+        conf = tmp_path / f"{index}.conf"
+        conf.write_text("".join(f"address_{number}=192.168.{index}.{number}\n" for number in range(2)))
+        subprocess.run([*make, "--conf", conf, "--server", f"10.0.0.{index}", "--output", tmp_path / f"{index}.json"],
+                       check=True)
+    subprocess.run([*make, "--merge", tmp_path / "0.json", tmp_path / "1.json", "--output", tmp_path / "both.json"], check=True)
+    common = ("run_distribute_train_ascend.sh", {**server, "STAND_IN": "dies"}, "tiny.yaml", "--servers", 2, "--rank-table",
+              "both.json", "--log-dir", "shared")
+    first = launch(*common, "--server-index", 0)
+    first.wait_for((tmp_path / "rank_1.json").exists)
+    second = launch(*common, "--server-index", 1, "--port", 60100)  # whose rank 2 dies
+    for run in (second, first):
+        status, said = run.ended()
+        assert status == 137 and "rank 2 of 4 ended with status 137 (SIGKILL)" in said and not run.processes(), said
+    assert seen(tmp_path, 3)["environment"].items() >= {"RANK_ID": "3", "DEVICE_ID": "1", "RANK_SIZE": "4"}.items()
+
+
 @pytest.mark.parametrize("how, number, status", [("waits", signal.SIGINT, 130), ("waits", signal.SIGTERM, 143),
                                                  ("stubborn", signal.SIGINT, 130)])
 def test_ctrl_c_leaves_no_process_behind(launch, server, tmp_path, how, number, status):

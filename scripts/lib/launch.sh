@@ -305,7 +305,7 @@ start_ranks() {
         command -v "$command" >/dev/null || die "$command: not on PATH; activate the environment that has MindSpore."
     done
     mkdir -p "$logs"
-    rm -f "$logs"/scheduler.{log,pid,status}
+    ((server != 0)) || rm -f "$logs"/scheduler.{log,pid,status}
     for ((rank = first; rank < first + count; rank++)); do rm -f "$logs/rank_$rank".{log,pid,status}; done
     began=$logs/.began-server-$server
     : >"$began"
@@ -322,7 +322,7 @@ start_ranks() {
     say "$total ranks on $servers servers, of which $count here; logs are $logs/rank_*.log"
     if [[ $start == msrun ]]; then
         msrun_command
-        env "${common[@]}" setsid "${msrun[@]}" "${keeper[@]}" </dev/null >"$logs/msrun.log" 2>&1 &
+        env "${common[@]}" setsid "${msrun[@]}" "${keeper[@]}" </dev/null >"$logs/msrun_$server.log" 2>&1 &
         starters=($!)
         disown "$!"  # or bash reports how it ended
         return
@@ -365,7 +365,7 @@ watch_ranks() {
         stop_ranks 10
         end_printing "$printer"
         say "error: ${start} ended before its ranks. The last lines of its log:"
-        tail -n 15 "$logs/$([[ $start == msrun ]] && echo msrun || echo "rank_$first").log" >&2
+        tail -n 15 "$logs/$([[ $start == msrun ]] && echo "msrun_$server" || echo "rank_$first").log" >&2
         exit 1
     fi
 }
