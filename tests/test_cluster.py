@@ -230,8 +230,8 @@ def test_a_root_is_taken_of_the_whole_batch():
     for accumulation in (1, 2):
         recorder = Recorder()
         # mean of x², of gradient 2 x for a shift of all x
-        step = TrainOneStep(lambda x: ((x ** 2).mean(), ((2 * x).mean().reshape(1),)), [Update(recorder, [0], 0)],
-                            accumulation, rooted=True)
+        step = TrainOneStep(lambda parameters: lambda x: ((x ** 2).mean(), ((2 * x).mean().reshape(1),)),
+                            [Update(recorder, [None], 0)], accumulation, rooted=True)
         assert float(step(Tensor(clip)).asnumpy()) == pytest.approx(5 ** 0.5)
         assert recorder.given[0] == pytest.approx([2 / 5 ** 0.5])  # d sqrt((x+s)²) / ds at s = 0
 
