@@ -1,6 +1,7 @@
 """Files that are whole or absent: everything is written beside its place and moved into it."""
 import contextlib
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -28,6 +29,26 @@ def replacing(path):
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(scratch)
+        raise
+
+
+@contextlib.contextmanager
+def replacing_folder(path):
+    """As ``replacing`` for a folder: give one beside ``path`` to fill, which takes its place; ``path`` is absent or empty."""
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    except OSError as error:
+        raise UserError(f"{path}: cannot be written ({error.strerror}); choose a folder you may write to.") from error
+    try:
+        yield scratch
+        scratch.chmod(0o777 & ~_umask())
+        if path.is_dir():
+            path.rmdir()
+        scratch.rename(path)
+    except BaseException:
+        shutil.rmtree(scratch, ignore_errors=True)
         raise
 
 

@@ -1,4 +1,4 @@
-"""Folders of image frames and video files, as streams of frames or as whole clips."""
+"""Folders of image frames, pictures of one or more pages, and video files, as streams of frames or as whole clips."""
 import itertools
 import os
 import re
@@ -10,15 +10,16 @@ from mindrestore.errors import UserError
 from mindrestore.files import existing
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
+PAGED_SUFFIXES = (".tif", ".tiff")
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".m4v", ".mpg", ".mpeg", ".webm", ".wmv", ".gif")
+PAGES_AT_ONCE = 8
 
 
 def stream_frames(path, colour=False, first=0):
     """Read frames one by one, so that a clip of any length passes through little memory.
 
     Args:
-        path: a folder of images, taken in natural order (``2.png`` before ``10.png``), a video file, or a list of image
-            files, taken as it is.
+        path: as for ``stored_frames``.
         colour: RGB instead of grey (BT.601 luma).
         first: frames to leave out at the start.
 
@@ -29,14 +30,50 @@ def stream_frames(path, colour=False, first=0):
         UserError: at once for a path that is missing, holds no frames or is no video; on the way for a frame that
             cannot be read or differs in size from the first.
     """
+    return _checked(stored_frames(path, first), colour)
+
+
+def stored_frames(path, first=0):
+    """Read frames as they are stored, one by one.
+
+    Args:
+        path: a folder of images, taken in natural order (``2.png`` before ``10.png``), a picture, each page of which is
+            a frame, a video file, or a list of image files, taken as it is.
+        first: frames to leave out at the start.
+
+    Returns:
+        An iterator over (file, image), grey (H, W) or BGR (H, W, 3), uint8 or uint16.
+
+    Raises:
+        UserError: as ``stream_frames``, but for sizes that differ.
+    """
     if isinstance(path, (list, tuple)):
-        return _checked(((file, _load_image(existing(file, "frame"))) for file in path[first:]), colour)
-    path = existing(path, "folder of frames or video file")
+        return ((file, _load_image(existing(file, "frame"))) for file in path[first:])
+    path = existing(path, "folder of frames, picture or video file")
     if path.is_dir():
-        frames = ((file, _load_image(file)) for file in frame_files(path)[first:])
-    else:
-        frames = _decode(path, first)
-    return _checked(frames, colour)
+        return ((file, _load_image(file)) for file in frame_files(path)[first:])
+    if path.suffix.lower() in PAGED_SUFFIXES:
+        return _pages(path, first)
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        return ((file, _load_image(file)) for file in [path][first:])
+    return _decode(path, first)
+
+
+def count_frames(path):
+    """Count the frames of what ``stored_frames`` reads; of a video by going through it, because its header may err.
+
+    Raises ``UserError`` as ``stored_frames`` does.
+    """
+    if isinstance(path, (list, tuple)):
+        return len(path)
+    path = existing(path, "folder of frames, picture or video file")
+    if path.is_dir():
+        return len(frame_files(path))
+    if path.suffix.lower() in PAGED_SUFFIXES:
+        return _page_count(path)
+    if path.suffix.lower() in IMAGE_SUFFIXES:
+        return 1
+    return _video_frames(path)
 
 
 def read_clip(path, colour=False, first=0, frames=None):
@@ -108,6 +145,37 @@ def _load_image(path):
     if image is None or image.dtype not in (np.uint8, np.uint16):
         raise UserError(f"{path}: not a readable image; expected one of 8 or 16 bits.")
     return image
+
+
+def _pages(path, first):
+    """The pages of a TIFF file, a few at a time."""
+    total = _page_count(path)
+    for start in range(first, total, PAGES_AT_ONCE):
+        count = min(PAGES_AT_ONCE, total - start)
+        read, pages = cv2.imreadmulti(str(path), start, count, flags=cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
+        if not read or len(pages) != count or any(page.dtype not in (np.uint8, np.uint16) for page in pages):
+            raise UserError(f"{path}: page {start + 1} or one soon after it is not readable; expected pages of 8 or 16 "
+                            "bits.")
+        for page in pages:
+            yield path, page
+
+
+def _page_count(path):
+    count = cv2.imcount(str(path))
+    if not count:
+        raise UserError(f"{path}: not a readable picture; expected TIFF pages of 8 or 16 bits.")
+    return count
+
+
+def _video_frames(path):
+    capture = cv2.VideoCapture(str(path))
+    try:
+        count = 0
+        while capture.grab():
+            count += 1
+        return count
+    finally:
+        capture.release()
 
 
 def _decode(path, first):

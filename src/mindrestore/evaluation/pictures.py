@@ -2,8 +2,8 @@
 import cv2
 import numpy as np
 
-from mindrestore.errors import UserError
-from mindrestore.files import replacing
+from mindrestore.media import writing
+from mindrestore.media.pixels import in_colour, stored
 
 GAP, LABEL_HEIGHT = 6, 22
 FRAMES_A_SECOND = 10
@@ -22,39 +22,26 @@ def write_comparison(path, columns, frames=None):
     for row, index in enumerate(frames):
         cells = [_cell(clip, index, row, name if row == 0 else "") for name, clip in columns.items()]
         rows.append(np.concatenate([cells[0]] + [part for cell in cells[1:] for part in (_white(cell.shape[0], GAP), cell)], 1))
-    write_picture(path, np.concatenate([rows[0]] + [part for row in rows[1:] for part in (_white(GAP, row.shape[1]), row)], 0))
+    apart = [part for row in rows[1:] for part in (_white(GAP, row.shape[1]), row)]
+    writing.write_picture(path, np.concatenate([rows[0]] + apart, 0))
 
 
 def write_strip(path, clip, columns=5):
     """Write all frames of a clip (T, H, W) or (3, T, H, W) as one PNG, ``columns`` a row."""
     frames = [_bgr(clip, index) for index in range(clip.shape[-3])]
     frames += [_white(*frames[0].shape[:2])] * (-len(frames) % columns)
-    write_picture(path, np.concatenate([np.concatenate(frames[start:start + columns], 1)
+    writing.write_picture(path, np.concatenate([np.concatenate(frames[start:start + columns], 1)
                                         for start in range(0, len(frames), columns)], 0))
-
-
-def write_picture(path, image):
-    """Write an 8-bit BGR image (H, W, 3) as PNG."""
-    with replacing(path) as scratch:
-        if not cv2.imwrite(str(scratch), image):
-            raise UserError(f"{path}: OpenCV cannot write this picture; choose a name that ends in .png.")
 
 
 def write_frame(path, frame):
     """Write a frame (H, W) or (3, H, W), 0–1, as PNG of 8 bits."""
-    write_picture(path, _bgr(frame[..., None, :, :], 0))
+    writing.write_picture(path, _bgr(frame[..., None, :, :], 0))
 
 
 def write_video(path, clip, rate=FRAMES_A_SECOND):
     """Write a clip (T, H, W) or (3, T, H, W), 0–1, as an MP4 video of ``rate`` frames a second."""
-    height, width = clip.shape[-2:]
-    with replacing(path) as scratch:
-        writer = cv2.VideoWriter(str(scratch), cv2.VideoWriter_fourcc(*"mp4v"), rate, (width, height))
-        if not writer.isOpened():
-            raise UserError(f"{path}: OpenCV cannot write MP4 video here; install an opencv-python wheel with FFmpeg.")
-        for index in range(clip.shape[-3]):
-            writer.write(_bgr(clip, index))
-        writer.release()
+    writing.write_video(path, (_bgr(clip, index) for index in range(clip.shape[-3])), rate)
 
 
 def _cell(clip, index, row, name):
@@ -70,8 +57,7 @@ def _cell(clip, index, row, name):
 
 
 def _bgr(clip, index):
-    frame = np.clip(np.rint(clip[..., index, :, :] * 255), 0, 255).astype(np.uint8)
-    return np.ascontiguousarray(frame[::-1].transpose(1, 2, 0)) if frame.ndim == 3 else cv2.cvtColor(frame, cv2.COLOR_GRAY2BGR)
+    return in_colour(stored(clip[..., index, :, :]))
 
 
 def _white(height, width):

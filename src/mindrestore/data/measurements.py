@@ -1,0 +1,108 @@
+"""Measurements with the mask they were made through, in the format of the benchmark's scenes.
+
+A MATLAB file holds
+
+    meas        H x W x K      K snapshots, white being 255: 0 .. 255 times the most frames a pixel sees
+    mask        H x W x T      what each of the T frames of a snapshot was seen through
+    orig        H x W x F      the clip, 0..255, K T frames of which were measured; colour H x W x 3 x F
+    frame_rate  1 x 1          of the clip, where it has one
+    colour      1 x 1          1: seen through an RGGB Bayer filter
+
+``orig`` and the last two may be missing; without a mask it is a camera's capture, see ``mindrestore.data.captures``.
+"""
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Optional
+
+import numpy as np
+import scipy.io
+
+from mindrestore.data.captures import load_capture
+from mindrestore.data.mask_file import MASK_KEYS, checked_mask, load_mask
+from mindrestore.data.mat_file import pick, read_mat, time_first
+from mindrestore.errors import UserError
+from mindrestore.files import replacing
+
+WHITE = 255
+LARGEST = 2 ** 31 - 1  # bytes of one array in a MATLAB file of version 5
+
+
+@dataclass(frozen=True, eq=False)
+class Measurements:
+    """What a file of measurements holds.
+
+    Attributes:
+        path: of the file.
+        measurements: (K, H, W) float32, in units of one frame's white.
+        mask: (T, H, W) float32.
+        rate: frames a second of the clip, None if the file does not say.
+        colour: whether they were made through a Bayer filter, None if the file does not say.
+    """
+
+    path: Path
+    measurements: np.ndarray
+    mask: np.ndarray
+    rate: Optional[float] = None
+    colour: Optional[bool] = None
+
+
+def load_measurements(path, mask=None):
+    """Read measurements and their mask.
+
+    Args:
+        path: .mat file with ``meas``.
+        mask: file of the mask, needed where ``path`` holds none and used instead of the one it holds.
+
+    Raises:
+        UserError: no such file, nothing measured in it, no mask, or one that does not fit.
+    """
+    path = Path(path)
+    arrays = read_mat(path)
+    stored_mask = next((arrays[key] for key in MASK_KEYS if key in arrays), None)
+    if stored_mask is None:
+        if mask is None:
+            raise UserError(f"{path}: holds no mask, so it is a camera's capture; give the camera's mask with --mask.")
+        capture = load_capture(path)
+        return _fitting(Measurements(path, capture.measurements, load_mask(mask, capture.frames)))
+    planes = checked_mask(time_first(stored_mask), path) if mask is None else load_mask(mask, len(time_first(stored_mask)))
+    stored = time_first(pick(arrays, ("meas",), path, "measurement"))
+    if stored.ndim != 3 or not stored.size or not np.isfinite(stored).all():
+        raise UserError(f"{path}: meas has shape H x W x K and finite values, got {' x '.join(map(str, stored.shape))}.")
+    white = WHITE if stored.max() > planes.sum(0).max() else 1  # as stored by some: frames of 0..1
+    rate = float(arrays["frame_rate"].flat[0]) if "frame_rate" in arrays else None
+    colour = bool(arrays["colour"].flat[0]) if "colour" in arrays else arrays["orig"].ndim == 4 if "orig" in arrays else None
+    return _fitting(Measurements(path, np.ascontiguousarray(stored, np.float32) / np.float32(white), planes, rate, colour))
+
+
+def save_measurements(path, clip, measurements, mask, rate=None):
+    """Write measurements, mask and the clip they were made of as a MATLAB file of version 5, whole or not at all.
+
+    Args:
+        path: .mat file.
+        clip: (F, H, W) or, colour, (3, F, H, W), uint8.
+        measurements: (K, H, W), in units of one frame's white.
+        mask: (T, H, W).
+        rate: frames a second of the clip.
+
+    Raises:
+        UserError: too large for the format, or a path that cannot be written.
+    """
+    colour = clip.ndim == 4
+    arrays = {
+        "orig": np.moveaxis(clip, (0, 1), (2, 3)) if colour else np.moveaxis(clip, 0, -1),
+        "meas": np.moveaxis(np.asarray(measurements, np.float32) * WHITE, 0, -1),
+        "mask": np.moveaxis(mask.astype(np.uint8) if np.isin(mask, (0, 1)).all() else mask, 0, -1),
+        "colour": np.uint8(colour), **({} if rate is None else {"frame_rate": float(rate)}),
+    }
+    if max(array.nbytes for array in arrays.values() if isinstance(array, np.ndarray)) > LARGEST:
+        raise UserError(f"{path}: the clip is too large for one MATLAB file of 2 GB; measure fewer frames at a time "
+                        "(--frames).")
+    with replacing(path) as scratch:
+        scipy.io.savemat(scratch, arrays, do_compression=True)
+
+
+def _fitting(found):
+    if found.mask.shape[1:] != found.measurements.shape[1:]:
+        raise UserError(f"{found.path}: measurements of {found.measurements.shape[1]} x {found.measurements.shape[2]} do not "
+                        f"fit a mask of {found.mask.shape[1]} x {found.mask.shape[2]}; give the mask they were made through.")
+    return found
