@@ -1,7 +1,10 @@
-"""The command line: ``mindrestore train | eval | export | convert``; ``train.py``, ``eval.py``, ``export.py`` are the same."""
+"""The command line: ``mindrestore train | eval | restore | simulate | export | convert | doctor``; ``train.py``, ``eval.py``
+and ``export.py`` are the same.
+"""
 import argparse
 import sys
 
+from mindrestore.commands import doctor, restore, simulate
 from mindrestore.errors import UserError
 from mindrestore.exit_status import status_of
 from mindrestore.version import __version__
@@ -34,12 +37,16 @@ def _parser():
     video.add_argument("--save-frames", action=argparse.BooleanOptionalAction, default=None,
                        help="write what is restored")
     snapshots = evaluate.add_argument_group("snapshots (RevSCI)")
-    snapshots.add_argument("--scenes", metavar="FOLDER", help="benchmark scenes as .mat files: the six-scene table")
+    snapshots.add_argument("--scenes", metavar="PATH", help="folder of benchmark scenes as .mat files: the six-scene table; "
+                           "or one .mat file, such as `mindrestore simulate` writes")
     snapshots.add_argument("--captures", metavar="PATH", help="a camera's measurements: pictures and videos, no scores")
     snapshots.add_argument("--mask", help="mask file, or 'stored' for the mask in each scene's file")
     snapshots.add_argument("--gap-tv", action=argparse.BooleanOptionalAction, default=None,
                            help="score GAP-TV beside it")
     _common(evaluate)
+
+    restore.add(commands)
+    simulate.add(commands)
 
     export = _command(commands, "export", _export, "write a trained network as MINDIR, or on Ascend AIR")
     export.add_argument("--config", help="configuration file, where the checkpoint is a published one")
@@ -54,6 +61,8 @@ def _parser():
     convert = _command(commands, "convert", _convert, "turn published weights into a mindrestore checkpoint")
     convert.add_argument("source", help=".pth, .npz or .safetensors")
     convert.add_argument("target", help=".ckpt")
+
+    doctor.add(commands)
     return parser
 
 

@@ -1,10 +1,11 @@
 """Which scenes a configuration scores, and through which mask."""
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
 from mindrestore.data.demo import demo_scenes
-from mindrestore.data.scenes import find_benchmark_scenes, load_scene
+from mindrestore.data.scenes import find_benchmark_scenes, load_scene, scene_paths
 from mindrestore.errors import UserError
 from mindrestore.sensing.masks import crop_mask, fingerprint, load_mask, random_mask
 
@@ -21,15 +22,17 @@ class ChosenMask:
 
 
 def evaluation_scenes(config):
-    """Return the scenes by name; a benchmark scene that is absent is ``None``.
+    """Return the scenes by name; a benchmark scene that is absent is ``None``. One file is one scene, whatever its name.
 
-    Raises ``UserError`` if a folder of scenes is not there or holds none.
+    Raises ``UserError`` if a file or folder of scenes is not there or holds none.
     """
     settings = config.evaluation
     if settings.kind == "demo":
         return {scene.name: scene for scene in demo_scenes(config.model.colour)}
     if not settings.path:
         raise UserError("evaluation.path is missing: give the folder of the scenes to score.")
+    if Path(settings.path).is_file():
+        return {path.stem: load_scene(path, colour=config.model.colour) for path in scene_paths(settings.path)}
     paths = find_benchmark_scenes(settings.path)
     if not any(paths.values()):
         raise UserError(f"{settings.path}: holds none of the benchmark scenes {', '.join(paths)}; "

@@ -7,6 +7,7 @@ from tqdm import tqdm
 
 from mindrestore.checkpoints.native import RANDOM_MASK
 from mindrestore.data.captures import load_capture
+from mindrestore.data.scenes import BENCHMARK
 from mindrestore.errors import UserError
 from mindrestore.evaluation import circumstances, pictures
 from mindrestore.evaluation.results import Row
@@ -65,10 +66,11 @@ def evaluate(config, network, metadata, folder, checkpoint):
     warning = mask_warning(metadata.mask, masks)
     if warning:
         made_with["warning"] = warning
-    title = ("Six-scene benchmark" if config.evaluation.kind == "scenes" else
-             "Demonstration scenes: rendered from photographs that no training clip shows")
+    benchmark = set(scenes) == set(BENCHMARK)
+    title = ("Demonstration scenes: rendered from photographs that no training clip shows"
+             if config.evaluation.kind == "demo" else "Six-scene benchmark" if benchmark else config.evaluation.path)
     results = SceneResults(title, {method: headings[method] for method in methods}, rows, made_with,
-                           benchmark=config.evaluation.kind == "scenes")
+                           benchmark=benchmark)
     results.write(folder)
     return results
 

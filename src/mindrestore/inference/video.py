@@ -57,7 +57,8 @@ def restore_video(network, clip, tile=TILE, overlap=OVERLAP, blend="published", 
         blend: ``"published"`` or ``"feathered"``, see ``mindrestore.inference.tiles``.
         sigma: noise level of 0–255, needed by a network that denoises at a given level and by no other.
         total: frames of the clip, for the time left, where ``len(clip)`` does not tell.
-        progress: a name shows a progress bar with that name on stderr.
+        progress: a name shows a progress bar with that name on stderr; a function is called after every tile with the
+            number of tiles done and of all there are, None if nobody knows.
         between_only: of interpolation, give only the frames in between that have two of the clip on either side, D - 3:
             those that published figures score.
 
@@ -219,9 +220,9 @@ class _Spatial:
             (height, width), self.tile[1:], self.overlap[1:], self.needs.window[1:])]
         self._size = (height * scale, width * scale)
         if self.progress:
-            tiles = len(self._axes[0].tiles) * len(self._axes[1].tiles)
-            self._bar = tqdm(total=self.runs and self.runs * tiles, unit="tile", desc=self.progress, file=sys.stderr,
-                             leave=False)
+            tiles = self.runs and self.runs * len(self._axes[0].tiles) * len(self._axes[1].tiles)
+            self._bar = _Told(self.progress, tiles) if callable(self.progress) else tqdm(
+                total=tiles, unit="tile", desc=self.progress, file=sys.stderr, leave=False)
 
     def _given(self, frames):
         """Frames flip-padded where an axis is whole, with the noise level as a fourth channel where it is wanted."""
@@ -231,6 +232,20 @@ class _Spatial:
             level = np.full((len(frames), 1, *frames.shape[2:]), self.sigma / WHITE, np.float32)
             frames = np.concatenate((frames, level), 1)
         return frames
+
+
+class _Told:
+    """In the place of a progress bar: a function that is told how many tiles are done, and of how many."""
+
+    def __init__(self, tell, total):
+        self._tell, self._total, self._done = tell, total, 0
+
+    def update(self):
+        self._done += 1
+        self._tell(self._done, self._total)
+
+    def close(self):
+        """Nothing is open."""
 
 
 def _flipped(array, axis, count):

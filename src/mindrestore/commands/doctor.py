@@ -1,0 +1,87 @@
+"""``mindrestore doctor``: what this machine and installation are, and whether what makes them fast is on."""
+
+
+def add(commands):
+    """Add the command to argparse's ``commands``."""
+    command = commands.add_parser(
+        "doctor", help="say what this installation is and whether it runs as fast as it can",
+        description="Print versions, device, processor, whether fast convolution and fusion are on, free memory and the tile "
+                    "it is enough for, and time a small convolution. A line that begins with ! says what to mend.")
+    command.set_defaults(run=_run)
+    command.add_argument("--device", default="auto", choices=("auto", "cpu", "gpu", "ascend"), help="default: auto")
+
+
+def _run(options):
+    from mindrestore.runtime import session
+    device = session.start(options.device)
+    for line in _report(device):
+        print(line, flush=True)
+
+
+def _report(device):
+    """The lines of the report, one by one, as a convolution takes a moment."""
+    yield from _versions()
+    yield f"device        {device}"
+    if device == "cpu":
+        yield from _processor()
+    yield from _fusion()
+    yield from _memory()
+    yield from _programs()
+
+
+def _versions():
+    import platform
+
+    import cv2
+    import mindspore
+    import numpy
+    from mindrestore.version import __version__
+    yield f"mindrestore   {__version__}"
+    yield f"mindspore     {mindspore.__version__}"
+    yield f"python        {platform.python_version()}, {platform.platform()}"
+    yield f"libraries     numpy {numpy.__version__}, opencv {cv2.__version__}"
+
+
+def _processor():
+    import os
+    from mindrestore.runtime import convolution_speed, processor
+    from mindrestore.runtime.convolution_probe import probe
+    yield f"processor     {processor.described()}"
+    cap = os.environ.get(convolution_speed.VARIABLE)
+    yield f"instructions  {processor.instruction_set()}; convolutions keep to {cap} ({convolution_speed.VARIABLE})"
+    measured = probe()
+    if measured is None:
+        yield "! convolution cannot be run in a process of its own; reinstall mindspore"
+        return
+    yield (f"convolution   {'fast' if measured.is_fast else 'slow'}: {1000 * measured.seconds:.1f} ms for a small one, "
+           f"{measured.billions:.0f} GFLOP/s, kernel {measured.kernel or 'not said'}")
+    if not measured.is_fast:
+        yield (f"! convolution takes the reference kernel, a hundred times slower; unset {convolution_speed.VARIABLE}, or set "
+               f"it to {convolution_speed.FAST_INSTRUCTIONS}")
+
+
+def _fusion():
+    import mindspore as ms
+    on = ms.get_context("enable_graph_kernel")
+    yield f"fusion        graph-kernel fusion is {'on' if on else 'off: mindrestore does not use it'}"
+
+
+def _memory():
+    from mindrestore.inference.tile_choice import NETWORKS, recommended_tile
+    from mindrestore.runtime import processor
+    free = processor.free_memory()
+    yield f"free memory   {free / 1e9:.1f} GB"
+    for name in NETWORKS:
+        tile = recommended_tile(free, name)
+        if tile is None:
+            yield f"! {name}: free memory is too little for any tile; close other programs"
+        else:
+            yield f"tile          {name}: --tile {' '.join(map(str, tile))}"
+
+
+def _programs():
+    import shutil
+    if shutil.which("ffmpeg"):
+        yield "ffmpeg        found: audio is carried over"
+    else:
+        yield "ffmpeg        not found: audio is not carried over; install it if you want it"

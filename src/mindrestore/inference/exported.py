@@ -1,0 +1,96 @@
+"""Run what ``mindrestore export`` wrote: a MINDIR file in the place of the network it was made from."""
+import json
+from pathlib import Path
+
+import mindspore as ms
+import numpy as np
+from mindspore import Tensor, nn
+
+from mindrestore.data.snapshots import starting_estimate
+from mindrestore.errors import UserError
+from mindrestore.files import existing
+
+
+def load_exported(path):
+    """Load an exported file and the JSON file beside it.
+
+    Args:
+        path: of the .mindir file.
+
+    Returns:
+        (kind, settings, network): ``"vrt"`` and an ``ExportedVideo``, or ``"revsci"`` and an ``ExportedSnapshot``.
+
+    Raises:
+        UserError: either file is missing or not what was exported.
+    """
+    path = existing(path, "exported network")
+    record_path = existing(path.with_suffix(".json"), "description beside the exported network")
+    try:
+        record = json.loads(record_path.read_text(encoding="utf-8"))
+        kind, settings, inputs = record["kind"], record["settings"], record["inputs"]
+        network = {"vrt": ExportedVideo, "revsci": ExportedSnapshot}[kind]
+        shapes = [port["shape"] for port in inputs]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(f"{record_path}: does not describe an exported network ({error!r}); export it again.") from error
+    try:
+        graph = nn.GraphCell(ms.load(str(Path(path).resolve())))
+    except (RuntimeError, ValueError, TypeError) as error:
+        reason = str(error).strip().splitlines()[0]
+        raise UserError(f"{path}: MindSpore cannot load it ({reason}); expected a .mindir file, export it again.") from error
+    graph.set_inputs(*(Tensor(shape=shape, dtype=ms.float32) for shape in shapes))
+    return kind, settings, network(graph, settings, shapes, path)
+
+
+class ExportedVideo:
+    """A VRT as a file: of fixed size, so that anything smaller is reflected up to it and cut off again.
+
+    Attributes:
+        settings: of the network it was made from.
+        tile: (frames, height, width) that it takes, for ``restore_video``.
+    """
+
+    def __init__(self, graph, settings, shapes, path):
+        self._graph, self.settings = graph, settings
+        batch, frames, _, height, width = shapes[0]
+        if batch != 1:
+            raise UserError(f"{path}: takes {batch} clips a call; export it with a batch of 1.")
+        self.tile = (frames, height, width)
+
+    def __call__(self, clip):
+        """(1, D, C, H, W) -> (1, D', 3, sH, sW), D, H and W at most those of ``tile``; as the network itself."""
+        x = clip.asnumpy()
+        _, frames, _, height, width = x.shape
+        for axis, length in zip((1, 3, 4), self.tile):
+            if length > x.shape[axis]:
+                x = np.take(x, _reflected(x.shape[axis], length), axis)
+        restored = self._graph(Tensor(np.ascontiguousarray(x)))
+        scale = self.settings["upscale"]
+        return restored[:, :frames, :, :scale * height, :scale * width]
+
+
+class ExportedSnapshot:
+    """A RevSCI as a file, called as ``mindrestore.inference.Reconstructor`` is."""
+
+    def __init__(self, graph, settings, shapes, path):
+        self._graph, self._path, self.settings = graph, path, settings
+        self._mask_shape = shapes[1]
+        self._estimates = len(shapes) == 3
+        self.colour = settings["colour"]
+
+    def __call__(self, measurement, mask):
+        """(H, W), (T, H, W) -> (T, H, W), colour (3, T, H, W), clamped to 0–1."""
+        if any(size is not None and size != given for size, given in zip(self._mask_shape, mask.shape)):
+            expected = " x ".join("any" if size is None else str(size) for size in self._mask_shape)
+            raise UserError(f"{self._path}: takes masks of {expected} (frames, height, width), not "
+                            f"{' x '.join(map(str, mask.shape))}; export it for this size.")
+        inputs = [measurement, mask]
+        if self._estimates:
+            inputs.append(starting_estimate(measurement, mask, self.colour))
+        given = [inputs[0][None], inputs[1], *(x[None] for x in inputs[2:])]
+        clip = self._graph(*(Tensor(np.ascontiguousarray(x, np.float32)) for x in given)).asnumpy()[0]
+        return np.clip(clip, 0, 1)
+
+
+def _reflected(length, longer):
+    """Which positions make ``length`` into ``longer`` by reflection at the end, to and fro if need be."""
+    return np.pad(np.arange(length), (0, longer - length), "reflect" if length > 1 else "edge")

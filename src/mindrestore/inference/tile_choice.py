@@ -1,0 +1,34 @@
+"""How large a tile free memory is enough for."""
+from typing import NamedTuple, Tuple
+
+
+class Measured(NamedTuple):
+    """What one kind of network was measured to take on a CPU, and the tiles to choose from, largest first."""
+
+    fixed: float  # bytes, whatever the tile
+    a_pixel: float  # bytes a pixel of each of the tile's frames
+    tiles: Tuple[Tuple[int, int, int], ...]  # (frames, height, width)
+
+
+NETWORKS = {
+    "small networks": Measured(0.65e9, 6.6e3, ((8, 192, 320), (8, 128, 192), (8, 128, 128), (6, 128, 128), (4, 64, 64))),
+    "published networks": Measured(0.65e9, 50e3, ((12, 256, 256), (6, 192, 192), (6, 128, 128), (6, 64, 64))),
+}
+"""By kind of network. Small: denoising, 8 frames of 64 x 64 and of 128 x 128. Published: super-resolution, 6 frames of
+64 x 64 alone, so all it took beyond what a small network takes anyway is counted to the pixels."""
+SHARE = 0.7  # of free memory; the rest is left to others
+
+
+def recommended_tile(free, network):
+    """Return the largest tile (frames, height, width) that fits into ``free`` bytes; None if not even the smallest does.
+
+    Args:
+        free: bytes.
+        network: one of ``NETWORKS``.
+    """
+    measured = NETWORKS[network]
+    for tile in measured.tiles:
+        frames, height, width = tile
+        if measured.fixed + measured.a_pixel * frames * height * width < SHARE * free:
+            return tile
+    return None

@@ -1,0 +1,40 @@
+"""Input and output side by side: a picture of a few frames before the work, a clip after it."""
+import numpy as np
+
+from mindrestore.evaluation.pictures import write_comparison
+from mindrestore.media.pixels import in_8_bits, in_colour, stored
+from mindrestore.media.writing import write_clip
+
+MOMENTS = (0, 0.5, 1)  # of the clip, in a preview
+GAP = 4  # white pixels between the two
+
+
+def write_preview(path, restorer):
+    """Restore a frame at the beginning, in the middle and at the end of a clip; write them beside the input as PNG."""
+    numbers = sorted({round(moment * (restorer.count - 1)) for moment in MOMENTS})
+    pairs = [restorer.sample(number) for number in numbers]
+    given, restored = (np.stack([_three(frame) for frame in frames], 1) for frames in zip(*pairs))  # (3, shown, H, W)
+    frames = ", ".join(str(number + 1) for number in numbers)
+    write_comparison(path, {f"input, frame {frames}": given, "restored": restored}, range(len(numbers)))
+
+
+def write_beside(path, given, images, count, rate):
+    """Write a clip of input and output side by side.
+
+    Args:
+        path: of the clip.
+        given: iterable of frames (H, W) or (3, H, W), 0–1.
+        images: iterable of as many stored images.
+        count: of them.
+        rate: frames a second, for a video.
+    """
+    def joined():
+        for frame, image in zip(given, images):
+            image = in_colour(in_8_bits(image))
+            between = np.full((image.shape[0], GAP, 3), 255, np.uint8)
+            yield np.concatenate((in_colour(stored(frame)), between, image), 1)
+    write_clip(path, joined(), count, rate)
+
+
+def _three(frame):
+    return np.stack([frame] * 3) if frame.ndim == 2 else frame

@@ -1,0 +1,124 @@
+"""Which network a task takes: the small one that ships, a checkpoint of the user's, or an exported file."""
+from pathlib import Path
+from typing import NamedTuple, Optional, Tuple
+
+from mindrestore.checkpoints.convert import published_network
+from mindrestore.checkpoints.native import load_network
+from mindrestore.checkpoints.sources import is_mindspore_file
+from mindrestore.errors import UserError
+from mindrestore.files import existing
+from mindrestore.inference.exported import load_exported
+
+ASSETS = Path(__file__).resolve().parent.parent / "assets"
+
+
+class Default(NamedTuple):
+    """What a task takes where the user says nothing: a checkpoint that ships, and the tiles of its configuration."""
+
+    asset: Optional[str]  # None: none ships
+    tile: Tuple[int, int, int] = (8, 192, 320)  # frames, height, width
+    overlap: Tuple[int, int, int] = (2, 16, 16)
+
+
+DEFAULTS = {
+    "sr": Default("vrt_small_sr.ckpt", (8, 128, 128)),
+    "deblur": Default(None),
+    "denoise": Default("vrt_small_denoise.ckpt"),
+    "interpolate": Default(None, (0, 192, 320), (0, 16, 16)),
+    "sci": Default("revsci_small.ckpt", (0, 0, 0), (0, 0, 0)),
+}
+"""By task; space-time super-resolution is ``interpolate`` and then ``sr``."""
+PARTS = {"space-time-sr": ("interpolate", "sr")}
+TASKS = ("sr", "deblur", "denoise", "interpolate", "space-time-sr", "sci")
+
+
+class Chosen(NamedTuple):
+    """A network for one task, ready to use."""
+
+    task: str
+    network: object
+    origin: Path
+    tile: Tuple[int, int, int]
+    overlap: Tuple[int, int, int]
+
+
+def choose(task, checkpoints=(), models=(), tile=None, overlap=None):
+    """Load the networks of a task.
+
+    Args:
+        task: one of ``TASKS``.
+        checkpoints: paths of weights, ours or published, in any order; what is missing ships, or is an error.
+        models: paths of exported files (.mindir), likewise. Their tile is their own.
+        tile, overlap: (frames, height, width) instead of the task's own.
+
+    Returns:
+        List of ``Chosen``: one, for space-time super-resolution two, the interpolating one first.
+
+    Raises:
+        UserError: no such file, a network of another task, or none for the task.
+    """
+    parts = PARTS.get(task, (task,))
+    picked = {}
+    for path, read in [(path, _from_checkpoint) for path in checkpoints] + [(path, load_exported) for path in models]:
+        kind, settings, network = read(path)
+        part = next((part for part in parts if part not in picked and fits(part, kind, settings)), None)
+        if part is None:
+            raise UserError(f"{path}: holds a network to {_purpose(kind, settings)}, for which --task {task} has no use; "
+                            "give one for this task, or another --task.")
+        picked[part] = Path(path), network
+    for part in parts:
+        if part not in picked:
+            picked[part] = shipped(part), _from_checkpoint(shipped(part))[2]
+    return [_chosen(part, *picked[part], tile, overlap) for part in parts]
+
+
+def _chosen(task, path, network, tile, overlap):
+    own = getattr(network, "tile", None)
+    if own and tile:
+        raise UserError(f"{path}: an exported network has the tile {list(own)}; leave --tile away.")
+    tile = own or tuple(tile or DEFAULTS[task].tile)
+    return Chosen(task, network, path, tile, tuple(overlap or _within(DEFAULTS[task].overlap, tile)))
+
+
+def fits(task, kind, settings):
+    """Whether a network of ``kind`` and ``settings`` does ``task``; which of same-size tasks it does nobody can tell."""
+    if task == "sci" or kind != "vrt":
+        return (task, kind) == ("sci", "revsci")
+    interpolates, enlarges = settings["pa_frames"] == 0, settings["upscale"] > 1
+    if task == "deblur" and settings["nonblind_denoising"]:
+        return False
+    return (interpolates, enlarges) == (task == "interpolate", task == "sr")
+
+
+def shipped(task):
+    """Return the path of the checkpoint that ships for ``task``; ``UserError`` if none is there."""
+    name = DEFAULTS[task].asset
+    if name is None:
+        raise UserError(f"--task {task}: no network for it ships with mindrestore; give one with --checkpoint, your own "
+                        "(.ckpt) or a published one (.pth).")
+    path = ASSETS / name
+    if not path.exists():
+        raise UserError(f"--task {task}: the small network {name} is not part of this installation; give one with "
+                        "--checkpoint, your own (.ckpt) or a published one (.pth).")
+    return path
+
+
+def _from_checkpoint(path):
+    """Return (kind, settings, network) of a checkpoint of ours or of published weights."""
+    path = existing(path, "checkpoint")
+    network, metadata = (load_network if is_mindspore_file(path) else published_network)(path)
+    network.set_train(False)
+    return metadata.kind, network.settings, network
+
+
+def _purpose(kind, settings):
+    """Say in a word or two what a network is for."""
+    if kind == "revsci":
+        return "sci"
+    return "interpolate" if settings["pa_frames"] == 0 else f"sr x{settings['upscale']}" if settings["upscale"] > 1 else (
+        "denoise" if settings["nonblind_denoising"] else "deblur or denoise")
+
+
+def _within(overlap, tile):
+    """An overlap no larger than a quarter of the tile, where the tile is not all there is."""
+    return tuple(min(shared, size // 4) if size else shared for shared, size in zip(overlap, tile))

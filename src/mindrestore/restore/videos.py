@@ -1,0 +1,105 @@
+"""VRT's tasks on a clip from disk: restored frames from any frame on, equal to those of a run from the first."""
+import itertools
+
+import numpy as np
+
+from mindrestore.data.resize import imresize
+from mindrestore.errors import UserError
+from mindrestore.inference.tiles import tile_starts
+from mindrestore.inference.video import Needs, restore_video
+
+SAMPLED = 4  # frames a sample is restored from
+
+
+class VideoRestorer:
+    """Restores a ``mindrestore.media.clips.Clip``.
+
+    Args:
+        clip: what to restore.
+        chosen: list of ``mindrestore.restore.networks.Chosen``: one network, or an interpolating one and an upscaling one.
+        sigma: noise level of 0–255, for a network that takes one.
+
+    Attributes:
+        count: frames of the result.
+        height, width: of them.
+        speed: how many times the clip's frame rate.
+
+    Raises:
+        UserError: no noise level and a network that takes one, or the other way round.
+    """
+
+    def __init__(self, clip, chosen, sigma=None):
+        self.clip, self._sigma = clip, sigma
+        needs = [Needs.of(one.network) for one in chosen]
+        if needs[-1].takes_sigma and sigma is None:
+            raise UserError("--sigma is missing: say how noisy the clip is, such as --sigma 25 for visible noise (0 to 255).")
+        if sigma is not None and not needs[-1].takes_sigma:
+            raise UserError(f"--sigma {sigma:g}: {chosen[-1].origin} takes no noise level; leave it away.")
+        self._interpolator = chosen[0] if needs[0].interpolates else None
+        self._restorer = None if needs[-1].interpolates else chosen[-1]
+        self.scale = needs[-1].scale
+        self.speed = 2 if self._interpolator else 1
+        self.count = self._made(clip.count)
+        self.height, self.width = self.scale * clip.height, self.scale * clip.width
+
+    def restored(self, first=0, tell=None):
+        """An iterator over the restored frames from number ``first`` on, (3, sH, sW), not clamped.
+
+        ``tell(done, total)`` is called after every tile.
+        """
+        if self._restorer is None:
+            return self._interpolated(self.clip.frames, self.clip.count, first, tell)
+        start = self._start(first)
+        frames = self._restore(self._given(start), self.count - start, tell)
+        return itertools.islice(frames, first - start, None)
+
+    def beside(self):
+        """An iterator over what is given, frame for frame with ``restored``: enlarged, or the frame before it repeated."""
+        for number, frame in enumerate(self.clip.frames()):
+            shown = imresize(frame, self.scale) if self.scale > 1 else frame
+            yield shown
+            if self.speed == 2 and number < self.clip.count - 1:
+                yield shown
+
+    def sample(self, number):
+        """Restore one frame from few: (what is given, restored frame ``number``), roughly as the run will make it."""
+        first = max(0, number // self.speed - 1)
+        given = list(itertools.islice(self.clip.frames(first), SAMPLED))
+
+        def opened(start):
+            return iter(given[start:])
+        frames = opened(0)
+        if self._interpolator:
+            frames = self._interpolated(opened, len(given), 0)
+        if self._restorer:
+            frames = self._restore(frames, self._made(len(given)))
+        shown = given[number // self.speed - first]
+        restored = next(itertools.islice(frames, number - self.speed * first, None))
+        return (imresize(shown, self.scale) if self.scale > 1 else shown), restored
+
+    def _made(self, count):
+        return 2 * count - 1 if self._interpolator else count
+
+    def _start(self, first):
+        """Where the first tile that covers frame ``first`` begins."""
+        frames = self._restorer.tile[0]
+        starts = tile_starts(self.count, frames, self._restorer.overlap[0])
+        return next(start for start in starts if not frames or start + frames > first)
+
+    def _given(self, first):
+        """What the restoring network is given, from frame ``first`` on."""
+        if self._interpolator is None:
+            return self.clip.frames(first)
+        frames = self._interpolated(self.clip.frames, self.clip.count, first)
+        return (np.clip(frame, 0, 1) for frame in frames)
+
+    def _interpolated(self, opened, count, first, tell=None):
+        """Twice the frames, from number ``first`` of them on; ``opened(n)`` gives the clip from frame ``n`` on."""
+        start = max(0, first // 2 - 1)
+        one = self._interpolator
+        frames = restore_video(one.network, opened(start), one.tile, one.overlap, total=count - start, progress=tell)
+        return itertools.islice(frames, first - 2 * start, None)
+
+    def _restore(self, frames, total, tell=None):
+        one = self._restorer
+        return restore_video(one.network, frames, one.tile, one.overlap, sigma=self._sigma, total=total, progress=tell)
