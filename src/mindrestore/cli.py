@@ -30,6 +30,8 @@ def _parser():
                         "Without options: the demonstration scenes with the checkpoint that ships with mindrestore.")
     evaluate.add_argument("--config", help="configuration file, such as configs/vrt/small_sr.yaml")
     evaluate.add_argument("--checkpoint", help="weights: ours (.ckpt) or published (.pth, .npz, .safetensors)")
+    evaluate.add_argument("--report", action="store_true", help="also write report.html: table, curves and frames to compare "
+                          "in one page that needs nothing else")
     video = evaluate.add_argument_group("videos (VRT)")
     video.add_argument("--gt", metavar="PATH", help="ground truth: frames, a video, or a folder of such clips")
     video.add_argument("--lq", metavar="PATH", help="low quality; made from ground truth if not given")
@@ -99,6 +101,9 @@ def _eval(options):
                         "configs/vrt/small_sr.yaml.")
     else:
         config = make_config({"name": "eval", "evaluation": {"gap_tv": True}}, overrides, "command line")
+    if options.report and not isinstance(config, VideoConfig) and config.evaluation.kind == "captures":
+        raise UserError("--report: a camera's captures have no ground truth to report on; leave it away, pictures and videos "
+                        "are written.")
     _start(config)
     folder = config.output or f"results/{config.name}"
     (_eval_videos if isinstance(config, VideoConfig) else _eval_snapshots)(config, options, folder)
@@ -115,7 +120,7 @@ def _eval_videos(config, options, folder):
     loaded = [load_video_network(*part, config.name) for part in parts]
     if not all(one.trained for one in loaded):
         print(f"mindrestore: weights: {UNTRAINED}.", file=sys.stderr)
-    print(evaluate_videos(config, loaded, folder, cases).table())
+    print(evaluate_videos(config, loaded, folder, cases, options.report).table())
 
 
 def _eval_snapshots(config, options, folder):
@@ -125,7 +130,7 @@ def _eval_snapshots(config, options, folder):
     if config.evaluation.kind == "captures":
         print("\n".join(reconstruct_captures(config, network, metadata, folder)))
     else:
-        print(evaluate(config, network, metadata, folder, checkpoint).table())
+        print(evaluate(config, network, metadata, folder, checkpoint, options.report).table())
 
 
 def _evaluation_overrides(options):

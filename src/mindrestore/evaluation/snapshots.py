@@ -10,16 +10,19 @@ from mindrestore.data.captures import load_capture
 from mindrestore.data.scenes import BENCHMARK
 from mindrestore.errors import UserError
 from mindrestore.evaluation import circumstances, pictures
+from mindrestore.evaluation.frame_record import FrameRecord
+from mindrestore.evaluation.report import write_report
 from mindrestore.evaluation.results import Row
 from mindrestore.evaluation.snapshot_results import SceneResults
 from mindrestore.evaluation.snapshot_scenes import evaluation_mask, evaluation_scenes
 from mindrestore.evaluation.snapshot_scoring import reconstruct_scene, score
 from mindrestore.files import existing
 from mindrestore.inference.snapshots import Reconstructor
+from mindrestore.metrics import psnr
 from mindrestore.sensing.gap_tv import gap_tv
 
 
-def evaluate(config, network, metadata, folder, checkpoint):
+def evaluate(config, network, metadata, folder, checkpoint, report=False):
     """Score the configuration's scenes; write tables and pictures into ``folder``.
 
     Args:
@@ -28,6 +31,7 @@ def evaluate(config, network, metadata, folder, checkpoint):
         metadata: ``mindrestore.checkpoints.native.Metadata``.
         folder: of the results.
         checkpoint: to print.
+        report: write ``folder/report.html`` too.
 
     Returns:
         ``SceneResults``.
@@ -37,7 +41,9 @@ def evaluate(config, network, metadata, folder, checkpoint):
     methods = {"network": Reconstructor(network)}
     if config.evaluation.gap_tv:
         methods["gap_tv"] = _gap_tv(config.evaluation.gap_tv_iterations, network.colour)
-    rows, masks = [], {}
+    headings = {"network": f"RevSCI ({Path(checkpoint).stem})",
+                "gap_tv": f"GAP-TV, {config.evaluation.gap_tv_iterations} iterations"}
+    rows, masks, records = [], {}, []
     frames = config.evaluation.frames
     total = len(methods) * sum(scene.clip.shape[-3] // frames for scene in scenes.values() if scene)
     with tqdm(total=total, unit="clip", desc="reconstructing", file=sys.stderr, leave=False) as bar:
@@ -57,8 +63,8 @@ def evaluate(config, network, metadata, folder, checkpoint):
                 done[method] = reconstruct_scene(scene, chosen.mask, _counted(reconstruct, bar), measure)
             rows.append(Row(name, {method: score(name, made) for method, made in done.items()}))
             _write_comparison(folder / f"{name.lower()}.png", done, chosen.mask, rows[-1])
-    headings = {"network": f"RevSCI ({Path(checkpoint).stem})",
-                "gap_tv": f"GAP-TV, {config.evaluation.gap_tv_iterations} iterations"}
+            if report:
+                records.append(_record(name, {headings[method]: made for method, made in done.items()}))
     made_with = {
         "checkpoint": str(checkpoint), "network": circumstances.described(network, metadata.kind),
         "mask": "; ".join(f"{chosen.origin} (fingerprint {key})" for key, chosen in masks.items()),
@@ -72,6 +78,8 @@ def evaluate(config, network, metadata, folder, checkpoint):
     results = SceneResults(title, {method: headings[method] for method in methods}, rows, made_with,
                            benchmark=benchmark)
     results.write(folder)
+    if report:
+        write_report(folder / "report.html", results, records, config.model_dump(mode="json"))
     return results
 
 
@@ -121,6 +129,21 @@ def _prepare(reconstruct, mask, bar):
     if reconstruct.prepare(*mask.shape):
         bar.clear()
         print(f"Compiled the network for {mask.shape[1]} x {mask.shape[2]}.", file=sys.stderr)
+
+
+def _record(name, made):
+    """The ``FrameRecord`` of a scene's reconstructions, lists by heading, the network's first."""
+    judged, first = next(iter(made.items()))
+    frames = first[0].truth.shape[-3]
+    record = FrameRecord(name, judged, middle=len(first) * frames // 2)
+    axis = 0 if first[0].truth.ndim == 4 else None
+    for number in range(len(first)):
+        for index in range(frames):
+            truth = first[number].truth[..., index, :, :]
+            images = {heading: each[number].clip[..., index, :, :] for heading, each in made.items()}
+            scores = {heading: psnr(image, truth, channel_axis=axis) for heading, image in images.items()}
+            record.add(images, truth, scores)
+    return record
 
 
 def _counted(reconstruct, bar):

@@ -7,6 +7,8 @@ import numpy as np
 from mindrestore.data.video_sets import DEMO, evaluation_clips
 from mindrestore.errors import UserError
 from mindrestore.evaluation import circumstances, pictures
+from mindrestore.evaluation.frame_record import FrameRecord
+from mindrestore.evaluation.report import write_report
 from mindrestore.evaluation.results import Row
 from mindrestore.evaluation.video_results import ClipResults, ClipScorer
 from mindrestore.evaluation.video_tasks import PLAIN, case
@@ -24,7 +26,7 @@ def video_cases(config):
     return [case(clip, config) for clip in evaluation_clips(config.evaluation, config.degradation)]
 
 
-def evaluate_videos(config, loaded, folder, cases=None):
+def evaluate_videos(config, loaded, folder, cases=None, report=False):
     """Restore the configuration's clips and score them; write tables, a picture a clip and, if asked, all frames.
 
     Args:
@@ -32,6 +34,7 @@ def evaluate_videos(config, loaded, folder, cases=None):
         loaded: ``mindrestore.inference.loading.Loaded``, for space-time super-resolution two: interpolation first.
         folder: of the results; frames go to ``folder/frames/<clip>/00000000.png``.
         cases: what ``video_cases`` found.
+        report: write ``folder/report.html`` too.
 
     Returns:
         ``ClipResults``.
@@ -42,20 +45,26 @@ def evaluate_videos(config, loaded, folder, cases=None):
     folder = Path(folder)
     cases = video_cases(config) if cases is None else cases
     networks = [one.network for one in loaded]
-    rows = []
+    heading = "VRT" if all(one.trained for one in loaded) else "VRT (untrained)"
+    methods = {"network": heading, "plain": PLAIN[config.task]}
+    rows, records = [], []
     for made in cases:
         frames = folder / "frames" / made.name if config.evaluation.save_frames else None
         picture = folder / f"{made.name.replace('/', '_')}.png"
-        rows.append(Row(made.name, _scored(made, networks, config, picture, frames)))
-    heading = "VRT" if all(one.trained for one in loaded) else "VRT (untrained)"
-    methods = {"network": heading, "plain": PLAIN[config.task]}
+        record = FrameRecord(made.name, heading, made.count and made.count // 2) if report else None
+        rows.append(Row(made.name, _scored(made, networks, config, picture, frames, methods, record)))
+        records.append(record)
     results = ClipResults(_title(config), methods, rows, _made_with(config, loaded))
     results.write(folder)
+    if report:
+        write_report(folder / "report.html", results, records, config.model_dump(mode="json"))
     return results
 
 
-def _scored(made, networks, config, picture, frames):
-    """Restore one clip; return its scores by method, write a picture of some of its frames, and ``frames``."""
+def _scored(made, networks, config, picture, frames, methods, record):
+    """Restore one clip; return its scores by method, write a picture of some of its frames, and ``frames``; add all of them
+    to ``record`` if there is one.
+    """
     scorers = {"network": ClipScorer(), "plain": ClipScorer()}
     restored, plain = _Timed(made.restored(networks, config)), _Timed(made.plain())
     truths = iter(made.truth()) if made.truth else None
@@ -67,6 +76,9 @@ def _scored(made, networks, config, picture, frames):
         if truths:
             for method, scorer in scorers.items():
                 scorer.add(beside[method], truth)
+        if record:
+            scores = {methods[method]: scorer.scores[-1][0] for method, scorer in scorers.items()} if truths else None
+            record.add({methods[method]: image for method, image in beside.items()}, truth, scores)
         if frames:
             pictures.write_frame(frames / f"{number:08d}.png", frame)
         shown.consider(number, beside["plain"], frame, truth)

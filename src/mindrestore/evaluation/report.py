@@ -1,0 +1,137 @@
+"""One HTML page of an evaluation, whole in itself: no other file, no network.
+
+It holds the table, a curve of the PSNR of every frame, frames to compare under a divider that can be dragged, the part
+of the worst frame where most is wrong enlarged, and what it was all made with.
+"""
+import base64
+import html
+import io
+import math
+import string
+from pathlib import Path
+
+import cv2
+import numpy as np
+import yaml
+
+from mindrestore.evaluation.frame_record import TRUTH
+from mindrestore.files import write_text
+from mindrestore.media.pixels import stored
+
+TEMPLATE = Path(__file__).resolve().parent.parent / "assets" / "report.html"
+ZOOMED = 48  # pixels a side of the enlarged part
+COLOURS = ("#1f77b4", "#d9822b", "#5b8c5a", "#8a5b9e")
+
+
+def write_report(path, results, records, settings):
+    """Write the page.
+
+    Args:
+        path: of the .html file.
+        results: ``mindrestore.evaluation.results.Results``.
+        records: list of ``mindrestore.evaluation.frame_record.FrameRecord``.
+        settings: configuration, JSON values.
+    """
+    page = string.Template(TEMPLATE.read_text(encoding="utf-8"))
+    write_text(path, page.substitute(
+        title=html.escape(results.title), table=_table(results), clips="\n".join(map(_clip, records)),
+        circumstances="\n".join(f"<tr><th>{html.escape(key)}</th><td>{html.escape(str(value))}</td></tr>"
+                                for key, value in results.circumstances.items()),
+        settings=html.escape(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))))
+
+
+def _table(results):
+    """The scores as an HTML table."""
+    columns = results.columns
+    heads = "".join(f'<th colspan="{len(columns)}">{html.escape(text)}</th>' for text in results.methods.values())
+    units = "".join(f"<th>{html.escape(column.heading)}</th>" for _ in results.methods for column in columns)
+    rows = [_row(row.name, row.scores, results) for row in results.rows]
+    if results.present():
+        means = {method: results.mean(method) for method in results.methods}
+        rows.append(_row(results.mean_name(), means, results, ' class="mean"'))
+    notes = "".join(f"<p>{html.escape(note)}</p>" for note in results.notes())
+    return (f'<table class="scores"><thead><tr><th rowspan="2">{results.item}</th><th rowspan="2">'
+            f"{html.escape(results.counted.heading)}</th>{heads}</tr><tr>{units}</tr></thead>"
+            f"<tbody>{''.join(rows)}</tbody></table>{notes}")
+
+
+def _row(name, scores, results, kind=""):
+    if not scores:
+        return f'<tr{kind}><td>{html.escape(name)}</td><td colspan="99">absent</td></tr>'
+    count = getattr(next(iter(scores.values())), results.counted.key)
+    values = "".join(f"<td>{column.text(getattr(score, column.key)).strip()}</td>"
+                     for score in scores.values() for column in results.columns)
+    return f"<tr{kind}><td>{html.escape(name)}</td><td>{count}</td>{values}</tr>"
+
+
+def _clip(record):
+    """The section of one clip."""
+    parts = [f"<section><h2>{html.escape(record.name)}</h2>"]
+    if record.curves:
+        parts.append(f'<img class="curve" alt="PSNR of every frame" src="{_data("svg+xml", _curve(record))}">')
+    for number in sorted(record.shown):
+        worst = number == record.worst
+        lowest = record.lowest()
+        note = "" if not worst else " – the worst" + ("" if lowest is None else f", {lowest:.2f} dB")
+        parts.append(f"<h3>frame {number + 1} of {record.count}{note}</h3>" + _divided(record.shown[number], record.judged))
+        if worst and lowest is not None:
+            parts.append(_zoomed(record.shown[number], record.judged))
+    return "".join(parts) + "</section>"
+
+
+def _divided(images, judged):
+    """Two of the images under a divider; which two can be chosen."""
+    left = next((heading for heading in images if heading != judged), judged)
+    options = {side: "".join(f'<option{" selected" if heading == chosen else ""}>{html.escape(heading)}</option>'
+                             for heading in images) for side, chosen in (("left", left), ("right", judged))}
+    pictures = "".join(f'<img data-name="{html.escape(heading)}" alt="{html.escape(heading)}" src="{_png(image)}">'
+                       for heading, image in images.items())
+    return (f'<div class="choice"><select class="left">{options["left"]}</select><span>drag the line</span>'
+            f'<select class="right">{options["right"]}</select></div><div class="divided" style="--at:50%">{pictures}'
+            '<div class="line"></div><input type="range" min="0" max="100" step="0.1" value="50" aria-label="divider"></div>')
+
+
+def _zoomed(images, judged):
+    """The part of the frame where ``judged`` is most wrong, enlarged, by every method."""
+    top, left, side = _most_wrong(images[judged], images[TRUTH])
+    cells = "".join(f'<figure><img src="{_png(image[..., top:top + side, left:left + side])}" alt=""><figcaption>'
+                    f"{html.escape(heading)}</figcaption></figure>" for heading, image in images.items())
+    return (f"<h4>where most is wrong: {side} × {side} pixels at column {left}, row {top}</h4>"
+            f'<div class="zoomed">{cells}</div>')
+
+
+def _most_wrong(image, truth):
+    """Return (top, left, side) of the square with the largest squared error."""
+    error = (np.clip(image, 0, 1) - truth) ** 2
+    error = np.ascontiguousarray(error.mean(0) if error.ndim == 3 else error, np.float32)
+    side = min(ZOOMED, *error.shape)
+    sums = cv2.boxFilter(error, -1, (side, side), anchor=(0, 0), borderType=cv2.BORDER_CONSTANT)
+    inside = sums[:error.shape[0] - side + 1, :error.shape[1] - side + 1]
+    top, left = np.unravel_index(inside.argmax(), inside.shape)
+    return int(top), int(left), side
+
+
+def _curve(record):
+    """PSNR over frames as SVG, a line a method."""
+    from matplotlib import rc_context
+    from matplotlib.figure import Figure
+    with rc_context({"svg.fonttype": "none", "svg.hashsalt": record.name}):
+        figure = Figure(figsize=(9, 2.6), layout="constrained")
+        axes = figure.add_subplot(xlabel="frame", ylabel="PSNR, dB")
+        for (heading, values), colour in zip(record.curves.items(), COLOURS):
+            finite = [value if math.isfinite(value) else math.nan for value in values]
+            axes.plot(range(1, len(values) + 1), finite, label=heading, color=colour, linewidth=1.4,
+                      marker="o" if len(values) < 60 else None, markersize=3)
+        axes.grid(alpha=0.3)
+        axes.legend(frameon=False, fontsize=9)
+        written = io.BytesIO()
+        figure.savefig(written, format="svg", metadata={"Date": None})
+    return written.getvalue()
+
+
+def _png(image):
+    return _data("png", cv2.imencode(".png", stored(image))[1].tobytes())
+
+
+def _data(kind, content):
+    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"
