@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import cv2
 import numpy as np
 import pytest
-from test_video_evaluation import clip, config, networks  # noqa: F401 (a fixture)
+from test_video_evaluation import config, networks
 
 from mindrestore.cli import main
 from mindrestore.evaluation.frame_record import TRUTH, FrameRecord
@@ -17,6 +17,7 @@ from mindrestore.evaluation.report import _most_wrong, write_report
 from mindrestore.evaluation.results import Row
 from mindrestore.evaluation.video import evaluate_videos
 from mindrestore.evaluation.video_results import ClipResults, ClipScore
+from mindrestore.media.writing import write_clip
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
 needs_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium or Chrome is installed")
@@ -116,7 +117,11 @@ def test_pictures_are_the_frames_and_curves_are_the_scores(page):
     assert "network" in curve and "plain" in curve and "PSNR, dB" in curve
 
 
-def test_an_evaluation_writes_it(clip, tmp_path, prepared):  # noqa: F811
+def test_an_evaluation_writes_it(tmp_path, prepared):
+    clip = tmp_path / "clip"
+    rows, columns = np.mgrid[:32, :48]
+    waves = (127 + 100 * np.sin((columns + number) / 5) * np.cos(rows / 7) for number in range(9))
+    write_clip(clip, (wave.astype(np.uint8) for wave in waves), 9)
     results = evaluate_videos(config("sr", gt=str(clip)), networks("sr"), tmp_path / "out", report=True)
     text = (tmp_path / "out" / "report.html").read_text()
     for value in (results.mean("network").psnr, results.mean("plain").psnr):
