@@ -130,7 +130,7 @@ def test_a_failing_export_leaves_nothing_behind(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("name, options, part", [
-    ("net.onnx", dict(file_format="onnx"), "choose one of mindir, air"),
+    ("net.pb", dict(file_format="pb"), "choose one of mindir, air, onnx"),
     ("net.air", dict(file_format="air", height=8, width=8), "on Ascend only and this is cpu"),
     ("net.onnx", {}, "must end in .mindir"),
     ("net.mindir", dict(height=8), "height is given alone"),

@@ -1,8 +1,10 @@
 """``mindrestore restore``: what a clip must keep, runs that are stopped and gone on with, bounded memory, mistakes."""
 import itertools
+import signal
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import cv2
@@ -327,6 +329,8 @@ def test_a_mistake_is_one_sentence(arguments, named, clips, capsys):
     ("out.png", {}, "holds one frame and there are 3"),
     ("full", {}, "holds something already"),
     ("out", dict(sigma=3), "takes no noise level"),
+    ("out", dict(mask="mask.mat"), "--mask: has no meaning for --task deblur"),
+    ("out", dict(task="sci", sigma=3), "--sigma: has no meaning for --task sci"),
 ])
 def test_a_mistake_is_found_before_the_work(target, options, named, clips, with_network):
     with_network(StandIn())
@@ -350,3 +354,29 @@ def test_a_network_that_is_not_there_names_the_way_out(monkeypatch, tmp_path):
 def test_help_says_what_goes_in_and_out():
     shown = subprocess.run([sys.executable, "-m", "mindrestore", "restore", "--help"], capture_output=True, text=True).stdout
     assert "OUTPUT.part" in shown and "examples:" in shown and "space-time-sr" in shown
+
+
+# Real processes
+
+
+@pytest.mark.long
+def test_ctrl_c_and_resume_in_real_processes(tmp_path):
+    """With the network that ships: stopped by SIGINT after the first frames, gone on with, equal to an unbroken run."""
+    write_clip(tmp_path / "in.tif", moving(40, 64, 64, grey=True), 40)
+    assert main(["simulate", str(tmp_path / "in.tif"), str(tmp_path / "in.mat")]) == 0
+
+    def command(target, *options):
+        return [sys.executable, "-m", "mindrestore", "restore", str(tmp_path / "in.mat"), str(tmp_path / target), "--task",
+                "sci", *options]
+    subprocess.run(command("whole.tif"), check=True)
+    process = subprocess.Popen(command("out.tif"), stderr=subprocess.PIPE, text=True)
+    while process.poll() is None and not (tmp_path / "out.tif.part" / "00000008.png").exists():
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    said = process.communicate()[1]
+    assert process.returncode == 130 and "of 40 frames in" in said and "--resume" in said and "Traceback" not in said
+    assert not (tmp_path / "out.tif").exists()
+    run_on = subprocess.run(command("out.tif", "--resume"), check=True, capture_output=True, text=True)
+    assert "Going on after" in run_on.stdout and not (tmp_path / "out.tif.part").exists()
+    for one, other in zip(read(tmp_path / "whole.tif"), read(tmp_path / "out.tif")):
+        np.testing.assert_array_equal(one, other)

@@ -50,10 +50,14 @@ def _parser():
     restore.add(commands)
     simulate.add(commands)
 
-    export = _command(commands, "export", _export, "write a trained network as MINDIR, or on Ascend AIR")
+    export = _command(commands, "export", _export, "write a trained network as MINDIR, RevSCI also as ONNX, on Ascend AIR",
+                      "A JSON file beside it says inputs, outputs, shapes, ranges, tile and window. Run a .mindir with "
+                      "`mindrestore restore --model`. From MindSpore's documents, not tried here: `converter_lite --fmk=MINDIR "
+                      "--modelFile=NET.mindir --outputFile=NET` makes a MindSpore Lite model, `atc --framework=1 "
+                      "--model=NET.air --output=NET --soc_version=Ascend910A` an offline model of an AIR file.")
     export.add_argument("--config", help="configuration file, where the checkpoint is a published one")
     export.add_argument("--checkpoint", help="weights; the shipped ones by default")
-    export.add_argument("--format", default="mindir", choices=("mindir", "air"), help="default: mindir")
+    export.add_argument("--format", default="mindir", choices=("mindir", "air", "onnx"), help="default: mindir")
     export.add_argument("--height", type=int, help="fixed height in pixels; without it and --width RevSCI's is free, "
                         "VRT's the one trained on")
     export.add_argument("--width", type=int, help="fixed width in pixels")
@@ -169,6 +173,8 @@ def _export(options):
     if summary["compared"]:
         difference = summary["compared"]["largest_difference"]
         print(f"Read back and compared with the network: they differ by {difference:.1e} at most.")
+    else:
+        print("Not read back and compared: nothing here runs this format.")
 
 
 def _convert(options):

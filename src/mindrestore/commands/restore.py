@@ -1,7 +1,7 @@
 """``mindrestore restore``: your own clip, restored."""
 import argparse
 
-TASKS = ("sr", "deblur", "denoise", "interpolate", "space-time-sr", "sci")
+from mindrestore.restore.tasks import TASKS
 
 EPILOG = """\
 INPUT   a video, a folder of frames (taken in natural order), a picture (each page of a .tif is a frame);
@@ -50,7 +50,8 @@ def add(commands):
                               "(`mindrestore doctor` recommends one)")
     command.add_argument("--overlap", type=int, nargs=3, metavar=("FRAMES", "HEIGHT", "WIDTH"),
                          help="what neighbouring tiles share")
-    command.add_argument("--rate", type=float, help="frames a second of an input that does not say; default 25")
+    command.add_argument("--rate", type=float,
+                         help="frames a second of an input that does not say, or says wrong; by default 25")
     command.add_argument("--preview", action="store_true",
                          help="first write OUTPUT_preview.png: input and output of a few frames side by side")
     command.add_argument("--compare", action="store_true",

@@ -1,6 +1,6 @@
-"""Write a network as a file that runs without this package: MINDIR anywhere, AIR on Ascend.
+"""Write a network as a file that runs without this package: MINDIR anywhere, AIR on Ascend, RevSCI also as ONNX.
 
-A MINDIR file is read back and compared with the network before it takes its place. Beside it stands a JSON file of the
+A MINDIR or ONNX file is read back and compared with the network before it takes its place. Beside it stands a JSON file of the
 same stem that says what the file is and what it takes. A file of free size is called like this; thanks to
 ``set_inputs`` it is compiled once for all sizes:
 
@@ -26,10 +26,10 @@ from mindrestore.files import replacing
 from mindrestore.runtime import device
 from mindrestore.version import __version__
 
-FORMATS = ("mindir", "air")
+FORMATS = ("mindir", "air", "onnx")
 KINDS = {"revsci": revsci, "vrt": vrt}
-"""For each kind of network: its ``signature`` and ``default_size``; where that leaves height and width free, ``any_size``, the
-network for free sizes, too."""
+"""For each kind of network: its ``signature``, ``default_size`` and ``write_onnx``; where that leaves height and width free,
+``any_size``, the network for free sizes, too."""
 TOLERANCE = 1e-4  # largest difference allowed between the file and the network; white is 1
 TRIAL_SIZES = ((32, 48), (21, 14))  # height and width at which a file of free size is compared
 
@@ -46,8 +46,9 @@ def export_network(network, metadata, path, file_format="mindir", frames=None, h
         network: with the weights to export.
         metadata: ``mindrestore.checkpoints.native.Metadata`` of the network.
         path: of the file; without a suffix it gets that of the format.
-        file_format: ``"mindir"`` or ``"air"``. AIR is written on Ascend only and cannot be read back by MindSpore, so
-            it is not compared (untested: no Ascend was at hand).
+        file_format: ``"mindir"``, ``"air"`` or ``"onnx"``. AIR is written on Ascend only and cannot be read back by
+            MindSpore, so it is not compared (untested: no Ascend was at hand). ONNX is for RevSCI, needs the package onnx,
+            and is compared where onnxruntime is installed.
         frames: T, frames of a clip; RevSCI 8 by default, VRT as many as it was trained on.
         height, width: of measurement or clip. RevSCI: both None leaves them free, one file for every size, odd ones
             included. VRT has a fixed size, by default the one it was trained on.
@@ -55,7 +56,7 @@ def export_network(network, metadata, path, file_format="mindir", frames=None, h
 
     Returns:
         The content of the JSON file as a dict. ``"compared"`` holds the largest difference between the file and the
-        network on random inputs of the sizes tried, None for AIR.
+        network on random inputs of the sizes tried, None where the file could not be run.
 
     Raises:
         UserError: a value that cannot be, a path that cannot be written, AIR elsewhere than on Ascend, or a file that
@@ -74,10 +75,11 @@ def export_network(network, metadata, path, file_format="mindir", frames=None, h
         raise UserError(f"{path}: an AIR file has a fixed size; give height and width.")
     described = kind.signature(network, frames, height, width, batch)
     with replacing(path) as scratch, replacing(path.with_suffix(".json")) as scratch_summary, \
-            _stored(kind.any_size(network) if free else network, described.inputs, path.suffix) as stored:
+            _stored(network, kind, described, free, path) as stored:
         compared = None
-        if path.suffix == ".mindir":
-            compared = _compare(stored, network, described.inputs, TRIAL_SIZES if free else ((height, width),) * 2)
+        run = _opened(stored, described.inputs, path.suffix)
+        if run:
+            compared = _compare(run, network, described.inputs, TRIAL_SIZES if free else ((height, width),) * 2)
             if not compared["largest_difference"] < TOLERANCE:
                 raise UserError(f"{path}: not written, because what was exported differs from the network by "
                                 f"{compared['largest_difference']:.2g} where {TOLERANCE:g} is allowed; "
@@ -91,32 +93,51 @@ def export_network(network, metadata, path, file_format="mindir", frames=None, h
 
 
 @contextlib.contextmanager
-def _stored(cell, ports, suffix):
-    """Give the path of ``cell``, exported into a temporary folder.
+def _stored(network, kind, described, free, path):
+    """Give the path of ``network``, exported into a temporary folder.
 
     MindSpore takes ASCII paths without spaces only, makes the file read-only and, above 1 GB, writes several: all that
     stays in the temporary folder.
     """
-    inputs = [Tensor(shape=list(port.shape), dtype=ms.float32) for port in ports]
     with tempfile.TemporaryDirectory(prefix="mindrestore-") as folder:
-        path = Path(folder, f"network{suffix}")
-        level = ms.get_context("jit_syntax_level")
-        try:
-            ms.export(cell, *inputs, file_name=str(path), file_format=suffix[1:].upper())
-        finally:
-            ms.set_context(jit_syntax_level=level)  # which a failing export leaves changed
-        yield path
+        stored = Path(folder, f"network{path.suffix}")
+        if path.suffix == ".onnx":
+            kind.write_onnx(network, described, stored)
+        else:
+            _export(kind.any_size(network) if free else network, described.inputs, stored)
+        yield stored
 
 
-def _compare(stored, network, ports, sizes):
+def _export(cell, ports, path):
+    inputs = [Tensor(shape=list(port.shape), dtype=ms.float32) for port in ports]
+    level = ms.get_context("jit_syntax_level")
+    try:
+        ms.export(cell, *inputs, file_name=str(path), file_format=path.suffix[1:].upper())
+    finally:
+        ms.set_context(jit_syntax_level=level)  # which a failing export leaves changed
+
+
+def _opened(stored, ports, suffix):
+    """Return the file as a function from arrays to an array; None where nothing here runs it."""
+    if suffix == ".mindir":
+        graph = nn.GraphCell(ms.load(str(stored)))
+        graph.set_inputs(*(Tensor(shape=list(port.shape), dtype=ms.float32) for port in ports))
+        return lambda *inputs: graph(*map(Tensor, inputs)).asnumpy()
+    if suffix == ".onnx":
+        with contextlib.suppress(ImportError):
+            import onnxruntime
+            session = onnxruntime.InferenceSession(str(stored), providers=["CPUExecutionProvider"])
+            return lambda *inputs: session.run(None, {port.name: x for port, x in zip(ports, inputs)})[0]
+    return None
+
+
+def _compare(run, network, ports, sizes):
     """Return the sizes (height, width) tried and the largest difference between file and network, as JSON values."""
-    graph = nn.GraphCell(ms.load(str(stored)))
-    graph.set_inputs(*(Tensor(shape=list(port.shape), dtype=ms.float32) for port in ports))
     rng = np.random.default_rng(0)
     differences = []
     for height, width in sizes:
-        inputs = [Tensor(rng.uniform(*port.range, port.of_size(height, width)).astype(np.float32)) for port in ports]
-        clip, expected = graph(*inputs).asnumpy(), network(*inputs).asnumpy()
+        inputs = [rng.uniform(*port.range, port.of_size(height, width)).astype(np.float32) for port in ports]
+        clip, expected = run(*inputs), network(*map(Tensor, inputs)).asnumpy()
         same_shape = clip.shape == expected.shape
         differences.append(float(np.abs(clip - expected).max()) if same_shape else float("inf"))
     return dict(sizes=[list(size) for size in dict.fromkeys(sizes)], largest_difference=float(np.max(differences)))

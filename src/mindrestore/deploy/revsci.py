@@ -1,6 +1,7 @@
 """RevSCI as a file: what goes in and comes out, and the network for any height and width."""
 from mindspore import nn, ops
 
+from mindrestore.deploy import revsci_onnx
 from mindrestore.deploy.signature import Port, Signature
 
 
@@ -23,7 +24,13 @@ def signature(network, frames, height, width, batch):
         inputs.append(Port("estimate", (*planes, *image), (0, 1),
                            "first estimate of the clip, as mindrestore.data.snapshots.starting_estimate makes it"))
     clip = Port("clip", (*planes, *image), (0, 1), "the clip; not clamped, so clamp it to its range")
-    return Signature(tuple(inputs), (clip,))
+    return Signature(tuple(inputs), (clip,), (frames, *image), None,
+                     f"one measurement gives the {frames} frames it was made of; clamp them to 0..1")
+
+
+def write_onnx(network, described, path):
+    """Write ``network`` as ONNX to ``path``; ``described`` is its ``Signature``."""
+    revsci_onnx.write(network, described, path)
 
 
 def any_size(network):

@@ -21,9 +21,19 @@ class Port(NamedTuple):
 
 
 class Signature(NamedTuple):
+    """Inputs and outputs, and what a consumer must know to cut a clip for them.
+
+    ``tile`` is the (frames, height, width) of one call, None where it is free; ``window`` what whole axes are padded to
+    multiples of before the network is exported, None where it does not matter; ``use`` says in words how to call it.
+    """
+
     inputs: Tuple[Port, ...]
     outputs: Tuple[Port, ...]
+    tile: Tuple[Optional[int], ...]
+    window: Optional[Tuple[int, ...]]
+    use: str
 
     def record(self):
         """Return the signature as JSON values."""
-        return dict(inputs=[port.record() for port in self.inputs], outputs=[port.record() for port in self.outputs])
+        return dict(inputs=[port.record() for port in self.inputs], outputs=[port.record() for port in self.outputs],
+                    tile=list(self.tile), window=self.window and list(self.window), use=self.use)

@@ -50,14 +50,14 @@ def _table(results):
         means = {method: results.mean(method) for method in results.methods}
         rows.append(_row(results.mean_name(), means, results, ' class="mean"'))
     notes = "".join(f"<p>{html.escape(note)}</p>" for note in results.notes())
-    return (f'<table class="scores"><thead><tr><th rowspan="2">{results.item}</th><th rowspan="2">'
+    return (f'<table class="scores"><thead><tr><th rowspan="2" class="item">{results.item}</th><th rowspan="2">'
             f"{html.escape(results.counted.heading)}</th>{heads}</tr><tr>{units}</tr></thead>"
             f"<tbody>{''.join(rows)}</tbody></table>{notes}")
 
 
 def _row(name, scores, results, kind=""):
     if not scores:
-        return f'<tr{kind}><td>{html.escape(name)}</td><td colspan="99">absent</td></tr>'
+        return f'<tr{kind}><td>{html.escape(name)}</td><td colspan="99" class="absent">absent</td></tr>'
     count = getattr(next(iter(scores.values())), results.counted.key)
     values = "".join(f"<td>{column.text(getattr(score, column.key)).strip()}</td>"
                      for score in scores.values() for column in results.columns)
@@ -86,9 +86,11 @@ def _divided(images, judged):
                              for heading in images) for side, chosen in (("left", left), ("right", judged))}
     pictures = "".join(f'<img data-name="{html.escape(heading)}" alt="{html.escape(heading)}" src="{_png(image)}">'
                        for heading, image in images.items())
-    return (f'<div class="choice"><select class="left">{options["left"]}</select><span>drag the line</span>'
-            f'<select class="right">{options["right"]}</select></div><div class="divided" style="--at:50%">{pictures}'
-            '<div class="line"></div><input type="range" min="0" max="100" step="0.1" value="50" aria-label="divider"></div>')
+    return (f'<div class="pair"><div class="choice"><select class="left">{options["left"]}</select>'
+            f'<span>drag the line</span><select class="right">{options["right"]}</select></div>'
+            f'<div class="divided" style="--at:50%">{pictures}'
+            '<div class="line"></div><input type="range" min="0" max="100" step="0.1" value="50" aria-label="divider">'
+            "</div></div>")
 
 
 def _zoomed(images, judged):

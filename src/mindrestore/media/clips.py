@@ -1,6 +1,5 @@
 """A clip on disk, and everything about it that a restored one keeps."""
-import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Optional, Tuple
 
@@ -52,12 +51,11 @@ def open_clip(path):
         UserError: nothing is there, or its first frame cannot be read.
     """
     path = existing(path, "video, folder of frames or picture")
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     _, first = next(stored_frames(path))
     names = tuple(file.stem for file in frame_files(path)) if path.is_dir() else None
     clip = Clip(path, count_frames(path), *first.shape[:2], 16 if first.dtype == np.uint16 else 8, first.ndim == 2,
                 names=names)
-    return Clip(**{**vars(clip), "rate": _rate(path)}) if clip.is_video else clip
+    return replace(clip, rate=_rate(path)) if clip.is_video else clip
 
 
 def _rate(path):

@@ -37,6 +37,7 @@ class Conv3d(nn.Cell):
         fan_in = inputs * math.prod(kernel)
         self.weight = Parameter(initial_weight(rng, shape, fan_in), name="weight")
         self.bias = Parameter(initial_weight(rng, (outputs,), fan_in), name="bias")
+        self.stride = stride
         self.function = _strided((using or implementation()).conv3d, stride)
 
     def construct(self, x):

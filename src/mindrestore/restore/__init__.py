@@ -1,5 +1,6 @@
 """``mindrestore restore``: a clip on disk in, a restored clip on disk out.
 
+    tasks.py       their names
     networks.py    which network a task takes: what ships, a checkpoint, an exported file
     videos.py      VRT's tasks: restored frames of a clip from any frame on
     snapshots.py   RevSCI's: the frames behind measurements, from any frame on

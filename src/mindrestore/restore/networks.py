@@ -8,6 +8,7 @@ from mindrestore.checkpoints.sources import is_mindspore_file
 from mindrestore.errors import UserError
 from mindrestore.files import existing
 from mindrestore.inference.exported import load_exported
+from mindrestore.restore.tasks import PARTS
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 
@@ -27,9 +28,7 @@ DEFAULTS = {
     "interpolate": Default(None, (0, 192, 320), (0, 16, 16)),
     "sci": Default("revsci_small.ckpt", (0, 0, 0), (0, 0, 0)),
 }
-"""By task; space-time super-resolution is ``interpolate`` and then ``sr``."""
-PARTS = {"space-time-sr": ("interpolate", "sr")}
-TASKS = ("sr", "deblur", "denoise", "interpolate", "space-time-sr", "sci")
+"""By task, those that ``PARTS`` names as others aside."""
 
 
 class Chosen(NamedTuple):
@@ -46,7 +45,7 @@ def choose(task, checkpoints=(), models=(), tile=None, overlap=None):
     """Load the networks of a task.
 
     Args:
-        task: one of ``TASKS``.
+        task: one of ``mindrestore.restore.tasks.TASKS``.
         checkpoints: paths of weights, ours or published, in any order; what is missing ships, or is an error.
         models: paths of exported files (.mindir), likewise. Their tile is their own.
         tile, overlap: (frames, height, width) instead of the task's own.

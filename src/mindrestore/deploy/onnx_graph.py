@@ -1,0 +1,57 @@
+"""An ONNX graph, node by node: names are given out, constants become initialisers."""
+import numpy as np
+
+from mindrestore.errors import UserError
+
+OPSET = 17
+_FREE = ("height", "width")  # names of the axes whose size is free
+
+
+class Graph:
+    """A graph in the making. Values are names; ``graph("Add", a, b)`` adds a node and returns the name of its result."""
+
+    def __init__(self):
+        try:
+            import onnx
+        except ImportError:
+            raise UserError("format onnx: the package onnx is not installed; run: pip install onnx onnxruntime") from None
+        self._onnx = onnx
+        self._nodes, self._constants, self._inputs, self._outputs = [], [], [], []
+
+    def __call__(self, operator, *inputs, outputs=1, **attributes):
+        """Add a node; arrays among ``inputs`` become constants. Returns the name of its output, or a list of several."""
+        inputs = [value if isinstance(value, str) else self.constant(value) for value in inputs]
+        names = [f"{operator.lower()}_{len(self._nodes)}_{index}" for index in range(outputs)]
+        self._nodes.append(self._onnx.helper.make_node(operator, inputs, names, **attributes))
+        return names[0] if outputs == 1 else names
+
+    def constant(self, array):
+        """Add an array; returns its name. Floats are float32, whole numbers int64, as ONNX wants shapes."""
+        array = np.asarray(array)
+        array = array.astype(np.float32 if array.dtype.kind == "f" else np.int64)
+        name = f"constant_{len(self._constants)}"
+        self._constants.append(self._onnx.numpy_helper.from_array(array, name))
+        return name
+
+    def input(self, port):
+        """Add a ``mindrestore.deploy.signature.Port`` as input; returns its name."""
+        self._inputs.append(self._value(port))
+        return port.name
+
+    def output(self, value, port):
+        """Make a value the output that ``port`` says."""
+        self._nodes.append(self._onnx.helper.make_node("Identity", [value], [port.name]))
+        self._outputs.append(self._value(port))
+
+    def write(self, path, meaning):
+        """Check the graph and write it to ``path``; ``meaning`` is kept in the file."""
+        helper = self._onnx.helper
+        graph = helper.make_graph(self._nodes, "mindrestore", self._inputs, self._outputs, self._constants)
+        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="mindrestore",
+                                  doc_string=meaning, ir_version=8)
+        self._onnx.checker.check_model(model, full_check=True)
+        self._onnx.save(model, str(path))
+
+    def _value(self, port):
+        shape = [*port.shape[:-2], *(name if size is None else size for name, size in zip(_FREE, port.shape[-2:]))]
+        return self._onnx.helper.make_tensor_value_info(port.name, self._onnx.TensorProto.FLOAT, shape)

@@ -1,0 +1,119 @@
+"""RevSCI as an ONNX graph of plain convolutions, for any height and width.
+
+MindSpore's own ONNX exporter has no Conv3D, so the graph is written from the network's weights, layer by layer as
+``mindrestore.models.revsci.network`` computes. Features are (B, C, T, H, W) as published.
+"""
+import numpy as np
+
+from mindrestore.deploy.onnx_graph import Graph
+from mindrestore.ops.convolution import LEAKY_SLOPE, Conv3d, Conv3dTranspose
+
+BAYER = np.array([[[1, 0], [0, 0]], [[0, 1], [1, 0]], [[0, 0], [0, 1]]], np.float32)[:, None]  # (3, 1, 2, 2), RGGB
+
+
+def write(network, signature, path):
+    """Write a RevSCI ``network`` with the inputs and outputs of ``signature`` to ``path``."""
+    graph = Graph()
+    inputs = [graph.input(port) for port in signature.inputs]
+    size = graph("Slice", graph("Shape", inputs[0]), [1], [3])  # height and width
+    measurement, mask, *estimate = (_to_even(graph, value, len(port.shape), size)
+                                    for value, port in zip(inputs, signature.inputs))
+    camera = _Camera(graph, measurement, mask, network.colour)
+    features = _layers(graph, network.conv1, camera.network_input(*estimate))
+    features = _blocks(graph, network, features)
+    clip = camera.output_clip(_layers(graph, network.conv2, features), *estimate)
+    clip = graph("Slice", clip, [0, 0], size, [-2, -1])
+    graph.output(clip, signature.outputs[0])
+    graph.write(path, "; ".join(f"{port.name}: {port.meaning}" for port in (*signature.inputs, *signature.outputs)))
+
+
+class _Camera:
+    """What measurement and mask say, before and after the convolutions."""
+
+    def __init__(self, graph, measurement, mask, colour):
+        self.graph, self.colour = graph, colour
+        self.mask = graph("Unsqueeze", mask, [0])  # (1, T, H, W)
+        self.measurement = graph("Unsqueeze", measurement, [1])  # (B, 1, H, W)
+        total = graph("ReduceSum", self.mask, [1], keepdims=1)
+        self.light = graph("Where", graph("Equal", total, np.float32(0)), np.float32(1), total)
+        self.pattern = self._bayer() if colour else None
+
+    def network_input(self, estimate=None):
+        """(B, channels, T, H, W)"""
+        graph = self.graph
+        if estimate is not None:
+            residual = self._residual(estimate)
+            parts = (self._of_every_frame(residual), graph("Mul", self.mask, residual))
+            first = estimate if self.colour else graph("Unsqueeze", estimate, [1])
+            return graph("Concat", first, *(graph("Unsqueeze", part, [1]) for part in parts), axis=1)
+        normalised = graph("Div", self.measurement, self.light)
+        if self.colour:
+            seen = graph("Add", self.mask, graph("Mul", self.measurement, np.float32(0)))  # (B, T, H, W)
+            parts = (seen, self._of_every_frame(normalised))
+            return graph("Concat", *(graph("Unsqueeze", part, [1]) for part in parts), axis=1)
+        return graph("Unsqueeze", graph("Add", normalised, graph("Mul", self.mask, normalised)), [1])
+
+    def output_clip(self, features, estimate=None):
+        """(B, 1 or 3, T, H, W) -> the clip."""
+        graph = self.graph
+        clip = features if self.colour else graph("Squeeze", features, [1])
+        if estimate is None:
+            return clip
+        clip = graph("Add", estimate, clip)
+        unexplained = graph("Mul", self.mask, self._residual(clip))
+        if self.colour:
+            unexplained = graph("Mul", graph("Unsqueeze", unexplained, [1]), self.pattern)
+        return graph("Add", clip, unexplained)
+
+    def _residual(self, clip):
+        graph = self.graph
+        if self.colour:
+            clip = graph("ReduceSum", graph("Mul", clip, self.pattern), [1], keepdims=0)
+        explained = graph("ReduceSum", graph("Mul", self.mask, clip), [1], keepdims=1)
+        return graph("Div", graph("Sub", self.measurement, explained), self.light)
+
+    def _of_every_frame(self, image):
+        """(B, 1, H, W) -> (B, T, H, W)"""
+        return self.graph("Add", image, self.graph("Mul", self.mask, np.float32(0)))
+
+    def _bayer(self):
+        graph = self.graph
+        size = graph("Slice", graph("Shape", self.measurement), [2], [4])
+        return graph("Tile", BAYER, graph("Concat", [1, 1], graph("Div", size, [2]), axis=0))
+
+
+def _layers(graph, layers, x):
+    for layer in layers:
+        if isinstance(layer, Conv3dTranspose):
+            x = graph("ConvTranspose", x, layer.weight.asnumpy(), layer.bias.asnumpy(), strides=[1, 2, 2],
+                      pads=[0, 1, 1] * 2, output_padding=[0, 1, 1])
+        elif isinstance(layer, Conv3d):
+            x = _convolution(graph, x, layer.weight, layer.bias, layer.stride)
+        else:
+            x = graph("LeakyRelu", x, alpha=LEAKY_SLOPE)
+    return x
+
+
+def _blocks(graph, network, x):
+    groups = graph("Split", x, outputs=network.groups, axis=1)
+    for block in network.layers:
+        for index, (target, source) in enumerate(block.steps):
+            weight0, bias0, weight2, bias2 = block.weights_of(index)
+            inner = graph("LeakyRelu", _convolution(graph, groups[source], weight0, bias0), alpha=LEAKY_SLOPE)
+            groups[target] = graph("Add", groups[target], _convolution(graph, inner, weight2, bias2))
+        if block.reverses:
+            groups.reverse()
+    return graph("Concat", *groups, axis=1)
+
+
+def _convolution(graph, x, weight, bias, stride=1):
+    weight = weight.asnumpy()
+    return graph("Conv", x, weight, bias.asnumpy(), strides=[1, stride, stride],
+                 pads=[kernel // 2 for kernel in weight.shape[2:]] * 2)
+
+
+def _to_even(graph, value, axes, size):
+    """Repeat the last row and column where there is an odd number of them."""
+    odd = graph("Mod", size, [2])
+    pads = graph("Concat", [0] * axes + [0] * (axes - 2), odd, axis=0)
+    return graph("Pad", value, pads, mode="edge")
