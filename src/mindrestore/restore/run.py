@@ -78,13 +78,13 @@ def restore(request, say=print):
     count, speed = job.restorer.count, job.restorer.speed
     for path in filter(None, (target, compared)):
         check_target(path, count)
-    if request.preview:
-        picture = _beside(target, "_preview", ".png")
-        write_preview(picture, job.restorer)
-        say(f"Preview: {picture}")
     rate = speed * (job.rate or USUAL_RATE)
     parts = Parts(target, _record(request, job), request.resume)
     try:
+        if request.preview:
+            picture = _beside(target, "_preview", ".png")
+            write_preview(picture, job.restorer)
+            say(f"Preview: {picture}")
         if parts.count:
             say(f"Going on after {parts.count} of {count} frames.")
         _restore_frames(parts, job)
