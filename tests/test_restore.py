@@ -16,6 +16,7 @@ from stand_in import PlaceDependent, StandIn
 from mindrestore.cli import main
 from mindrestore.data.frames import stored_frames
 from mindrestore.errors import UserError
+from mindrestore.inference import shipped
 from mindrestore.media.clips import Clip, open_clip
 from mindrestore.media.writing import write_clip
 from mindrestore.restore import networks, run
@@ -314,7 +315,7 @@ def clips(tmp_path, monkeypatch):
     (["frames", "out", "--task", "sci"], "frames: "),
     (["frames", "out", "--task", "deblur", "--checkpoint", "assets"], "assets: no such checkpoint"),
     (["frames", "out", "--task", "deblur", "--model", "net.mindir"], "net.mindir: no such exported network"),
-    (["frames", "out", "--task", "deblur", "--checkpoint", str(networks.ASSETS / "revsci_small.ckpt")],
+    (["frames", "out", "--task", "deblur", "--checkpoint", str(shipped.shipped("sci"))],
      "holds a network to sci, for which --task deblur has no use"),
 ])
 def test_a_mistake_is_one_sentence(arguments, named, clips, capsys):
@@ -346,8 +347,8 @@ def test_a_noise_level_is_asked_for(clips, with_network):
 
 
 def test_a_network_that_is_not_there_names_the_way_out(monkeypatch, tmp_path):
-    monkeypatch.setattr(networks, "ASSETS", tmp_path)
-    with pytest.raises(UserError, match="vrt_small_sr.ckpt is not part of this installation; give one with --checkpoint"):
+    monkeypatch.setattr(shipped, "ASSETS", tmp_path)
+    with pytest.raises(UserError, match="no network for it ships with this mindrestore; give one with --checkpoint"):
         networks.choose("sr")
 
 

@@ -1,6 +1,6 @@
 """Which network a task takes: the small one that ships, a checkpoint of the user's, or an exported file."""
 from pathlib import Path
-from typing import NamedTuple, Optional, Tuple
+from typing import NamedTuple, Tuple
 
 from mindrestore.checkpoints.convert import published_network
 from mindrestore.checkpoints.native import load_network
@@ -8,25 +8,23 @@ from mindrestore.checkpoints.sources import is_mindspore_file
 from mindrestore.errors import UserError
 from mindrestore.files import existing
 from mindrestore.inference.exported import load_exported
+from mindrestore.inference.shipped import shipped
 from mindrestore.restore.tasks import PARTS
-
-ASSETS = Path(__file__).resolve().parent.parent / "assets"
 
 
 class Default(NamedTuple):
-    """What a task takes where the user says nothing: a checkpoint that ships, and the tiles of its configuration."""
+    """The tiles that a task takes where the user says nothing: those of its configuration."""
 
-    asset: Optional[str]  # None: none ships
     tile: Tuple[int, int, int] = (8, 192, 320)  # frames, height, width
     overlap: Tuple[int, int, int] = (2, 16, 16)
 
 
 DEFAULTS = {
-    "sr": Default("vrt_small_sr.ckpt", (8, 128, 128)),
-    "deblur": Default(None),
-    "denoise": Default("vrt_small_denoise.ckpt"),
-    "interpolate": Default(None, (0, 192, 320), (0, 16, 16)),
-    "sci": Default("revsci_small.ckpt", (0, 0, 0), (0, 0, 0)),
+    "sr": Default((8, 128, 128)),
+    "deblur": Default(),
+    "denoise": Default(),
+    "interpolate": Default((0, 192, 320), (0, 16, 16)),
+    "sci": Default((0, 0, 0), (0, 0, 0)),
 }
 """By task, those that ``PARTS`` names as others aside."""
 
@@ -67,7 +65,7 @@ def choose(task, checkpoints=(), models=(), tile=None, overlap=None):
         picked[part] = Path(path), network
     for part in parts:
         if part not in picked:
-            picked[part] = shipped(part), _from_checkpoint(shipped(part))[2]
+            picked[part] = _shipped(part), _from_checkpoint(_shipped(part))[2]
     return [_chosen(part, *picked[part], tile, overlap) for part in parts]
 
 
@@ -89,16 +87,11 @@ def fits(task, kind, settings):
     return (interpolates, enlarges) == (task == "interpolate", task == "sr")
 
 
-def shipped(task):
-    """Return the path of the checkpoint that ships for ``task``; ``UserError`` if none is there."""
-    name = DEFAULTS[task].asset
-    if name is None:
-        raise UserError(f"--task {task}: no network for it ships with mindrestore; give one with --checkpoint, your own "
+def _shipped(task):
+    path = shipped(task)
+    if path is None:
+        raise UserError(f"--task {task}: no network for it ships with this mindrestore; give one with --checkpoint, your own "
                         "(.ckpt) or a published one (.pth).")
-    path = ASSETS / name
-    if not path.exists():
-        raise UserError(f"--task {task}: the small network {name} is not part of this installation; give one with "
-                        "--checkpoint, your own (.ckpt) or a published one (.pth).")
     return path
 
 
@@ -106,7 +99,6 @@ def _from_checkpoint(path):
     """Return (kind, settings, network) of a checkpoint of ours or of published weights."""
     path = existing(path, "checkpoint")
     network, metadata = (load_network if is_mindspore_file(path) else published_network)(path)
-    network.set_train(False)
     return metadata.kind, network.settings, network
 
 
