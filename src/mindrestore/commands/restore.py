@@ -33,7 +33,7 @@ def add(commands):
     command = commands.add_parser(
         "restore", help="restore your own video, folder of frames or measurements", epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Restore a clip. Memory does not grow with its length, and it may be of any size.")
+        description="Restore a clip of any length and size; memory does not grow with a video's length.")
     command.set_defaults(run=_run)
     command.add_argument("input", metavar="INPUT", help="the clip, see below")
     command.add_argument("output", metavar="OUTPUT", help="what to write; its name says which kind, see below")
