@@ -1,4 +1,5 @@
-"""A window-attention block and a stage of VRT in PyTorch, to measure against: names, shapes and values as ours.
+"""A window-attention block and a stage of VRT in PyTorch, to measure against: names, shapes and values as ours. The whole
+network is in ``torch_vrt_network.py``.
 
 Source: arXiv 2201.12288, sections 3.1 to 3.4. Layers are PyTorch's own, frames and directions one after the other, as one
 would write them; deformable convolution is ``grid_sample`` and a matrix product, because torchvision, which has an operator
@@ -61,14 +62,14 @@ class Attention(nn.Module):
             scores = scores + bias
         if mask is not None:
             kinds, tokens, _ = mask.shape
-            scores = scores.reshape(-1, kinds, self.heads, tokens, tokens) + mask[:, None]
+            scores = scores.reshape(-1, kinds, self.heads, tokens, tokens) + mask[:, None].to(scores.dtype)
             scores = scores.reshape(-1, self.heads, tokens, tokens)
         y = scores.softmax(-1) @ value
         return y.transpose(1, 2).reshape(y.shape[0], y.shape[2], -1)
 
 
 class Block(nn.Module):
-    """Attention and MLP of (N, D, H, W, C), whose size is a multiple of the window."""
+    """Attention and MLP of (N, D, H, W, C)."""
 
     def __init__(self, channels, heads, window, shifted, mutual, positions=None):
         super().__init__()
@@ -78,15 +79,17 @@ class Block(nn.Module):
         self.mlp = Mlp(channels, 2 * channels, channels)
 
     def forward(self, x):
-        size = x.shape[1:4]
-        shift = tuple(s if length > w else 0 for s, length, w in zip(self.shift, size, self.window))
-        y = self.norm1(x)
+        frames, height, width = x.shape[1:4]
+        shift = tuple(s if length > w else 0 for s, length, w in zip(self.shift, x.shape[1:4], self.window))
+        missing = [-length % w for length, w in zip(x.shape[1:4], self.window)]
+        y = F.pad(self.norm1(x), (0, 0, 0, missing[2], 0, missing[1], 0, missing[0]))
+        padded = y.shape
         if any(shift):
             y = torch.roll(y, [-s for s in shift], (1, 2, 3))
-        y = joined(self.attn(windows(y, self.window), mask_of(size, self.window, shift)), self.window, x.shape)
+        y = joined(self.attn(windows(y, self.window), mask_of(padded[1:4], self.window, shift)), self.window, padded)
         if any(shift):
             y = torch.roll(y, shift, (1, 2, 3))
-        x = x + y
+        x = x + y[:, :frames, :height, :width]
         return x + self.mlp(self.norm2(x))
 
 
@@ -119,21 +122,29 @@ class Alignment(nn.Module):
 
 
 class Stage(nn.Module):
-    """Stage 1: ``depth`` blocks, three quarters of them mutual, then alignment to the nearest neighbours."""
+    """``depth`` blocks, three quarters of them mutual, then alignment to the nearest neighbours.
 
-    def __init__(self, channels, depth, heads, window, groups, positions):
+    ``inputs`` and ``change`` ("down" or "up"): of a stage that begins with half or twice the size; ``scale``: of the stage.
+    """
+
+    def __init__(self, channels, depth, heads, window, groups, positions, inputs=None, change=None, scale=1):
         super().__init__()
         mutual = int(0.75 * depth)
-        self.reshape = nn.Sequential(nn.Identity(), nn.LayerNorm(channels))
+        self.change = change
+        rearranged = {None: channels, "down": 4 * (inputs or 0), "up": (inputs or 0) // 4}[change]
+        self.reshape = nn.Sequential(nn.Identity(), nn.LayerNorm(rearranged),
+                                     *([nn.Linear(rearranged, channels)] if change else []))
         self.residual_group1 = Group(channels, mutual, heads, (2, *window[1:]), True, positions)
         self.linear1 = nn.Linear(channels, channels)
         self.residual_group2 = Group(channels, depth - mutual, heads, window, False)
         self.linear2 = nn.Linear(channels, channels)
-        self.pa_deform = Alignment(channels, groups, 1)
+        self.pa_deform = Alignment(channels, groups, scale)
         self.pa_fuse = Mlp(3 * channels, 3 * channels, channels)
 
     def forward(self, x, backward, forward):
         """x: (N, D, H, W, C); flows: (N, D - 1, 2, H, W)."""
+        if self.change:
+            x = (halved if self.change == "down" else doubled)(x)
         x = self.reshape(x)
         x = x + self.linear1(self.residual_group1(x))
         x = x + self.linear2(self.residual_group2(x))
@@ -151,6 +162,18 @@ class Group(nn.Module):
 
     def forward(self, x):
         return self.blocks(x)
+
+
+def halved(x):
+    """Four pixels become one of four times the channels, ordered (column, row, channel)."""
+    return torch.cat([x[:, :, row::2, column::2] for column in (0, 1) for row in (0, 1)], -1)
+
+
+def doubled(x):
+    """The other way round: one pixel becomes four."""
+    count, frames, height, width, channels = x.shape
+    x = x.reshape(count, frames, height, width, 2, 2, channels // 4).permute(0, 1, 2, 5, 3, 4, 6)
+    return x.reshape(count, frames, 2 * height, 2 * width, channels // 4)
 
 
 def windows(x, window):
@@ -213,15 +236,15 @@ def deformable_convolution(x, offset, mask, weight, bias, groups):
     return (y + bias[:, None]).reshape(count, -1, height, width)
 
 
-def warp(x, flow):
-    """Bilinear sampling of (N, C, H, W) at pixel + flow (x, y), zeros outside."""
-    return sampled(x, flow, x.shape[2])
+def warp(x, flow, padding="zeros"):
+    """Bilinear sampling of (N, C, H, W) at pixel + flow (x, y); outside zeros, or the border."""
+    return sampled(x, flow, x.shape[2], padding)
 
 
-def sampled(x, flow, rows):
+def sampled(x, flow, rows, padding="zeros"):
     """Sample at the pixels of a grid of ``rows`` rows plus ``flow`` (N, 2, R, W), the grid repeated R / rows times."""
     height, width = x.shape[2:]
     y, column = torch.meshgrid(torch.arange(rows, dtype=x.dtype).repeat(flow.shape[2] // rows),
                                torch.arange(width, dtype=x.dtype), indexing="ij")
-    at = torch.stack((2 * (column + flow[:, 0]) / (width - 1) - 1, 2 * (y + flow[:, 1]) / (height - 1) - 1), -1)
-    return F.grid_sample(x, at, align_corners=True)
+    at = torch.stack((2 * (column + flow[:, 0]) / max(width - 1, 1) - 1, 2 * (y + flow[:, 1]) / max(height - 1, 1) - 1), -1)
+    return F.grid_sample(x, at, align_corners=True, padding_mode=padding)

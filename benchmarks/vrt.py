@@ -1,4 +1,4 @@
-"""Time and memory of VRT's forward pass on the CPU: a block and a stage beside PyTorch, and the whole task-001 network.
+"""Time and memory of VRT's forward pass on the CPU: a block, a stage and the whole task-001 network, beside PyTorch.
 
     python benchmarks/vrt.py                               # 6 x 64 x 64, as published task 001 was trained
     python benchmarks/vrt.py --what block "mutual block"
@@ -44,7 +44,7 @@ def main(arguments=None):
     options = parse(arguments)
     using = libraries()
     rows = [row_of(what, dict(steps="vrt_steps", what=what, size=options.size, threads=options.threads),
-                   using[:1] if what == "network" else using, options.repeats) for what in options.what]
+                   using, options.repeats) for what in options.what]
     report(f"VRT, 120 channels, {' x '.join(map(str, options.size))}", rows, using, list(bars(rows)), options)
 
 

@@ -46,17 +46,23 @@ def _ours(what):
 
 
 def build_torch(case):
-    """As ``build_mindrestore``; the whole network is not written in PyTorch here."""
+    """As ``build_mindrestore``."""
     import torch
     import torch_vrt
+    import torch_vrt_network
     from mindrestore.ops.windows import sine_positions
 
     if case["threads"]:
         torch.set_num_threads(case["threads"])
     positions = torch.from_numpy(sine_positions(*WINDOW[1:], CHANNELS))[None]
     mutual = case["what"] == "mutual block"
-    cell = torch_vrt.Stage(CHANNELS, DEPTH, HEADS, WINDOW, GROUPS, positions) if case["what"] == "stage" else \
-        torch_vrt.Block(CHANNELS, HEADS, (2, *WINDOW[1:]) if mutual else WINDOW, True, mutual, positions)
+    if case["what"] == "network":
+        cell = torch_vrt_network.VRT(positions, 4, WINDOW, [8] * 7 + [4] * 6, [11, 12], [CHANNELS] * 7 + [180] * 6,
+                                     [HEADS] * 13, GROUPS)
+    elif case["what"] == "stage":
+        cell = torch_vrt.Stage(CHANNELS, DEPTH, HEADS, WINDOW, GROUPS, positions)
+    else:
+        cell = torch_vrt.Block(CHANNELS, HEADS, (2, *WINDOW[1:]) if mutual else WINDOW, True, mutual, positions)
     fill_torch(cell)
     inputs = [torch.from_numpy(array) for array in random_inputs(case)]
 

@@ -47,8 +47,10 @@ def strided(array):
     return array[..., 1::4, 2::4]
 
 
-# Golden numbers. The flows of the networks that align wind up rounding errors: a change of the input by its last bit moves
-# the output of vrt_sr_2frames by up to 4e-3 and on average by 1.4e-4, so single pixels there cannot agree to 1e-4.
+# Golden numbers. Alignment along flows winds rounding errors up: the golden output of vrt_sr_2frames, computed in float32, is
+# itself 4e-3 at most and 1.6e-4 on average from the same network in float64, a second implementation in PyTorch is as far
+# from it as ours, and a change of the input's last bits moves the output as much (benchmarks/rounding.py). So single
+# pixels there cannot agree to 1e-4.
 
 
 @pytest.mark.parametrize("name, mean_error, largest_error", [
