@@ -156,7 +156,7 @@ def ranks_of(said):
 
 def test_eight_ascend_devices(launch, server, tmp_path):
     config = CONFIGS / "vrt" / "001_videosr_bi_reds_6frames.yaml"
-    said = dry_run(launch, server, "run_distribute_train_ascend.sh", config, "training.batch_size=16")
+    said = dry_run(launch, server, "run_distribute_train_ascend.sh", config, "training.batch_size=16", "--resume", "data.clips=9")
     ranks = ranks_of(said)
     table = "logs/001_videosr_bi_reds_6frames/rank_table.json"
     assert [text.split(":")[0] for text, _, _ in ranks] == [f"rank {rank}" for rank in range(8)]
@@ -166,7 +166,7 @@ def test_eight_ascend_devices(launch, server, tmp_path):
             "RANK_ID": str(rank), "DEVICE_ID": str(rank), "RANK_SIZE": "8", "DEVICE_NUM": "8", "RANK_TABLE_FILE": table,
             "HCCL_CONNECT_TIMEOUT": "600"}.items()
         assert command == ["python", str(SCRIPTS.parent / "train.py"), "--config", str(config), "--device", "ascend",
-                           "training.batch_size=16"]
+                           "--resume", "training.batch_size=16", "data.clips=9"]
     assert f"generate_rank_table.py --devices 0\\,1\\,2\\,3\\,4\\,5\\,6\\,7 --output {table}" in said
     assert not (tmp_path / "logs").exists()  # nothing is written, nothing started
 

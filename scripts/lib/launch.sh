@@ -125,7 +125,7 @@ defaults() {
              ((default_devices)) || default_devices=8 ;;
         ascend) start=rank-table default_port="8118, with a rank table 60000" default_devices=8 ;;
     esac
-    config="" count="" ids=() servers=1 server=0 address=127.0.0.1 port="" logs="" table="" dry="" grace=60 passed=()
+    config="" count="" ids=() servers=1 server=0 address=127.0.0.1 port="" logs="" table="" dry="" grace=60 flags=() settings=()
     interrupted="" interruptions=0
 }
 
@@ -135,8 +135,8 @@ options() {
         case $1 in
             --help | -h) distributed_usage; exit 0 ;;
             --dry-run) dry=1 ;;
-            --resume) passed+=("$1") ;;
-            --output) need_value "$@"; passed+=("$1" "$2"); shift ;;
+            --resume) flags+=("$1") ;;
+            --output) need_value "$@"; flags+=("$1" "$2"); shift ;;
             --devices) need_value "$@"; need_number "$1" "$2"; count=$2; shift ;;
             --device-ids) need_value "$@"; list=$2; shift ;;
             --servers) need_value "$@"; need_number "$1" "$2"; servers=$2; shift ;;
@@ -148,7 +148,7 @@ options() {
             --log-dir) need_value "$@"; logs=$2; shift ;;
             --grace) need_value "$@"; need_number "$1" "$2"; grace=$2; shift ;;
             -*) die "$1: unknown option; see --help." ;;
-            *=*) passed+=("$1") ;;
+            *=*) settings+=("$1") ;;
             *) [[ -z $config ]] || die "$1: a second configuration; settings are written key=value."
                config=$1 ;;
         esac
@@ -228,7 +228,11 @@ share_cores() {
     threads=$((${#all[@]} / count > 0 ? ${#all[@]} / count : 1))
 }
 
-command_of_rank() { show python "$root/train.py" --config "$config" --device "$device" ${passed[@]+"${passed[@]}"}; }
+# command_of_rank: settings last, which train.py takes in one row only
+command_of_rank() {
+    show python "$root/train.py" --config "$config" --device "$device" ${flags[@]+"${flags[@]}"} \
+        ${settings[@]+"${settings[@]}"}
+}
 
 # environment_of_all: what every rank of this server has in its environment
 environment_of_all() {
