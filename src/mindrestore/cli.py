@@ -93,6 +93,7 @@ def _train(options):
     folder = train(config, options.resume)
     if cluster.is_main():
         print(f"Trained: {folder / 'best.ckpt'} and {folder / 'last.ckpt'}; the log is {folder / 'log.jsonl'}.")
+    cluster.leave()
 
 
 def _eval(options):
