@@ -51,9 +51,10 @@ def commands(text):
 
 
 def commands_of(path):
-    """All commands of a document: those of its bash blocks, and those in backquotes that name more than a program."""
+    """All commands of a document: those of its bash blocks, and those in backquotes that are more than a name."""
     found = [command for block in blocks(path) if block.kind == "bash" for command in commands(block.text)]
-    return found + [words for code in inline(path) if code.split()[0] in PROGRAMS for words in commands(code) if len(words) > 1]
+    return found + [words for code in inline(path) if code.split()[0] in PROGRAMS for words in commands(code)
+                    if len(words) > (2 if words[0] == "mindrestore" else 1)]
 
 
 def links(path):
