@@ -108,9 +108,11 @@ def in_pynative(monkeypatch):
 
 @pytest.mark.parametrize("document", [path for path in DOCUMENTS if any(block.kind == "python" for block in blocks(path))],
                          ids=lambda path: path.stem)
-def test_programs(document, inside, prepared, in_pynative):
+def test_programs(document, inside, prepared, in_pynative, monkeypatch):
     from mindrestore.checkpoints import save_network
+    from mindrestore.data import video_sets
     from mindrestore.models import create_model
+    monkeypatch.setattr(video_sets, "SETS", dict(video_sets.SETS))  # which one page adds to
     network = create_model("vrt", **TINY_VRT)
     save_network(inside / "runs" / "mine" / "best.ckpt", network, "vrt", network.settings)
     names = {}
