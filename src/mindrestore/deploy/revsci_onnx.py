@@ -6,7 +6,8 @@ MindSpore's own ONNX exporter has no Conv3D, so the graph is written from the ne
 import numpy as np
 
 from mindrestore.deploy.onnx_graph import Graph
-from mindrestore.ops.convolution import LEAKY_SLOPE, Conv3d, Conv3dTranspose
+from mindrestore.ops.activations import LEAKY_SLOPE
+from mindrestore.ops.convolution import Conv3d, Conv3dTranspose
 
 BAYER = np.array([[[1, 0], [0, 0]], [[0, 1], [1, 0]], [[0, 0], [0, 1]]], np.float32)[:, None]  # (3, 1, 2, 2), RGGB
 

@@ -1,6 +1,7 @@
 """Activations in forms that are fast on a CPU, forward and backward."""
 from mindspore import nn, ops
 
+LEAKY_SLOPE = 0.01
 LARGEST_EXPONENT = 10.0  # tanh beyond is 1 in float32
 
 # Phi(x) = sigmoid(x N(x²) / D(x²)) within 2e-8 of the normal distribution, x Phi(x) and its slope alike: fitted by least
@@ -29,7 +30,7 @@ def sigmoid(x):
     return 0.5 + 0.5 * tanh(0.5 * x)
 
 
-def leaky_relu(x, slope=0.01):
+def leaky_relu(x, slope=LEAKY_SLOPE):
     """LeakyReLU, in a form whose gradient is several times as fast on a CPU as the operator's."""
     return slope * x + (1 - slope) * ops.relu(x)
 
@@ -37,7 +38,7 @@ def leaky_relu(x, slope=0.01):
 class LeakyReLU(nn.Cell):
     """``leaky_relu`` as a layer."""
 
-    def __init__(self, slope=0.01):
+    def __init__(self, slope=LEAKY_SLOPE):
         super().__init__()
         self.slope = slope
 
