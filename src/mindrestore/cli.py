@@ -1,10 +1,10 @@
-"""The command line: ``mindrestore train | eval | restore | simulate | export | convert | doctor``; ``train.py``, ``eval.py``
-and ``export.py`` are the same.
+"""The command line: ``mindrestore train | eval | restore | simulate | export | convert | plot | doctor``; ``train.py``,
+``eval.py`` and ``export.py`` are the same.
 """
 import argparse
 import sys
 
-from mindrestore.commands import doctor, restore, simulate
+from mindrestore.commands import doctor, plot, restore, simulate
 from mindrestore.errors import UserError
 from mindrestore.exit_status import status_of
 from mindrestore.version import __version__
@@ -68,6 +68,7 @@ def _parser():
     convert.add_argument("source", help=".pth, .npz or .safetensors")
     convert.add_argument("target", help=".ckpt")
 
+    plot.add(commands)
     doctor.add(commands)
     return parser
 

@@ -5,6 +5,10 @@ import time
 
 from tqdm import tqdm
 
+from mindrestore.errors import UserError
+
+FILE = "log.jsonl"
+
 
 class SilentLog:
     """What a process has for a log that is not the main one."""
@@ -32,7 +36,7 @@ class TrainingLog:
     """
 
     def __init__(self, folder, steps, first=0):
-        self.path = folder / "log.jsonl"
+        self.path = folder / FILE
         _keep_lines_before(self.path, first)
         self._file = open(self.path, "a", encoding="utf-8")
         self._board = _tensorboard(folder)
@@ -69,6 +73,24 @@ def _keep_lines_before(path, step):
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] < step + 1]
     path.write_text("".join(kept), encoding="utf-8")
+
+
+def read_log(path):
+    """Return the lines of a log as dicts; a last line that a run is just writing is left out.
+
+    Raises ``UserError`` naming the line that is none of a log.
+    """
+    lines = []
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(keepends=True), 1):
+        if not line.endswith("\n"):
+            break
+        try:
+            lines.append(json.loads(line))
+            lines[-1]["step"]
+        except (ValueError, TypeError, KeyError):
+            raise UserError(f'{path}, line {number}: "{line.strip()[:60]}" is no line of a training log; expected one such as '
+                            '{"step": 10, "loss": 0.05}.') from None
+    return lines
 
 
 def _tensorboard(folder):
