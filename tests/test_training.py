@@ -15,12 +15,14 @@ from mindspore import Parameter, Tensor, nn
 
 from mindrestore.checkpoints.native import load_arrays, load_network, read_metadata
 from mindrestore.config import Schedule, load_config, make_config
+from mindrestore.data.passes import Passes
 from mindrestore.data.snapshots import FixedMask, RandomMasks, SnapshotSamples
 from mindrestore.errors import UserError
 from mindrestore.models import create_model
 from mindrestore.sensing.masks import fingerprint, random_mask
 from mindrestore.sensing.operator import SnapshotImaging
 from mindrestore.training import log as training_log
+from mindrestore.training import snapshot_job
 from mindrestore.training.average import Average
 from mindrestore.training.dataset import batches
 from mindrestore.training.gradients import GRADIENTS
@@ -219,10 +221,58 @@ def test_a_run_is_not_overwritten_nor_invented(configure):
 
 @quick
 def test_a_loss_that_is_not_finite_is_refused(configure, tmp_path):
-    with pytest.raises(UserError, match=r"step \d: the loss is (nan|inf); resume from the last checkpoint"):
+    with pytest.raises(UserError, match=r"step \d: the loss is (nan|inf); .* a smaller training.learning_rate") as refused:
         train(configure("training.learning_rate=1e30", "training.save_every=1", "training.validate_every=100"))
     step = load_arrays(tmp_path / "run" / "last_state.ckpt")[1]["step"]
+    assert str(refused.value).startswith(f"step {step + 1}: ")
+    assert f"batch held sample {2 * step} (rendered), sample {2 * step + 1} (rendered); " in str(refused.value)
     assert [line["step"] for line in lines_of(tmp_path / "run")] == list(range(1, step + 1))
+
+
+class NumberedScenes:
+    """Clips that tell their number; one of them, if any, is not finite."""
+
+    def __init__(self, spoilt=None):
+        self.spoilt = spoilt
+
+    def __len__(self):
+        return 6
+
+    def name(self, index):
+        return f"scene {index}"
+
+    def clip(self, index, rng):
+        clip = rng.random((2, 16, 16), np.float32)
+        if index == self.spoilt:
+            clip[1, 3, 4] = np.nan
+        return clip
+
+
+@quick
+def test_a_clip_that_is_not_finite_is_named_and_mended(configure, tmp_path, monkeypatch):
+    """The failing step is not saved: once the clip is mended, the run goes on as if it had never been spoilt."""
+    order = [Passes(6, 0)[number] for number in range(6)]
+    config = configure("training.steps=3", "training.save_every=1")
+    monkeypatch.setattr(snapshot_job, "training_clips", lambda *_: NumberedScenes(spoilt=order[3]))
+    with pytest.raises(UserError) as refused:
+        train(config)
+    assert str(refused.value).startswith(
+        f"step 2: the loss is nan; its batch held sample 2 (scene {order[2]}), "
+        f"sample 3 (scene {order[3]}, which holds values that are not finite); ")
+    assert f"--resume from {tmp_path / 'run' / 'last_state.ckpt'}, after step 1, " in str(refused.value)
+    assert [read_metadata(tmp_path / "run" / "last.ckpt").training["step"],
+            load_arrays(tmp_path / "run" / "last_state.ckpt")[1]["step"]] == [1, 1]
+    assert [line["step"] for line in lines_of(tmp_path / "run")] == [1]
+    monkeypatch.setattr(snapshot_job, "training_clips", lambda *_: NumberedScenes())
+    train(config, resume=True)
+    assert_same_state(train(configure("training.steps=3", f"output={tmp_path / 'unbroken'}")), tmp_path / "run")
+
+
+@quick
+def test_weights_that_are_not_finite_are_not_saved(configure, tmp_path):
+    with pytest.raises(UserError, match=r"step 1: \d+ weights are not finite after it, .* as nothing was saved yet"):
+        train(configure("training.learning_rate=1e39", "training.save_every=1"))
+    assert not list(tmp_path.rglob("*.ckpt"))
 
 
 @quick

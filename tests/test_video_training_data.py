@@ -48,7 +48,7 @@ def test_windows_stay_within_their_clip(tree):
     for index in range(len(windows)):
         window = windows.window(index, rng)
         numbers = np.rint(255 * window.gt[:, 0, 0, 0]) // 10
-        assert (np.diff(numbers) == 1).all(), window.name
+        assert (np.diff(numbers) == 1).all(), windows.name(index)
 
 
 def test_patches_lie_at_one_place_of_both(tree):
@@ -56,7 +56,7 @@ def test_patches_lie_at_one_place_of_both(tree):
     rng = np.random.default_rng(0)
     places = set()
     for index in range(30):
-        gt, lq, _ = windows.window(index % len(windows), rng)
+        gt, lq = windows.window(index % len(windows), rng)
         assert gt.shape == (FRAMES, 3, 16, 16) and lq.shape == (FRAMES, 3, 4, 4)
         np.testing.assert_array_equal(gt[..., ::4, ::4], lq)
         places.add((gt[0, 1, 0, 0], gt[0, 2, 0, 0]))
@@ -74,11 +74,12 @@ def test_folders_and_lmdbs_give_the_same(tree, tmp_path):
     for index in range(len(one)):
         for a, b in zip(one.window(index, np.random.default_rng(index)), other.window(index, np.random.default_rng(index))):
             np.testing.assert_array_equal(a, b)
+        assert one.name(index) == other.name(index)
 
 
 def test_held_out_clips_are_never_seen(tree):
     windows = StoredWindows(*stores(tree), frames=FRAMES, patch=16, scale=4, held_out=HELD_OUT["reds4"])
-    names = {windows.window(index, np.random.default_rng(0)).name.split("/")[0] for index in range(len(windows))}
+    names = {windows.name(index).split("/")[0] for index in range(len(windows))}
     assert names == {"001", "GOPR"}
     assert HELD_OUT["official"][0] == "240" and HELD_OUT["official"][-1] == "269" and len(HELD_OUT["official"]) == 30
 
@@ -122,7 +123,7 @@ class Numbered:
 
     def window(self, index, rng):
         gt = np.random.default_rng(index).random((self.frames, 3, 16, 16), np.float32)
-        return Window(gt, gt[..., ::4, ::4] if self.with_lq else None, str(index))
+        return Window(gt, gt[..., ::4, ::4] if self.with_lq else None)
 
 
 def test_augmentation_is_the_same_for_both_and_gives_all_eight_views():
@@ -144,6 +145,15 @@ def test_a_sample_follows_from_seed_and_number():
         for a, b in zip(other[number], expected[number]):
             np.testing.assert_array_equal(a, b)
     assert any((a != b).any() for a, b in zip(expected[0], VideoSamples(Numbered(), "sr", scale=4, seed=5)[0]))
+
+
+def test_a_sample_says_what_it_is_cut_out_of(tree):
+    """Every pixel tells its frame."""
+    samples = VideoSamples(StoredWindows(*stores(tree), frames=FRAMES, patch=16, scale=4), "sr", scale=4)
+    for number in range(12):
+        clip, frame = samples.name(number).split("/")
+        first = tuple(FolderStore(tree / "gt").clips[clip]).index(frame)
+        assert np.rint(255 * samples[number].gt[0, 0]).max() == 10 * first + len(clip)
 
 
 def test_time_runs_backwards_in_half_of_the_clips():

@@ -5,7 +5,7 @@ import numpy as np
 
 from mindrestore.data.composition import render, true_flow
 from mindrestore.data.photographs import TRAIN_PHOTOGRAPHS
-from mindrestore.data.rendered import draw_composition
+from mindrestore.data.rendered import RENDERED, draw_composition
 
 WHITE = 255
 
@@ -34,6 +34,9 @@ class FlowSamples:
 
     def __len__(self):
         return self.length
+
+    def name(self, number):
+        return RENDERED
 
     def __getitem__(self, number):
         rng = np.random.default_rng([self.seed, number])

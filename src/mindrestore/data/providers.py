@@ -1,4 +1,4 @@
-"""Sources of training clips. Each has ``len()`` and ``clip(index, rng)``; the rendered one is in ``rendered``."""
+"""Sources of training clips: ``len()``, ``clip(index, rng)`` and ``name(index)``; the rendered one is in ``rendered``."""
 from mindrestore.data.augmentation import random_view
 from mindrestore.data.frames import frame_files, read_clip, visible
 from mindrestore.data.rendered import RenderedClips
@@ -53,6 +53,10 @@ class DavisClips:
     def __len__(self):
         return len(self._pieces)
 
+    def name(self, index):
+        folder, start = self._pieces[index]
+        return f"{folder} around frame {start}"
+
     def clip(self, index, rng):
         """A random view ``(T, height, width)`` or ``(3, T, height, width)`` of frames that start within piece
         ``index``.
@@ -89,6 +93,9 @@ class SceneClips:
 
     def __len__(self):
         return len(self._scene_of_piece)
+
+    def name(self, index):
+        return f"scene {self._scene_of_piece[index].name}"
 
     def clip(self, index, rng):
         """A random view ``(T, height, width)`` or ``(3, T, height, width)`` of the scene that piece ``index``

@@ -7,6 +7,7 @@ from mindrestore.data.composition import Composition, Foreground, Motion, Surfac
 from mindrestore.data.photographs import TRAIN_PHOTOGRAPHS, photograph
 from mindrestore.errors import UserError
 
+RENDERED = "rendered"  # the name of every clip: which one it is, its generator decides
 _SPEEDS = ((0.08, 0.0, 0.0), (0.22, 0.2, 1.0), (0.35, 1.0, 3.0), (0.35, 3.0, 7.0))  # share, from, to: pixels a frame
 
 
@@ -29,6 +30,9 @@ class RenderedClips:
 
     def __len__(self):
         return self.length
+
+    def name(self, index):
+        return RENDERED
 
     def clip(self, index, rng):
         """A clip ``(T, H, W)`` or ``(3, T, H, W)`` drawn from ``rng``; ``index`` changes nothing."""

@@ -57,7 +57,7 @@ class SnapshotSamples:
     number. Clips are taken in passes; every pass has its own order.
 
     Args:
-        clips: object with ``len()`` and ``clip(index, rng) -> array`` (see ``mindrestore.data``).
+        clips: object with ``len()``, ``clip(index, rng) -> array`` and ``name(index)`` (see ``mindrestore.data``).
         masks: ``RandomMasks`` or ``FixedMask``.
         colour: whether clips are RGB behind a Bayer filter.
         with_estimate: whether samples hold a GAP-TV estimate.
@@ -74,6 +74,10 @@ class SnapshotSamples:
     def __len__(self):
         """Samples of one pass."""
         return len(self.clips)
+
+    def name(self, number):
+        """What sample ``number`` is cut out of."""
+        return self.clips.name(self._order[number])
 
     def __getitem__(self, number):
         """Return sample ``number`` (0, 1, 2, ...) as a ``Sample``."""

@@ -44,10 +44,14 @@ class VideoSamples:
         """Samples of one pass."""
         return len(self.windows)
 
+    def name(self, number):
+        """What sample ``number`` is cut out of."""
+        return self.windows.name(self._order[number])
+
     def __getitem__(self, number):
         """Return sample ``number`` (0, 1, 2, ...) as a ``VideoSample``."""
         rng = np.random.default_rng([self.seed, number])
-        gt, lq, _ = self.windows.window(self._order[number], rng)
+        gt, lq = self.windows.window(self._order[number], rng)
         clips = [gt] if lq is None else [gt, lq]
         if self.time_reversal and rng.random() < 0.5:
             clips = [clip[::-1] for clip in clips]

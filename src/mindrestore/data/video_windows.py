@@ -1,7 +1,7 @@
 """Windows of consecutive frames to train on: cut out of stored clips, or rendered.
 
-A source has ``len()``, the windows of one pass, and ``window(index, rng)``, ground truth and, where there is any, low quality
-of one: ``(T, 3, H, W)`` float32 0–1. Windows never cross the border of a clip.
+A source has ``len()``, the windows of one pass, ``window(index, rng)``, ground truth and, where there is any, low quality of
+one: ``(T, 3, H, W)`` float32 0–1, and ``name(index)``, its clip and first frame. Windows never cross the border of a clip.
 """
 from typing import NamedTuple, Optional
 
@@ -19,7 +19,6 @@ HELD_OUT = {"reds4": REDS4, "official": REDS_OFFICIAL}
 class Window(NamedTuple):
     gt: np.ndarray
     lq: Optional[np.ndarray]
-    name: str  # of the clip and the first frame
 
 
 class StoredWindows:
@@ -76,7 +75,12 @@ class StoredWindows:
             lq = _planes(lq[:, top:top + patch, left:left + patch])
         top, left = top * self.scale, left * self.scale
         gt = _planes(gt[:, top:top + self.patch, left:left + self.patch])
-        return Window(gt, lq, f"{clip}/{names[0]}")
+        return Window(gt, lq)
+
+    def name(self, index):
+        """Clip and first frame of a window, such as 000/00000007; in an LMDB that is the frame's key."""
+        clip, start = self._starts[index]
+        return f"{clip}/{self.gt.clips[clip][start]}"
 
 
 class RenderedWindows:
@@ -89,7 +93,10 @@ class RenderedWindows:
         return len(self.clips)
 
     def window(self, index, rng):
-        return Window(np.ascontiguousarray(self.clips.clip(index, rng).swapaxes(0, 1)), None, f"rendered/{index}")
+        return Window(np.ascontiguousarray(self.clips.clip(index, rng).swapaxes(0, 1)), None)
+
+    def name(self, index):
+        return self.clips.name(index)
 
 
 def _check_pair(gt, lq, clip):

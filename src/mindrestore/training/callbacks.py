@@ -5,16 +5,15 @@ import time
 
 from mindspore.train import Callback
 
-from mindrestore.errors import UserError
 from mindrestore.runtime import cluster
 
 
 class Progress(Callback):
-    """Log every step, announce compilation, refuse a loss that is not a number."""
+    """Log every step, announce compilation; call ``refuse(step, loss)``, which raises, when a loss is not finite."""
 
-    def __init__(self, log, rates, first, every):
+    def __init__(self, log, rates, first, every, refuse):
         super().__init__()
-        self.log, self.rates, self.first, self.every = log, rates, first, every
+        self.log, self.rates, self.first, self.every, self.refuse = log, rates, first, every, refuse
         self.step = first
         self._losses, self._began = [], None
 
@@ -29,8 +28,7 @@ class Progress(Callback):
         if self.step == self.first + 1:
             self.log.say(f"... compiled and first step done in {time.perf_counter() - self._began:.1f} s.")
         if not math.isfinite(loss):
-            raise UserError(f"step {self.step}: the loss is {loss}; resume from the last checkpoint with a smaller "
-                            "training.learning_rate, or set training.clip_norm.")
+            self.refuse(self.step, f"the loss is {loss}")
         self.log.advance(loss)
         self._losses.append(loss)
         if self.step % self.every == 0:

@@ -10,7 +10,8 @@ class Job(NamedTuple):
     Attributes:
         kind: of the network, as ``create_model`` names it.
         network: with its first weights.
-        samples: endless sequence of tuples, the target first; ``columns`` names their parts, ``len()`` is a pass.
+        samples: endless sequence of tuples, the target first; ``columns`` names their parts, ``name(number)`` says what one is
+            cut out of, ``len()`` is a pass.
         steps: of the whole run.
         rates: learning rate of each step.
         updates: what each optimiser moves.

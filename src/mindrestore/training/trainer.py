@@ -13,6 +13,7 @@ from mindrestore.files import write_text
 from mindrestore.runtime import cluster
 from mindrestore.training.callbacks import Progress, Save, Validate
 from mindrestore.training.dataset import batches
+from mindrestore.training.failures import Failures
 from mindrestore.training.flow_job import flow_job
 from mindrestore.training.log import SilentLog, TrainingLog
 from mindrestore.training.snapshot_job import snapshot_job
@@ -65,6 +66,8 @@ def train(config, resume=False):
     step_cell = TrainOneStep(job.gradients, job.updates, settings.accumulation, settings.clip_norm, first, job.average,
                              job.rooted, job.reduced)
 
+    failures = Failures(job.samples, settings.batch_size, state)
+
     def averaged():
         return job.average.applied() if job.average else contextlib.nullcontext()
 
@@ -73,6 +76,7 @@ def train(config, resume=False):
                             {"name": config.name, "step": step, "validation_psnr": psnr})
 
     def save(step):
+        failures.check_weights(job.network, step)
         if not cluster.is_main():
             return
         with averaged():
@@ -80,6 +84,7 @@ def train(config, resume=False):
         save_state(state, job.network, job.updates, job.average, {"step": step, "best": best.best})
 
     def validate():
+        failures.check_weights(job.network, counter.step)
         with averaged():
             return job.validate()
 
@@ -89,7 +94,7 @@ def train(config, resume=False):
         with averaged():
             save_network(folder / "best.ckpt", step, psnr)
 
-    counter = Progress(log, job.rates, first, settings.log_every)
+    counter = Progress(log, job.rates, first, settings.log_every, failures.refuse)
     best = Validate(log, counter, validate, save_best, settings.validate_every, last, progress["best"])
     callbacks = [counter, best] if job.validate else [counter]
     data = batches(job.samples, first * settings.batch_size, last - first, settings.batch_size, cluster.rank(), cluster.size())

@@ -70,6 +70,9 @@ class DroppingSamples:
     def __len__(self):
         return len(self.samples)
 
+    def name(self, number):
+        return self.samples.name(number)
+
     def __getitem__(self, number):
         rng = np.random.default_rng([self.samples.seed, number, len(self.kept)])
         return (*self.samples[number], (rng.random(self.kept.shape, np.float32) < self.kept) / self.kept)
