@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -25,12 +26,12 @@ from mindrestore.training import log as training_log
 from mindrestore.training import snapshot_job
 from mindrestore.training.average import Average
 from mindrestore.training.dataset import batches
-from mindrestore.training.gradients import GRADIENTS
+from mindrestore.training.gradients import GRADIENTS, plain_gradients
 from mindrestore.training.losses import mse
 from mindrestore.training.schedules import learning_rates
 from mindrestore.training.step import TrainOneStep
 from mindrestore.training.trainer import train
-from mindrestore.training.updates import Update, adam_updates_with_late_part
+from mindrestore.training.updates import Update, adam_updates, adam_updates_with_late_part
 
 pytestmark = pytest.mark.usefixtures("prepared")
 
@@ -384,6 +385,41 @@ def test_an_average_follows_the_weights_and_can_stand_in_for_them(mode, layout):
     with average.applied():
         assert network.early.asnumpy().tolist() == [1.25] * 3
     assert network.early.asnumpy().tolist() == [2] * 3
+
+
+class Scaled(nn.Cell):
+    """Each value times a weight of its own."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = Parameter(Tensor(np.linspace(0.5, 1, 5, dtype=np.float32)), name="weight")
+
+    def construct(self, x):
+        return x * self.weight
+
+
+@pytest.mark.parametrize("mode", ["graph", "pynative"], indirect=True)
+@pytest.mark.parametrize("resumed", [False, True])
+def test_applying_an_average_changes_nothing_of_the_training(mode, resumed):
+    def state_after_five_steps(look):
+        network = Scaled()
+        updates = adam_updates(network, [0.1] * 5, (0.9, 0.99))
+        if resumed:
+            for parameter in updates[0].optimizer.get_parameters():
+                parameter.set_data(Tensor(parameter.asnumpy()))
+        average = Average(network, 0.5)
+        step = TrainOneStep(partial(plain_gradients, network, mse), updates, average=average)
+        x, losses = np.random.default_rng(0).random((2, 5), np.float32), []
+        for _ in range(5):
+            losses.append(float(step(Tensor(np.zeros_like(x)), Tensor(x)).asnumpy()))
+            if look:
+                with average.applied():
+                    np.testing.assert_array_equal(network.weight.asnumpy(), average.averages[0].asnumpy())
+        assert losses == sorted(losses, reverse=True)
+        return [losses, *(parameter.asnumpy().copy() for parameter in updates[0].optimizer.get_parameters()),
+                average.averages[0].asnumpy().copy()]
+    for one, other in zip(state_after_five_steps(False), state_after_five_steps(True)):
+        np.testing.assert_array_equal(one, other)
 
 
 @pytest.mark.parametrize("mode", ["graph", "pynative"], indirect=True)

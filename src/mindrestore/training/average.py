@@ -1,7 +1,7 @@
 """A running average of a network's weights, which often restores better than the weights themselves."""
 import contextlib
 
-from mindspore import Parameter, Tensor
+from mindspore import Parameter, Tensor, ops
 
 from mindrestore.runtime.execution import compiled
 
@@ -29,12 +29,17 @@ class Average:
         """While the context lasts, the network has the averages for weights."""
         trained = [weight.asnumpy().copy() for weight in self.weights]
         for weight, average in zip(self.weights, self.averages):
-            weight.set_data(Tensor(average.asnumpy()))
+            _put(weight, average.asnumpy())
         try:
             yield
         finally:
             for weight, value in zip(self.weights, trained):
-                weight.set_data(Tensor(value))
+                _put(weight, value)
+
+
+def _put(weight, value):
+    """Change a weight in place; ``set_data`` would give it memory that a step compiled before neither reads nor writes."""
+    ops.assign(weight, Tensor(value))
 
 
 def _mix_function(decay):
