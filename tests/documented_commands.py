@@ -144,6 +144,7 @@ RUN = {
 CHECKED = {
     "mindrestore restore": (a_restoration, "minutes, and networks that are only named; test_restore.py runs it"),
     "mindrestore restore coded.mat back.mp4 --task sci --model": (a_restoration, "compiles; test_restore_exported.py runs it"),
+    "mindrestore plot": (only_parsed, "wants runs that were trained; test_plot.py runs it"),
     "mindrestore doctor": (only_parsed, "computes for seconds; test_doctor.py runs it"),
     "python train.py": (a_training, "hours; test_training.py and test_video_training.py train tiny networks"),
     "python eval.py": (an_evaluation, "minutes, and data sets that are only named; test_evaluation.py runs it"),
