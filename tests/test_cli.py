@@ -10,6 +10,8 @@ from mindrestore.cli import main
 ROOT = Path(__file__).resolve().parent.parent
 SMALL = str(ROOT / "configs" / "revsci" / "small_cpu.yaml")
 SMALL_SR = str(ROOT / "configs" / "vrt" / "small_sr.yaml")
+DEBLUR = str(ROOT / "configs" / "vrt" / "small_deblur.yaml")
+FLOW = str(ROOT / "configs" / "vrt" / "small_flow.yaml")
 REDS4 = str(ROOT / "configs" / "vrt" / "001_videosr_bi_reds_6frames.yaml")
 
 
@@ -28,13 +30,16 @@ REDS4 = str(ROOT / "configs" / "vrt" / "001_videosr_bi_reds_6frames.yaml")
     (["eval", "--device", "ascend"], "ascend"),
     (["eval", "--gt", "nowhere"], "--config"),
     (["eval", "--config", SMALL, "--gt", "nowhere"], "unknown key evaluation.gt"),
-    (["eval", "--config", SMALL_SR], "give --gt and --lq"),
+    (["eval", "--config", DEBLUR], "give --gt and --lq"),
+    (["eval", "--config", FLOW], "SpyNet is trained by itself but used as a part of VRT"),
+    (["export", "--config", FLOW], "SpyNet is trained by itself but used as a part of VRT"),
     (["eval", "--config", SMALL_SR, "--gt", "nowhere"], "nowhere: no such folder of frames"),
     (["eval", "--config", SMALL_SR, "--gt", str(ROOT / "docs"), "--sigma", "10"], "sigma is for denoising"),
     (["eval", "--config", SMALL_SR, "--gt", str(ROOT / "docs"), "--checkpoint", "nowhere.ckpt"], "nowhere.ckpt"),
     (["eval", "--config", SMALL_SR, "--gt", str(ROOT / "docs"), "--mask", "x"], "unknown key mask"),
-    (["train", "--config", SMALL_SR], "no data to train on"),
-    (["export", "--config", SMALL_SR], "no weights to export"),
+    (["train", "--config", DEBLUR], "no data to train on"),
+    (["train", "--config", SMALL_SR, "training.initial_flow=nowhere.ckpt"], "nowhere.ckpt: no such"),
+    (["export", "--config", DEBLUR], "no weights to export"),
     (["eval", "--config", REDS4], "data/REDS4: no such folder of reds4"),
     (["convert", "nowhere.pth", "out.ckpt"], "nowhere.pth"),
     (["export", "--format", "air"], "Ascend"),

@@ -101,7 +101,7 @@ def _eval(options):
     from mindrestore.config import VideoConfig, load_config, make_config
     overrides = _overrides(options) + _evaluation_overrides(options)
     if options.config:
-        config = load_config(options.config, overrides)
+        config = _of_whole_network(load_config(options.config, overrides))
     elif options.gt or options.lq:
         raise UserError("--gt and --lq need a configuration that says how to restore: give --config, such as "
                         "configs/vrt/small_sr.yaml.")
@@ -153,11 +153,20 @@ def _evaluation_overrides(options):
     return overrides + ([] if options.sigma is None else [f"evaluation.sigma={options.sigma}"])
 
 
+def _of_whole_network(config):
+    """Return ``config``; ``UserError`` where it is of a part that is only trained by itself."""
+    from mindrestore.config import FlowConfig
+    if isinstance(config, FlowConfig):
+        raise UserError(f"configuration {config.name}: SpyNet is trained by itself but used as a part of VRT; give the "
+                        "configuration of a VRT, such as configs/vrt/small_sr.yaml.")
+    return config
+
+
 def _export(options):
     from mindrestore.config import VideoConfig, load_config, make_config
     target, options.output = options.output, None
     overrides = _overrides(options)
-    config = load_config(options.config, overrides) if options.config else make_config(
+    config = _of_whole_network(load_config(options.config, overrides)) if options.config else make_config(
         {"name": "export"}, overrides, "command line")
     _start(config)
     from mindrestore.deploy.export import export_network
