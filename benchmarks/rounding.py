@@ -2,9 +2,9 @@
 
     python benchmarks/rounding.py [vrt_sr_2frames] [vrt_denoise_nonblind]
 
-Runs the network of a golden file (``tests/golden``) in PyTorch, written anew from the paper (``torch_vrt_network.py``): in float64,
-in float32, and in float32 with the last bits of its input changed; and ours. Prints how far each is from the golden output, which the
-published code computed in float32.
+Runs the network of a golden file (``tests/golden``) in PyTorch, written anew from the paper (``torch_vrt_network.py``): in
+float64, in float32, and in float32 with the last bits of its input changed; and ours. Prints how far each is from the golden
+output, which the published code computed in float32.
 """
 import argparse
 import ast

@@ -29,8 +29,9 @@ class VRT(nn.Module):
         self.spynet = SpyNet()
         self.conv_first = in_frames(27 + nonblind_denoising, first)
         for index, (scale, change) in enumerate(zip(SCALES, CHANGES)):
-            setattr(self, f"stage{index + 1}", Stage(embed_dims[index], depths[index], num_heads[index], window,
-                                                     deformable_groups, positions, embed_dims[max(index - 1, 0)], change, scale))
+            setattr(self, f"stage{index + 1}", Stage(
+                embed_dims[index], depths[index], num_heads[index], window, deformable_groups, positions,
+                embed_dims[max(index - 1, 0)], change, scale))
         stages = len(SCALES)
         self.stage8 = nn.ModuleList([nn.Sequential(nn.Identity(), nn.LayerNorm(embed_dims[stages - 1]),
                                                    nn.Linear(embed_dims[stages - 1], embed_dims[stages]))])

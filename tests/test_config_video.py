@@ -83,7 +83,8 @@ def test_a_file_a_published_task(task):
     assert config.published.endswith("arXiv 2201.12288") or "sigma" in config.published
 
 
-@pytest.mark.parametrize("path", sorted(set(CONFIGS.glob("*.yaml")) - {CONFIGS / "small_flow.yaml"}), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(set(CONFIGS.glob("*.yaml")) - {CONFIGS / "small_flow.yaml"}),
+                         ids=lambda path: path.stem)
 def test_every_file_builds_a_network_and_has_tiles_of_whole_windows(path):
     from mindrestore.inference.tiles import checked_tiling
     config = load_config(path)

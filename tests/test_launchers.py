@@ -156,7 +156,8 @@ def ranks_of(said):
 
 def test_eight_ascend_devices(launch, server, tmp_path):
     config = CONFIGS / "vrt" / "001_videosr_bi_reds_6frames.yaml"
-    said = dry_run(launch, server, "run_distribute_train_ascend.sh", config, "training.batch_size=16", "--resume", "data.clips=9")
+    said = dry_run(launch, server, "run_distribute_train_ascend.sh", config, "training.batch_size=16", "--resume",
+                   "data.clips=9")
     ranks = ranks_of(said)
     table = "logs/001_videosr_bi_reds_6frames/rank_table.json"
     assert [text.split(":")[0] for text, _, _ in ranks] == [f"rank {rank}" for rank in range(8)]

@@ -64,7 +64,8 @@ def record(name=ODD_NAME):
 def page(tmp_path):
     score = ClipScore(ODD_NAME, 5, 23.5, 0.9, 24.5, 0.8, 1.25)
     results = ClipResults("A <title>", {"network": "VRT", "plain": "as given"},
-                          [Row(ODD_NAME, {"network": score, "plain": score}), Row("not there")], {"device": "cpu", "versions": "1"})
+                          [Row(ODD_NAME, {"network": score, "plain": score}), Row("not there")],
+                          {"device": "cpu", "versions": "1"})
     path = tmp_path / "report.html"
     write_report(path, results, [record()], {"model": {"name": "vrt"}, "note": "</pre>"})
     return path
@@ -74,8 +75,8 @@ def in_browser(page, script, tmp_path, *options):
     """Run the page with one more script behind its own; return what the browser printed."""
     copy = tmp_path / "copy.html"
     copy.write_text(page.read_text().replace("</body>", f"<script>{script}</script></body>"))
-    run = subprocess.run([BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars", "--window-size=1200,2600",
-                          "--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={tmp_path / 'profile'}",
+    run = subprocess.run([BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
+                          "--window-size=1200,2600", "--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={tmp_path / 'profile'}",
                           *options, copy.as_uri()], capture_output=True, text=True, timeout=120)
     assert run.returncode == 0, run.stderr
     return run.stdout
@@ -151,7 +152,8 @@ def test_a_browser_shows_it_without_errors(page, tmp_path):
         document.body.dataset.result = JSON.stringify({
           out, broken: [...document.images].filter((image) => image.offsetParent && !image.naturalWidth).length,
           under: under && under.type, width: box.width, height: box.height,
-          shown: divided.querySelectorAll(".is-left, .is-right").length, sections: document.querySelectorAll("section").length});
+          shown: divided.querySelectorAll(".is-left, .is-right").length,
+          sections: document.querySelectorAll("section").length});
       });"""
     dom = in_browser(page, script, tmp_path, "--dump-dom", "--virtual-time-budget=3000")
     found = html.unescape(re.search(r'data-result="([^"]*)"', dom)[1])

@@ -40,8 +40,9 @@ def video_job(config):
     rates = learning_rates(settings.learning_rate, settings.schedule, settings.steps, steps_per_pass)
     updates = adam_updates_with_late_part(network, rates, settings.betas, _is_late, settings.flow_frozen_steps,
                                           settings.flow_rate)
-    return Job("vrt", network, samples, settings.steps, rates, updates, partial(plain_gradients, network, LOSSES[settings.loss]),
-               video_validation(config, network), average=Average(network, settings.average) if settings.average else None)
+    gradients = partial(plain_gradients, network, LOSSES[settings.loss])
+    return Job("vrt", network, samples, settings.steps, rates, updates, gradients, video_validation(config, network),
+               average=Average(network, settings.average) if settings.average else None)
 
 
 def freeze(network, parts):
