@@ -9,6 +9,8 @@ from documents import ROOT
 from test_launchers import HCCN_TOOL
 
 from mindrestore import cli
+from mindrestore.commands.evaluate import settings_of
+from mindrestore.commands.shared import overrides_of
 from mindrestore.config import VideoConfig, load_config, make_config
 from mindrestore.inference.shipped import NAMES
 from mindrestore.media.writing import kind_of
@@ -50,7 +52,7 @@ def parsed(words):
     """Options as the program itself reads them."""
     arguments = words[1:] if words[0] == "mindrestore" else [Path(words[1]).stem, *words[2:]]
     try:
-        return cli._parser().parse_args(arguments)
+        return cli.parser().parse_args(arguments)
     except SystemExit as end:
         assert end.code == 0 and "--help" in arguments, f"{' '.join(words)}: refused"
 
@@ -70,14 +72,14 @@ def settings_there(overrides):
 
 def a_training(words, folder):
     options = parsed(words)
-    config = load_config(options.config, cli._overrides(options))
+    config = load_config(options.config, overrides_of(options))
     settings_there(options.overrides)
     assert not isinstance(config, VideoConfig) or config.data, "no data to train on"
 
 
 def an_evaluation(words, folder):
     options = parsed(words)
-    overrides = cli._overrides(options) + cli._evaluation_overrides(options)
+    overrides = overrides_of(options) + settings_of(options)
     if options.config:
         load_config(options.config, overrides)
     else:

@@ -152,7 +152,7 @@ def test_files_settings_and_options_that_are_named_exist(document):
     options = set(re.findall(r"--[a-z][a-z-]+", "".join(
         path.read_text(encoding="utf-8") for folder in ("src", "scripts") for path in sorted((ROOT / folder).rglob("*"))
         if path.suffix in (".py", ".sh"))))
-    subcommands = next(action.choices for action in cli._parser()._actions if action.dest == "command")
+    subcommands = next(action.choices for action in cli.parser()._actions if action.dest == "command")
     for code in inline(document):
         word = code.split()[0]
         assert not code.startswith("mindrestore ") or code.split()[1] in subcommands, code

@@ -154,6 +154,17 @@ def ranks_of(said):
             for index in starts]
 
 
+def two_servers_table(folder, devices):
+    """Write the merged rank table of two servers of so many devices; return its path within ``folder``."""
+    make = [sys.executable, SCRIPTS / "generate_rank_table.py"]
+    for index in range(2):
+        conf = folder / f"{index}.conf"
+        conf.write_text("".join(f"address_{number}=192.168.{index}.{number}\n" for number in range(devices)))
+        subprocess.run([*make, "--conf", conf, "--server", f"10.0.0.{index}", "--output", folder / f"{index}.json"], check=True)
+    subprocess.run([*make, "--merge", folder / "0.json", folder / "1.json", "--output", folder / "both.json"], check=True)
+    return "both.json"
+
+
 def test_eight_ascend_devices(launch, server, tmp_path):
     config = CONFIGS / "vrt" / "001_videosr_bi_reds_6frames.yaml"
     said = dry_run(launch, server, "run_distribute_train_ascend.sh", config, "training.batch_size=16", "--resume",
@@ -173,21 +184,15 @@ def test_eight_ascend_devices(launch, server, tmp_path):
 
 
 def test_two_servers_of_eight_with_a_rank_table(launch, server, tmp_path):
-    make = [sys.executable, SCRIPTS / "generate_rank_table.py"]
-    for index in range(2):
-        conf = tmp_path / f"{index}.conf"
-        conf.write_text("".join(f"address_{number}=192.168.{index}.{number}\n" for number in range(8)))
-        subprocess.run([*make, "--conf", conf, "--server", f"10.0.0.{index}", "--output", tmp_path / f"{index}.json"],
-                       check=True)
-    subprocess.run([*make, "--merge", tmp_path / "0.json", tmp_path / "1.json", "--output", tmp_path / "both.json"], check=True)
+    table = two_servers_table(tmp_path, 8)
     for index in range(2):
         ranks = ranks_of(dry_run(launch, server, "run_distribute_train_ascend.sh", "tiny.yaml", "--servers", 2,
-                                 "--server-index", index, "--rank-table", "both.json"))
+                                 "--server-index", index, "--rank-table", table))
         assert len(ranks) == 16
         for rank, (text, environment, _) in enumerate(ranks):
             assert f"server {rank // 8}" in text and ("cores" in text) == (rank // 8 == index)
             assert environment.items() >= {"RANK_ID": str(rank), "DEVICE_ID": str(rank % 8), "RANK_SIZE": "16",
-                                           "DEVICE_NUM": "8", "RANK_TABLE_FILE": "both.json"}.items()
+                                           "DEVICE_NUM": "8", "RANK_TABLE_FILE": table}.items()
 
 
 @pytest.mark.parametrize("device, visible", [("ascend", "ASCEND_RT_VISIBLE_DEVICES"), ("gpu", "CUDA_VISIBLE_DEVICES")])
@@ -304,15 +309,9 @@ def test_a_dead_rank_ends_the_run_and_is_named(launch, server, how, status, word
 
 
 def test_a_dead_rank_ends_the_run_on_all_servers_that_share_its_logs(launch, server, tmp_path):
-    make = [sys.executable, SCRIPTS / "generate_rank_table.py"]
-    for index in range(2):
-        conf = tmp_path / f"{index}.conf"
-        conf.write_text("".join(f"address_{number}=192.168.{index}.{number}\n" for number in range(2)))
-        subprocess.run([*make, "--conf", conf, "--server", f"10.0.0.{index}", "--output", tmp_path / f"{index}.json"],
-                       check=True)
-    subprocess.run([*make, "--merge", tmp_path / "0.json", tmp_path / "1.json", "--output", tmp_path / "both.json"], check=True)
+    table = two_servers_table(tmp_path, 2)
     common = ("run_distribute_train_ascend.sh", {**server, "STAND_IN": "dies"}, "tiny.yaml", "--servers", 2, "--rank-table",
-              "both.json", "--log-dir", "shared")
+              table, "--log-dir", "shared")
     first = launch(*common, "--server-index", 0)
     first.wait_for((tmp_path / "rank_1.json").exists)
     second = launch(*common, "--server-index", 1, "--port", 60100)  # whose rank 2 dies

@@ -39,13 +39,41 @@ show() { printf ' %q' "$@" | cut -c2-; }
 
 # One process
 
-# run_single PROGRAM DEVICE USAGE ARGUMENT ...: run train.py, eval.py or export.py; DEVICE may be empty
+single_usage() {
+    local where="" words="CONFIG" does examples
+    case $device in
+        ascend) where=" on an Ascend device" ;;
+        gpu) where=" on an NVIDIA GPU" ;;
+        cpu) where=" on a CPU" ;;
+    esac
+    case $program in
+        train) does="Train$where." examples="--resume and --output FOLDER" ;;
+        eval) words="[CONFIG]" examples="--checkpoint FILE and --gt FOLDER"
+              does="Restore clips or reconstruct scenes$where, and score them; without CONFIG the demonstration scenes." ;;
+        export) words="[CONFIG]" does="Write a trained network as a file for inference."
+                examples="--checkpoint FILE, --output FILE and --device ascend --format air" ;;
+    esac
+    cat <<TEXT
+usage: bash scripts/$script $words [options] [key=value ...]
+$does
+
+TEXT
+    [[ $device != ascend && $device != gpu ]] || echo "  --device-id N    which one, default 0"
+    cat <<TEXT
+  --dry-run        print environment and command, and start nothing
+  --help
+All else goes to $program.py, such as $examples; see
+python $program.py --help.
+TEXT
+}
+
+# run_single PROGRAM DEVICE ARGUMENT ...: run train.py, eval.py or export.py; DEVICE may be empty
 run_single() {
-    local program=$1 device=$2 usage=$3 number="" dry="" config="" rest=()
-    shift 3
+    local program=$1 device=$2 number="" dry="" config="" rest=()
+    shift 2
     while (($#)); do
         case $1 in
-            --help | -h) echo "$usage"; exit 0 ;;
+            --help | -h) single_usage; exit 0 ;;
             --dry-run) dry=1 ;;
             --device-id) need_value "$@"; need_number "$1" "$2"; number=$2; shift ;;
             *.yaml | *.yml) if [[ -z $config && $1 != -* && $1 != *=* ]]; then config=$1; else rest+=("$1"); fi ;;
@@ -342,9 +370,7 @@ start_ranks() {
 
 # watch_ranks: print rank 0's progress until all ranks of this server ended well, any rank died, or this script is stopped
 watch_ranks() {
-    local printer
-    tail -n +1 -F "--pid=$$" "$logs/rank_$first.log" 2>/dev/null &
-    printer=$!
+    start_printing "$logs/rank_$first.log"
     until [[ -n $interrupted ]] || dead_rank || all_ended; do
         if ! starters_run; then  # it may just have ended: look once more
             dead_rank || all_ended || break
@@ -354,20 +380,20 @@ watch_ranks() {
     if [[ -n $interrupted ]]; then
         say "stopping: ranks finish their step and save, for up to $grace s; Ctrl-C again kills them"
         stop_ranks "$grace"
-        end_printing "$printer"
+        end_printing
         say "stopped by SIG$interrupted; no process is left"
         [[ $interrupted == INT ]] && exit 130 || exit 143
     elif dead_rank; then
         stop_ranks 10
-        end_printing "$printer"
+        end_printing
         report_dead
     elif all_ended; then
         ((servers == 1)) || wait_for_starters 120  # the ranks of other servers may still need the scheduler
         stop_ranks 0
-        end_printing "$printer"
+        end_printing
     else
         stop_ranks 10
-        end_printing "$printer"
+        end_printing
         say "error: ${start} ended before its ranks. The last lines of its log:"
         tail -n 15 "$logs/$([[ $start == msrun ]] && echo "msrun_$server" || echo "rank_$first").log" >&2
         exit 1
@@ -441,8 +467,16 @@ stop_ranks() {
     say "cannot be killed: processes ${left[*]}"
 }
 
+# start_printing LOG: print it as it grows, to its last line when end_printing is called
+start_printing() {
+    tail -f "--pid=$$" /dev/null &  # lives until it is killed, or this script is
+    printing=$!
+    disown "$printing"
+    tail -n +1 -F -s 0.2 "--pid=$printing" "$1" 2>/dev/null &
+    printer=$!
+}
+
 end_printing() {
-    sleep 0.5 || true  # for its last lines
-    kill "$1" 2>/dev/null || true
-    wait "$1" 2>/dev/null || true
+    kill "$printing" 2>/dev/null || true
+    wait "$printer" 2>/dev/null || true  # once more to the end of the log, and it ends
 }

@@ -9,7 +9,7 @@ DAMAGED = (
     EOFError,  # a record that ends too early
     zlib.error, lzma.LZMAError,  # compressed bytes that do not unpack
     struct.error,  # a field that is cut short
-    RuntimeError,  # a record marked as encrypted; NotImplementedError: a version or compression unknown to zipfile
+    RuntimeError,  # a record marked as encrypted, or of a version or compression that zipfile does not know
     ValueError,  # a name that is no text (UnicodeDecodeError)
 )
 """Kinds of error; beside them ``OSError``: a place before the start of the file, bzip2 that does not unpack, or a file that

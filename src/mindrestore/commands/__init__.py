@@ -1,1 +1,1 @@
-"""Commands of ``mindrestore`` that each have a file: its options, and what it calls."""
+"""The commands of ``mindrestore``, a file each: its options, and what it calls. What several share is in ``shared``."""

@@ -113,7 +113,7 @@ def true_flow(composition, time, other, height, width):
     pixels = np.stack(np.meshgrid(np.arange(width), np.arange(height))).reshape(2, -1).astype(np.float64)
     flow = _moved(pixels, camera_map, composition.camera, time, other, height, width)
     for foreground in composition.foregrounds:
-        opacity = _cut_out(foreground, colour=False)[1]
+        opacity = _opacity(foreground)
         matrix, start = cut_out_map(foreground.motion, time, height, width)
         covers = _sampled(opacity, matrix, start + _middle(*opacity.shape), height, width, cv2.BORDER_CONSTANT) > 0.5
         moved = _moved(pixels, cut_out_map, foreground.motion, time, other, height, width)
@@ -141,17 +141,23 @@ def _developed(surface, colour):
 
 def _cut_out(foreground, colour):
     """The patch under the outline, its values multiplied by its opacity, and the opacity: squares of one side."""
-    side = 2 * math.ceil(foreground.radius + 3 * foreground.softness) + 2
+    opacity = _opacity(foreground)
     image = _developed(foreground.surface, colour)
     centre = np.array(foreground.centre) * (image.shape[1] - 1, image.shape[0] - 1)
-    patch = _sampled(image, np.eye(2), np.rint(centre - _middle(side, side)), side, side, cv2.BORDER_REFLECT_101)
+    start = np.rint(centre - _middle(*opacity.shape))
+    patch = _sampled(image, np.eye(2), start, *opacity.shape, cv2.BORDER_REFLECT_101)
+    return patch * _for_channels(opacity, patch), opacity
+
+
+def _opacity(foreground):
+    """How much of what is behind each pixel the cut-out hides, 0..1: a square."""
+    side = 2 * math.ceil(foreground.radius + 3 * foreground.softness) + 2
     fraction_bits = 6  # fillPoly takes corners in fixed point
     radius = foreground.radius - 0.5  # fillPoly paints the outline too, half a pixel of it outside
     corners = np.array(foreground.outline) * radius + _middle(side, side)
     corners = np.rint(corners * 2**fraction_bits).astype(np.int32)
     opacity = cv2.fillPoly(np.zeros((side, side), np.uint8), [corners], 255, cv2.LINE_AA, fraction_bits)
-    opacity = cv2.GaussianBlur(opacity.astype(np.float32) / 255, (0, 0), foreground.softness)
-    return patch * _for_channels(opacity, patch), opacity
+    return cv2.GaussianBlur(opacity.astype(np.float32) / 255, (0, 0), foreground.softness)
 
 
 def _seen_by_camera(image, motion, time, height, width):

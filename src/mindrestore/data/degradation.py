@@ -67,8 +67,12 @@ def blur_downsampled(frame, scale=4):
 
 def noisy(frame, sigma, seed=0, number=0):
     """The frame with Gaussian noise of ``sigma`` / 255, decided by seed and frame number; float32, not clamped."""
-    rng = np.random.default_rng([seed, number])
-    return frame + np.float32(sigma / 255) * rng.standard_normal(frame.shape, dtype=np.float32)
+    return with_noise(frame, sigma / 255, np.random.default_rng([seed, number]))
+
+
+def with_noise(clip, level, rng):
+    """A frame or clip, 0–1, with Gaussian noise of standard deviation ``level``, for white = 1; float32, not clamped."""
+    return clip + np.float32(level) * rng.standard_normal(clip.shape, np.float32)
 
 
 def blurred(frames, count=BLUR_FRAMES):

@@ -4,6 +4,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mindrestore.data.composition import render, true_flow
+from mindrestore.data.degradation import with_noise
 from mindrestore.data.photographs import TRAIN_PHOTOGRAPHS
 from mindrestore.data.rendered import RENDERED, draw_composition
 
@@ -42,7 +43,6 @@ class FlowSamples:
         rng = np.random.default_rng([self.seed, number])
         composition = draw_composition(rng, self.size, self.size, self.photographs)
         clip = render(composition, 2, self.size, self.size, colour=True)
-        level = np.float32(rng.choice([0, rng.uniform(0, self.sigma)]) / WHITE)
-        noisy = clip + level * rng.standard_normal(clip.shape, np.float32)
+        noisy = with_noise(clip, rng.choice([0, rng.uniform(0, self.sigma)]) / WHITE, rng)
         flow = true_flow(composition, -0.5, 0.5, self.size, self.size)  # times of the first frame and the second
         return FlowSample(flow, *(np.ascontiguousarray(noisy[:, index]) for index in (0, 1)))

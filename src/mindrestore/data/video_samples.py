@@ -3,7 +3,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from mindrestore.data.degradation import degraded
+from mindrestore.data.degradation import degraded, with_noise
 from mindrestore.data.passes import Passes
 
 WHITE = 255
@@ -89,8 +89,7 @@ def jittered(clips, rng):
 
 def noisy_with_level(clip, level, rng):
     """Add Gaussian noise of standard deviation ``level`` to (T, 3, H, W) and append the level: (T, 4, H, W)."""
-    noisy = clip + np.float32(level) * rng.standard_normal(clip.shape, np.float32)
-    return np.concatenate([noisy, np.full_like(clip[:, :1], level)], 1)
+    return np.concatenate([with_noise(clip, level, rng), np.full_like(clip[:, :1], level)], 1)
 
 
 def filled(clip, frames):

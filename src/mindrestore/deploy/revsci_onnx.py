@@ -8,8 +8,9 @@ import numpy as np
 from mindrestore.deploy.onnx_graph import Graph
 from mindrestore.ops.activations import LEAKY_SLOPE
 from mindrestore.ops.convolution import Conv3d, Conv3dTranspose
+from mindrestore.sensing.bayer import rggb
 
-BAYER = np.array([[[1, 0], [0, 0]], [[0, 1], [1, 0]], [[0, 0], [0, 1]]], np.float32)[:, None]  # (3, 1, 2, 2), RGGB
+BAYER = rggb(2, 2)[:, None]  # (3, 1, 2, 2), what repeats
 
 
 def write(network, signature, path):

@@ -30,8 +30,8 @@ def write_strip(path, clip, columns=5):
     """Write all frames of a clip (T, H, W) or (3, T, H, W) as one PNG, ``columns`` a row."""
     frames = [_bgr(clip, index) for index in range(clip.shape[-3])]
     frames += [_white(*frames[0].shape[:2])] * (-len(frames) % columns)
-    writing.write_picture(path, np.concatenate([np.concatenate(frames[start:start + columns], 1)
-                                        for start in range(0, len(frames), columns)], 0))
+    rows = [np.concatenate(frames[start:start + columns], 1) for start in range(0, len(frames), columns)]
+    writing.write_picture(path, np.concatenate(rows, 0))
 
 
 def write_frame(path, frame):

@@ -9,6 +9,7 @@ from mindspore import Tensor, nn
 from mindrestore.data.snapshots import starting_estimate
 from mindrestore.errors import UserError
 from mindrestore.files import existing
+from mindrestore.ops.reflection import reflected
 
 
 def load_exported(path):
@@ -62,7 +63,7 @@ class ExportedVideo:
         _, frames, _, height, width = x.shape
         for axis, length in zip((1, 3, 4), self.tile):
             if length > x.shape[axis]:
-                x = np.take(x, _reflected(x.shape[axis], length), axis)
+                x = np.take(x, reflected(x.shape[axis], length), axis)
         restored = self._graph(Tensor(np.ascontiguousarray(x)))
         scale = self.settings["upscale"]
         return restored[:, :frames, :, :scale * height, :scale * width]
@@ -89,8 +90,3 @@ class ExportedSnapshot:
         given = [inputs[0][None], inputs[1], *(x[None] for x in inputs[2:])]
         clip = self._graph(*(Tensor(np.ascontiguousarray(x, np.float32)) for x in given)).asnumpy()[0]
         return np.clip(clip, 0, 1)
-
-
-def _reflected(length, longer):
-    """Which positions make ``length`` into ``longer`` by reflection at the end, to and fro if need be."""
-    return np.pad(np.arange(length), (0, longer - length), "reflect" if length > 1 else "edge")

@@ -104,8 +104,8 @@ def train(config, resume=False):
     finally:
         log.close()
     cluster.gathered([0])  # nobody leaves while the main process still writes: a launcher would take it for a failure
-    if cluster.size() > 1 and saving.interrupted:
-        raise SystemExit(128 + saving.interrupted)
+    if saving.interrupted:
+        cluster.leave(128 + saving.interrupted)
     return folder
 
 

@@ -15,6 +15,7 @@ from mindrestore.models.vrt.layers import Conv, LayerNorm, Linear, channels_last
 from mindrestore.models.vrt.spynet import SpyNet
 from mindrestore.models.vrt.stage import Refinement, Stage
 from mindrestore.ops.activations import LeakyReLU, leaky_relu
+from mindrestore.ops.reflection import reflected
 
 CHANGES = ("same", "down", "down", "down", "up", "up", "up")
 FEATURE_KERNEL = (1, 3, 3)
@@ -221,8 +222,7 @@ def _check_clip(shape, channels, pa_frames):
 
 @constexpr
 def _reflected(length, longer):
-    """Return which positions make ``length`` into ``longer`` by reflecting at the end, to and fro if need be."""
-    return Tensor(np.pad(np.arange(length, dtype=np.int32), (0, longer - length), "reflect" if length > 1 else "edge"))
+    return Tensor(reflected(length, longer))
 
 
 @constexpr

@@ -55,7 +55,7 @@ class Segments:
         tokens = windows.to_windows(x.reshape(-1, channels), cut)
         tables = score_tables(block.attn.bias(cut.window), cut.masks, block.mutual)
         weights = _values((*block.attention_weights(), *block.mlp_weights()))
-        function = _shared_function(mode(), *block.attention_kind)
+        function = _shared(mode(), _block_function, *block.attention_kind)
         parts, reals = (_split(each, at_once * in_window) for each in (tokens, cut.real))
         if cut.kinds is None:  # all windows are of one kind
             added = itertools.repeat(additives(*tables, None, at_once, in_window))
@@ -67,7 +67,7 @@ class Segments:
 
     def align(self, alignment, images):
         """Return ``alignment.align`` of images and flows, each (B, ...): one after the other, in less memory and faster."""
-        function = _shared_alignment(mode(), alignment.neighbours, alignment.residue)
+        function = _shared(mode(), align_function, alignment.neighbours, alignment.residue)
         weights = _values(alignment.weights())
         return ops.cat([function(*(each[index:index + 1] for each in images), *weights) for index in range(images[0].shape[0])])
 
@@ -76,7 +76,8 @@ class Segments:
         weights = _values((layer.fc11.weight, layer.fc11.bias, layer.fc12.weight, layer.fc12.bias,
                            layer.fc2.weight, layer.fc2.bias))
         rows = x.reshape(-1, x.shape[-1])
-        done = [_shared_mlp(mode())(part, *weights) for part in ops.split(rows, min(self.tokens, rows.shape[0]))]
+        function = _shared(mode(), _mlp_function)
+        done = [function(part, *weights) for part in ops.split(rows, min(self.tokens, rows.shape[0]))]
         return ops.cat(done).reshape(*x.shape[:-1], -1)
 
 
@@ -91,19 +92,9 @@ def _split(x, length):
 
 
 @lru_cache(maxsize=None)
-def _shared_function(execution_mode, heads, scale, mutual_window):
-    """Return the function that all blocks of a kind share, of all networks, compiled where ``execution_mode`` says so."""
-    return compiled(_block_function(heads, scale, mutual_window))
-
-
-@lru_cache(maxsize=None)
-def _shared_alignment(execution_mode, neighbours, residue):
-    return compiled(align_function(neighbours, residue))
-
-
-@lru_cache(maxsize=None)
-def _shared_mlp(execution_mode):
-    return compiled(gated_mlp)
+def _shared(execution_mode, make, *settings):
+    """Return ``make(*settings)``, one function for all networks, compiled where ``execution_mode`` says so."""
+    return compiled(make(*settings))
 
 
 def _block_function(heads, scale, mutual_window):
@@ -115,3 +106,7 @@ def _block_function(heads, scale, mutual_window):
         tokens = x.reshape(-1, x.shape[-1])
         return tokens + feed_forward(tokens, *weights[split:])
     return block
+
+
+def _mlp_function():
+    return gated_mlp

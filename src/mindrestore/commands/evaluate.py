@@ -1,0 +1,87 @@
+"""``mindrestore eval``, ``eval.py``."""
+import argparse
+import sys
+
+from mindrestore.commands.shared import command, common, of_whole_network, overrides_of, quoted, start
+from mindrestore.errors import UserError
+
+
+def add(commands):
+    """Add the command to argparse's ``commands``."""
+    evaluate = command(commands, "eval", _run, "restore clips, or reconstruct scenes from coded snapshots; score them",
+                       "Without options: the demonstration scenes with the checkpoint that ships with mindrestore.")
+    evaluate.add_argument("--config", help="configuration file, such as configs/vrt/small_sr.yaml")
+    evaluate.add_argument("--checkpoint", help="weights: ours (.ckpt) or published (.pth, .npz, .safetensors)")
+    evaluate.add_argument("--report", action="store_true", help="also write report.html: table, curves and frames to compare "
+                          "in one page that needs nothing else")
+    video = evaluate.add_argument_group("videos (VRT)")
+    video.add_argument("--gt", metavar="PATH", help="ground truth: frames, a video, or a folder of such clips")
+    video.add_argument("--lq", metavar="PATH", help="low quality; made from ground truth if not given")
+    video.add_argument("--sigma", type=float, help="noise level of denoising, for white = 255")
+    video.add_argument("--save-frames", action=argparse.BooleanOptionalAction, default=None,
+                       help="write what is restored")
+    snapshots = evaluate.add_argument_group("snapshots (RevSCI)")
+    snapshots.add_argument("--scenes", metavar="PATH", help="folder of benchmark scenes as .mat files: the six-scene table; "
+                           "or one .mat file, such as `mindrestore simulate` writes")
+    snapshots.add_argument("--captures", metavar="PATH", help="a camera's measurements: pictures and videos, no scores")
+    snapshots.add_argument("--mask", help="mask file, or 'stored' for the mask in each scene's file")
+    snapshots.add_argument("--gap-tv", action=argparse.BooleanOptionalAction, default=None,
+                           help="score GAP-TV beside it")
+    common(evaluate)
+
+
+def settings_of(options):
+    """Return the settings that its own options ask for, as ``key=value``."""
+    overrides = []
+    for kind in ("scenes", "captures"):
+        if getattr(options, kind):
+            overrides += [f"evaluation.kind={kind}", f"evaluation.path={quoted(getattr(options, kind))}"]
+    for key, value in (("mask.path", options.mask), ("evaluation.gt", options.gt), ("evaluation.lq", options.lq)):
+        if value:
+            overrides.append(f"{key}={quoted(value)}")
+    for key, value in (("gap_tv", options.gap_tv), ("save_frames", options.save_frames)):
+        if value is not None:
+            overrides.append(f"evaluation.{key}={str(value).lower()}")
+    return overrides + ([] if options.sigma is None else [f"evaluation.sigma={options.sigma}"])
+
+
+def _run(options):
+    from mindrestore.config import VideoConfig, load_config, make_config
+    overrides = overrides_of(options) + settings_of(options)
+    if options.config:
+        config = of_whole_network(load_config(options.config, overrides))
+    elif options.gt or options.lq:
+        raise UserError("--gt and --lq need a configuration that says how to restore: give --config, such as "
+                        "configs/vrt/small_sr.yaml.")
+    else:
+        config = make_config({"name": "eval", "evaluation": {"gap_tv": True}}, overrides, "command line")
+    if options.report and not isinstance(config, VideoConfig) and config.evaluation.kind == "captures":
+        raise UserError("--report: a camera's captures have no ground truth to report on; leave it away, pictures and videos "
+                        "are written.")
+    start(config)
+    folder = config.output or f"results/{config.name}"
+    (_eval_videos if isinstance(config, VideoConfig) else _eval_snapshots)(config, options, folder)
+    print(f"\nPictures and tables are in {folder}.")
+
+
+def _eval_videos(config, options, folder):
+    from mindrestore.evaluation.video import UNTRAINED, evaluate_videos, video_cases
+    from mindrestore.inference.loading import load_video_network
+    cases = video_cases(config)
+    parts = [(config.model, options.checkpoint or config.checkpoint)]
+    if config.interpolation:
+        parts.insert(0, (config.interpolation.model, config.interpolation.checkpoint))
+    loaded = [load_video_network(*part, config.name) for part in parts]
+    if not all(one.trained for one in loaded):
+        print(f"mindrestore: weights: {UNTRAINED}.", file=sys.stderr)
+    print(evaluate_videos(config, loaded, folder, cases, options.report).table())
+
+
+def _eval_snapshots(config, options, folder):
+    from mindrestore.evaluation.snapshots import evaluate, reconstruct_captures
+    from mindrestore.inference.loading import load_for_use
+    network, metadata, checkpoint = load_for_use(config, options.checkpoint, bool(options.config))
+    if config.evaluation.kind == "captures":
+        print("\n".join(reconstruct_captures(config, network, metadata, folder)))
+    else:
+        print(evaluate(config, network, metadata, folder, checkpoint, options.report).table())

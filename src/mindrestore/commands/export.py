@@ -1,0 +1,46 @@
+"""``mindrestore export``, ``export.py``."""
+from mindrestore.commands.shared import command, common, of_whole_network, overrides_of, start
+from mindrestore.errors import UserError
+
+
+def add(commands):
+    """Add the command to argparse's ``commands``."""
+    export = command(commands, "export", _run, "write a trained network as MINDIR, RevSCI also as ONNX, on Ascend AIR",
+                     "A JSON file beside it says inputs, outputs, shapes, ranges, tile and window. Run a .mindir with "
+                     "`mindrestore restore --model`. From MindSpore's documents, not tried here: `converter_lite --fmk=MINDIR "
+                     "--modelFile=NET.mindir --outputFile=NET` makes a MindSpore Lite model, `atc --framework=1 "
+                     "--model=NET.air --output=NET --soc_version=Ascend910A` an offline model of an AIR file.")
+    export.add_argument("--config", help="configuration file, where the checkpoint is a published one")
+    export.add_argument("--checkpoint", help="weights; the shipped ones by default")
+    export.add_argument("--format", default="mindir", choices=("mindir", "air", "onnx"), help="default: mindir")
+    export.add_argument("--height", type=int, help="fixed height in pixels; without it and --width RevSCI's is free, "
+                        "VRT's the one trained on")
+    export.add_argument("--width", type=int, help="fixed width in pixels")
+    export.add_argument("--frames", type=int, help="frames a measurement or clip; default 8, VRT's those trained on")
+    common(export)
+
+
+def _run(options):
+    from mindrestore.config import VideoConfig, load_config, make_config
+    target, options.output = options.output, None
+    overrides = overrides_of(options)
+    config = of_whole_network(load_config(options.config, overrides)) if options.config else make_config(
+        {"name": "export"}, overrides, "command line")
+    start(config)
+    from mindrestore.deploy.export import export_network
+    from mindrestore.inference.loading import load_for_use, load_video_network
+    if isinstance(config, VideoConfig):
+        loaded = load_video_network(config.model, options.checkpoint or config.checkpoint, config.name)
+        if not loaded.trained:
+            raise UserError(f"configuration {config.name}: no weights to export; give --checkpoint.")
+        network, metadata = loaded.network, loaded.metadata
+    else:
+        network, metadata, _ = load_for_use(config, options.checkpoint, bool(options.config))
+    target = target or f"{metadata.kind}.{options.format}"
+    summary = export_network(network, metadata, target, options.format, options.frames, options.height, options.width)
+    print(f"Wrote {target}: inputs " + ", ".join(f"{port['name']} {port['shape']}" for port in summary["inputs"]) + ".")
+    if summary["compared"]:
+        difference = summary["compared"]["largest_difference"]
+        print(f"Read back and compared with the network: they differ by {difference:.1e} at most.")
+    else:
+        print("Not read back and compared: nothing here runs this format.")

@@ -1,0 +1,46 @@
+"""What the commands that read a configuration share: their options, and what these mean for it."""
+from mindrestore.errors import UserError
+
+
+def command(commands, name, run, summary, details=""):
+    """Add a command called ``name`` that ``run(options)`` carries out; return its parser."""
+    made = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}. {details}")
+    made.set_defaults(run=run)
+    return made
+
+
+def common(parser):
+    """Add the options that all of them have."""
+    parser.add_argument("--device", choices=("auto", "cpu", "gpu", "ascend"), help="default: auto")
+    parser.add_argument("--output", help="folder, or for export the file, of the results")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings, such as training.steps=100")
+
+
+def overrides_of(options):
+    """Return the settings that ``common`` options ask for, as ``key=value``."""
+    overrides = list(options.overrides)
+    if options.device:
+        overrides.append(f"runtime.device={options.device}")
+    if options.output:
+        overrides.append(f"output={quoted(options.output)}")
+    return overrides
+
+
+def quoted(text):
+    """Return a text as YAML takes it for one."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def of_whole_network(config):
+    """Return ``config``; ``UserError`` where it is of a part that is only trained by itself."""
+    from mindrestore.config import FlowConfig
+    if isinstance(config, FlowConfig):
+        raise UserError(f"configuration {config.name}: SpyNet is trained by itself but used as a part of VRT; give the "
+                        "configuration of a VRT, such as configs/vrt/small_sr.yaml.")
+    return config
+
+
+def start(config):
+    """Prepare MindSpore as the configuration says."""
+    from mindrestore.runtime import session
+    session.start(config.runtime.device, config.runtime.mode, config.runtime.threads)

@@ -1,0 +1,22 @@
+"""``mindrestore train``, ``train.py``."""
+from mindrestore.commands.shared import command, common, overrides_of, start
+
+
+def add(commands):
+    """Add the command to argparse's ``commands``."""
+    train = command(commands, "train", _run, "train a network as a configuration says")
+    train.add_argument("--config", required=True, help="configuration file, such as configs/revsci/small_cpu.yaml")
+    train.add_argument("--resume", action="store_true", help="go on with the run in the output folder, exactly")
+    common(train)
+
+
+def _run(options):
+    from mindrestore.config import load_config
+    config = load_config(options.config, overrides_of(options))
+    start(config)
+    from mindrestore.runtime import cluster
+    from mindrestore.training.trainer import train
+    folder = train(config, options.resume)
+    if cluster.is_main():
+        print(f"Trained: {folder / 'best.ckpt'} and {folder / 'last.ckpt'}; the log is {folder / 'log.jsonl'}.")
+    cluster.leave()
