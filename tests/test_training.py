@@ -186,11 +186,12 @@ def test_a_stopped_process_goes_on_to_bit_equal_weights(configure, started, tmp_
         assert process.poll() is None and time.monotonic() < deadline, path.with_suffix(".err").read_text()[-2000:]
         time.sleep(0.005)
     process.send_signal(number)
-    assert process.wait(60) == 0
+    assert process.wait(60) in (128 + number, 128 + signal.SIGTERM)
     step = load_arrays(folder / "last_state.ckpt")[1]["step"]
     assert 3 <= step < 40
     # MindSpore's dataset engine turns SIGINT into SIGTERM
-    assert re.search(f"Stopped by SIG(INT|TERM) after step {step}; ", path.with_suffix(".err").read_text())
+    said = path.with_suffix(".err").read_text()
+    assert re.search(f"Stopped by SIG(INT|TERM) after step {step}; ", said) and "Trained" not in said
     assert read_metadata(folder / "last.ckpt").training["step"] == step
     assert started(config, path, "--resume").wait(300) == 0 and unbroken.wait(300) == 0
     assert_same_state(tmp_path / "unbroken", folder)

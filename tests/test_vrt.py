@@ -12,6 +12,7 @@ from mindrestore.errors import UserError
 from mindrestore.models import create_model
 from mindrestore.models.vrt.network import drop_rates
 from mindrestore.models.vrt.segments import Segments
+from mindrestore.training.losses import LOSSES
 
 pytestmark = pytest.mark.usefixtures("prepared")
 
@@ -148,23 +149,54 @@ def test_drop_rates_rise_over_all_blocks():
     assert [len(stage) for stage in rates] == [2, 3]
 
 
-@pytest.mark.parametrize("name, rel", [("vrt_interpolation", 1e-3)])
-def test_golden_gradients(name, rel):
-    golden, network, x = golden_network(name)
+def golden_gradients(golden, network, x):
+    """Return the Charbonnier loss, the gradient of the input, and by parameter the norm of its gradient."""
     target = Tensor(np.random.default_rng(int(golden["target_seed"])).random(golden["output_shape"]).astype(np.float32))
     parameters = list(network.trainable_params())
-
-    def charbonnier(x):
-        return ops.sqrt((network(x) - target).square() + 1e-9).mean()
-    loss, (of_input, of_parameters) = ms.value_and_grad(charbonnier, 0, parameters)(x)
-    assert float(loss.asnumpy()) == pytest.approx(float(golden["loss"]), rel=1e-4)
-    scale = np.abs(golden["grad_input_strided"]).max()
-    np.testing.assert_allclose(strided(of_input.asnumpy()), golden["grad_input_strided"], rtol=0, atol=1e-3 * scale)
+    loss, (of_input, of_parameters) = ms.value_and_grad(
+        lambda clip: LOSSES["charbonnier"](network(clip), target), 0, parameters)(x)
     norms = {parameter.name: np.linalg.norm(item.asnumpy()) for parameter, item in zip(parameters, of_parameters)}
-    expected = dict(zip(golden["grad_names"].tolist(), golden["grad_norms"]))
+    return float(loss.asnumpy()), of_input.asnumpy(), norms
+
+
+def relative_errors(norms, arrays):
+    expected = dict(zip(arrays["grad_names"].tolist(), arrays["grad_norms"]))
     assert norms.keys() == expected.keys()
-    for parameter, norm in expected.items():
-        assert norms[parameter] == pytest.approx(norm, rel=rel, abs=1e-6), parameter
+    return np.array([abs(norms[name] - norm) / max(norm, 1e-9) for name, norm in expected.items()])
+
+
+def test_golden_gradients():
+    golden, network, x = golden_network("vrt_interpolation")
+    loss, of_input, norms = golden_gradients(golden, network, x)
+    assert loss == pytest.approx(float(golden["loss"]), rel=1e-4)
+    scale = np.abs(golden["grad_input_strided"]).max()
+    np.testing.assert_allclose(strided(of_input), golden["grad_input_strided"], rtol=0, atol=1e-3 * scale)
+    expected = dict(zip(golden["grad_names"].tolist(), golden["grad_norms"]))
+    assert norms == pytest.approx(expected, rel=1e-3, abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["vrt_sr_2frames", pytest.param("vrt_sr_4frames", marks=pytest.mark.long),
+                                  pytest.param("vrt_denoise_nonblind", marks=pytest.mark.long)])
+def test_golden_gradients_through_alignment(name):
+    """As far from golden as PyTorch is, whose float64 and float32 differ by 0.6 % in the median, 12 % at most."""
+    golden, network, x = golden_network(name)
+    loss, of_input, norms = golden_gradients(golden, network, x)
+    assert loss == pytest.approx(float(golden["loss"]), rel=1e-4)
+    errors = relative_errors(norms, golden)
+    assert np.median(errors) < 1.5e-2 and errors.max() < 0.2
+    expected = golden["grad_input_strided"]
+    assert np.linalg.norm(strided(of_input) - expected) < 0.12 * np.linalg.norm(expected)
+
+
+def test_gradients_through_alignment_where_rounding_does_not_grow():
+    """Norms of all gradients, SpyNet's and the offsets' among them, against float64 (benchmarks/rounding.py --reference)."""
+    golden, network, x = golden_network("vrt_sr_2frames")
+    for parameter in network.get_parameters():
+        if parameter.ndim > 1:
+            parameter.set_data(0.5 * parameter)
+    _, _, norms = golden_gradients(golden, network, x)
+    errors = relative_errors(norms, np.load(GOLDEN / "vrt_sr_2frames_halved.npz"))
+    assert np.median(errors) < 5e-4 and errors.max() < 5e-3
 
 
 @pytest.mark.parametrize("settings, frames", [(TINY, 2), (INTERPOLATION, 4)], ids=["aligned", "interpolated"])

@@ -1,4 +1,4 @@
-"""The one exception that means: the user can mend this; and what helps to say how."""
+"""The exception that means: the user can mend this, and what helps to say how; and the one of a run that was stopped."""
 import difflib
 
 
@@ -8,6 +8,14 @@ class UserError(ValueError):
     Its message is one sentence that says what is wrong, where, and what was expected. The command line prints it
     without a traceback and exits with status 2; a library caller catches it as a ``ValueError``.
     """
+
+
+class Stopped(Exception):
+    """A run saved what it had and ended, as a signal asked for; ``status`` is what the process is to end with."""
+
+    def __init__(self, status):
+        super().__init__(status)
+        self.status = status
 
 
 def nearest(word, known):

@@ -1,11 +1,11 @@
 """What every command does about errors: one sentence and a status instead of a traceback."""
 import sys
 
-from mindrestore.errors import UserError
+from mindrestore.errors import Stopped, UserError
 
 
 def status_of(run, *arguments):
-    """Call ``run(*arguments)``; return the exit status: 0, 2 after a user's mistake, 130 after Ctrl-C."""
+    """Call ``run(*arguments)``; return the exit status: 0, 2 after a user's mistake, 130 after Ctrl-C, 143 after SIGTERM."""
     try:
         run(*arguments)
     except UserError as error:
@@ -15,6 +15,8 @@ def status_of(run, *arguments):
             raise
         return _say(f"error: OpenCV cannot be imported ({error}): this machine has no screen libraries; "
                     "run: pip install --force-reinstall --no-deps 'opencv-python-headless<5'", 2)
+    except Stopped as stopped:
+        return stopped.status
     except KeyboardInterrupt:
         return _say("interrupted", 130)
     return 0

@@ -1,5 +1,6 @@
 """``mindrestore train``, ``train.py``."""
 from mindrestore.commands.shared import command, common, overrides_of, start
+from mindrestore.errors import Stopped
 
 
 def add(commands):
@@ -16,7 +17,11 @@ def _run(options):
     start(config)
     from mindrestore.runtime import cluster
     from mindrestore.training.trainer import train
-    folder = train(config, options.resume)
+    try:
+        folder = train(config, options.resume)
+    except Stopped as stopped:
+        cluster.leave(stopped.status)
+        raise
     if cluster.is_main():
         print(f"Trained: {folder / 'best.ckpt'} and {folder / 'last.ckpt'}; the log is {folder / 'log.jsonl'}.")
     cluster.leave()

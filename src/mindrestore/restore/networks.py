@@ -15,7 +15,7 @@ from mindrestore.restore.tasks import PARTS
 class Default(NamedTuple):
     """The tiles that a task takes where the user says nothing: those of its configuration."""
 
-    tile: Tuple[int, int, int] = (8, 192, 320)  # frames, height, width
+    tile: Tuple[int, int, int] = (8, 256, 320)  # frames, height, width
     overlap: Tuple[int, int, int] = (2, 16, 16)
 
 

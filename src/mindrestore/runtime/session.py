@@ -2,6 +2,8 @@
 import os
 import tempfile
 
+import mindspore as ms
+
 from mindrestore.runtime import allocator, cluster, device, execution, threads as cores
 
 
@@ -21,6 +23,7 @@ def start(choice="auto", mode="graph", threads=None):
     cluster.join()
     if selected == "cpu":
         allocator.keep_freed_memory()
+        ms.runtime.launch_blocking()  # a thread that waits for queued operators keeps a core busy: 12 % of a VRT's time
     if threads:
         cores.limit(threads)
     _keep_dumps_away()

@@ -59,13 +59,14 @@ class Validate(Callback):
 class Save(Callback):
     """Every ``every`` steps, at the end and on SIGTERM or Ctrl-C, call ``save(step)``; after a signal, stop.
 
-    A signal to any of several processes stops all of them, after the same step. ``interrupted`` is the one to this process.
+    A signal to any of several processes stops all of them, after the same step: ``stopped``. ``interrupted`` is the one to this
+    process.
     """
 
     def __init__(self, log, progress, save, every, last):
         super().__init__()
         self.log, self.progress, self.save, self.every, self.last = log, progress, save, every, last
-        self.interrupted = None
+        self.interrupted = self.stopped = None
         self._former = {}
 
     def __enter__(self):
@@ -83,6 +84,7 @@ class Save(Callback):
         if stop or step % self.every == 0 or step == self.last:
             self.save(step)
         if stop:
+            self.stopped = stop
             self.log.say(f"Stopped by {signal.Signals(stop).name} after step {step}; the state is saved, "
                          "go on with --resume.")
             run_context.request_stop()

@@ -8,7 +8,7 @@ from mindspore import Model
 
 from mindrestore.checkpoints import native
 from mindrestore.config import FlowConfig, SnapshotConfig, VideoConfig
-from mindrestore.errors import UserError
+from mindrestore.errors import Stopped, UserError
 from mindrestore.files import write_text
 from mindrestore.runtime import cluster
 from mindrestore.training.callbacks import Progress, Save, Validate
@@ -39,7 +39,7 @@ def train(config, resume=False):
 
     Raises:
         UserError: settings that do not fit each other, or a folder that holds a run while ``resume`` is false.
-        SystemExit: a signal stopped this process, one of several, which its launcher must hear of.
+        Stopped: a signal ended the run early, its state saved; the status tells a launcher which of several got it.
     """
     settings = config.training
     folder = Path(config.output or f"runs/{config.name}")
@@ -104,8 +104,8 @@ def train(config, resume=False):
     finally:
         log.close()
     cluster.gathered([0])  # nobody leaves while the main process still writes: a launcher would take it for a failure
-    if saving.interrupted:
-        cluster.leave(128 + saving.interrupted)
+    if saving.stopped:
+        raise Stopped(128 + saving.interrupted if saving.interrupted else 0)
     return folder
 
 
