@@ -27,7 +27,7 @@ class Worker:
         self.folder = tempfile.TemporaryDirectory(prefix="mindrestore-")
         self.process = subprocess.Popen([sys.executable, WORKER, json.dumps(case), self.folder.name], bufsize=0,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
-        self.seconds = []
+        self.seconds, self.processor = [], []
         self.about = self._answer()
 
     def step(self):
@@ -37,6 +37,7 @@ class Worker:
             pass  # _answer says how it ended
         self.last = self._answer()
         self.seconds.append(self.last["seconds"])
+        self.processor.append(self.last["processor"])
 
     def close(self):
         self.process.kill()
@@ -48,8 +49,9 @@ class Worker:
     def result(self):
         """Return what the steps took; the first is apart, because it compiles."""
         return dict(first_seconds=self.seconds[0], seconds=statistics.median(self.seconds[1:]),
-                    all_seconds=self.seconds[1:], above_start_gb=self.last["above_start"] / GB,
-                    peak_gb=self.last["peak"] / GB, values=self.last["values"], **self.about)
+                    all_seconds=self.seconds[1:], processor_seconds=self.processor[1:],
+                    above_start_gb=self.last["above_start"] / GB, peak_gb=self.last["peak"] / GB,
+                    values=self.last["values"], **self.about)
 
     def _answer(self):
         line = self.process.stdout.readline()
@@ -123,7 +125,7 @@ def table(rows, libraries):
     for row in rows:
         groups = [_cells(row, libraries, "seconds", True), _cells(row, libraries, "above_start_gb", True),
                   _cells(row, libraries, "first_seconds", False)]
-        lines.append(line(row["label"], groups, "; ".join(_notes(row))))
+        lines.append(line(row["label"], groups, "; ".join(notes(row))))
     return "\n".join(lines)
 
 
@@ -135,7 +137,8 @@ def _cells(row, libraries, key, with_ratio):
     return cells
 
 
-def _notes(row):
+def notes(row):
+    """What is to be said of a row beside its figures."""
     if len(row["results"]) > 1 and not row["alternated"]:
         yield "not alternated"
     if row["same_values"] is False:

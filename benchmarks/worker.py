@@ -12,6 +12,8 @@ import resource
 import sys
 import time
 
+import psutil
+
 
 def main():
     answers = os.fdopen(os.dup(1), "w", buffering=1)
@@ -23,11 +25,18 @@ def main():
     start = peak_bytes()
     print(json.dumps(about), file=answers)
     for _ in sys.stdin:
-        began = time.perf_counter()
+        began, computed = time.perf_counter(), processor_seconds()
         result = step()
-        seconds = time.perf_counter() - began
+        seconds, processor = time.perf_counter() - began, processor_seconds() - computed
         peak = peak_bytes()
-        print(json.dumps(dict(seconds=seconds, above_start=peak - start, peak=peak, values=result())), file=answers)
+        print(json.dumps(dict(seconds=seconds, processor=processor, above_start=peak - start, peak=peak, values=result())),
+              file=answers)
+
+
+def processor_seconds():
+    """Return the processor time of this process and of those that it started and that still run."""
+    this = psutil.Process()
+    return sum(sum(process.cpu_times()[:2]) for process in (this, *this.children(recursive=True)))
 
 
 def peak_bytes():

@@ -157,6 +157,12 @@ def test_a_longer_run_goes_on_from_a_shorter_one(configure, tmp_path, training_m
     assert [line for line in found if not (line["step"] == 3 and "validation_psnr" in line)] == expected
 
 
+@quick
+def test_the_number_of_workers_changes_nothing(configure, tmp_path):
+    alone = train(configure("model.start=gap_tv"))
+    assert_same_state(alone, train(configure("model.start=gap_tv", "training.workers=3", f"output={tmp_path / 'three'}")))
+
+
 @pytest.fixture
 def started(fresh_environment):
     """``started(config, path)`` starts ``mindrestore train`` as a user does; its messages go to a file beside ``path``."""

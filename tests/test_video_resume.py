@@ -22,9 +22,9 @@ from mindrestore.training.log import FILE, read_log
 
 ROOT = Path(__file__).parent.parent
 FRAMES, SIDE, SCALE = 4, 64, 4
-STEPS, FROZEN = 12, 4
+STEPS, FROZEN = 8, 3
 KILLS = 2
-PATIENCE = 1800  # seconds that a process may take
+PATIENCE = 7200  # seconds that a process may take on a busy machine
 
 
 @pytest.fixture(scope="module")
@@ -105,3 +105,4 @@ def test_a_killed_run_goes_on_to_bit_equal_weights(started, tmp_path, mode):
     losses = [[(line["step"], line["loss"]) for line in lines_of(run) if "loss" in line] for run in (unbroken, broken)]
     assert losses[0] == losses[1] and [step for step, _ in losses[0]] == list(range(1, STEPS + 1))
     assert_same_state(unbroken, broken)
+    assert not [path.name for path in broken.iterdir() if path.name.startswith(".")], "left by a killed process"

@@ -1,11 +1,21 @@
-"""Files that are whole or absent: everything is written beside its place and moved into it."""
+"""Files that are whole or absent: everything is written beside its place and moved into it.
+
+The name of what is being written says which process writes it, so that a later one can remove what a killed one left.
+"""
 import contextlib
+import hashlib
 import os
+import re
 import shutil
+import socket
 import tempfile
 from pathlib import Path
 
+import psutil
+
 from mindrestore.errors import UserError
+
+_tidied = set()  # folders without leftovers, looked through once by a process: some are written to thousands of times
 
 
 @contextlib.contextmanager
@@ -18,7 +28,8 @@ def replacing(path):
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, scratch = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+        _remove_leftovers(path.parent)
+        handle, scratch = tempfile.mkstemp(prefix=_prefix(path.stem), suffix=path.suffix, dir=path.parent)
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror}); choose a folder you may write to.") from error
     os.close(handle)
@@ -38,7 +49,8 @@ def replacing_folder(path):
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+        _remove_leftovers(path.parent)
+        scratch = Path(tempfile.mkdtemp(prefix=_prefix(path.name), dir=path.parent))
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror}); choose a folder you may write to.") from error
     try:
@@ -70,3 +82,30 @@ def _umask():
     mask = os.umask(0)
     os.umask(mask)
     return mask
+
+
+def _prefix(name):
+    """How the name of this process's scratch files and folders for ``name`` begins."""
+    return f".{name}-{_here()}-{os.getpid()}-"
+
+
+def _here():
+    """What makes a process's number unique, as letters and digits: the host and, on Linux, the namespace of processes."""
+    place = socket.gethostname()
+    with contextlib.suppress(OSError):
+        place += os.readlink("/proc/self/ns/pid")
+    return hashlib.sha256(place.encode()).hexdigest()[:8]
+
+
+def _remove_leftovers(folder):
+    """Remove what processes of this host that are dead were writing into ``folder``."""
+    folder = folder.resolve()
+    if folder in _tidied:
+        return
+    _tidied.add(folder)
+    scratch = re.compile(rf"\..+-{_here()}-(\d+)-\w{{8}}(\.\w+)?")  # what tempfile appends has eight characters
+    with contextlib.suppress(OSError):  # not ours to list, or another process removes the same
+        for path in folder.iterdir():
+            match = scratch.fullmatch(path.name)
+            if match and not psutil.pid_exists(int(match[1])):
+                shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -34,6 +34,7 @@ class Training(Section):
     accumulation: Count = Field(1, description="parts a batch is worked off in")
     learning_rate: Rate
     schedule: Schedule
+    workers: Count = Field(1, description="threads in which a process makes its samples")
     clip_norm: Optional[Rate] = None
     seed: int = 0
     validate_every: Count = Field(description="steps")

@@ -7,6 +7,7 @@ A store has ``clips``, a dict of clip name -> names of its frames in order, and 
 """
 import os
 import re
+import threading
 from pathlib import Path
 
 import cv2
@@ -18,6 +19,7 @@ from mindrestore.errors import UserError
 from mindrestore.files import existing
 
 META_INFO = "meta_info.txt"
+_OPENING = threading.Lock()  # an LMDB is opened once in a process, whichever of its threads comes first
 _META_LINE = re.compile(r"(\S+)/([^/\s]+)\.\w+ \((\d+),\s*(\d+),\s*(\d+)\) \d+")
 
 
@@ -96,17 +98,18 @@ class LmdbStore:
 
     def environment(self):
         """The LMDB opened for reading, once in every process."""
-        if self._opened is None or self._opened[0] != os.getpid():  # an environment must not cross a fork
-            try:
-                environment = lmdb.open(str(self.root), readonly=True, lock=False, readahead=False, meminit=False)
-            except lmdb.Error as error:
-                raise UserError(f"{self.root}: not a readable LMDB ({error}); make it again.") from error
-            pages, page_size = environment.info()["last_pgno"] + 1, environment.stat()["psize"]
-            if (self.root / "data.mdb").stat().st_size < pages * page_size:  # reading on would be a bus error
-                environment.close()
-                raise UserError(f"{self.root}: data.mdb was cut short; copy it again or make it again.")
-            self._opened = os.getpid(), environment
-        return self._opened[1]
+        with _OPENING:
+            if self._opened is None or self._opened[0] != os.getpid():  # an environment must not cross a fork
+                try:
+                    environment = lmdb.open(str(self.root), readonly=True, lock=False, readahead=False, meminit=False)
+                except lmdb.Error as error:
+                    raise UserError(f"{self.root}: not a readable LMDB ({error}); make it again.") from error
+                pages, page_size = environment.info()["last_pgno"] + 1, environment.stat()["psize"]
+                if (self.root / "data.mdb").stat().st_size < pages * page_size:  # reading on would be a bus error
+                    environment.close()
+                    raise UserError(f"{self.root}: data.mdb was cut short; copy it again or make it again.")
+                self._opened = os.getpid(), environment
+            return self._opened[1]
 
     def __getstate__(self):
         return {**self.__dict__, "_opened": None}
@@ -131,4 +134,4 @@ def decoded(stored, where):
 
 
 def _rgb(stored, where):
-    return cv2.cvtColor(decoded(stored, where), cv2.COLOR_BGR2RGB)
+    return decoded(stored, where)[..., ::-1]  # a view: whoever wants a patch copies no more than that

@@ -15,7 +15,8 @@ class Passes:
 
     def __getitem__(self, position):
         number, place = divmod(position, self.length)
-        if self._order[0] != number:
-            rng = np.random.default_rng([self.seed, number, self.length])
-            self._order = (number, rng.permutation(self.length))
-        return int(self._order[1][place])
+        known, order = self._order  # read once: another thread may replace it
+        if known != number:
+            order = np.random.default_rng([self.seed, number, self.length]).permutation(self.length)
+            self._order = (number, order)
+        return int(order[place])

@@ -59,8 +59,8 @@ class StoredWindows:
         """Window ``index``, its patch at a place drawn from ``rng``; ``UserError`` for frames that do not fit."""
         clip, start = self._starts[index]
         names = self.gt.clips[clip][start:start + self.frames]
-        gt = _stacked(self.gt, clip, names)
-        height, width = gt.shape[1:3]
+        gt = _read(self.gt, clip, names)
+        height, width = gt[0].shape[:2]
         if min(height, width) < self.patch:
             raise UserError(f"{self.gt.root}, clip {clip}: frames of {width} x {height} pixels are smaller than the patch "
                             f"of {self.patch}; choose a smaller data.patch.")
@@ -68,14 +68,13 @@ class StoredWindows:
         top, left = (int(rng.integers(extent // self.scale - patch + 1)) for extent in (height, width))
         lq = None
         if self.lq is not None:
-            lq = _stacked(self.lq, clip, names)
-            if (height, width) != (lq.shape[1] * self.scale, lq.shape[2] * self.scale):
-                raise UserError(f"{self.lq.root}, clip {clip}: frames of {lq.shape[2]} x {lq.shape[1]} pixels, expected those "
-                                f"of ground truth, {width} x {height}, divided by {self.scale}.")
-            lq = _planes(lq[:, top:top + patch, left:left + patch])
-        top, left = top * self.scale, left * self.scale
-        gt = _planes(gt[:, top:top + self.patch, left:left + self.patch])
-        return Window(gt, lq)
+            lq = _read(self.lq, clip, names)
+            rows, columns = lq[0].shape[:2]
+            if (height, width) != (rows * self.scale, columns * self.scale):
+                raise UserError(f"{self.lq.root}, clip {clip}: frames of {columns} x {rows} pixels, expected those of "
+                                f"ground truth, {width} x {height}, divided by {self.scale}.")
+            lq = _cut(lq, top, left, patch)
+        return Window(_cut(gt, top * self.scale, left * self.scale, self.patch), lq)
 
     def name(self, index):
         """Clip and first frame of a window, such as 000/00000007; in an LMDB that is the frame's key."""
@@ -107,16 +106,19 @@ def _check_pair(gt, lq, clip):
         raise UserError(f"{lq.root}: clip {clip} has {here}, in {gt.root} it has {there}; both need the same.")
 
 
-def _stacked(store, clip, names):
-    """(T, H, W, 3) uint8"""
+def _read(store, clip, names):
+    """Frames (H, W, 3) uint8 of one size, as a list: they are large, and only a patch of each is wanted."""
     frames = [store.read(clip, name) for name in names]
     for name, frame in zip(names, frames):
         if frame.shape != frames[0].shape:
             raise UserError(f"{store.root}, clip {clip}, frame {name}: {frame.shape[1]} x {frame.shape[0]} pixels, expected "
                             f"{frames[0].shape[1]} x {frames[0].shape[0]} as the frames before it.")
-    return np.stack(frames)
+    return frames
 
 
-def _planes(frames):
-    """(T, H, W, 3) uint8 -> (T, 3, H, W) float32 0–1"""
-    return np.ascontiguousarray(frames.transpose(0, 3, 1, 2), np.float32) / np.float32(255)
+def _cut(frames, top, left, side):
+    """T frames (H, W, 3) uint8 -> their squares at one place, (T, 3, side, side) float32 0–1."""
+    planes = np.empty((len(frames), 3, side, side), np.float32)
+    for plane, frame in zip(planes, frames):
+        np.divide(frame[top:top + side, left:left + side].transpose(2, 0, 1), 255, out=plane, dtype=np.float32)
+    return planes

@@ -97,7 +97,8 @@ def train(config, resume=False):
     counter = Progress(log, job.rates, first, settings.log_every, failures.refuse)
     best = Validate(log, counter, validate, save_best, settings.validate_every, last, progress["best"])
     callbacks = [counter, best] if job.validate else [counter]
-    data = batches(job.samples, first * settings.batch_size, last - first, settings.batch_size, cluster.rank(), cluster.size())
+    data = batches(job.samples, first * settings.batch_size, last - first, settings.batch_size, cluster.rank(), cluster.size(),
+                   settings.workers)
     try:
         with data as dataset, Save(log, counter, save, settings.save_every, last) as saving:
             Model(step_cell).train(1, dataset, callbacks=[*callbacks, saving], dataset_sink_mode=False)

@@ -1,0 +1,70 @@
+"""What a killed process leaves beside its place: removed by the next process that writes there, never while it is written."""
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+WRITING = """
+import sys, time
+from pathlib import Path
+from mindrestore import files
+path = Path(sys.argv[1])
+with getattr(files, sys.argv[2])(path) as scratch:
+    (scratch / "part" if scratch.is_dir() else scratch).write_text("half")
+    print(scratch.name, flush=True)
+    time.sleep(600)
+"""
+WRITTEN = "import sys; from mindrestore.files import write_text; write_text(sys.argv[1], 'whole')"
+
+
+@pytest.fixture
+def writing(tmp_path, fresh_environment):
+    """``writing(name, how)`` starts a process that never ends writing ``name``; it and its scratch file."""
+    processes = []
+
+    def start(name, how="replacing"):
+        process = subprocess.Popen([sys.executable, "-c", WRITING, str(tmp_path / "run" / name), how], text=True,
+                                   stdout=subprocess.PIPE, env=fresh_environment)
+        processes.append(process)
+        return process, tmp_path / "run" / process.stdout.readline().strip()
+    yield start
+    for process in processes:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+@pytest.mark.parametrize("name, how", [("state.ckpt", "replacing"), ("picture", "replacing"), ("frames", "replacing_folder"),
+                                       ("a-b.c.tar", "replacing")])
+def test_a_killed_writers_leftovers_go_with_the_next_write(writing, python, tmp_path, name, how):
+    process, scratch = writing(name, how)
+    assert scratch.exists() and scratch.name.startswith(".") and not (tmp_path / "run" / name).exists()
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert scratch.exists()
+    assert python(WRITTEN, tmp_path / "run" / "other.json").returncode == 0
+    assert os.listdir(tmp_path / "run") == ["other.json"]
+
+
+def test_what_is_still_being_written_stays(writing, python, tmp_path):
+    _, scratch = writing("state.ckpt")
+    for _ in range(2):
+        assert python(WRITTEN, tmp_path / "run" / "state.ckpt").returncode == 0
+        assert sorted(os.listdir(tmp_path / "run")) == sorted([scratch.name, "state.ckpt"])
+    assert scratch.read_text() == "half" and (tmp_path / "run" / "state.ckpt").read_text() == "whole"
+
+
+def test_what_another_host_or_somebody_else_wrote_stays(writing, python, tmp_path):
+    process, scratch = writing("state.ckpt")
+    process.kill()
+    process.wait()
+    start, here, number, rest = scratch.name.split("-")
+    elsewhere = scratch.with_name(f"{start}-{'0' * len(here)}-{number}-{rest}")
+    scratch.rename(elsewhere)
+    others = [scratch.with_name(name) for name in (f".state-{number}.ckpt", f"state-{here}-{number}-{rest}", ".hidden")]
+    for path in others:
+        path.touch()
+    assert python(WRITTEN, tmp_path / "run" / "state.ckpt").returncode == 0
+    assert all(path.exists() for path in (elsewhere, *others))
