@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from mindrestore.errors import UserError
+from mindrestore.inference.tile_choice import fitted_tile
 from mindrestore.inference.tiles import (
     BLENDS, axis_tiles, border_weights, checked_tiling, fade, sequences, tile_starts,
 )
@@ -88,3 +89,30 @@ def test_an_impossible_tiling_is_named(tile, overlap, blend, words):
 
 def test_a_tiling_of_the_whole():
     assert checked_tiling([0, 0, 0], [2, 20, 20], (4, 8, 8), "feathered") == ((0, 0, 0), (2, 20, 20))
+
+
+# A tile that fits the frame
+
+
+def covered(size, tile, overlap):
+    """How many pixels are computed to cover a frame."""
+    pixels = 1
+    for extent, side, shared in zip(size, tile[1:], overlap[1:]):
+        pixels *= side * len(tile_starts(extent, side, shared))
+    return pixels
+
+
+@pytest.mark.parametrize("most", [(8, 256, 320), (6, 128, 128), (0, 192, 320)])
+@pytest.mark.parametrize("size", [(272, 640), (256, 256), (180, 320), (720, 1280), (1080, 1920), (40, 50), (333, 77), (1, 1)])
+def test_a_fitted_tile_is_no_larger_and_does_less_twice(most, size):
+    overlap = (2, 16, 16)
+    tile = fitted_tile(most, size, overlap)
+    assert tile[0] == most[0] and tile[1] * tile[2] <= most[1] * most[2]
+    assert all(side % 8 == 0 and (side >= 64 or side >= extent) for side, extent in zip(tile[1:], size))
+    least = (size[0] + 7) // 8 * 8 * ((size[1] + 7) // 8 * 8)
+    assert covered(size, tile, overlap) <= min(1.45 * least, covered(size, most, overlap))
+
+
+def test_a_wide_frame_is_not_cut_where_one_tile_is_high_enough():
+    assert fitted_tile((8, 256, 320), (272, 640), (2, 16, 16)) == (8, 272, 224)
+    assert covered((272, 640), (8, 272, 224), (2, 16, 16)) * 2.6 < covered((272, 640), (8, 256, 320), (2, 16, 16))

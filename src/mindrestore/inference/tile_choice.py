@@ -1,4 +1,5 @@
-"""How large a tile free memory is enough for."""
+"""How large a tile free memory is enough for, and which tile of that size a frame is cut into with least done twice."""
+import math
 from typing import NamedTuple, Tuple
 
 
@@ -11,13 +12,14 @@ class Measured(NamedTuple):
 
 
 NETWORKS = {
-    "small networks": Measured(0.65e9, 6.6e3, ((8, 192, 320), (8, 128, 192), (8, 128, 128), (6, 128, 128), (4, 64, 64))),
+    "small networks": Measured(0.65e9, 4.6e3, ((8, 256, 320), (8, 192, 320), (8, 128, 192), (8, 128, 128), (6, 128, 128), (4, 64, 64))),
     "published networks": Measured(0.65e9, 50e3, ((12, 256, 256), (6, 192, 192), (6, 128, 128), (6, 64, 64))),
 }
-"""By kind of network. Small: denoising, 8 frames of 64 x 64, 128 x 128 and 192 x 320 (3.9 GB in all). Published:
+"""By kind of network. Small: denoising, 8 frames of 64 x 64, 128 x 128 and 192 x 320 (2.9 GB in all). Published:
 super-resolution, 6 frames of 64 x 64 alone, so all it took beyond what a small network takes anyway is counted to the
 pixels."""
 SHARE = 0.7  # of free memory; the rest is left to others
+LEAST = 64  # height and width below which a network pads what it is given
 
 
 def recommended_tile(free, network):
@@ -33,3 +35,22 @@ def recommended_tile(free, network):
         if measured.fixed + measured.a_pixel * frames * height * width < SHARE * free:
             return tile
     return None
+
+
+def fitted_tile(most, size, overlap, multiple=8):
+    """Return a tile (frames, height, width) of no more pixels than ``most`` for which least is computed to cover a frame.
+
+    Args:
+        most: a tile; the frames of it are kept.
+        size: height and width of the frames.
+        overlap: (frames, height, width) that neighbours share at least.
+        multiple: of the network's window, which height and width are multiples of.
+    """
+    def divided(extent, shared):
+        for count in range(1, max(1, extent // LEAST) + 1):
+            yield count, math.ceil((extent + (count - 1) * shared) / count / multiple) * multiple
+
+    possible = [(rows * height * columns * width, rows * columns, height, width)
+                for rows, height in divided(size[0], overlap[1]) for columns, width in divided(size[1], overlap[2])
+                if height * width <= most[1] * most[2]]
+    return (most[0], *min(possible)[2:]) if possible else tuple(most)

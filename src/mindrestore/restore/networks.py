@@ -9,11 +9,12 @@ from mindrestore.errors import UserError
 from mindrestore.files import existing
 from mindrestore.inference.exported import load_exported
 from mindrestore.inference.shipped import shipped
+from mindrestore.inference.tile_choice import fitted_tile
 from mindrestore.restore.tasks import PARTS
 
 
 class Default(NamedTuple):
-    """The tiles that a task takes where the user says nothing: those of its configuration."""
+    """What a task takes where the user says nothing: the most that a tile may be, and what tiles share."""
 
     tile: Tuple[int, int, int] = (8, 256, 320)  # frames, height, width
     overlap: Tuple[int, int, int] = (2, 16, 16)
@@ -26,7 +27,9 @@ DEFAULTS = {
     "interpolate": Default((0, 192, 320), (0, 16, 16)),
     "sci": Default((0, 0, 0), (0, 0, 0)),
 }
-"""By task, those that ``PARTS`` names as others aside."""
+"""By task, those that ``PARTS`` names as others aside; for networks of few channels."""
+FEW_CHANNELS = 32
+LARGE = (6, 128, 128)  # the most of a tile for a network of more channels: about 6 GB with a published one
 
 
 class Chosen(NamedTuple):
@@ -39,7 +42,7 @@ class Chosen(NamedTuple):
     overlap: Tuple[int, int, int]
 
 
-def choose(task, checkpoints=(), models=(), tile=None, overlap=None):
+def choose(task, checkpoints=(), models=(), tile=None, overlap=None, size=None):
     """Load the networks of a task.
 
     Args:
@@ -47,6 +50,7 @@ def choose(task, checkpoints=(), models=(), tile=None, overlap=None):
         checkpoints: paths of weights, ours or published, in any order; what is missing ships, or is an error.
         models: paths of exported files (.mindir), likewise. Their tile is their own.
         tile, overlap: (frames, height, width) instead of the task's own.
+        size: height and width of the clip, which the task's own tile is fitted to.
 
     Returns:
         List of ``Chosen``: one, for space-time super-resolution two, the interpolating one first.
@@ -66,14 +70,14 @@ def choose(task, checkpoints=(), models=(), tile=None, overlap=None):
     for part in parts:
         if part not in picked:
             picked[part] = _shipped(part), _from_checkpoint(_shipped(part))[2]
-    return [_chosen(part, *picked[part], tile, overlap) for part in parts]
+    return [_chosen(part, *picked[part], tile, overlap, size) for part in parts]
 
 
-def _chosen(task, path, network, tile, overlap):
+def _chosen(task, path, network, tile, overlap, size):
     own = getattr(network, "tile", None)
     if own and tile:
         raise UserError(f"{path}: an exported network has the tile {list(own)}; leave --tile away.")
-    tile = own or tuple(tile or DEFAULTS[task].tile)
+    tile = own or tile and tuple(tile) or _own_tile(task, network, overlap or DEFAULTS[task].overlap, size)
     return Chosen(task, network, path, tile, tuple(overlap or _within(DEFAULTS[task].overlap, tile)))
 
 
@@ -108,6 +112,15 @@ def _purpose(kind, settings):
         return "sci"
     return "interpolate" if settings["pa_frames"] == 0 else f"sr x{settings['upscale']}" if settings["upscale"] > 1 else (
         "denoise" if settings["nonblind_denoising"] else "deblur or denoise")
+
+
+def _own_tile(task, network, overlap, size):
+    most = DEFAULTS[task].tile
+    if size is None:
+        return most
+    if network.settings["embed_dims"][0] > FEW_CHANNELS:
+        most = min(most[0], LARGE[0]), *LARGE[1:]
+    return fitted_tile(most, size, overlap, network.settings["window_size"][1])
 
 
 def _within(overlap, tile):

@@ -119,7 +119,8 @@ def _prepared(request, kind):
         chosen = choose(request.task, request.checkpoints, request.models)
         return Job(SnapshotRestorer(found, chosen), chosen, request.rate or found.rate, 8, False, None, False)
     clip = open_clip(source)
-    chosen = choose(request.task, request.checkpoints, request.models, request.tile, request.overlap)
+    chosen = choose(request.task, request.checkpoints, request.models, request.tile, request.overlap,
+                    (clip.height, clip.width))
     restorer = VideoRestorer(clip, chosen, request.sigma)
     names = clip.names if restorer.count == clip.count else None
     return Job(restorer, chosen, request.rate or clip.rate, 8 if kind == "video" else clip.bits, clip.grey, names,
