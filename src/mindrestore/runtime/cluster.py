@@ -6,6 +6,8 @@ of float32 is used, the one that every device has.
 """
 import os
 import sys
+import time
+from datetime import timedelta
 
 import numpy as np
 from mindspore import Tensor, ops
@@ -15,7 +17,11 @@ from mindrestore.runtime import device
 
 BUCKET = 2 ** 22  # values that travel together: a thousand small tensors one by one would cost a thousand delays
 
+STORE = 1  # added to the scheduler's port: where processes on a CPU tell each other that they have come so far
+PATIENCE = timedelta(hours=1)
+
 _rank, _size = 0, 1
+_store, _met = None, 0
 
 
 def launched():
@@ -30,10 +36,14 @@ def device_number():
 
 def join():
     """Meet the other processes, if there are any; the device must be selected before."""
-    global _rank, _size
+    global _rank, _size, _store
     if launched() and _size == 1:
         init()
         _rank, _size = get_rank(), get_group_size()
+        if device.name() == "cpu":
+            from mindspore.mint.distributed import TCPStore
+            port = int(os.environ["MS_SCHED_PORT"]) + STORE
+            _store = TCPStore(os.environ["MS_SCHED_HOST"], port, _size, _rank == 0, PATIENCE, False)
 
 
 def leave(status=0):
@@ -43,6 +53,10 @@ def leave(status=0):
     had ended before.
     """
     if _size > 1:
+        if _store is not None:
+            _store.add("left", 1)
+            while _rank == 0 and _store.add("left", 0) < _size:  # it keeps the store, and another may still be receiving
+                time.sleep(0.002)
         release()
         sys.stdout.flush()
         sys.stderr.flush()
@@ -91,8 +105,20 @@ def gathered(values):
     rows = np.zeros((_size, values.nbytes), np.float32)
     rows[_rank] = np.frombuffer(values.tobytes(), np.uint8)  # bytes are exact in float32, and so are sums with zeros
     if _size > 1:
+        meet()
         rows = ops.AllReduce()(Tensor(rows)).asnumpy()
     return np.frombuffer(rows.astype(np.uint8).tobytes(), np.float64).reshape(_size, *values.shape)
+
+
+def meet():
+    """Wait on a CPU until all processes are here: MindSpore 2.10's AllReduce gives up there after 30 s, less than compiling takes."""
+    global _met
+    if _store is None:
+        return
+    _met += 1
+    _store.add("met", 1)
+    while _store.add("met", 0) < _met * _size:
+        time.sleep(0.002)
 
 
 def buckets(tensors):
@@ -109,6 +135,7 @@ def buckets(tensors):
 
 def _start_sum(tensor):
     if device.name() == "cpu":  # MindSpore 2.10 has no asynchronous AllReduce there
+        meet()
         total = ops.AllReduce()(tensor)
         return lambda: total
     from mindspore.communication.comm_func import all_reduce
