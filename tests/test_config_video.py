@@ -35,6 +35,7 @@ def test_defaults_are_task_001():
     ({"evaluation": {"degradation": "gaussian"}}, "sr", "gaussian"),
     ({"model": {"upscale": 1}}, "deblur", "blur"),
     (DENOISE, "denoise", "noise"),
+    ({"model": {"upscale": 1, "nonblind_denoising": True, "pa_frames": 0}}, "denoise", "noise"),
     ({"model": INTERPOLATE}, "interpolate", None),
     ({"interpolation": {"model": {"name": "vrt", **INTERPOLATE}}}, "space_time_sr", "bicubic"),
 ])

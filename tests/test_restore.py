@@ -290,6 +290,8 @@ def test_tasks_of_networks():
         assert networks.fits(task, "vrt", settings) == (task == name)
     assert networks.fits("deblur", "vrt", dict(upscale=1, pa_frames=2, nonblind_denoising=False))
     assert not networks.fits("deblur", "vrt", fitting["denoise"])
+    without_flows = dict(fitting["denoise"], pa_frames=0)
+    assert networks.fits("denoise", "vrt", without_flows) and not networks.fits("interpolate", "vrt", without_flows)
     assert networks.fits("sci", "revsci", {}) and not networks.fits("sr", "revsci", {})
 
 

@@ -20,6 +20,7 @@ GOLDEN = Path(__file__).parent / "golden"
 TINY = dict(upscale=2, img_size=[2, 64, 64], window_size=[2, 8, 8], depths=[2] * 7 + [1], indep_reconsts=[],
             embed_dims=[8] * 8, num_heads=[2] * 8, pa_frames=2, deformable_groups=2)
 INTERPOLATION = dict(TINY, upscale=1, img_size=[4, 64, 64], pa_frames=0)
+WITHOUT_FLOWS = dict(TINY, upscale=1, pa_frames=0, mul_attn_ratio=0.0, nonblind_denoising=True)
 
 
 def with_golden_weights(network):
@@ -122,6 +123,16 @@ def test_clips_that_cannot_be_are_refused(settings, shape, words):
         create_model("vrt", **settings)(ops.zeros(shape))
 
 
+def test_denoising_without_flows_restores_every_frame_and_sees_its_neighbours():
+    network = with_golden_weights(create_model("vrt", **WITHOUT_FLOWS))
+    assert not any("spynet" in name or "deform" in name for name, _ in network.parameters_and_names())
+    noisy = clip(3, 64, 72, channels=4)
+    restored = network(Tensor(noisy)).asnumpy()
+    assert restored.shape == (1, 3, 3, 64, 72)
+    noisy[:, 2] += 0.1
+    assert np.abs(network(Tensor(noisy)).asnumpy() - restored)[:, 0].max() > 1e-4
+
+
 # Training
 
 
@@ -199,12 +210,13 @@ def test_gradients_through_alignment_where_rounding_does_not_grow():
     assert np.median(errors) < 5e-4 and errors.max() < 5e-3
 
 
-@pytest.mark.parametrize("settings, frames", [(TINY, 2), (INTERPOLATION, 4)], ids=["aligned", "interpolated"])
-def test_every_parameter_gets_a_gradient(settings, frames):
+@pytest.mark.parametrize("settings, frames, channels", [(TINY, 2, 3), (INTERPOLATION, 4, 3), (WITHOUT_FLOWS, 3, 4)],
+                         ids=["aligned", "interpolated", "denoised without flows"])
+def test_every_parameter_gets_a_gradient(settings, frames, channels):
     network = with_golden_weights(create_model("vrt", **settings))
     parameters = list(network.trainable_params())
     gradients = ms.value_and_grad(lambda x: network(x).square().mean(), None, parameters)(
-        Tensor(clip(frames, 64, 64)))[1]
+        Tensor(clip(frames, 64, 64, channels)))[1]
     for parameter, gradient in zip(parameters, gradients):
         assert np.abs(gradient.asnumpy()).max() > 0, parameter.name
 

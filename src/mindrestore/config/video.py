@@ -30,7 +30,7 @@ class VideoModel(Section):
     qkv_bias: bool = True
     qk_scale: Optional[float] = None
     drop_path_rate: float = Field(0.2, ge=0, lt=1)
-    pa_frames: Literal[0, 2, 4, 6] = Field(2, description="0: interpolation")
+    pa_frames: Literal[0, 2, 4, 6] = Field(2, description="0: none, which interpolates, or denoises without flows")
     deformable_groups: int = Field(12, ge=1)
     num_feat: int = Field(64, ge=1, description="channels at the size of the result")
     nonblind_denoising: bool = False
@@ -43,9 +43,9 @@ class VideoModel(Section):
         """What such a network is for: one of ``TASKS`` but the last."""
         if self.upscale > 1:
             return "sr"
-        if self.pa_frames == 0:
-            return "interpolate"
-        return "denoise" if self.nonblind_denoising else "deblur"
+        if self.nonblind_denoising:
+            return "denoise"
+        return "interpolate" if self.pa_frames == 0 else "deblur"
 
 
 class Tiling(Section):
@@ -115,7 +115,7 @@ class VideoConfig(Common):
             raise ValueError(f"evaluation.degradation is {self.evaluation.degradation!r}, which does not belong to the "
                              f"task {self.task}")
         if self.interpolation and (self.interpolation.model.task, self.model.task) != ("interpolate", "sr"):
-            raise ValueError("interpolation.model must interpolate (pa_frames 0) and model upscale")
+            raise ValueError("interpolation.model must interpolate (pa_frames 0, no nonblind_denoising) and model upscale")
         if self.evaluation.sigma is not None and self.task != "denoise":
             raise ValueError(f"evaluation.sigma is for denoising; the task is {self.task}")
         return self

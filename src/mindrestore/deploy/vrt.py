@@ -12,9 +12,9 @@ def default_size(network):
 def signature(network, frames, height, width, batch):
     """Return the ``Signature`` of a VRT ``network`` for clips of ``frames`` x ``height`` x ``width``."""
     channels = network.colours + network.nonblind
-    check_clip((batch, frames, channels, height, width), channels, network.pa_frames)
+    check_clip((batch, frames, channels, height, width), channels, network.interpolates)
     noise = ", then the noise level: its standard deviation, white being 1" if network.nonblind else ""
-    made = 1 if network.pa_frames == 0 else frames
+    made = 1 if network.interpolates else frames
     size = network.upscale * height, network.upscale * width
     clip = Port("clip", (batch, frames, channels, height, width), (0, 1), f"frames, RGB{noise}")
     restored = Port("restored", (batch, made, network.settings["out_chans"], *size), (0, 1),

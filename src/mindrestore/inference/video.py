@@ -21,7 +21,7 @@ from mindrestore.errors import UserError
 from mindrestore.inference.tiles import axis_tiles, checked_tiling, fade, sequences, tile_starts
 from mindrestore.models.vrt import VRT
 from mindrestore.models.vrt.segments import Segments
-from mindrestore.models.vrt.settings import INTERPOLATED_FRAMES
+from mindrestore.models.vrt.settings import INTERPOLATED_FRAMES, interpolates
 
 TILE, OVERLAP = (12, 256, 256), (2, 20, 20)
 WHITE = 255  # sigma is given on the scale of 8-bit frames, as papers do
@@ -38,8 +38,9 @@ class Needs(NamedTuple):
     @classmethod
     def of(cls, network):
         settings = network.settings
+        denoises = bool(settings.get("nonblind_denoising", False))
         return cls(settings.get("upscale", 1), tuple(settings.get("window_size", (1, 8, 8))),
-                   settings.get("pa_frames", 2) == 0, bool(settings.get("nonblind_denoising", False)))
+                   interpolates(settings.get("pa_frames", 2), denoises), denoises)
 
 
 def restore_video(network, clip, tile=TILE, overlap=OVERLAP, blend="published", sigma=None, total=None, progress=None,
@@ -49,7 +50,7 @@ def restore_video(network, clip, tile=TILE, overlap=OVERLAP, blend="published", 
     Args:
         network: a VRT; any callable from Tensor (1, D, C, H, W) to Tensor (1, D, 3, sH, sW), for interpolation from
             (1, 4, C, H, W) to (1, 1, C, H, W), with ``settings`` that say ``upscale``, ``window_size``, ``pa_frames``
-            (0: it interpolates) and ``nonblind_denoising``.
+            and ``nonblind_denoising`` (0 and false: it interpolates).
         clip: an array (D, 3, H, W), or any iterable of frames (3, H, W); float32 0–1. It is read as far as needed.
         tile: (frames, height, width) of what the network is given at a time, 0 for all there are. Height and width must
             be multiples of the window. Interpolation takes 4 frames whatever the tile says.

@@ -10,6 +10,7 @@ from mindrestore.files import existing
 from mindrestore.inference.exported import load_exported
 from mindrestore.inference.shipped import shipped
 from mindrestore.inference.tile_choice import fitted_tile
+from mindrestore.models.vrt.settings import interpolates
 from mindrestore.restore.tasks import PARTS
 
 
@@ -85,10 +86,9 @@ def fits(task, kind, settings):
     """Whether a network of ``kind`` and ``settings`` does ``task``; which of same-size tasks it does nobody can tell."""
     if task == "sci" or kind != "vrt":
         return (task, kind) == ("sci", "revsci")
-    interpolates, enlarges = settings["pa_frames"] == 0, settings["upscale"] > 1
     if task == "deblur" and settings["nonblind_denoising"]:
         return False
-    return (interpolates, enlarges) == (task == "interpolate", task == "sr")
+    return (_interpolates(settings), settings["upscale"] > 1) == (task == "interpolate", task == "sr")
 
 
 def _shipped(task):
@@ -110,8 +110,12 @@ def _purpose(kind, settings):
     """Say in a word or two what a network is for."""
     if kind == "revsci":
         return "sci"
-    return "interpolate" if settings["pa_frames"] == 0 else f"sr x{settings['upscale']}" if settings["upscale"] > 1 else (
+    return "interpolate" if _interpolates(settings) else f"sr x{settings['upscale']}" if settings["upscale"] > 1 else (
         "denoise" if settings["nonblind_denoising"] else "deblur or denoise")
+
+
+def _interpolates(settings):
+    return interpolates(settings["pa_frames"], settings["nonblind_denoising"])
 
 
 def _own_tile(task, network, overlap, size):

@@ -36,7 +36,7 @@ class VRT(nn.Cell):
         mlp_ratio: hidden channels over channels.
         qkv_bias, qk_scale: of attention; None scales by the root of a head's channels.
         drop_path_rate: of the last block in training; it rises linearly from 0.
-        pa_frames: 2, 4 or 6 frames aligned to each; 0 for frame interpolation, without alignment.
+        pa_frames: 2, 4 or 6 frames aligned to each; 0 for none: frame interpolation, or non-blind denoising without flows.
         deformable_groups: of the alignment.
         num_feat: channels of the features at the size of the result: of upsampling, and of interpolation's last layers.
         nonblind_denoising: whether frames come with a noise level as one more channel.
@@ -62,6 +62,7 @@ class VRT(nn.Cell):
         self.settings = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
         self.upscale, self.pa_frames = upscale, pa_frames
         self.colours, self.nonblind = in_chans, nonblind_denoising
+        self.interpolates = settings.interpolates(pa_frames, nonblind_denoising)
         self.least_size = 8 * max(window_size[1], 8), 8 * max(window_size[2], 8)
         self.distances = pa_frames // 2
         rng = np.random.default_rng(seed)
@@ -70,8 +71,8 @@ class VRT(nn.Cell):
         rates = drop_rates(depths, drop_path_rate)
         first, last = embed_dims[0], embed_dims[-1]
 
-        inputs = 9 * in_chans + nonblind_denoising if pa_frames else in_chans
-        self.conv_first = Conv(inputs, first, rng, FEATURE_KERNEL)
+        inputs = 9 * in_chans if pa_frames else in_chans
+        self.conv_first = Conv(inputs + nonblind_denoising, first, rng, FEATURE_KERNEL)
         if pa_frames:
             self.spynet = SpyNet(rng)
         for index, (scale, change) in enumerate(zip(settings.SCALES, CHANGES)):
@@ -87,7 +88,7 @@ class VRT(nn.Cell):
             for index in range(stages, len(depths))])
         self.norm = LayerNorm(last)
         self.conv_after_body = Linear(last, first, rng)
-        if not pa_frames:
+        if self.interpolates:
             self.linear_fuse = Conv(first * img_size[0], num_feat, rng, (1, 1))
             self.conv_last = Conv(num_feat, out_chans, rng, (7, 7), padding=0)
         elif upscale == 1:
@@ -112,10 +113,10 @@ class VRT(nn.Cell):
         run: ``Segments``, which runs groups of attention blocks and alignments in their place.
         Returns (N, D, out_chans, upscale · H, upscale · W), D = 1 for frame interpolation.
         """
-        _check_clip(x.shape, self.colours + self.nonblind, self.pa_frames)
+        _check_clip(x.shape, self.colours + self.nonblind, self.interpolates)
         _, frames, _, height, width = x.shape
         x = self.padded(x)
-        if not self.pa_frames:
+        if self.interpolates:
             return self.interpolate(x, run, kept)[..., :height, :width]
         y = self.restore(x, run, kept)
         return y[:, :frames, :, :self.upscale * height, :self.upscale * width]
@@ -132,8 +133,10 @@ class VRT(nn.Cell):
     def restore(self, x, run=None, kept=None):
         """Restore a clip of a size that the network takes."""
         clip = x[:, :, :self.colours]
-        backward, forward = all_flows(self.spynet, clip, self.distances)
-        inputs = joined_by_neighbours(clip, backward[0][0], forward[0][0])
+        inputs, backward, forward = clip, (), ()
+        if self.pa_frames:
+            backward, forward = all_flows(self.spynet, clip, self.distances)
+            inputs = joined_by_neighbours(clip, backward[0][0], forward[0][0])
         if self.nonblind:
             inputs = ops.cat((inputs, x[:, :, self.colours:]), 2)
         features = self.each_frame(self.conv_first, inputs)
@@ -215,8 +218,8 @@ def _whole_size(size, least):
 
 
 @constexpr
-def _check_clip(shape, channels, pa_frames):
-    settings.check_clip(shape, channels, pa_frames)
+def _check_clip(shape, channels, interpolating):
+    settings.check_clip(shape, channels, interpolating)
     return True
 
 

@@ -5,7 +5,7 @@ from mindrestore.errors import UserError
 
 SCALES = (1, 2, 4, 8, 4, 2, 1)  # of stages 1 to 7
 STAGES = len(SCALES)
-FEWEST_FRAMES = {0: 4, 2: 2, 4: 3, 6: 4}  # by pa_frames
+FEWEST_FRAMES = {0: 2, 2: 2, 4: 3, 6: 4}  # by pa_frames
 INTERPOLATED_FRAMES = 4
 UPSCALES = (1, 2, 3, 4, 8)
 
@@ -75,10 +75,8 @@ def check(upscale, in_chans, out_chans, img_size, window_size, depths, indep_rec
         _deformable(pa_frames, deformable_groups, embed_dims)
     else:
         if upscale != 1:
-            raise UserError(f"VRT upscale is {upscale}; with pa_frames 0 (frame interpolation) it must be 1.")
-        if nonblind_denoising:
-            raise UserError("VRT nonblind_denoising is true; with pa_frames 0 (frame interpolation) it must be false.")
-        if img_size[0] != INTERPOLATED_FRAMES:
+            raise UserError(f"VRT upscale is {upscale}; with pa_frames 0 (no alignment) it must be 1.")
+        if interpolates(pa_frames, nonblind_denoising) and img_size[0] != INTERPOLATED_FRAMES:
             raise UserError(f"VRT img_size is {list(img_size)}; frame interpolation (pa_frames 0) takes "
                             f"{INTERPOLATED_FRAMES} frames.")
     for name, value, most in (("mul_attn_ratio", mul_attn_ratio, 1), ("drop_path_rate", drop_path_rate, 1),
@@ -89,13 +87,18 @@ def check(upscale, in_chans, out_chans, img_size, window_size, depths, indep_rec
             raise UserError(f"VRT {name} is {value!r}; it must be true or false.")
 
 
-def check_clip(shape, channels, pa_frames):
+def interpolates(pa_frames, nonblind_denoising):
+    """Tell whether a network of these settings makes the frame in the middle of four, instead of restoring those given."""
+    return pa_frames == 0 and not nonblind_denoising
+
+
+def check_clip(shape, channels, interpolating):
     """Raise ``UserError`` unless a clip of ``shape`` can enter a network that takes ``channels``."""
     if len(shape) != 5:
         raise UserError(f"VRT takes a clip (N, D, C, H, W); this one has shape {tuple(shape)}.")
     if shape[2] != channels:
         raise UserError(f"this VRT takes frames of {channels} channels; these have {shape[2]}.")
-    if not pa_frames and shape[1] != INTERPOLATED_FRAMES:
+    if interpolating and shape[1] != INTERPOLATED_FRAMES:
         raise UserError(f"frame interpolation takes exactly {INTERPOLATED_FRAMES} frames, those around the one that it "
                         f"makes; this clip has {shape[1]}.")
 
