@@ -63,6 +63,9 @@ def test_the_network_tells_the_task(content, task, degradation):
     ({}, "evaluation.sigma=10", "evaluation.sigma is for denoising; the task is sr"),
     ({}, "evaluation.degradation=noise", "evaluation.degradation is 'noise', which does not belong to the task sr"),
     (DENOISE, "evaluation.degradation=bicubic", "does not belong to the task denoise"),
+    ({}, "training.recompute.attention=[6,13]", "attention has stage 13; the stages of this network are 0 to 12"),
+    ({}, "training.recompute.mlp=[-1]", "training.recompute.mlp.0 is -1: "),
+    ({}, "training.recompute.mpl=[1]", "unknown key training.recompute.mpl (did you mean mlp?)"),
     ({"interpolation": {"model": {}}}, "name=x", "interpolation.model must interpolate"),
     ({}, "model.name=vtr", "model.name is 'vtr': unknown (did you mean vrt?)"),
     ({}, "model.name=[vrt]", "model.name is ['vrt']: unknown"),
@@ -82,6 +85,21 @@ def test_a_file_a_published_task(task):
         assert settings[key] == (list(value) if isinstance(value, tuple) else value), key
     assert config.name == f"vrt_{task}" and "published" in (CONFIGS / f"{task}.yaml").read_text(encoding="utf-8")
     assert config.published.endswith("arXiv 2201.12288") or "sigma" in config.published
+
+
+RESTORATION = ((2, 3, 4), (1, 2, 3, 4, 5, 9))
+KEPT = {"002": ((0, 1, 2, 3, 4, 5), None), "009": ((1, 2, 3, 4, 5), None),
+        **dict.fromkeys(("005", "006", "007", "008"), RESTORATION)}
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("00*.yaml")), ids=lambda path: path.stem)
+def test_published_recomputation_spares_the_published_stages(path):
+    """The published options name the stages that are kept, None where nothing is computed again."""
+    config = load_config(path)
+    stages = range(len(config.model.depths))
+    attention, mlp = (config.training.recompute.attention, config.training.recompute.mlp)
+    for found, kept in zip((attention, mlp), KEPT.get(path.stem[:3], (None, None))):
+        assert found == ([] if kept is None else [stage for stage in stages if stage not in kept])
 
 
 @pytest.mark.parametrize("path", sorted(set(CONFIGS.glob("*.yaml")) - {CONFIGS / "small_flow.yaml"}),

@@ -118,4 +118,8 @@ class VideoConfig(Common):
             raise ValueError("interpolation.model must interpolate (pa_frames 0, no nonblind_denoising) and model upscale")
         if self.evaluation.sigma is not None and self.task != "denoise":
             raise ValueError(f"evaluation.sigma is for denoising; the task is {self.task}")
+        for part, stages in self.training.recompute:
+            if max(stages, default=0) >= len(self.model.depths):
+                raise ValueError(f"training.recompute.{part} has stage {max(stages)}; the stages of this network are 0 to "
+                                 f"{len(self.model.depths) - 1}, one for each of model.depths")
         return self

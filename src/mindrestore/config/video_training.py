@@ -1,9 +1,11 @@
 """How VRT is trained; the defaults are the published recipe."""
-from typing import List, Literal, Optional, Tuple
+from typing import Annotated, List, Literal, Optional, Tuple
 
 from pydantic import Field, model_validator
 
 from mindrestore.config.sections import Count, Rate, Schedule, Section, Training
+
+Stages = List[Annotated[int, Field(ge=0)]]
 
 
 class VideoData(Section):
@@ -31,6 +33,16 @@ class VideoData(Section):
         return self
 
 
+class Recompute(Section):
+    """Parts that keep nothing for their gradients but what goes into them, and are computed a second time on the way back.
+
+    Each lists stages, counted from 0 as ``model.indep_reconsts`` counts them: 0 to 6, then the groups of stage 8.
+    """
+
+    attention: Stages = []
+    mlp: Stages = []
+
+
 class VideoTraining(Training):
     """``batch_size`` is the total over all devices; ``initial`` may be a checkpoint of another task."""
 
@@ -42,6 +54,7 @@ class VideoTraining(Training):
     flow_frozen_steps: int = Field(20_000, ge=0, description="steps before SpyNet and alignment are trained too")
     flow_rate: Rate = Field(0.125, description="their learning rate over that of the rest")
     frozen: List[str] = Field([], description="parameters whose names contain one of these are not trained at all")
+    recompute: Recompute = Recompute()
     loss: Literal["charbonnier"] = "charbonnier"
     average: Optional[float] = Field(None, gt=0, lt=1, description="decay of a running average of the weights (EMA)")
     validate_every: Count = 5000

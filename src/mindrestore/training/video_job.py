@@ -35,6 +35,7 @@ def video_job(config):
     if settings.initial_flow:
         print(start_from(network, settings.initial_flow, prefix="spynet."))
     freeze(network, settings.frozen)
+    network.recompute_parts(settings.recompute.attention, settings.recompute.mlp)
     samples = DroppingSamples(_samples(config), network.drop_rates)
     steps_per_pass = max(1, len(samples) // settings.batch_size)
     rates = learning_rates(settings.learning_rate, settings.schedule, settings.steps, steps_per_pass)

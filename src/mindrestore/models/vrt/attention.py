@@ -10,6 +10,7 @@ from mindspore.ops.primitive import constexpr
 
 from mindrestore.models.vrt.layers import GatedMlp, LayerNorm, Linear, gated_mlp, normal
 from mindrestore.ops import windows
+from mindrestore.ops.recomputation import Recomputed
 from mindrestore.ops.rows import layer_norm, linear, repeated, scaled
 
 
@@ -42,20 +43,21 @@ class Block(nn.Cell):
         self.mlp = GatedMlp(channels, int(channels * options.mlp_ratio), channels, rng)
         scale = options.qk_scale or (channels // heads) ** -0.5
         self.attention_kind = heads, scale, window if mutual else None
-        self.attend = attention_function(*self.attention_kind)
+        self.attend = windowed_function(window, shifted, *self.attention_kind)
+        self.feed_forward = feed_forward
 
     def construct(self, x, kept=None):
         """x: (N, D, H, W, C); kept: (N, 2 · blocks), see ``VRT.construct``."""
-        channels = x.shape[-1]
-        cut = cut_of(x.shape, self.window, self.shifted)
-        tokens = windows.to_windows(x.reshape(-1, channels), cut)
-        in_window = cut.window[0] * cut.window[1] * cut.window[2]
-        tables = score_tables(self.attn.bias(cut.window), cut.masks, self.mutual)
-        to_self, to_mutual = additives(*tables, cut.kinds, cut.order.shape[0] // in_window, in_window)
-        attended = self.attend(tokens.reshape(-1, in_window, channels), cut.real, to_self, to_mutual, *self.attention_weights())
-        tokens = tokens + dropped(attended.reshape(-1, channels), kept, 2 * self.number)
-        tokens = tokens + dropped(feed_forward(tokens, *self.mlp_weights()), kept, 2 * self.number + 1)
-        return ops.gather(tokens, cut.inverse, 0).reshape(x.shape)
+        attended = self.attend(x, self.attn.relative_position_bias_table, *self.attention_weights())
+        x = x + dropped(attended, kept, 2 * self.number)
+        return x + dropped(self.feed_forward(x, *self.mlp_weights()), kept, 2 * self.number + 1)
+
+    def recompute_parts(self, attention, mlp):
+        """Let attention, MLP or both keep nothing for their gradients but what goes in (``ops.recomputation``)."""
+        if attention:
+            self.attend = Recomputed(self.attend)
+        if mlp:
+            self.feed_forward = Recomputed(self.feed_forward)
 
     def attention_weights(self):
         """Return the parameters that ``attend`` takes."""
@@ -86,14 +88,11 @@ class WindowAttention(nn.Cell):
 
     def bias(self, window):
         """Return the relative position bias of ``window``: (heads, N, N)."""
-        index = relative_positions(window, self.window)
-        tokens = window[0] * window[1] * window[2]
-        table = self.relative_position_bias_table.transpose(1, 0)
-        return ops.gather(table, index, 1).reshape(-1, tokens, tokens)
+        return position_bias(self.relative_position_bias_table, window, self.window)
 
 
 def dropped(x, kept, column):
-    """Stochastic depth (arXiv 1603.09382): multiply the tokens x (T, C) of each clip by its number in a column of kept."""
+    """Stochastic depth (arXiv 1603.09382): multiply the features x (N, ...) of each clip by its number in a column of kept."""
     if kept is None:
         return x
     clips = kept.shape[0]
@@ -127,8 +126,32 @@ def attention_function(heads, scale, mutual_window=None):
     return both_attentions if mutual_window else self_attention
 
 
+def windowed_function(window, shifted, heads, scale, mutual_window):
+    """Return attention within windows of features (N, D, H, W, C), which it gives back in that order, as a pure function.
+
+    It takes them, the table of relative position bias and ``Block.attention_weights``.
+    """
+    attend = attention_function(heads, scale, mutual_window)
+
+    def of_features(x, bias_table, *weights):
+        channels = x.shape[-1]
+        cut = cut_of(x.shape, window, shifted)
+        in_window = cut.window[0] * cut.window[1] * cut.window[2]
+        tokens = windows.to_windows(x.reshape(-1, channels), cut).reshape(-1, in_window, channels)
+        tables = score_tables(position_bias(bias_table, cut.window, window), cut.masks, mutual_window is not None)
+        attended = attend(tokens, cut.real, *additives(*tables, cut.kinds, tokens.shape[0], in_window), *weights)
+        return ops.gather(attended.reshape(-1, channels), cut.inverse, 0).reshape(x.shape)
+    return of_features
+
+
+def position_bias(table, window, table_window):
+    """Return what relative positions add to the scores of a window, at most as large as the table's: (heads, N, N)."""
+    tokens = window[0] * window[1] * window[2]
+    return ops.gather(table.transpose(1, 0), relative_positions(window, table_window), 1).reshape(-1, tokens, tokens)
+
+
 def feed_forward(tokens, norm_weight, norm_bias, *weights):
-    """The MLP of normalised tokens, (T, C) -> (T, C), as a pure function."""
+    """The MLP of normalised tokens, (..., C) -> (..., C), as a pure function."""
     return gated_mlp(layer_norm(tokens, norm_weight, norm_bias), *weights)
 
 

@@ -1,0 +1,95 @@
+"""Recomputation: the gradients of a network that keeps everything, in less memory; which stages it is for."""
+import mindspore as ms
+import numpy as np
+import pytest
+from mindspore import Tensor, ops
+from test_vrt import INTERPOLATION, TINY
+
+from mindrestore.models import create_model
+from mindrestore.models.vrt.attention import Block, Group
+from mindrestore.models.vrt.settings import Options
+from mindrestore.ops.recomputation import Recomputed
+from mindrestore.runtime.execution import compiled
+
+pytestmark = pytest.mark.usefixtures("prepared")
+
+STEP = """
+import resource, sys
+from mindspore import Tensor
+from mindrestore.config import make_config
+from mindrestore.runtime import session
+from mindrestore.training.step import TrainOneStep
+from mindrestore.training.video_job import video_job
+
+mode, *overrides = sys.argv[1:]
+session.start("cpu", mode)
+job = video_job(make_config({
+    "name": "tiny", "model": {"name": "vrt", "upscale": 1, "img_size": [2, 64, 64], "window_size": [2, 8, 8],
+                              "depths": [1] * 7 + [8], "indep_reconsts": [], "embed_dims": [8] * 8, "num_heads": [2] * 8,
+                              "pa_frames": 2, "deformable_groups": 2},
+    "data": {"kind": "rendered", "frames": 2, "patch": 128, "clips": 1}, "training": {"batch_size": 1, "steps": 1}}, overrides))
+step = TrainOneStep(job.gradients, job.updates)
+step(*(Tensor(part[None]) for part in job.samples[0] if part is not None)).asnumpy()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
+"""
+
+
+def group(mutual, qkv_bias=True):
+    """Blocks, the second one with windows that are shifted, padded and masked."""
+    return Group(8, 2, 2, (2, 4, 4), mutual, [0.0, 0.2], Options(0.75, 2.0, qkv_bias, None), np.random.default_rng(0))
+
+
+def gradients(group):
+    """Return the gradients of input and parameters, in a row."""
+    rng = np.random.default_rng(1)
+    x, target = (Tensor(rng.standard_normal((2, 2, 6, 10, 8), np.float32)) for _ in range(2))
+    kept = Tensor(np.array([[1, 1, 1.25, 0], [1, 1, 0, 1.25]], np.float32))
+    for number, block in enumerate(group.blocks):
+        block.number = number
+
+    def loss(x):
+        return (group(x, kept) - target).square().mean()
+    recorded = ms.value_and_grad(loss, 0, group.trainable_params())
+
+    def in_a_row(x):
+        _, (of_input, of_parameters) = recorded(x)
+        row = [of_input.reshape(-1)]
+        for gradient in of_parameters:
+            row.append(gradient.reshape(-1))
+        return ops.cat(row)
+    return compiled(in_a_row)(x).asnumpy()
+
+
+@pytest.mark.parametrize("mutual, qkv_bias", [(True, True), (False, False)], ids=["mutual", "self, without bias"])
+@pytest.mark.parametrize("mode", ["graph", "pynative"], indirect=True)
+def test_gradients_are_those_of_a_network_that_keeps_everything(mode, mutual, qkv_bias):
+    kept, computed_again = group(mutual, qkv_bias), group(mutual, qkv_bias)
+    for block in computed_again.blocks:
+        block.recompute_parts(attention=True, mlp=True)
+    expected = gradients(kept)
+    np.testing.assert_allclose(gradients(computed_again), expected, rtol=0, atol=1e-6 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("settings", [TINY, INTERPOLATION], ids=["aligned", "interpolated"])
+def test_the_stages_that_are_named_are_computed_again(settings):
+    network = create_model("vrt", **{**settings, "depths": [1] * 9, "embed_dims": [8] * 9, "num_heads": [2] * 9})
+    names = [parameter.name for parameter in network.get_parameters()]
+    network.recompute_parts([0, 8], [6, 7])
+    blocks = {name: cell for name, cell in network.cells_and_names() if isinstance(cell, Block)}
+    for part, stages in (("attend", {"stage1", "stage8.2"}), ("feed_forward", {"stage7", "stage8.1"})):
+        found = {name.split(".residual")[0] for name, block in blocks.items() if isinstance(getattr(block, part), Recomputed)}
+        assert found == stages
+    assert [parameter.name for parameter in network.get_parameters()] == names
+
+
+@pytest.mark.long
+def test_a_training_step_takes_less_memory(python):
+    """In PyNative mode; compiled for a CPU MindSpore gains too little to tell from what compiling takes."""
+    def peak(*overrides):
+        run = python(STEP, "pynative", *overrides)
+        assert run.returncode == 0, run.stderr
+        return int(run.stdout.split()[-1])
+    nothing, attention, both = peak(), peak("training.recompute.attention=[7]"), peak(
+        "training.recompute.attention=[7]", "training.recompute.mlp=[7]")
+    print(f"peak in kB: {nothing}, attention recomputed {attention}, MLPs too {both}")
+    assert both < attention < nothing
