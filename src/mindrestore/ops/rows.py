@@ -7,6 +7,7 @@ import numpy as np
 from mindspore import Tensor, ops
 from mindspore.ops.primitive import constexpr
 
+from mindrestore.ops.half_precision import product
 from mindrestore.runtime import device
 
 
@@ -39,7 +40,7 @@ def scaled(rows, factors):
 
 def linear(x, weight, bias=None):
     """Return x @ weight.T + bias on the last axis: (..., inputs), (outputs, inputs), (outputs,) -> (..., outputs)."""
-    y = ops.MatMul(transpose_b=True)(x.reshape(-1, x.shape[-1]), weight)
+    y = product(ops.MatMul(transpose_b=True), x.reshape(-1, x.shape[-1]), weight)
     if bias is not None:
         y = ops.bias_add(y, bias)
     return y.reshape(*x.shape[:-1], weight.shape[0])

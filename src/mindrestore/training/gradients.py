@@ -5,31 +5,32 @@ Both give callables ``(target, *inputs) -> (loss, gradients in the order of the 
 import math
 
 import mindspore as ms
-from mindspore import ops
+from mindspore import Tensor, ops
 
 from mindrestore.models.revsci.segments import Segments
 from mindrestore.runtime import cluster
 from mindrestore.runtime.execution import compiled
 
 
-def plain_gradients(network, loss, parameters=None):
+def plain_gradients(network, loss, parameters=None, loss_scale=None):
     """Ordinary backpropagation through one compiled graph; memory grows with depth.
 
     Args:
         network: ``network(*inputs)`` is what is trained.
         loss: ``loss(output, target) -> scalar``.
         parameters: to take gradients of, all trainable ones by default; nothing is computed for the others.
+        loss_scale: ``LossScale`` that the gradients are taken with, or None; they come back without it.
     """
     parameters = network.trainable_params() if parameters is None else parameters
     shapes = [tuple(parameter.shape) for parameter in parameters]
     sizes = [1, *map(math.prod, shapes)]
 
-    def of_output(target, *inputs):
-        return loss(network(*inputs), target)
+    def of_output(scale, target, *inputs):
+        return scale * loss(network(*inputs), target)
     recorded = ms.value_and_grad(of_output, None, list(parameters))
 
-    def in_a_row(target, *inputs):
-        value, gradients = recorded(target, *inputs)
+    def in_a_row(scale, target, *inputs):
+        value, gradients = recorded(scale, target, *inputs)
         row = [value.reshape(1)]
         for gradient in gradients:
             row.append(gradient.reshape(-1))
@@ -38,7 +39,9 @@ def plain_gradients(network, loss, parameters=None):
 
     def value_and_gradients(target, *inputs):
         # One tensor: who waits for a compiled function's only result sleeps, who waits for several keeps a core busy.
-        value, *gradients = ops.split(function(target, *inputs), sizes)
+        scale = Tensor(loss_scale.value if loss_scale else 1.0, ms.float32)
+        row = function(scale, target, *inputs)
+        value, *gradients = ops.split(row / scale if loss_scale else row, sizes)
         return value.reshape(()), tuple(gradient.reshape(shape) for gradient, shape in zip(gradients, shapes))
     return value_and_gradients
 

@@ -21,6 +21,8 @@ class Job(NamedTuple):
         average: ``Average`` of the weights or ``None``.
         rooted: the loss is the square root of what ``gradients`` is of, taken of the whole batch.
         reduced: ``gradients`` gives means over all processes already.
+        loss_scale: ``LossScale`` that ``gradients`` uses, or ``None``; a step whose gradients overflow is repeated with a
+            smaller one.
     """
 
     kind: str
@@ -35,3 +37,4 @@ class Job(NamedTuple):
     average: Any = None
     rooted: bool = False
     reduced: bool = False
+    loss_scale: Any = None

@@ -16,10 +16,11 @@ class TrainOneStep(nn.Cell):
         clip_norm: largest global norm of the gradients of what is trained, or ``None``.
         step: how many steps were taken before.
         average: ``mindrestore.training.average.Average`` of the weights, or ``None``.
-        rooted, reduced: see ``mindrestore.training.job.Job``.
+        rooted, reduced, loss_scale: see ``mindrestore.training.job.Job``.
     """
 
-    def __init__(self, gradients, updates, accumulation=1, clip_norm=None, step=0, average=None, rooted=False, reduced=False):
+    def __init__(self, gradients, updates, accumulation=1, clip_norm=None, step=0, average=None, rooted=False, reduced=False,
+                 loss_scale=None):
         super().__init__(auto_prefix=False)
         self.gradients = gradients
         self._of_running = {}  # callables by how many of the updates run
@@ -28,7 +29,7 @@ class TrainOneStep(nn.Cell):
         self.clip = compiled(_clip_function(clip_norm)) if clip_norm else None
         self.step = step
         self.average = average
-        self.rooted, self.reduced = rooted, reduced
+        self.rooted, self.reduced, self.loss_scale = rooted, reduced, loss_scale
         self.set_train()
 
     def construct(self, *batch):
@@ -37,9 +38,9 @@ class TrainOneStep(nn.Cell):
         Of several processes each gives its share of the batch, of equal size; all return the loss of the whole.
         """
         running = [update for update in self.updates if self.step >= update.first]
-        loss, gradients = self._accumulated(self._gradients_of(running), batch)
-        if not self.reduced:
-            loss, *gradients = cluster.mean([loss, *gradients])
+        loss, gradients = self._of_all(self._gradients_of(running), batch)
+        while self.loss_scale and self.loss_scale.overflowed(gradients):
+            loss, gradients = self._of_all(self._gradients_of(running), batch)
         if self.rooted:
             loss = ops.sqrt(loss)
             gradients = [gradient / (2 * loss) for gradient in gradients]
@@ -60,6 +61,13 @@ class TrainOneStep(nn.Cell):
         if len(running) not in self._of_running:
             self._of_running[len(running)] = self.gradients([each for update in running for each in update.parameters])
         return self._of_running[len(running)]
+
+    def _of_all(self, gradients_of, batch):
+        """Return loss and gradients of the batches of all processes together."""
+        loss, gradients = self._accumulated(gradients_of, batch)
+        if not self.reduced:
+            loss, *gradients = cluster.mean([loss, *gradients])
+        return loss, gradients
 
     def _accumulated(self, gradients_of, batch):
         part = batch[0].shape[0] // self.accumulation

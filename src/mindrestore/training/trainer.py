@@ -59,12 +59,14 @@ def train(config, resume=False):
     if first >= last:
         raise UserError(f"{folder}: this run has already done its {last} steps; set training.steps higher to go on.")
 
+    if job.loss_scale and progress.get("loss_scale"):
+        job.loss_scale.state = progress["loss_scale"]
     _check_alike(job, progress)
     if cluster.is_main():
         write_text(folder / "config.yaml", yaml.safe_dump(config.model_dump(), sort_keys=False))
     log = TrainingLog(folder, last, first) if cluster.is_main() else SilentLog()
     step_cell = TrainOneStep(job.gradients, job.updates, settings.accumulation, settings.clip_norm, first, job.average,
-                             job.rooted, job.reduced)
+                             job.rooted, job.reduced, job.loss_scale)
 
     failures = Failures(job.samples, settings.batch_size, state)
 
@@ -81,7 +83,8 @@ def train(config, resume=False):
             return
         with averaged():
             save_network(folder / "last.ckpt", step)
-        save_state(state, job.network, job.updates, job.average, {"step": step, "best": best.best})
+        save_state(state, job.network, job.updates, job.average,
+                   {"step": step, "best": best.best, "loss_scale": job.loss_scale.state if job.loss_scale else None})
 
     def validate():
         failures.check_weights(job.network, counter.step)

@@ -10,6 +10,7 @@ from mindspore.ops.primitive import constexpr
 
 from mindrestore.models.vrt.layers import GatedMlp, LayerNorm, Linear, gated_mlp, normal
 from mindrestore.ops import windows
+from mindrestore.ops.half_precision import product
 from mindrestore.ops.recomputation import Recomputed
 from mindrestore.ops.rows import layer_norm, linear, repeated, scaled
 
@@ -213,8 +214,8 @@ def permuted(rows, sizes, part):
 
 def _attention(query, key, value, added):
     """softmax(query @ key.T + added) @ value for each (tokens, channels)."""
-    scores = ops.BatchMatMul(transpose_b=True)(query, key)
-    return ops.BatchMatMul()(ops.softmax(scores if added is None else scores + added, -1), value)
+    scores = product(ops.BatchMatMul(transpose_b=True), query, key)
+    return product(ops.BatchMatMul(), ops.softmax(scores if added is None else scores + added, -1), value)
 
 
 @constexpr

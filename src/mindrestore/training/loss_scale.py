@@ -1,0 +1,35 @@
+"""Dynamic loss scaling, which keeps the gradients of float16 products from vanishing. Source: arXiv 1710.03740, section 3.2."""
+import numpy as np
+
+FIRST, MOST = 2.0 ** 16, 2.0 ** 24
+WINDOW = 1000  # steps without overflow after which the scale doubles
+
+
+class LossScale:
+    """The power of two that the loss is multiplied by before its gradients are taken, and they are divided by after.
+
+    ``state`` is what a run that goes on needs: the scale, and the steps since it last changed.
+    """
+
+    def __init__(self, first=FIRST, window=None):
+        self.value, self.window, self._steps = first, window or WINDOW, 0
+
+    @property
+    def state(self):
+        return [self.value, self._steps]
+
+    @state.setter
+    def state(self, state):
+        self.value, self._steps = state
+
+    def overflowed(self, gradients):
+        """Take the gradients of a step in; whether some overflowed and the scale is smaller now, so that it must be repeated."""
+        if all(np.isfinite(gradient.asnumpy()).all() for gradient in gradients):
+            self._steps += 1
+            if self._steps >= self.window:
+                self.value, self._steps = min(2 * self.value, MOST), 0
+            return False
+        if self.value <= 1:
+            return False  # it is not the scale that makes them so
+        self.value, self._steps = self.value / 2, 0
+        return True
