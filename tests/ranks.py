@@ -1,11 +1,13 @@
 """What each of several processes runs for ``test_cluster.py``: ``msrun ... ranks.py FOLDER [CONFIGURATION ...]``.
 
 Trains by each configuration (JSON) in turn and writes what this rank saw into ``FOLDER/CONFIGURATION.rank_N.json``. In
-``output`` ``RANK`` stands for the rank, so that a rank that writes what it should not is found out.
+``output`` ``RANK`` stands for the rank, so that a rank that writes what it should not is found out; ``late`` is how many seconds
+the last rank takes longer than the others before it begins.
 """
 import hashlib
 import json
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +38,8 @@ def main(folder, *paths):
     for path in map(Path, paths):
         content = json.loads(path.read_text())
         resume = content.pop("resume", False)
+        late = content.pop("late", 0)
+        time.sleep(late if rank == cluster.size() - 1 else 0)
         content["output"] = content["output"].replace("RANK", str(rank))
         write(folder / f"{path.stem}.rank_{rank}.json", trained(make_config(content), resume))
 

@@ -170,6 +170,13 @@ def test_compiled_training_too(ranks, alone, snapshots, tmp_path, count):
 
 
 @pytest.mark.long
+def test_a_process_that_comes_much_later_is_waited_for(ranks, snapshots, tmp_path):
+    """MindSpore's AllReduce between CPU processes gives up after 30 s: less than one may compile longer than another."""
+    seen = ranks(2, 8229, late={**snapshots(tmp_path / "late_RANK", steps=1), "late": 40})
+    assert_alike(seen["late"], steps=1, batch=4)
+
+
+@pytest.mark.long
 @pytest.mark.parametrize("count, runtime", [(2, "pynative"), (4, "pynative"), (2, "graph")])
 def test_vrt_too(ranks, alone, tmp_path, count, runtime):
     """Stochastic depth, the part frozen at first, and the running average included."""
