@@ -21,12 +21,6 @@ pytestmark = pytest.mark.usefixtures("prepared")
 DENOISER = {**MODEL, "upscale": 1, "pa_frames": 0, "nonblind_denoising": True, "depths": [1] * 8, "drop_path_rate": 0.0}
 
 
-@pytest.fixture(autouse=True)
-def off_again():
-    yield
-    half_precision.use(False)
-
-
 @pytest.fixture
 def configure(tmp_path):
     def configured(*overrides, run="run"):
@@ -46,12 +40,11 @@ def test_products_are_of_float16_operands_and_come_back_as_float32(mode):
 
     def lowered(x, weight):
         return linear(x, weight)
-    half_precision.use(True)
-    y = compiled(lowered)(Tensor(x), Tensor(weight))
+    with half_precision.used():
+        y = compiled(lowered)(Tensor(x), Tensor(weight))
     assert y.dtype == ms.float32
     np.testing.assert_allclose(y.asnumpy(), rounded, rtol=2e-3, atol=2e-3)
     assert np.abs(y.asnumpy() - x @ weight.T).max() > 1e-5
-    half_precision.use(False)
 
     def exact(x, weight):
         return linear(x, weight)

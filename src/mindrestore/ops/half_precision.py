@@ -4,20 +4,27 @@ Source: mixed precision training (arXiv 1710.03740). Products of float16 operand
 is for, and come back as float32. Convolutions are no products here: those of VRT find flows and offsets, which float16 would
 round to a 32nd of a pixel and worse.
 """
+import contextlib
+
 import mindspore as ms
 from mindspore.ops.primitive import constexpr
 
 _on = False
 
 
-def use(on):
-    """Make ``product`` multiply in float16 from now on, or in float32; what is compiled already stays as it is."""
+@contextlib.contextmanager
+def used():
+    """While the context lasts, ``product`` multiplies in float16, and what is compiled within it does so ever after."""
     global _on
-    _on = on
+    _on = True
+    try:
+        yield
+    finally:
+        _on = False
 
 
 def product(multiply, left, right):
-    """Return ``multiply(left, right)``, in float32, of operands in float16 if that was asked for."""
+    """Return ``multiply(left, right)`` as float32; within ``used`` of operands rounded to float16."""
     if not _is_on():
         return multiply(left, right)
     return multiply(left.astype(ms.float16), right.astype(ms.float16)).astype(ms.float32)

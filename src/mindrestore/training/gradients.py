@@ -2,12 +2,14 @@
 
 Both give callables ``(target, *inputs) -> (loss, gradients in the order of the parameters)``.
 """
+import contextlib
 import math
 
 import mindspore as ms
 from mindspore import Tensor, ops
 
 from mindrestore.models.revsci.segments import Segments
+from mindrestore.ops import half_precision
 from mindrestore.runtime import cluster
 from mindrestore.runtime.execution import compiled
 
@@ -19,7 +21,8 @@ def plain_gradients(network, loss, parameters=None, loss_scale=None):
         network: ``network(*inputs)`` is what is trained.
         loss: ``loss(output, target) -> scalar``.
         parameters: to take gradients of, all trainable ones by default; nothing is computed for the others.
-        loss_scale: ``LossScale`` that the gradients are taken with, or None; they come back without it.
+        loss_scale: ``LossScale`` that the gradients are taken with, which come back without it: products are of float16; None:
+            of float32.
     """
     parameters = network.trainable_params() if parameters is None else parameters
     shapes = [tuple(parameter.shape) for parameter in parameters]
@@ -40,7 +43,8 @@ def plain_gradients(network, loss, parameters=None, loss_scale=None):
     def value_and_gradients(target, *inputs):
         # One tensor: who waits for a compiled function's only result sleeps, who waits for several keeps a core busy.
         scale = Tensor(loss_scale.value if loss_scale else 1.0, ms.float32)
-        row = function(scale, target, *inputs)
+        with half_precision.used() if loss_scale else contextlib.nullcontext():
+            row = function(scale, target, *inputs)
         value, *gradients = ops.split(row / scale if loss_scale else row, sizes)
         return value.reshape(()), tuple(gradient.reshape(shape) for gradient, shape in zip(gradients, shapes))
     return value_and_gradients

@@ -10,7 +10,6 @@ from mindrestore.data.video_samples import INTERPOLATED, VideoSamples
 from mindrestore.data.video_windows import HELD_OUT, RenderedWindows, StoredWindows
 from mindrestore.errors import UserError
 from mindrestore.models import create_model
-from mindrestore.ops import half_precision
 from mindrestore.training.average import Average
 from mindrestore.training.gradients import plain_gradients
 from mindrestore.training.job import Job
@@ -43,7 +42,6 @@ def video_job(config):
     rates = learning_rates(settings.learning_rate, settings.schedule, settings.steps, steps_per_pass)
     updates = adam_updates_with_late_part(network, rates, settings.betas, _is_late, settings.flow_frozen_steps,
                                           settings.flow_rate)
-    half_precision.use(settings.precision == "float16")
     loss_scale = LossScale() if settings.precision == "float16" else None
     gradients = partial(plain_gradients, network, LOSSES[settings.loss], loss_scale=loss_scale)
     return Job("vrt", network, samples, settings.steps, rates, updates, gradients, video_validation(config, network),
