@@ -37,7 +37,7 @@ def dry(words, folder):
     in_a_process(words if "--dry-run" in words or "--help" in words else [*words, "--dry-run"], folder)
     if not words[2].startswith("-"):
         config = load_config(words[2], [word for word in words if re.match(r"[a-z_.]+=", word)])
-        assert not isinstance(config, VideoConfig) or config.data, "no data to train on"
+        assert not isinstance(config, VideoConfig) or config.data.gt or config.data.kind != "stored", "no data to train on"
 
 
 def here(words, folder):

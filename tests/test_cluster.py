@@ -2,6 +2,7 @@
 import json
 import subprocess
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -241,6 +242,17 @@ def test_a_root_is_taken_of_the_whole_batch():
                             [Update(recorder, [None], 0)], accumulation, rooted=True)
         assert float(step(Tensor(clip)).asnumpy()) == pytest.approx(5 ** 0.5)
         assert recorder.given[0] == pytest.approx([2 / 5 ** 0.5])  # d sqrt((x+s)²) / ds at s = 0
+
+
+def test_waiting_for_the_others_ends(monkeypatch):
+    class Store:
+        def add(self, counter, count):
+            return 1
+    monkeypatch.setattr(cluster, "_store", Store())
+    monkeypatch.setattr(cluster, "_size", 2)
+    monkeypatch.setattr(cluster, "PATIENCE", timedelta(seconds=0.01))
+    with pytest.raises(UserError, match="rank 0: waited 0:00:00.010000 for the other processes in vain; read their logs"):
+        cluster.meet()
 
 
 def test_a_process_alone_needs_no_launcher():

@@ -65,6 +65,7 @@ def test_the_network_tells_the_task(content, task, degradation):
     (DENOISE, "evaluation.degradation=bicubic", "does not belong to the task denoise"),
     ({}, "training.recompute.attention=[6,13]", "attention has stage 13; the stages of this network are 0 to 12"),
     ({}, "training.recompute.mlp=[-1]", "training.recompute.mlp.0 is -1: "),
+    ({"model": {"upscale": 1, "pa_frames": 0, "img_size": [4, 64, 64]}}, "training.initial_flow=x.ckpt", "training.initial_flow: this network has no SpyNet"),
     ({}, "training.recompute.mpl=[1]", "unknown key training.recompute.mpl (did you mean mlp?)"),
     ({"interpolation": {"model": {}}}, "name=x", "interpolation.model must interpolate"),
     ({}, "model.name=vtr", "model.name is 'vtr': unknown (did you mean vrt?)"),
@@ -100,6 +101,27 @@ def test_published_recomputation_spares_the_published_stages(path):
     attention, mlp = (config.training.recompute.attention, config.training.recompute.mlp)
     for found, kept in zip((attention, mlp), KEPT.get(path.stem[:3], (None, None))):
         assert found == ([] if kept is None else [stage for stage in stages if stage not in kept])
+
+
+RECIPE = dict(frames=6, pad_frames=None, patch=256, held_out="none", time_reversal=False, colour_jitter=False, sigma=(0, 50))
+VIMEO = dict(RECIPE, frames=7, pad_frames=8, time_reversal=True)
+RECIPES = {
+    "001": dict(RECIPE, held_out="reds4"), "002_videosr_bi_reds_12": dict(RECIPE, frames=12, held_out="reds4"),
+    "002_videosr_bi_reds_16": dict(RECIPE, frames=16, held_out="reds4"), "003": VIMEO, "004": VIMEO,
+    "005": dict(RECIPE, patch=192), "006": dict(RECIPE, patch=192), "007": dict(RECIPE, patch=192, held_out="reds4"),
+    "008": dict(RECIPE, patch=192), "009": dict(RECIPE, patch=192, time_reversal=True, colour_jitter=True)}
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_published_configurations_hold_the_published_recipe(name):
+    path, = CONFIGS.glob(f"{name}*.yaml")
+    config = load_config(path)
+    assert {key: getattr(config.data, key) for key in RECIPE} == RECIPES[name]
+    training = config.training
+    assert (training.steps, training.batch_size, training.learning_rate, training.betas) == (300_000, 8, 4e-4, (0.9, 0.99))
+    assert (training.flow_frozen_steps, training.flow_rate, training.clip_norm, training.average) == (20_000, 1 / 8, None, None)
+    assert config.model.drop_path_rate == 0.2 and config.degradation == {
+        "004": "gaussian", "005": "blur", "006": "blur", "007": "blur", "008": "noise", "009": None}.get(name[:3], "bicubic")
 
 
 @pytest.mark.parametrize("path", sorted(set(CONFIGS.glob("*.yaml")) - {CONFIGS / "small_flow.yaml"}),

@@ -36,6 +36,7 @@ def test_a_file_for_every_task(task, prepared, tmp_path):
     assert summary["compared"]["largest_difference"] < 1e-5
     (clip,), (restored,) = summary["inputs"], summary["outputs"]
     assert clip["shape"] == [1, *network.settings["img_size"][:1], 4 if task == "denoise" else 3, 64, 64]
+    assert ("the frame in the middle of four" in (tmp_path / f"{task}.json").read_text()) == (task == "interpolate")
     scale = 4 if task == "sr" else 1
     assert restored["shape"] == [1, 1 if task == "interpolate" else 2, 3, scale * 64, scale * 64]
     x = Tensor(np.random.default_rng(1).random(clip["shape"], np.float32))

@@ -1,4 +1,6 @@
 """Mixed precision: products in float16, a loss scale that finds its size, gradients near those of float32, exact resume."""
+from functools import partial
+
 import mindspore as ms
 import numpy as np
 import pytest
@@ -7,6 +9,7 @@ from test_video_training import MODEL
 
 from mindrestore.checkpoints.native import load_arrays
 from mindrestore.config import make_config
+from mindrestore.errors import UserError
 from mindrestore.ops import half_precision
 from mindrestore.ops.rows import linear
 from mindrestore.runtime.execution import compiled
@@ -18,18 +21,21 @@ from mindrestore.training.video_job import video_job
 
 pytestmark = pytest.mark.usefixtures("prepared")
 
+ALIGNED = dict(model={**MODEL, "upscale": 1, "depths": [2] * 7 + [1], "drop_path_rate": 0.0}, evaluation={},
+               training={"steps": 4, "batch_size": 1, "flow_frozen_steps": 0,
+                         "recompute": {"attention": [0, 6], "mlp": [1, 7]}})
 DENOISER = {**MODEL, "upscale": 1, "pa_frames": 0, "nonblind_denoising": True, "depths": [1] * 8, "drop_path_rate": 0.0}
 
 
 @pytest.fixture
 def configure(tmp_path):
-    def configured(*overrides, run="run"):
-        return make_config({
+    def configured(*overrides, run="run", **sections):
+        return make_config({**{
             "name": "tiny", "model": DENOISER, "data": {"kind": "rendered", "frames": 2, "patch": 64, "clips": 5},
             "training": {"steps": 4, "batch_size": 1, "learning_rate": 1e-3, "schedule": {"kind": "constant"}, "log_every": 1,
                          "save_every": 2, "validate_every": 100},
             "evaluation": {"set": "demo", "clips": ["coins"], "frames": 2, "sigma": 25},
-            "output": str(tmp_path / run)}, overrides)
+            "output": str(tmp_path / run)}, **sections}, overrides)
     return configured
 
 
@@ -52,18 +58,18 @@ def test_products_are_of_float16_operands_and_come_back_as_float32(mode):
 
 
 def test_the_scale_halves_at_an_overflow_and_doubles_after_a_while():
-    scale, fine, bad = LossScale(first=8.0, window=3), [Tensor([1.0])], [Tensor([1.0]), Tensor([np.inf])]
-    assert not scale.overflowed(fine) and scale.state == [8.0, 1]
-    assert scale.overflowed(bad) and scale.state == [4.0, 0]
-    assert [scale.overflowed(fine) for _ in range(3)] == [False] * 3 and scale.state == [8.0, 0]
+    scale = LossScale(first=8.0, window=3)
+    assert not scale.must_repeat(fine=True) and scale.state == [8.0, 1]
+    assert scale.must_repeat(fine=False) and scale.state == [4.0, 0]
+    assert [scale.must_repeat(fine=True) for _ in range(3)] == [False] * 3 and scale.state == [8.0, 0]
     for expected in (4.0, 2.0, 1.0):
-        assert scale.overflowed(bad) and scale.value == expected
-    assert not scale.overflowed(bad)  # not the scale's fault: whoever watches the loss and the weights says so
+        assert scale.must_repeat(fine=False) and scale.value == expected
+    assert not scale.must_repeat(fine=False)  # it is not the scale's fault
     other = LossScale()
     other.state = scale.state
     assert other.state == scale.state
     scale.state = [MOST, 2]
-    scale.overflowed(fine)
+    scale.must_repeat(fine=True)
     assert scale.value == MOST
 
 
@@ -80,11 +86,28 @@ def test_a_step_that_overflows_is_repeated_with_a_smaller_scale():
     assert seen == [1024, 512, 256, 128] and len(taken) == 1 and taken[0][0].asnumpy() == 3
 
 
-@pytest.mark.parametrize("mode", ["pynative"], indirect=True)
-def test_gradients_are_near_those_of_float32(configure, mode):
+def test_a_step_that_overflows_at_every_scale_changes_nothing():
+    taken, refused = [], []
+
+    def refuse(step, what):
+        refused.append((step, what))
+        raise UserError(what)
+
+    def gradients(parameters):
+        return lambda x: (x.mean(), (Tensor([1.0, np.nan], ms.float32),))
+    step = TrainOneStep(gradients, [Update(taken.append, [None], 0)], step=6, loss_scale=LossScale(first=4.0), refuse=refuse)
+    with pytest.raises(UserError, match="gradients overflow at every loss scale"):
+        step(Tensor([2.0, 4.0]))
+    assert not taken and refused[0][0] == 7
+
+
+@pytest.mark.parametrize("mode", ["pynative", pytest.param("graph", marks=pytest.mark.long)], indirect=True)
+@pytest.mark.parametrize("network", [{}, ALIGNED], ids=["denoiser", "aligned"])
+def test_gradients_are_near_those_of_float32(configure, mode, network):
+    """Also where flows are found, frames look at each other, and stages are computed again."""
     found = {}
     for precision in ("float32", "float16"):
-        job = video_job(configure(f"training.precision={precision}"))
+        job = video_job(configure(f"training.precision={precision}", **network))
         batch = [Tensor(part[None]) for part in job.samples[0] if part is not None]
         parameters = job.updates[0].parameters
         loss, gradients = job.gradients(parameters)(*batch)
@@ -100,7 +123,7 @@ def test_gradients_are_near_those_of_float32(configure, mode):
 
 @pytest.mark.parametrize("mode", ["pynative"], indirect=True)
 def test_a_resumed_run_ends_as_one_that_never_stopped(configure, mode, monkeypatch):
-    monkeypatch.setattr("mindrestore.training.loss_scale.WINDOW", 3)
+    monkeypatch.setattr("mindrestore.training.video_job.LossScale", partial(LossScale, window=3))
     half = "training.precision=float16"
     whole = train(configure(half, run="whole"))
     train(configure(half, "training.steps=2"))

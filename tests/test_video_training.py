@@ -11,7 +11,7 @@ from mindrestore.config import make_config
 from mindrestore.errors import UserError
 from mindrestore.models import create_model
 from mindrestore.training.losses import charbonnier
-from mindrestore.training.trainer import train
+from mindrestore.training.trainer import keep_copy, train
 from mindrestore.training.video_job import DroppingSamples, _is_late, video_job
 
 pytestmark = pytest.mark.usefixtures("prepared")
@@ -66,7 +66,8 @@ def test_depth_is_dropped_at_each_blocks_rate():
 @pytest.mark.long
 @pytest.mark.parametrize("mode", ["pynative"], indirect=True)
 def test_a_run_writes_a_network_that_can_be_loaded(configure, mode):
-    folder = train(configure("training.average=0.9", "training.clip_norm=1.0"))
+    folder = train(configure("training.average=0.9", "training.clip_norm=1.0", "training.keep=1"))
+    assert [path.name for path in folder.glob("step_*")] == ["step_3.ckpt"]
     assert [line["step"] for line in lines_of(folder)] == [1, 2, 3]
     assert any(name.startswith("average/") for name in load_arrays(folder / "last_state.ckpt")[0])
     network, metadata = load_network(folder / "last.ckpt")
@@ -91,11 +92,20 @@ def test_fine_tuning_takes_what_fits_and_names_the_rest():
 
 @pytest.mark.parametrize("overrides, complaint", [
     (["data.gt=nowhere", "data.kind=stored"], "nowhere: no such data set"),
+    (["data.kind=stored"], "it has no data to train on; say which with data.kind=rendered, or data.gt=FOLDER"),
     (["training.initial=nowhere.ckpt"], "nowhere.ckpt"),
 ])
 def test_mistakes_are_named(configure, overrides, complaint):
     with pytest.raises(UserError, match=complaint):
         video_job(configure(*overrides))
+
+
+def test_checkpoints_are_kept_by_count(tmp_path):
+    for step in (2, 4, 9, 10):
+        (tmp_path / "last.ckpt").write_text(str(step))
+        keep_copy(tmp_path / "last.ckpt", step, 2)
+    assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
+        "last.ckpt": "10", "step_9.ckpt": "9", "step_10.ckpt": "10"}
 
 
 def test_what_is_frozen_is_not_trained(configure):

@@ -77,6 +77,13 @@ def test_folders_and_lmdbs_give_the_same(tree, tmp_path):
         assert one.name(index) == other.name(index)
 
 
+def test_held_out_clips_that_lie_deeper_are_refused(tree):
+    gt, _ = stores(tree)
+    gt.clips = {f"train_sharp/{name}": frames for name, frames in gt.clips.items()}
+    with pytest.raises(UserError, match="clip train_sharp/0.. is to be held out by its name, but lies deeper"):
+        StoredWindows(gt, frames=FRAMES, patch=16, held_out=HELD_OUT["reds4"])
+
+
 def test_held_out_clips_are_never_seen(tree):
     windows = StoredWindows(*stores(tree), frames=FRAMES, patch=16, scale=4, held_out=HELD_OUT["reds4"])
     names = {windows.name(index).split("/")[0] for index in range(len(windows))}

@@ -111,7 +111,7 @@ TEXT
   --servers N          servers; start this script on each of them, default 1
   --server-index I     which of them this is, from 0
   --address HOST       of server 0, as the others reach it; default 127.0.0.1
-  --port P             of server 0; default $default_port
+  --port P             of server 0; default $default_port$([[ $device != cpu ]] || echo "; the next one is used too")
 TEXT
     [[ $device != ascend ]] || cat <<TEXT
   --start HOW          rank-table (default) or msrun
@@ -319,16 +319,20 @@ table_command() {
     show python "$root/scripts/generate_rank_table.py" --devices "$(IFS=,; echo "${ids[*]}")" --output "$logs/rank_table.json"
 }
 
-# take_port: hold the port against a second start for as long as this run lives
+# take_port: hold the port against a second start for as long as this run lives; on a CPU ranks meet at the next one
 take_port() {
-    if command -v flock >/dev/null; then
-        local holder=${TMPDIR:-/tmp}/mindrestore-$UID-port-$port.lock lock
-        exec {lock}>>"$holder"
-        flock -n "$lock" || die "port $port: another run that was started here uses it; wait for its end, or give --port."
-    fi
-    if ((server == 0)) && [[ $start == msrun ]] && (exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null; then
-        die "port $port: a program on this server listens on it; give another with --port."
-    fi
+    local taken=("$port") each holder lock
+    [[ $device != cpu ]] || taken+=($((port + 1)))
+    for each in "${taken[@]}"; do
+        if command -v flock >/dev/null; then
+            holder=${TMPDIR:-/tmp}/mindrestore-$UID-port-$each.lock
+            exec {lock}>>"$holder"
+            flock -n "$lock" || die "port $each: another run that was started here uses it; wait for its end, or give --port."
+        fi
+        if ((server == 0)) && [[ $start == msrun ]] && (exec 3<>"/dev/tcp/127.0.0.1/$each") 2>/dev/null; then
+            die "port $each: a program on this server listens on it; give another with --port."
+        fi
+    done
 }
 
 start_ranks() {

@@ -40,6 +40,7 @@ class Training(Section):
     validate_every: Count = Field(description="steps")
     save_every: Count = Field(description="steps")
     log_every: Count = Field(description="steps")
+    keep: int = Field(0, ge=0, description="networks of former saves to keep, as step_N.ckpt")
     initial: Optional[str] = Field(None, description="checkpoint to start from")
 
     @model_validator(mode="after")

@@ -12,7 +12,7 @@ class VideoData(Section):
     """Clips to train on: stored in folders or LMDBs, or rendered from photographs."""
 
     kind: Literal["stored", "rendered"] = "stored"
-    gt: Optional[str] = Field(None, description="ground truth: folder of clips or LMDB")
+    gt: Optional[str] = Field(None, description="ground truth: folder of clips or LMDB; needed where clips are stored")
     lq: Optional[str] = Field(None, description="low quality, likewise; made from ground truth if left out")
     list: Optional[str] = Field(None, description="list of the clips to use")
     held_out: Literal["none", "reds4", "official"] = "none"
@@ -25,9 +25,7 @@ class VideoData(Section):
     clips: int = Field(1000, ge=1, description="rendered clips that count as a pass")
 
     @model_validator(mode="after")
-    def _has_path(self):
-        if self.kind == "stored" and not self.gt:
-            raise ValueError("gt is missing: the folder of clips, or the LMDB, to train on")
+    def _rises(self):
         if not 0 <= self.sigma[0] <= self.sigma[1] <= 255:
             raise ValueError(f"sigma is {list(self.sigma)}; it must rise, within 0 to 255")
         return self
@@ -53,7 +51,7 @@ class VideoTraining(Training):
     schedule: Schedule = Schedule(kind="cosine", final=1e-7)
     flow_frozen_steps: int = Field(20_000, ge=0, description="steps before SpyNet and alignment are trained too")
     flow_rate: Rate = Field(0.125, description="their learning rate over that of the rest")
-    precision: Literal["float32", "float16"] = Field("float32", description="of the products in attention and MLPs")
+    precision: Literal["float32", "float16"] = Field("float32", description="of the products of linear layers and attention")
     frozen: List[str] = Field([], description="parameters whose names contain one of these are not trained at all")
     recompute: Recompute = Recompute()
     loss: Literal["charbonnier"] = "charbonnier"

@@ -44,7 +44,11 @@ class StoredWindows:
         missing = [clip for clip in clips or () if clip not in gt.clips]
         if missing:
             raise UserError(f"{gt.root}: {len(missing)} listed clips are not in it, the first is {missing[0]}.")
-        names = [clip for clip in clips or gt.clips if clip not in set(held_out)]
+        deeper = [clip for clip in gt.clips if clip not in held_out and clip.rpartition("/")[2] in held_out]
+        if deeper:
+            raise UserError(f"{gt.root}: clip {deeper[0]} is to be held out by its name, but lies deeper; give the folder that "
+                            "holds the clips themselves, or data.held_out=none.")
+        names = [clip for clip in clips or gt.clips if clip not in held_out]
         if lq is not None:
             for clip in names:
                 _check_pair(gt, lq, clip)

@@ -18,9 +18,9 @@ def signature(network, frames, height, width, batch):
     size = network.upscale * height, network.upscale * width
     clip = Port("clip", (batch, frames, channels, height, width), (0, 1), f"frames, RGB{noise}")
     restored = Port("restored", (batch, made, network.settings["out_chans"], *size), (0, 1),
-                    ("the frame in the middle of four" if made == 1 else "the frames, restored") + "; not clamped")
+                    ("the frame in the middle of four" if network.interpolates else "the frames, restored") + "; not clamped")
     window = tuple(network.settings["window_size"])
-    use = ("give every four frames that follow each other; the result lies between the middle two" if made == 1 else
+    use = ("give every four frames that follow each other; the result lies between the middle two" if network.interpolates else
            f"cut a clip into tiles of {frames} x {height} x {width} that overlap, average or cut off what they share")
     return Signature((clip,), (restored,), (frames, height, width), window,
                      f"{use}; reflect at its end, bottom and right what is smaller, and cut that off again; clamp to 0..1")

@@ -1,8 +1,8 @@
 """Matrix products in float16 for training in mixed precision; everything else stays float32.
 
 Source: mixed precision training (arXiv 1710.03740). Products of float16 operands are summed in float32 by the hardware this
-is for, and come back as float32. Convolutions are no products here: those of VRT find flows and offsets, which float16 would
-round to a 32nd of a pixel and worse.
+is for, and come back as float32. They are those of linear layers and of attention. Convolutions, the deformable one too, and
+warping stay as they are: float16 would round flows and offsets to a 32nd of a pixel and worse.
 """
 import contextlib
 
@@ -16,11 +16,11 @@ _on = False
 def used():
     """While the context lasts, ``product`` multiplies in float16, and what is compiled within it does so ever after."""
     global _on
-    _on = True
+    former, _on = _on, True
     try:
         yield
     finally:
-        _on = False
+        _on = former
 
 
 def product(multiply, left, right):

@@ -5,6 +5,7 @@ carries what they exchange: HCCL on Ascend, NCCL on GPUs, MCCL between processes
 of float32 is used, the one that every device has.
 """
 import os
+import socket
 import sys
 import time
 from datetime import timedelta
@@ -13,6 +14,7 @@ import numpy as np
 from mindspore import Tensor, ops
 from mindspore.communication import get_group_size, get_rank, init, release
 
+from mindrestore.errors import UserError
 from mindrestore.runtime import device
 
 BUCKET = 2 ** 22  # values that travel together: a thousand small tensors one by one would cost a thousand delays
@@ -43,7 +45,8 @@ def join():
         if device.name() == "cpu":
             from mindspore.mint.distributed import TCPStore
             port = int(os.environ["MS_SCHED_PORT"]) + STORE
-            _store = TCPStore(os.environ["MS_SCHED_HOST"], port, _size, _rank == 0, PATIENCE, False)
+            host = socket.gethostbyname(os.environ["MS_SCHED_HOST"])
+            _store = TCPStore(host, port, _size, _rank == 0, PATIENCE, False)
 
 
 def leave(status=0):
@@ -55,8 +58,8 @@ def leave(status=0):
     if _size > 1:
         if _store is not None:
             _store.add("left", 1)
-            while _rank == 0 and _store.add("left", 0) < _size:  # it keeps the store, and another may still be receiving
-                time.sleep(0.002)
+            if _rank == 0:
+                _wait_for("left", _size)  # it keeps the store, and another may still be receiving
         release()
         sys.stdout.flush()
         sys.stderr.flush()
@@ -117,7 +120,15 @@ def meet():
         return
     _met += 1
     _store.add("met", 1)
-    while _store.add("met", 0) < _met * _size:
+    _wait_for("met", _met * _size)
+
+
+def _wait_for(counter, value):
+    """Wait until the processes together have counted so far."""
+    end = time.monotonic() + PATIENCE.total_seconds()
+    while _store.add(counter, 0) < value:
+        if time.monotonic() > end:
+            raise UserError(f"rank {_rank}: waited {PATIENCE} for the other processes in vain; read their logs.")
         time.sleep(0.002)
 
 

@@ -1,6 +1,4 @@
 """Dynamic loss scaling, which keeps the gradients of float16 products from vanishing. Source: arXiv 1710.03740, section 3.2."""
-import numpy as np
-
 FIRST, MOST = 2.0 ** 16, 2.0 ** 24
 WINDOW = 1000  # steps without overflow after which the scale doubles
 
@@ -11,8 +9,8 @@ class LossScale:
     ``state`` is what a run that goes on needs: the scale, and the steps since it last changed.
     """
 
-    def __init__(self, first=FIRST, window=None):
-        self.value, self.window, self._steps = first, window or WINDOW, 0
+    def __init__(self, first=FIRST, window=WINDOW):
+        self.value, self.window, self._steps = first, window, 0
 
     @property
     def state(self):
@@ -22,9 +20,9 @@ class LossScale:
     def state(self, state):
         self.value, self._steps = state
 
-    def overflowed(self, gradients):
-        """Take the gradients of a step in; whether some overflowed and the scale is smaller now, so that it must be repeated."""
-        if all(np.isfinite(gradient.asnumpy()).all() for gradient in gradients):
+    def must_repeat(self, fine):
+        """Take in whether a step's gradients are fine; whether it must be repeated, with a scale that is smaller now."""
+        if fine:
             self._steps += 1
             if self._steps >= self.window:
                 self.value, self._steps = min(2 * self.value, MOST), 0

@@ -1,5 +1,6 @@
 """One training step: gradients, accumulation, clipping, optimiser."""
-from mindspore import nn, ops
+import mindspore as ms
+from mindspore import amp, nn, ops
 
 from mindrestore.runtime import cluster
 from mindrestore.runtime.execution import compiled
@@ -17,10 +18,11 @@ class TrainOneStep(nn.Cell):
         step: how many steps were taken before.
         average: ``mindrestore.training.average.Average`` of the weights, or ``None``.
         rooted, reduced, loss_scale: see ``mindrestore.training.job.Job``.
+        refuse: with a loss scale, ``refuse(step, what)`` raises for a step (1, 2, ...) that overflows with every scale.
     """
 
     def __init__(self, gradients, updates, accumulation=1, clip_norm=None, step=0, average=None, rooted=False, reduced=False,
-                 loss_scale=None):
+                 loss_scale=None, refuse=None):
         super().__init__(auto_prefix=False)
         self.gradients = gradients
         self._of_running = {}  # callables by how many of the updates run
@@ -29,7 +31,7 @@ class TrainOneStep(nn.Cell):
         self.clip = compiled(_clip_function(clip_norm)) if clip_norm else None
         self.step = step
         self.average = average
-        self.rooted, self.reduced, self.loss_scale = rooted, reduced, loss_scale
+        self.rooted, self.reduced, self.loss_scale, self.refuse = rooted, reduced, loss_scale, refuse
         self.set_train()
 
     def construct(self, *batch):
@@ -38,9 +40,11 @@ class TrainOneStep(nn.Cell):
         Of several processes each gives its share of the batch, of equal size; all return the loss of the whole.
         """
         running = [update for update in self.updates if self.step >= update.first]
-        loss, gradients = self._of_all(self._gradients_of(running), batch)
-        while self.loss_scale and self.loss_scale.overflowed(gradients):
-            loss, gradients = self._of_all(self._gradients_of(running), batch)
+        loss, gradients, fine = self._of_all(self._gradients_of(running), batch)
+        while self.loss_scale and self.loss_scale.must_repeat(fine):
+            loss, gradients, fine = self._of_all(self._gradients_of(running), batch)
+        if not fine:
+            self.refuse(self.step + 1, "gradients overflow at every loss scale")
         if self.rooted:
             loss = ops.sqrt(loss)
             gradients = [gradient / (2 * loss) for gradient in gradients]
@@ -63,11 +67,14 @@ class TrainOneStep(nn.Cell):
         return self._of_running[len(running)]
 
     def _of_all(self, gradients_of, batch):
-        """Return loss and gradients of the batches of all processes together."""
+        """Return loss and gradients of the batches of all processes together, and, with a loss scale, whether all are finite."""
         loss, gradients = self._accumulated(gradients_of, batch)
+        # asked before the mean: an Ascend 910 has no infinity, and keeps instead for itself that something overflowed
+        fine = [amp.all_finite(list(gradients)).astype(ms.float32)] if self.loss_scale else []
         if not self.reduced:
-            loss, *gradients = cluster.mean([loss, *gradients])
-        return loss, gradients
+            loss, *means = cluster.mean([loss, *gradients, *fine])
+            gradients, fine = means[:len(gradients)], means[len(gradients):]
+        return loss, gradients, all(flag.asnumpy() == 1 for flag in fine)
 
     def _accumulated(self, gradients_of, batch):
         part = batch[0].shape[0] // self.accumulation

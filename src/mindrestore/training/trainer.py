@@ -1,5 +1,6 @@
 """Train a network as a configuration says: run, validate, save, resume."""
 import contextlib
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,7 @@ from mindspore import Model
 from mindrestore.checkpoints import native
 from mindrestore.config import FlowConfig, SnapshotConfig, VideoConfig
 from mindrestore.errors import Stopped, UserError
-from mindrestore.files import write_text
+from mindrestore.files import replacing, write_text
 from mindrestore.runtime import cluster
 from mindrestore.training.callbacks import Progress, Save, Validate
 from mindrestore.training.dataset import batches
@@ -65,10 +66,9 @@ def train(config, resume=False):
     if cluster.is_main():
         write_text(folder / "config.yaml", yaml.safe_dump(config.model_dump(), sort_keys=False))
     log = TrainingLog(folder, last, first) if cluster.is_main() else SilentLog()
-    step_cell = TrainOneStep(job.gradients, job.updates, settings.accumulation, settings.clip_norm, first, job.average,
-                             job.rooted, job.reduced, job.loss_scale)
-
     failures = Failures(job.samples, settings.batch_size, state)
+    step_cell = TrainOneStep(job.gradients, job.updates, settings.accumulation, settings.clip_norm, first, job.average,
+                             job.rooted, job.reduced, job.loss_scale, failures.refuse)
 
     def averaged():
         return job.average.applied() if job.average else contextlib.nullcontext()
@@ -83,6 +83,8 @@ def train(config, resume=False):
             return
         with averaged():
             save_network(folder / "last.ckpt", step)
+        if settings.keep:
+            keep_copy(folder / "last.ckpt", step, settings.keep)
         save_state(state, job.network, job.updates, job.average,
                    {"step": step, "best": best.best, "loss_scale": job.loss_scale.state if job.loss_scale else None})
 
@@ -111,6 +113,15 @@ def train(config, resume=False):
     if saving.stopped:
         raise Stopped(128 + saving.interrupted if saving.interrupted else 0)
     return folder
+
+
+def keep_copy(path, step, count):
+    """Copy a checkpoint to ``step_N.ckpt`` beside it and delete all such copies but the last ``count``."""
+    with replacing(path.with_name(f"step_{step}.ckpt")) as copy:
+        shutil.copyfile(path, copy)
+    copies = sorted(path.parent.glob("step_*.ckpt"), key=lambda copy: int(copy.stem.partition("_")[2]))
+    for old in copies[:-count]:
+        old.unlink()
 
 
 def _check_alike(job, progress):

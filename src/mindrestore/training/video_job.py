@@ -25,7 +25,7 @@ LATE = ("spynet", "deform")  # in the names of parameters that are frozen at fir
 def video_job(config):
     """Return the ``Job`` of a ``VideoConfig``; ``UserError`` for settings that do not fit each other."""
     settings = config.training
-    if config.data is None:
+    if config.data is None or config.data.kind == "stored" and not config.data.gt:
         raise UserError(f"configuration {config.name}: it has no data to train on; say which with data.kind=rendered, or "
                         "data.gt=FOLDER and, where there is low quality of it, data.lq=FOLDER.")
     if config.interpolation:

@@ -45,6 +45,8 @@ def _read(shapes):
     channels = [shapes[f"{owner}.blocks.0.norm1.weight"][0] for owner in owners]
     inputs = shapes["conv_first.weight"][1]
     aligns = "stage1.pa_deform.weight" in shapes
+    if not aligns and "linear_fuse.weight" not in shapes:
+        raise UserError("is a VRT that denoises without flows, of which no published one exists; give its own checkpoint, .ckpt.")
     neighbours = (shapes["stage1.pa_deform.conv_offset.0.weight"][1] - channels[0]) // (channels[0] + 2) if aligns else 0
     return {
         "upscale": _upscale(shapes),
