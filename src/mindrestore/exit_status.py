@@ -1,13 +1,19 @@
 """What every command does about errors: one sentence and a status instead of a traceback."""
+import contextlib
+import signal
 import sys
 
 from mindrestore.errors import Stopped, UserError
 
 
 def status_of(run, *arguments):
-    """Call ``run(*arguments)``; return the exit status: 0, 2 after a user's mistake, 130 after Ctrl-C, 143 after SIGTERM."""
+    """Call ``run(*arguments)``; return the exit status: 0, 2 after a user's mistake, 130 after Ctrl-C or SIGTERM.
+
+    Training, which saves first, tells the two apart: 130 and 143.
+    """
     try:
-        run(*arguments)
+        with _terminated_as_interrupted():
+            run(*arguments)
     except UserError as error:
         return _say(f"error: {error}", 2)
     except ImportError as error:
@@ -20,6 +26,18 @@ def status_of(run, *arguments):
     except KeyboardInterrupt:
         return _say("interrupted", 130)
     return 0
+
+
+@contextlib.contextmanager
+def _terminated_as_interrupted():
+    """While the context lasts SIGTERM raises ``KeyboardInterrupt``: MindSpore 2.10, once it has compiled, makes SIGINT that."""
+    def interrupt(number, frame):
+        raise KeyboardInterrupt
+    former = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, former)
 
 
 def _say(what, status):
