@@ -90,4 +90,3 @@ def write(path, content):
 
 if __name__ == "__main__":
     main(Path(sys.argv[1]), *sys.argv[2:])
-    cluster.leave()  # as train.py does: without it MindSpore 2.10 now and then crashes once all is done
