@@ -133,6 +133,12 @@ def test_denoising_without_flows_restores_every_frame_and_sees_its_neighbours():
     assert np.abs(network(Tensor(noisy)).asnumpy() - restored)[:, 0].max() > 1e-4
 
 
+def test_segments_are_a_network_whose_windows_are_shifted_and_masked():
+    network = create_model("vrt", **WITHOUT_FLOWS)
+    x = Tensor(clip(3, 64, 72, channels=4))
+    np.testing.assert_allclose(Segments(network)(x).asnumpy(), network(x).asnumpy(), atol=1e-5)
+
+
 # Training
 
 
@@ -232,7 +238,7 @@ def test_graph_and_pynative_agree():
 
 @pytest.mark.parametrize("tokens", [256, pytest.param(10000, marks=pytest.mark.long)])
 def test_segments_are_the_network(tokens):
-    """A few windows at a time, padded ones and masked ones among them."""
+    """A few windows at a time, padded ones among them."""
     network = tiny()
     x = Tensor(clip(3, 64, 72))
     np.testing.assert_allclose(Segments(network, tokens)(x).asnumpy(), network(x).asnumpy(), atol=1e-5)
