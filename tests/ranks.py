@@ -1,8 +1,8 @@
 """What each of several processes runs for ``test_cluster.py``: ``msrun ... ranks.py FOLDER [CONFIGURATION ...]``.
 
 Trains by each configuration (JSON) in turn and writes what this rank saw into ``FOLDER/CONFIGURATION.rank_N.json``. In
-``output`` ``RANK`` stands for the rank, so that a rank that writes what it should not is found out; ``late`` is how many seconds
-the last rank takes longer than the others before it begins.
+``output`` ``RANK`` stands for the rank, so that a rank that writes what it should not is found out; ``late`` is how many
+seconds the last rank takes longer than the others before it begins.
 """
 import hashlib
 import json

@@ -204,8 +204,9 @@ def _texts_of_the_code():
                 texts.append("".join(part.value if isinstance(part, ast.Constant) else "…" for part in node.values))
             elif isinstance(node, ast.Constant) and isinstance(node.value, str):
                 texts.append(node.value)
-    for line in (ROOT / "scripts" / "lib" / "launch.sh").read_text(encoding="utf-8").splitlines():
-        texts.append(re.sub(r"\$\w+|\$\{[^}]*\}", "…", line))
+    for path in (ROOT / "scripts" / "lib").glob("*.sh"):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            texts.append(re.sub(r"\$\w+|\$\{[^}]*\}", "…", line))
     return texts
 
 

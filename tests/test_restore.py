@@ -372,8 +372,8 @@ def test_ctrl_c_and_resume_in_real_processes(tmp_path):
         return [sys.executable, "-m", "mindrestore", "restore", str(tmp_path / "in.mat"), str(tmp_path / target), "--task",
                 "sci", *options]
     subprocess.run(command("whole.tif"), check=True)
-    process = subprocess.Popen(command("out.tif"), stderr=subprocess.PIPE, text=True,
-                               preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # tests may run where it is ignored
+    process = subprocess.Popen(  # tests may run where SIGINT is ignored
+        command("out.tif"), stderr=subprocess.PIPE, text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
     while process.poll() is None and not (tmp_path / "out.tif.part" / "00000008.png").exists():
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)

@@ -119,7 +119,8 @@ class VideoConfig(Common):
         if self.evaluation.sigma is not None and self.task != "denoise":
             raise ValueError(f"evaluation.sigma is for denoising; the task is {self.task}")
         if self.training.initial_flow and self.model.pa_frames == 0:
-            raise ValueError("training.initial_flow: this network has no SpyNet to take it (model.pa_frames is 0); leave it away")
+            raise ValueError("training.initial_flow: this network has no SpyNet to take it (model.pa_frames is 0); leave it "
+                             "away")
         for part, stages in self.training.recompute:
             if max(stages, default=0) >= len(self.model.depths):
                 raise ValueError(f"training.recompute.{part} has stage {max(stages)}; the stages of this network are 0 to "

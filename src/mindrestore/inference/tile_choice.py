@@ -12,10 +12,11 @@ class Measured(NamedTuple):
 
 
 NETWORKS = {
-    "small networks": Measured(0.65e9, 4.6e3, ((8, 256, 320), (8, 192, 320), (8, 128, 192), (8, 128, 128), (6, 128, 128), (4, 64, 64))),
+    "small networks": Measured(0.65e9, 4.6e3, ((8, 256, 320), (8, 192, 320), (8, 128, 192), (8, 128, 128), (6, 128, 128),
+                                               (4, 64, 64))),
     "published networks": Measured(0.65e9, 50e3, ((12, 256, 256), (6, 192, 192), (6, 128, 128), (6, 64, 64))),
 }
-"""By kind of network. Small: denoising, 8 frames of 64 x 64, 128 x 128 and 192 x 320 (2.9 GB in all). Published:
+"""By kind of network. Small: denoising with flows, 8 frames of 64 x 64, 128 x 128 and 192 x 320 (2.9 GB). Published:
 super-resolution, 6 frames of 64 x 64 alone, so all it took beyond what a small network takes anyway is counted to the
 pixels."""
 SHARE = 0.7  # of free memory; the rest is left to others

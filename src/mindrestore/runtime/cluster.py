@@ -114,7 +114,10 @@ def gathered(values):
 
 
 def meet():
-    """Wait on a CPU until all processes are here: MindSpore 2.10's AllReduce gives up there after 30 s, less than compiling takes."""
+    """Wait on a CPU until all processes are here.
+
+    There MindSpore 2.10's AllReduce gives up after 30 s, less than compiling takes.
+    """
     global _met
     if _store is None:
         return

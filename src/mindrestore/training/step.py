@@ -67,7 +67,7 @@ class TrainOneStep(nn.Cell):
         return self._of_running[len(running)]
 
     def _of_all(self, gradients_of, batch):
-        """Return loss and gradients of the batches of all processes together, and, with a loss scale, whether all are finite."""
+        """Return loss and gradients of all processes together, and whether the gradients are fine, asked with a loss scale only."""
         loss, gradients = self._accumulated(gradients_of, batch)
         # asked before the mean: an Ascend 910 has no infinity, and keeps instead for itself that something overflowed
         fine = [amp.all_finite(list(gradients)).astype(ms.float32)] if self.loss_scale else []

@@ -46,7 +46,8 @@ def _read(shapes):
     inputs = shapes["conv_first.weight"][1]
     aligns = "stage1.pa_deform.weight" in shapes
     if not aligns and "linear_fuse.weight" not in shapes:
-        raise UserError("is a VRT that denoises without flows, of which no published one exists; give its own checkpoint, .ckpt.")
+        raise UserError("is a VRT that denoises without flows, of which no published one exists; give its own checkpoint, "
+                        ".ckpt.")
     neighbours = (shapes["stage1.pa_deform.conv_offset.0.weight"][1] - channels[0]) // (channels[0] + 2) if aligns else 0
     return {
         "upscale": _upscale(shapes),
