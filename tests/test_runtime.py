@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from mindrestore.errors import UserError
 from mindrestore.runtime import convolution_speed
 
 STEP = """
@@ -86,31 +85,7 @@ def test_importing_the_package_sets_it_before_mindspore_is_there(python):
     assert process.stdout.split() == ["AVX2", "False"], failed(process)
 
 
-# Devices and modes
-
-
-@pytest.mark.parametrize("choice, words", [
-    ("quantum", "unknown device, choose one of auto, cpu, gpu, ascend."),
-    ("gpu", "MindSpore sees no such device 0 on this machine; choose --device cpu, or check the driver."),
-    ("ascend", "MindSpore sees no such device 0 on this machine; choose --device cpu, or check the driver."),
-])
-def test_devices_that_are_not_there(prepared, monkeypatch, choice, words):
-    from mindrestore.runtime import device
-    monkeypatch.setattr(device, "_count", lambda kind: 0)
-    with pytest.raises(UserError) as caught:
-        device.select(choice)
-    assert str(caught.value) == f"--device {choice}: {words}"
-
-
-def test_auto_takes_the_fastest_that_is_there(prepared, monkeypatch):
-    from mindrestore.runtime import device
-    taken = []
-    monkeypatch.setattr(device, "name", lambda: "gpu")  # what MindSpore was told before
-    monkeypatch.setattr(device.ms, "set_device", lambda target, number: taken.append((target, number)))
-    for there, number in (({}, 0), ({"gpu": 2}, 1), ({"gpu": 1}, 1), ({"gpu": 1, "ascend": 1}, 0)):
-        monkeypatch.setattr(device, "_count", lambda kind: there.get(kind, 0))
-        taken.append(device.select("auto", number))
-    assert taken == [("CPU", 0), "cpu", ("GPU", 1), "gpu", ("CPU", 0), "cpu", ("Ascend", 0), "ascend"]
+# Modes
 
 
 def test_modes(prepared):

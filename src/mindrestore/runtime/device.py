@@ -5,6 +5,7 @@ from mindrestore.errors import UserError
 
 CHOICES = ("auto", "cpu", "gpu", "ascend")
 TARGETS = {"cpu": "CPU", "gpu": "GPU", "ascend": "Ascend"}
+FASTEST_FIRST = ("ascend", "gpu", "cpu")
 
 
 def name():
@@ -17,25 +18,37 @@ def convolves_in_float16():
     return name() == "ascend"
 
 
+def count(kind):
+    """Return how many devices of a kind this process may use: ``CUDA_VISIBLE_DEVICES`` and its like are counted within."""
+    if kind == "cpu":
+        return 1
+    counted = ms.device_context.ascend if kind == "ascend" else ms.device_context.gpu
+    try:
+        return counted.device_count()
+    except RuntimeError:  # there is none, or its libraries cannot be loaded
+        return 0
+
+
 def select(choice="auto", number=0):
     """Make MindSpore compute on ``choice``, device ``number`` of its kind, and return the name of what was selected.
 
-    ``auto`` takes Ascend, then GPU, then CPU, whichever is there. Raises ``UserError`` for a device that is not.
+    ``auto`` takes Ascend, then GPU, then CPU, whichever is there. Of the CPU there is one, whatever the number.
+
+    Raises:
+        UserError: a device that is not there; ``auto`` does not go on to the CPU where a number is beyond the last device.
     """
     if choice not in CHOICES:
         raise UserError(f"--device {choice}: unknown device, choose one of {', '.join(CHOICES)}.")
-    candidates = ("ascend", "gpu", "cpu") if choice == "auto" else (choice,)
-    for candidate in candidates:
-        if candidate == "cpu" or _count(candidate) > number:
-            if candidate != "cpu" or name() != "cpu":  # MindSpore refuses to set a device again once it has computed
-                ms.set_device(TARGETS[candidate], number if candidate != "cpu" else 0)
-            return candidate
-    raise UserError(f"--device {choice}: MindSpore sees no such device {number} on this machine; "
-                    "choose --device cpu, or check the driver.")
-
-
-def _count(kind):
-    try:
-        return ms.runtime.device_count(TARGETS[kind])
-    except (RuntimeError, ValueError, AttributeError):  # no plug-in for that kind is installed
-        return 0
+    kind = next(kind for kind in FASTEST_FIRST if count(kind)) if choice == "auto" else choice
+    devices = count(kind)
+    if not devices:
+        raise UserError(f"--device {kind}: MindSpore finds no such device on this machine; choose --device cpu, or run "
+                        "`mindrestore doctor`, which says what is missing.")
+    if kind == "cpu":
+        number = 0
+    if not 0 <= number < devices:
+        raise UserError(f"DEVICE_ID={number}: this process may use {devices} {TARGETS[kind]} device{'s' * (devices > 1)}; give "
+                        f"DEVICE_ID, or --device-id of the launchers, a number from 0 to {devices - 1}.")
+    if (name(), kind) != ("cpu", "cpu"):  # MindSpore refuses to set a device again once it has computed
+        ms.set_device(TARGETS[kind], number)
+    return kind
