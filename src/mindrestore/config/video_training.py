@@ -35,11 +35,12 @@ class VideoData(Section):
 class Recompute(Section):
     """Parts that keep nothing for their gradients but what goes into them, and are computed a second time on the way back.
 
-    Each lists stages, counted from 0 as ``model.indep_reconsts`` counts them: 0 to 6, then the groups of stage 8.
+    The lists are of stages, counted from 0 as ``model.indep_reconsts`` counts them: 0 to 6, then the groups of stage 8.
     """
 
     attention: Stages = []
     mlp: Stages = []
+    second_groups: bool = Field(False, description="attention of the second group of blocks in each of stages 0 to 6 as well")
 
 
 class VideoTraining(Training):

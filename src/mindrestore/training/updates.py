@@ -2,7 +2,7 @@
 from typing import List, NamedTuple
 
 import numpy as np
-from mindspore import Parameter, Tensor, nn
+from mindspore import Parameter, Tensor, nn, ops
 
 EPSILON = 1e-8  # Adam's, as PyTorch's
 
@@ -37,10 +37,9 @@ class RenewedAdam(nn.Adam):
         return super().__call__(gradients)
 
     def forget(self):
-        for moment in (*self.moment1, *self.moment2):
-            moment.set_data(Tensor(np.zeros(moment.shape, np.float32)))
-        for power in (self.beta1_power, self.beta2_power):
-            power.set_data(Tensor(np.float32(1)))
+        for kept, first in ((self.moment1, 0), (self.moment2, 0), ((self.beta1_power, self.beta2_power), 1)):
+            for parameter in kept:  # in place: set_data would give it memory that the compiled step neither reads nor writes
+                ops.assign(parameter, Tensor(np.full(parameter.shape, first, np.float32)))
 
 
 def adam_updates(network, rates, betas, renewed_every=None):

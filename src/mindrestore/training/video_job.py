@@ -37,7 +37,7 @@ def video_job(config):
     freeze(network, settings.frozen)
     if not _goes_on(config):
         refuse_untrained_frozen(network, settings, given)
-    network.recompute_parts(settings.recompute.attention, settings.recompute.mlp)
+    network.recompute_parts(**settings.recompute.model_dump())
     samples = DroppingSamples(_samples(config), network.drop_rates)
     steps_per_pass = max(1, len(samples) // settings.batch_size)
     rates, late_rates = (learning_rates(highest, settings.schedule, settings.steps, steps_per_pass) for highest in (
