@@ -47,10 +47,9 @@ def adam_updates(network, rates, betas, renewed_every=None):
     steps or, by default, never.
     """
     parameters = network.trainable_params()
-    adam = nn.Adam(parameters, rates, *betas, EPSILON)
     if renewed_every:
-        adam = RenewedAdam(parameters, rates, betas, renewed_every)
-    return [Update(adam, parameters, 0)]
+        return [Update(RenewedAdam(parameters, rates, betas, renewed_every), parameters, 0)]
+    return [Update(nn.Adam(parameters, rates, *betas, EPSILON), parameters, 0)]
 
 
 def adam_updates_with_late_part(network, rates, betas, late, first, late_rates):
