@@ -38,6 +38,7 @@ def dry(words, folder):
     if not words[2].startswith("-"):
         config = load_config(words[2], [word for word in words if re.match(r"[a-z_.]+=", word)])
         assert not isinstance(config, VideoConfig) or config.data.gt or config.data.kind != "stored", "no data to train on"
+        assert "train" not in words[1] or flow_given(config), "it freezes SpyNet untrained"
 
 
 def here(words, folder):
@@ -70,11 +71,21 @@ def settings_there(overrides):
             there(value)
 
 
+def flow_given(config):
+    """Whether weights are named for what is frozen at first."""
+    if not isinstance(config, VideoConfig) or not config.model.pa_frames:
+        return True
+    training = config.training
+    frozen = training.flow_frozen_steps or "spynet" in training.frozen
+    return not frozen or training.initial or training.initial_flow
+
+
 def a_training(words, folder):
     options = parsed(words)
     config = load_config(options.config, overrides_of(options))
     settings_there(options.overrides)
     assert not isinstance(config, VideoConfig) or config.data, "no data to train on"
+    assert flow_given(config), "it freezes SpyNet untrained"
 
 
 def an_evaluation(words, folder):

@@ -1,4 +1,6 @@
-"""Networks that need no training: they take and give what a VRT does and compute what a test can predict."""
+"""Networks that need no training: they take and give what a VRT does and compute what a test can predict. Weights that stand in
+for those of a trained SpyNet.
+"""
 import numpy as np
 from mindspore import Tensor
 
@@ -37,3 +39,11 @@ class PlaceDependent(StandIn):
         depth, _, height, width = x.shape[1:]
         ramp = np.arange(depth)[:, None, None, None] + 0.1 * np.arange(height)[:, None] + 0.01 * np.arange(width)
         return x + ramp.astype(np.float32)
+
+
+def flow_weights(folder):
+    """Write weights for SpyNet into ``folder``, as a run that starts with it frozen is given them; return the path."""
+    from mindrestore.models import create_model
+    path = folder / "flow.npz"
+    np.savez(path, **{parameter.name: parameter.asnumpy() for parameter in create_model("spynet", seed=9).get_parameters()})
+    return str(path)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import scipy.io
 from mindspore import Tensor
+from stand_in import flow_weights
 
 import ranks as ranks_program
 from mindrestore.checkpoints.native import load_arrays, read_metadata
@@ -55,7 +56,8 @@ def videos(output, batch, runtime="pynative", **training):
     """The content of a configuration of VRT: a step with the part that is frozen at first, and one without."""
     return {"name": "tiny", "output": str(output), "runtime": {"mode": runtime}, "model": VRT,
             "data": {"kind": "rendered", "frames": 2, "patch": 64, "clips": 6},
-            "training": {"steps": 2, "batch_size": batch, "flow_frozen_steps": 1, "log_every": 1, "save_every": 2, **training}}
+            "training": {"steps": 2, "batch_size": batch, "flow_frozen_steps": 1, "log_every": 1, "save_every": 2,
+                         "initial_flow": flow_weights(Path(output).parent), **training}}
 
 
 @pytest.fixture

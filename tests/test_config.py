@@ -1,16 +1,21 @@
 """Settings: read, overridden, checked; every mistake named."""
+import re
 from pathlib import Path
 
 import pytest
 
-from mindrestore.config import load_config, make_config
+from mindrestore import cli
+from mindrestore.commands.evaluate import settings_of
+from mindrestore.commands.shared import overrides_of
+from mindrestore.config import VideoConfig, load_config, make_config
 from mindrestore.errors import UserError
 from mindrestore.models.revsci import settings as revsci
+from mindrestore.training.schedules import learning_rates
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
 
-def test_defaults_are_the_published_recipe():
+def test_defaults_train_as_the_papers_own_code():
     config = make_config({"name": "x"})
     model, training = config.model, config.training
     assert model.model_dump() == {"name": "revsci", "blocks": 50, "channels": 64, "coupling": "two_way", "groups": 2,
@@ -18,7 +23,7 @@ def test_defaults_are_the_published_recipe():
     assert (training.learning_rate, training.epochs, training.batch_size, training.loss) == (2e-4, 100, 3, "mse")
     assert (config.data.frames, config.data.size) == (8, 256)
     assert config.training.schedule.model_dump() == {
-        "kind": "constant", "factor": 0.95, "every_epochs": 5, "final": 0.0, "warmup_steps": 0}
+        "kind": "step", "factor": 0.95, "every_epochs": 5, "final": 0.0, "warmup_steps": 0}
 
 
 def test_a_file_and_overrides(tmp_path):
@@ -62,6 +67,8 @@ def test_an_unknown_key_names_the_nearest_known_one(content, words):
     ("measure.read_noise=-0.1", "measure.read_noise is -0.1: "),
     ("data.frames=0", "data.frames is 0: "),
     ("data.kind=davis", "data: path is missing: data of kind davis are read from a folder"),
+    ("data.view=round", "data.view is 'round': "),
+    ("data.view=whole", "data: view is 'whole', which is for stored frames; rendered clips are made in their size"),
     ("training.mode=fast", "training.mode is 'fast': "),
     ("training.learning_rate=0", "training.learning_rate is 0: "),
     ("training.learning_rate=-1", "training.learning_rate is -1: "),
@@ -135,6 +142,67 @@ def test_every_configuration_that_ships_loads_and_says_what_it_is(path):
         revsci.check(**config.model.network_settings())
     head = path.read_text(encoding="utf-8").partition("name:")[0]
     assert f"train.py --config configs/{path.relative_to(CONFIGS)}" in head or "eval.py" in head
+
+
+def commands_in_the_head_of(path):
+    """What ``python train.py`` and ``python eval.py`` are given in the comments that a configuration begins with."""
+    head = path.read_text(encoding="utf-8").partition("\nname:")[0]
+    words = [word.strip("[]()") for line in head.splitlines() for word in line.lstrip("# ").split()]
+    starts = [at for at, word in enumerate(words) if word in ("train.py", "eval.py") and words[at - 1] == "python"]
+    for at in starts:
+        given, last = [], ""
+        for word in words[at + 1:]:
+            takes_value = last in ("--config", "--checkpoint", "--scenes", "--captures", "--mask", "--gt", "--lq", "--sigma")
+            if not (takes_value or word.startswith("--") or re.match(r"[a-z_]+(\.[a-z_]+)*=", word)):
+                break
+            given.append(word.rstrip(",;"))
+            last = word
+            if word != given[-1]:
+                break
+        yield [words[at].removesuffix(".py"), *given]
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda path: path.stem)
+def test_commands_in_the_head_of_a_configuration_are_understood(path, monkeypatch):
+    """And say all that they need: where the data lie, and weights for what is frozen first."""
+    monkeypatch.chdir(CONFIGS.parent)
+    commands = list(commands_in_the_head_of(path))
+    assert any(f"configs/{path.relative_to(CONFIGS)}" in command for command in commands)
+    for command in commands:
+        options = cli.parser().parse_args(command)
+        config = load_config(options.config, overrides_of(options) + (settings_of(options) if command[0] == "eval" else []))
+        if command[0] == "train" and isinstance(config, VideoConfig):
+            training = config.training
+            assert config.data and (config.data.kind == "rendered" or config.data.gt), command
+            freezes = config.model.pa_frames and (training.flow_frozen_steps or "spynet" in training.frozen)
+            assert not freezes or training.initial or training.initial_flow, command
+
+
+TOOLBOX = dict(learning_rate=1e-4, loss="sqrt_mse", epochs=120, batch_size=1, renew_optimiser=False, rates=[1e-4] * 11)
+OWN_CODE = dict(learning_rate=2e-4, loss="mse", epochs=100, renew_optimiser=True,
+                rates=[2e-4] * 5 + [2e-4 * 0.95] * 5 + [2e-4 * 0.95 ** 2])
+REVSCI_RECIPES = {
+    "two_way_50": dict(TOOLBOX, network=("two_way", 50, False), data=(8, 256, "stretched")),
+    **{f"real_t{frames}": dict(TOOLBOX, network=("two_way", 50, False), data=(frames, 512, "whole"))
+       for frames in (10, 20, 30, 40, 50)},
+    "multi_group_18x2": dict(OWN_CODE, batch_size=3, network=("multi_group", 18, False), data=(8, 256, "scaled")),
+    "colour_mid_t8": dict(OWN_CODE, batch_size=1, network=("two_way", 18, True), data=(8, 512, "scaled")),
+    "colour_large_t24": dict(OWN_CODE, batch_size=1, network=("two_way", 18, True), data=(24, 512, "scaled"))}
+
+
+@pytest.mark.parametrize("name", REVSCI_RECIPES)
+def test_every_published_revsci_follows_one_source_and_names_it(name):
+    path, expected = CONFIGS / "revsci" / f"{name}.yaml", REVSCI_RECIPES[name]
+    config = load_config(path)
+    training = config.training
+    rates = learning_rates(training.learning_rate, training.schedule, 11, 1)  # of the first epochs
+    assert rates == pytest.approx(expected["rates"])
+    assert (config.model.coupling, config.model.blocks, config.model.colour) == expected["network"]
+    assert (config.data.frames, config.data.size, config.data.view) == expected["data"]
+    for key in ("learning_rate", "loss", "epochs", "batch_size", "renew_optimiser"):
+        assert getattr(training, key) == expected[key], key
+    head = path.read_text(encoding="utf-8").partition("\nname:")[0]
+    assert ("toolbox" in head) == (expected["loss"] == "sqrt_mse") and ("own code" in head) == (expected["loss"] == "mse")
 
 
 def test_configurations_ship():

@@ -99,6 +99,7 @@ def test_published_recomputation_spares_the_published_stages(path):
     config = load_config(path)
     stages = range(len(config.model.depths))
     attention, mlp = (config.training.recompute.attention, config.training.recompute.mlp)
+    assert config.training.recompute.second_groups  # of every stage, whatever the options name
     for found, kept in zip((attention, mlp), KEPT.get(path.stem[:3], (None, None))):
         assert found == ([] if kept is None else [stage for stage in stages if stage not in kept])
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import scipy.io
 
-from mindrestore.data.augmentation import random_view
-from mindrestore.data.providers import DavisClips, SceneClips, training_clips
+from mindrestore.data.augmentation import VIEWS, scaled_view, stretched_view, whole_view
+from mindrestore.data.providers import DavisClips, SceneClips, group_starts, training_clips
 from mindrestore.data.rendered import RenderedClips
 from mindrestore.errors import UserError
 
@@ -29,7 +29,7 @@ def davis(tmp_path):
 
 
 def settings(kind, path=None):
-    return SimpleNamespace(kind=kind, path=path, frames=4, size=16, clips=7)
+    return SimpleNamespace(kind=kind, path=path, frames=4, size=16, view="scaled", clips=7)
 
 
 @pytest.mark.parametrize("colour", [False, True], ids=["grey", "colour"])
@@ -37,7 +37,7 @@ def settings(kind, path=None):
 def test_every_source_has_the_same_interface(kind, colour, davis):
     path = {"rendered": None, "davis": davis, "scenes": davis / "JPEGImages" / "480p" / "bear"}[kind]
     clips = training_clips(settings(kind, path), colour)
-    assert len(clips) == {"rendered": 7, "davis": 3, "scenes": 2}[kind]
+    assert len(clips) == {"rendered": 7, "davis": 12, "scenes": 2}[kind]
     for index in range(len(clips)):
         clip = clips.clip(index, np.random.default_rng(index))
         assert clip.shape == ((3, 4, 16, 16) if colour else (4, 16, 16))
@@ -45,16 +45,35 @@ def test_every_source_has_the_same_interface(kind, colour, davis):
         np.testing.assert_array_equal(clip, clips.clip(index, np.random.default_rng(index)))
 
 
-def test_davis_frames_are_consecutive_and_every_start_is_reached(davis):
+def test_davis_groups_start_at_every_frame_and_follow_one_another(davis):
     clips = DavisClips(davis / "JPEGImages" / "480p", frames=4, height=8, width=8)
-    starts = {0: set(), 1: set(), 2: set()}
-    rng = np.random.default_rng(0)
-    for _ in range(60):
-        for index, seen in starts.items():
-            levels = np.rint(clips.clip(index, rng).mean(axis=(1, 2)) * 25.5)
-            np.testing.assert_array_equal(np.diff(levels), [1, 1, 1])
-            seen.add(int(levels[0]))
-    assert starts == {0: {0, 1, 2, 3}, 1: {4, 5, 6, 7}, 2: {0}}  # bear, bear, camel; swan is too short
+    starts = []
+    for index in range(len(clips)):
+        levels = np.rint(clips.clip(index, np.random.default_rng(index)).mean(axis=(1, 2)) * 25.5)
+        np.testing.assert_array_equal(np.diff(levels), [1, 1, 1])
+        folder, first = clips.name(index).split(" from frame ")
+        assert int(first) == levels[0]
+        starts.append((folder.rpartition("/")[2], int(levels[0])))
+    bear = [0, 4, 1, 5, 2, 6, 3, 7, 4, 5, 6]  # of 11 frames; swan is too short
+    assert starts == [("bear", first) for first in bear] + [("camel", 0)]
+
+
+DAVIS_2017 = (
+    82, 69, 50, 90, 80, 75, 87, 84, 71, 80, 90, 75, 40, 80, 89, 63, 84, 104, 52, 60, 90, 62, 76, 60, 25, 86, 66, 83, 52, 50, 64,
+    91, 80, 80, 90, 78, 80, 75, 50, 60, 81, 34, 68, 50, 80, 100, 47, 65, 49, 73, 50, 52, 70, 70, 80, 79, 70, 60, 40, 43, 46, 70,
+    80, 100, 79, 38, 50, 90, 35, 80, 43, 91, 75, 68, 40, 80, 66, 99, 48, 91, 71, 55, 60, 70, 76, 80, 59, 65, 67, 72)
+"""Frames of its 90 training and validation clips, bear to walking."""
+
+
+def test_an_epoch_of_davis_is_as_long_as_published():
+    assert (len(DAVIS_2017), sum(DAVIS_2017)) == (90, 6208)
+    assert sum(len(group_starts(count, 8)) for count in DAVIS_2017) == 26030
+
+
+@pytest.mark.parametrize("count, frames, expected", [
+    (3, 4, []), (4, 4, [0]), (5, 4, [0]), (6, 4, [0, 1]), (8, 4, [0, 4, 1, 2, 3]), (1, 1, [0]), (3, 1, [0, 1, 2, 1, 2])])
+def test_groups_of_short_clips(count, frames, expected):
+    assert group_starts(count, frames) == expected
 
 
 def test_scene_clips_take_frames_in_order(tmp_path):
@@ -66,11 +85,11 @@ def test_scene_clips_take_frames_in_order(tmp_path):
         np.testing.assert_allclose(np.diff(clips.clip(0, np.random.default_rng(seed))[:, 0, 0]), 25 / 255, atol=1e-5)
 
 
-def test_views_cover_scales_places_and_mirrors():
+def test_scaled_views_cover_scales_places_and_mirrors():
     rows, columns = np.mgrid[0:60, 0:80].astype(np.float32) / 100
     clip = np.stack([rows, columns])  # "frames" that tell where they were
     rng = np.random.default_rng(0)
-    views = [random_view(clip, 32, 32, rng) for _ in range(200)]
+    views = [scaled_view(clip, 32, 32, rng) for _ in range(200)]
     slopes = np.array([[view[0, -1, 0] - view[0, 0, 0], view[1, 0, -1] - view[1, 0, 0]] for view in views])
     scales = 0.31 / np.abs(slopes)
     assert 0.75 < scales.min() < 0.83 and 1.15 < scales.max() < 1.3
@@ -79,9 +98,49 @@ def test_views_cover_scales_places_and_mirrors():
     assert (corners.min(axis=0) < 0.03).all() and (corners.max(axis=0) > [0.25, 0.45]).all()
 
 
+RAMPS = np.stack(np.mgrid[0:60, 0:80].astype(np.float32) / 100)  # "frames" that tell where they were
+
+
+def seen_by(view, count=500):
+    """Rows and columns of a clip of 60 x 80 that views of 32 x 32 show, and the signs of their directions; (count, 2) each."""
+    rng = np.random.default_rng(0)
+    views = [view(RAMPS, 32, 32, rng) for _ in range(count)]
+    steps = np.array([[each[0, 24, 16] - each[0, 8, 16], each[1, 16, 24] - each[1, 16, 8]] for each in views])
+    return np.abs(steps) * 100 * 32 / 16, np.sign(steps)
+
+
+def test_stretched_views_are_parts_of_any_sides_in_all_four_directions():
+    seen, signs = seen_by(stretched_view)
+    whole = (np.abs(seen - [60, 80]) < 0.5).all(1)
+    assert 0.4 < whole.mean() < 0.6
+    parts = seen[~whole]
+    assert (parts.min(0) < 16.5).all() and (parts.max(0) > [55, 74]).all()
+    assert abs(np.corrcoef(parts.T)[0, 1]) < 0.15  # each side is drawn by itself
+    for rows, columns in ((1, 1), (1, -1), (-1, 1), (-1, -1)):
+        assert 0.19 < (signs == [rows, columns]).all(1).mean() < 0.31
+    # half of the clips are resized first: of a length below half of the window's is only seen what was enlarged before
+    assert (parts < 15.5).any() and (parts > 13).all()
+
+
+def test_whole_views_show_all_and_are_mirrored_left_right_only():
+    seen, signs = seen_by(whole_view)
+    np.testing.assert_allclose(seen, np.tile([60, 80], (500, 1)), atol=0.1)
+    assert (signs[:, 0] == 1).all() and 0.4 < (signs[:, 1] == -1).mean() < 0.6
+
+
+@pytest.mark.parametrize("name", ["stretched", "whole"])
+def test_no_clip_is_too_small_to_be_stretched(name, davis):
+    clips = DavisClips(davis, 4, 96, 64, view=name)
+    for index in range(len(clips)):
+        clip = clips.clip(index, np.random.default_rng(index))
+        assert clip.shape == (4, 96, 64) and clip.flags.c_contiguous and clip.dtype == np.float32
+    tiny = np.random.default_rng(0).random((2, 1, 1), np.float32)
+    assert VIEWS[name](tiny, 8, 8, np.random.default_rng(0)).shape == (2, 8, 8)
+
+
 def test_a_clip_as_large_as_the_window_is_only_mirrored():
     clip = np.random.default_rng(0).random((2, 3, 16, 16), dtype=np.float32)
-    view = random_view(clip, 16, 16, np.random.default_rng(1), scales=(1.0, 1.0))
+    view = scaled_view(clip, 16, 16, np.random.default_rng(1), scales=(1.0, 1.0))
     mirrors = [clip, clip[..., ::-1], clip[..., ::-1, :], clip[..., ::-1, ::-1]]
     assert any(np.array_equal(view, mirror) for mirror in mirrors)
 

@@ -63,7 +63,7 @@ def test_a_trained_spynet_is_what_vrt_starts_from(mode, tmp_path):
     assert metadata.kind == "spynet" and metadata.training["validation_psnr"] > 5
     vrt = create_model("vrt", upscale=1, img_size=[2, 64, 64], window_size=[2, 8, 8], depths=[1] * 8, indep_reconsts=[],
                        embed_dims=[8] * 8, num_heads=[2] * 8, pa_frames=2, deformable_groups=2)
-    said = start_from(vrt, folder / "best.ckpt", prefix="spynet.")
+    said = start_from(vrt, folder / "best.ckpt", prefix="spynet.").sentence
     trained = {f"spynet.{parameter.name}": parameter.asnumpy() for parameter in network.get_parameters()}
     assert f"{len(trained)} of {len(trained)} parameters taken." in said
     for parameter in vrt.get_parameters():

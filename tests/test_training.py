@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 import scipy.io
 from mindspore import Parameter, Tensor, nn
 
+from mindrestore import cli
 from mindrestore.checkpoints.native import load_arrays, load_network, read_metadata
 from mindrestore.config import Schedule, load_config, make_config
 from mindrestore.data.passes import Passes
@@ -365,7 +367,8 @@ class TwoParts(nn.Cell):
 def test_a_part_is_frozen_and_then_trains_as_if_it_began(mode, layout):
     """Moments included: Adam's first step moves by the rate whatever the gradient."""
     network, rates = TwoParts(), [0.1, 0.2, 0.3, 0.4]
-    updates = adam_updates_with_late_part(network, rates, (0.9, 0.99), lambda name: "spynet" in name, first=2, factor=0.5)
+    updates = adam_updates_with_late_part(network, rates, (0.9, 0.99), lambda name: "spynet" in name, first=2,
+                                          late_rates=[9, 9, 0.15, 0.2])
     asked = []
 
     def gradients(parameters):
@@ -380,6 +383,54 @@ def test_a_part_is_frozen_and_then_trains_as_if_it_began(mode, layout):
     np.testing.assert_allclose(early, [-0.1, -0.3, -0.6, -1.0], atol=1e-5)
     np.testing.assert_allclose(late, [0, 0, -0.15, -0.35], atol=1e-5)
     assert asked == [["early"], ["early", "spynet.late"]]  # nothing is computed for what is frozen
+
+
+@quick
+def test_a_renewed_optimiser_steps_as_one_made_anew(mode, layout):
+    """Steps of Adam whose gradients change: renewed every second step it does what two new ones do, one after the other."""
+    gradients = np.random.default_rng(0).standard_normal((5, 5)).astype(np.float32)
+
+    def moved(network, updates, steps):
+        for step in steps:
+            updates[0].optimizer((Tensor(gradients[step]),))
+        return network.weight.asnumpy().copy()
+    network, rates = Scaled(), [0.1, 0.2, 0.3, 0.4, 0.5]
+    renewed = adam_updates(network, rates, (0.9, 0.99), renewed_every=2)
+    kept = Scaled()
+    expected = Scaled()
+    places = []
+    for first in (0, 2, 4):
+        steps = range(first, min(first + 2, 5))
+        moved(expected, adam_updates(expected, rates[first:], (0.9, 0.99)), steps)
+        places.append(moved(network, renewed, steps))
+        np.testing.assert_array_equal(places[-1], expected.weight.asnumpy())
+    assert not np.allclose(moved(kept, adam_updates(kept, rates, (0.9, 0.99)), range(5)), places[-1], atol=1e-3)
+
+
+@quick
+def test_a_run_with_a_renewed_optimiser_goes_on_exactly(configure, tmp_path):
+    """An epoch is three steps: the run is broken within one, and the optimiser is renewed at the next."""
+    def configured(steps, *more):
+        return configure("training.renew_optimiser=true", f"training.steps={steps}", "evaluation.kind=captures", *more)
+    unbroken = train(configured(8, f"output={tmp_path / 'unbroken'}"))
+    broken = train(configured(5))
+    assert_same_state(unbroken, train(configured(8), resume=True))
+    kept = train(configure("training.steps=8", "evaluation.kind=captures", f"output={tmp_path / 'kept'}"))
+    assert any((array != load_arrays(kept / "last_state.ckpt")[0][name]).any()
+               for name, array in load_arrays(broken / "last_state.ckpt")[0].items())
+
+
+@quick
+def test_what_is_said_to_be_trained_is_there(configure, tmp_path, capsys):
+    for scored in (True, False):
+        config = configure("training.steps=1", *([] if scored else ["evaluation.kind=captures"]))
+        (tmp_path / "tiny.yaml").write_text(json.dumps(config.model_dump()))
+        folder = tmp_path / f"scored_{scored}"
+        assert cli.main(["train", "--config", str(tmp_path / "tiny.yaml"), "--output", str(folder),
+                         "runtime.mode=pynative"]) == 0
+        said = capsys.readouterr().out
+        named = re.findall(r"\S+\.(?:ckpt|jsonl)", said)
+        assert len(named) == 2 + scored and all(Path(name).is_file() for name in named), said
 
 
 @quick

@@ -29,7 +29,7 @@ def run(tmp_path):
             cv2.imwrite(str(tmp_path / part / f"001/{number:08d}.png"), rng.integers(0, 256, (side, side, 3), np.uint8))
         create_lmdb(tmp_path / part, tmp_path / f"{part}.lmdb", workers=1)
     config = {"name": "tiny", "model": {**MODEL, "num_feat": 8}, "data": {"gt": "", "lq": "", "frames": 2, "patch": 64},
-              "training": {"steps": 1, "batch_size": 1}, "runtime": {"mode": "pynative"}}
+              "training": {"steps": 1, "batch_size": 1, "flow_frozen_steps": 0}, "runtime": {"mode": "pynative"}}
     (tmp_path / "tiny.yaml").write_text(json.dumps(config))
 
     def arguments(suffix, *overrides):

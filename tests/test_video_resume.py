@@ -13,6 +13,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from stand_in import flow_weights
 from test_training import assert_same_state, lines_of
 from test_video_training import MODEL
 
@@ -66,7 +67,7 @@ def started(tmp_path, lmdbs, fresh_environment):
             "name": "tiny", "model": {**MODEL, "num_feat": 8}, "runtime": {"mode": mode},
             "data": {"gt": gt, "lq": lq, "held_out": "official", "frames": 2, "patch": SIDE, "time_reversal": True},
             "training": {"steps": STEPS, "batch_size": 2, "flow_frozen_steps": FROZEN, "average": 0.9, "clip_norm": 1.0,
-                         "log_every": 1, "save_every": 1}}))
+                         "log_every": 1, "save_every": 1, "initial_flow": flow_weights(tmp_path)}}))
         command = [sys.executable, str(ROOT / "train.py"), "--config", str(config), "--output", str(output), *arguments]
         with open(f"{output}.err", "a") as messages:
             processes.append(subprocess.Popen(command, cwd=tmp_path, stdout=messages, stderr=messages, env=fresh_environment))

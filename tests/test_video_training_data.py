@@ -1,13 +1,19 @@
 """Training data of VRT: windows of stored clips, what is held out, augmentation, low quality, determinism."""
+import colorsys
+import subprocess
+import sys
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
 
 from mindrestore.data.degradation import degraded
-from mindrestore.data.frame_stores import FolderStore, LmdbStore
+from mindrestore.data.clip_lists import read_list
+from mindrestore.data.frame_stores import FolderStore, LmdbStore, open_store, training_stores
 from mindrestore.data.lmdb_writer import create_lmdb
 from mindrestore.data.passes import Passes
-from mindrestore.data.video_samples import VideoSamples, filled, turned
+from mindrestore.data.video_samples import VideoSamples, filled, jittered, turned
 from mindrestore.data.video_windows import HELD_OUT, RenderedWindows, StoredWindows, Window
 from mindrestore.errors import UserError
 
@@ -91,6 +97,99 @@ def test_held_out_clips_are_never_seen(tree):
     assert HELD_OUT["official"][0] == "240" and HELD_OUT["official"][-1] == "269" and len(HELD_OUT["official"]) == 30
 
 
+# Data sets as they are downloaded
+
+
+def downloaded(root, parts, clips, names):
+    """A data set whose every pixel tells part, clip and frame."""
+    for p, part in enumerate(parts):
+        for c, clip in enumerate(clips):
+            for n, name in enumerate(names):
+                path = root / part.format(clip) / name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                cv2.imwrite(str(path), np.full((32, 32, 3), 100 * p + 10 * c + n, np.uint8))
+    return root
+
+
+GOPRO = ("GOPR0372_07_00", "GOPR0372_07_01")
+
+
+@pytest.fixture
+def gopro(tmp_path):
+    parts = ("{}/sharp", "{}/blur", "{}/blur_gamma")
+    return downloaded(tmp_path / "GoPro" / "train", parts, GOPRO, [f"{number:06d}.png" for number in range(47, 50)])
+
+
+def window_levels(windows):
+    """Grey levels of the first frames of ground truth and low quality of every window, by clip."""
+    levels = {}
+    for index in range(len(windows)):
+        window = windows.window(index, np.random.default_rng(index))
+        both = [None if part is None else int(np.rint(255 * part[0, 0, 0, 0])) for part in window]
+        levels.setdefault(windows.name(index).rpartition("/")[0], []).append(tuple(both))
+    return levels
+
+
+@pytest.mark.parametrize("given", ["folder", "folder twice", "lmdb"])
+def test_gopro_trains_as_it_is_downloaded(gopro, given):
+    if given == "lmdb":
+        create_lmdb(gopro, gopro.with_name("train.lmdb"), workers=1)
+    path = gopro.with_name("train.lmdb") if given == "lmdb" else gopro
+    gt, lq = training_stores(path, path if given == "folder twice" else None, blurred=True)
+    windows = StoredWindows(gt, lq, frames=2, patch=16)
+    assert window_levels(windows) == {GOPRO[0]: [(0, 100), (1, 101)], GOPRO[1]: [(10, 110), (11, 111)]}
+    chosen = StoredWindows(gt, lq, frames=2, patch=16, clips=["GOPR0372_07_01"])  # as published lists name it
+    assert len(chosen) == 2
+
+
+def test_only_blur_is_taken_from_beside(gopro):
+    gt, lq = training_stores(gopro, blurred=False)
+    assert lq is None and list(gt.clips) == list(GOPRO)
+    gt, lq = training_stores(gopro / GOPRO[0], blurred=True)  # a single clip
+    assert window_levels(StoredWindows(gt, lq, frames=2, patch=16)) == {GOPRO[0]: [(0, 100), (1, 101)]}
+
+
+def test_low_quality_of_ones_own_goes_before_what_lies_beside(gopro, tmp_path):
+    own = downloaded(tmp_path / "own", ("{}",), GOPRO, [f"{number:06d}.png" for number in range(47, 50)])
+    gt, lq = training_stores(gopro, own, blurred=True)
+    assert window_levels(StoredWindows(gt, lq, frames=2, patch=16))[GOPRO[1]] == [(10, 10), (11, 11)]
+    gt, lq = training_stores(own, own, blurred=True)  # nothing beside
+    assert list(gt.clips) == list(lq.clips) == list(GOPRO)
+
+
+def test_a_clip_without_its_blur_is_named(gopro):
+    for path in (gopro / GOPRO[1] / "blur").iterdir():
+        path.unlink()
+    with pytest.raises(UserError, match="clip GOPR0372_07_01 of .* is missing"):
+        StoredWindows(*training_stores(gopro, blurred=True), frames=2, patch=16)
+
+
+def test_dvd_trains_as_it_is_downloaded(tmp_path):
+    root = downloaded(tmp_path / "quantitative_datasets", ("{}/GT", "{}/input"), ["IMG_0030"], ["00000.jpg", "00001.jpg"])
+    windows = StoredWindows(*training_stores(root, blurred=True), frames=2, patch=16)
+    assert window_levels(windows) == {"IMG_0030": [(0, 100)]}
+
+
+def test_vimeo_trains_with_its_own_list_as_it_is_unpacked(tmp_path):
+    root = downloaded(tmp_path / "vimeo_septuplet", ("sequences/{}",), ["00001/0001", "00001/0002", "00002/0001"],
+                      [f"im{number}.png" for number in range(1, 8)])
+    (root / "sep_trainlist.txt").write_text("00001/0001\n00002/0001\n\n")
+    (root / "readme.txt").write_text("septuplets\n")
+    names = [clip.name for clip in read_list(root / "sep_trainlist.txt")]
+    for path in (root, root / "sequences"):
+        windows = StoredWindows(open_store(path), frames=7, patch=16, clips=names)
+        assert window_levels(windows) == {"00001/0001": [(0, None)], "00002/0001": [(20, None)]}
+    script = Path(__file__).parents[1] / "src/scripts/create_lmdb.py"
+    subprocess.run([sys.executable, str(script), str(root / "sequences"), str(tmp_path / "train.lmdb"), "--list",
+                    str(root / "sep_trainlist.txt"), "--workers", "1"], check=True, capture_output=True)
+    assert list(open_store(tmp_path / "train.lmdb").clips) == ["00001/0001", "00002/0001"]
+
+
+def test_davis_is_not_trained_on_its_annotations(tmp_path):
+    root = downloaded(tmp_path / "DAVIS", ("JPEGImages/480p/{}", "Annotations/480p/{}"), ["bear"], ["00000.jpg", "00001.jpg"])
+    assert list(open_store(root).clips) == ["bear"]
+
+
 @pytest.mark.parametrize("harm, complaint", [
     (lambda tree: [path.unlink() for path in (tree / "lq/001").iterdir()], "clip 001 of .* is missing"),
     (lambda tree: (tree / "lq/001/000006.png").unlink(), "clip 001 has 6 frames"),
@@ -142,6 +241,41 @@ def test_augmentation_is_the_same_for_both_and_gives_all_eight_views():
         assert sorted(one[0, 0].reshape(-1)) == sorted(gt[0, 0].reshape(-1))
         seen.add(one[0, 0].tobytes())
     assert len(seen) == 8
+
+
+def jittered_pixel_by_pixel(clip, factors, order):
+    """Brightness, contrast, saturation, hue (0 to 3) of a clip (T, 3, H, W) in ``order``, by Python's own colours."""
+    clip = clip.astype(np.float64)
+    for change in order:
+        factor = factors[change]
+        grey = 0.2989 * clip[:, 0] + 0.587 * clip[:, 1] + 0.114 * clip[:, 2]
+        if change == 0:
+            clip = factor * clip
+        elif change == 1:
+            clip = factor * clip + (1 - factor) * grey.mean((1, 2))[:, None, None, None]
+        elif change == 2:
+            clip = factor * clip + (1 - factor) * grey[:, None]
+        else:
+            pixels = [colorsys.rgb_to_hsv(*pixel) for pixel in clip.transpose(0, 2, 3, 1).reshape(-1, 3)]
+            pixels = [colorsys.hsv_to_rgb((hue + factor - 1) % 1, *rest) for hue, *rest in pixels]
+            clip = np.array(pixels).reshape(len(clip), *clip.shape[2:], 3).transpose(0, 3, 1, 2)
+        clip = np.clip(clip, 0, 1)
+    return clip
+
+
+def test_colours_change_in_a_random_order_hue_included():
+    clip = np.random.default_rng(7).random((2, 3, 6, 5), np.float32)
+    seen, turns = set(), []
+    for seed in range(12):
+        rng = np.random.default_rng(seed)
+        factors, order = rng.uniform(0.95, 1.05, 4).astype(np.float32), tuple(rng.permutation(4))
+        one, same = jittered([clip, clip.copy()], np.random.default_rng(seed))
+        np.testing.assert_allclose(one, jittered_pixel_by_pixel(clip, factors, order), atol=1e-5)
+        np.testing.assert_array_equal(one, same)
+        assert one.dtype == np.float32
+        seen.add(order)
+        turns.append(factors[3] - 1)
+    assert len(seen) > 5 and min(turns) < -0.01 and max(turns) > 0.01
 
 
 def test_a_sample_follows_from_seed_and_number():

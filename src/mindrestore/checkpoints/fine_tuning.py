@@ -1,10 +1,24 @@
 """Start from the weights of another network: what fits is taken, the rest is named."""
+from typing import FrozenSet, NamedTuple
+
 import mindspore
 import numpy as np
 
 from mindrestore.checkpoints.sources import described, read_arrays
 from mindrestore.checkpoints.wording import some_of
 from mindrestore.errors import UserError
+
+
+class Taken(NamedTuple):
+    """What ``start_from`` did.
+
+    Attributes:
+        sentence: says how many parameters were taken, and names those that were not.
+        names: of those that were.
+    """
+
+    sentence: str
+    names: FrozenSet[str]
 
 
 def start_from(network, source, prefix=""):
@@ -17,7 +31,7 @@ def start_from(network, source, prefix=""):
             already stay.
 
     Returns:
-        A sentence that says how many were taken, and names those that were not.
+        ``Taken``.
 
     Raises:
         UserError: no parameter fits.
@@ -35,5 +49,5 @@ def start_from(network, source, prefix=""):
         parameters[name].set_data(mindspore.Tensor(np.asarray(arrays[name], order="C"), parameters[name].dtype))
     left = {"differ in shape": misshapen, "are missing": missing}
     kept = [f"{len(names)} {what} ({some_of(names)})" for what, names in left.items() if names]
-    return f"{described(source)}: {len(fits)} of {len(parameters)} parameters taken" + (
-        f"; {' and '.join(kept)} and keep their first values." if kept else ".")
+    return Taken(f"{described(source)}: {len(fits)} of {len(parameters)} parameters taken" + (
+        f"; {' and '.join(kept)} and keep their first values." if kept else "."), frozenset(fits))

@@ -23,5 +23,7 @@ def _run(options):
         cluster.leave(stopped.status)
         raise
     if cluster.is_main():
-        print(f"Trained: {folder / 'best.ckpt'} and {folder / 'last.ckpt'}; the log is {folder / 'log.jsonl'}.")
+        best = folder / "best.ckpt"
+        scored = f"{best} and " if best.exists() else ""  # a run without validation has no best
+        print(f"Trained: {scored}{folder / 'last.ckpt'}; the log is {folder / 'log.jsonl'}.")
     cluster.leave()

@@ -44,12 +44,17 @@ class Data(Section):
     path: Optional[str] = None
     frames: int = Field(8, ge=1)
     size: int = Field(256, ge=8)
+    view: Literal["scaled", "stretched", "whole"] = Field(
+        "scaled", description="of stored frames (mindrestore.data.augmentation): a part at nearly its size; a part of any "
+        "sides, stretched; all of them, stretched")
     clips: int = Field(1000, ge=1, description="rendered clips that count as an epoch")
 
     @model_validator(mode="after")
     def _has_path(self):
         if self.kind != "rendered" and not self.path:
             raise ValueError(f"path is missing: data of kind {self.kind} are read from a folder")
+        if self.kind == "rendered" and self.view != "scaled":
+            raise ValueError(f"view is {self.view!r}, which is for stored frames; rendered clips are made in their size")
         return self
 
 
@@ -64,13 +69,16 @@ class Evaluation(Section):
 
 
 class SnapshotTraining(Training):
+    """The defaults are the recipe of the paper's own code."""
+
     mode: Literal["plain", "reversible"] = "reversible"
     epochs: Count = 100
     steps: Optional[Count] = Field(None, description="instead of epochs")
     batch_size: Count = 3
     learning_rate: Rate = 2e-4
-    schedule: Schedule = Schedule()
+    schedule: Schedule = Schedule(kind="step")
     loss: Literal["mse", "sqrt_mse"] = "mse"
+    renew_optimiser: bool = Field(False, description="Adam begins anew with every epoch, as in the paper's own code")
     validate_every: Count = 1000
     save_every: Count = 1000
     log_every: Count = 10

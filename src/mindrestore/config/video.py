@@ -121,7 +121,8 @@ class VideoConfig(Common):
         if self.training.initial_flow and self.model.pa_frames == 0:
             raise ValueError("training.initial_flow: this network has no SpyNet to take it (model.pa_frames is 0); leave it "
                              "away")
-        for part, stages in self.training.recompute:
+        recompute = self.training.recompute
+        for part, stages in (("attention", recompute.attention), ("mlp", recompute.mlp)):
             if max(stages, default=0) >= len(self.model.depths):
                 raise ValueError(f"training.recompute.{part} has stage {max(stages)}; the stages of this network are 0 to "
                                  f"{len(self.model.depths) - 1}, one for each of model.depths")

@@ -13,7 +13,8 @@ class VideoData(Section):
 
     kind: Literal["stored", "rendered"] = "stored"
     gt: Optional[str] = Field(None, description="ground truth: folder of clips or LMDB; needed where clips are stored")
-    lq: Optional[str] = Field(None, description="low quality, likewise; made from ground truth if left out")
+    lq: Optional[str] = Field(None, description="low quality, likewise; if left out, what lies beside ground truth in a clip "
+                              "(GoPro, DVD), or made from it")
     list: Optional[str] = Field(None, description="list of the clips to use")
     held_out: Literal["none", "reds4", "official"] = "none"
     frames: int = Field(6, ge=1)
@@ -34,11 +35,12 @@ class VideoData(Section):
 class Recompute(Section):
     """Parts that keep nothing for their gradients but what goes into them, and are computed a second time on the way back.
 
-    Each lists stages, counted from 0 as ``model.indep_reconsts`` counts them: 0 to 6, then the groups of stage 8.
+    The lists are of stages, counted from 0 as ``model.indep_reconsts`` counts them: 0 to 6, then the groups of stage 8.
     """
 
     attention: Stages = []
     mlp: Stages = []
+    second_groups: bool = Field(False, description="attention of the second group of blocks in each of stages 0 to 6 as well")
 
 
 class VideoTraining(Training):
@@ -50,7 +52,7 @@ class VideoTraining(Training):
     betas: Tuple[float, float] = (0.9, 0.99)
     schedule: Schedule = Schedule(kind="cosine", final=1e-7)
     flow_frozen_steps: int = Field(20_000, ge=0, description="steps before SpyNet and alignment are trained too")
-    flow_rate: Rate = Field(0.125, description="their learning rate over that of the rest")
+    flow_rate: Rate = Field(0.125, description="their highest learning rate over that of the rest; a cosine ends both alike")
     precision: Literal["float32", "float16"] = Field("float32", description="of the products of linear layers and attention")
     frozen: List[str] = Field([], description="parameters whose names contain one of these are not trained at all")
     recompute: Recompute = Recompute()

@@ -1,4 +1,11 @@
-"""Training views of a clip: a window at a random scale, mirrored at random. The same for all its frames."""
+"""Training views of a clip, the same for all its frames.
+
+    scaled     ours: a part at nearly its own size, its sides kept in proportion
+    stretched  published for simulated snapshots: a part of any height and width, stretched to what is asked for
+    whole      published for a camera's captures: all of the frames, stretched
+
+Published: by the toolbox that reproduces RevSCI. The paper's own code prepared its clips beforehand.
+"""
 import math
 
 import cv2
@@ -6,10 +13,12 @@ import numpy as np
 
 from mindrestore.errors import UserError
 
+SCALES = (0.8, 1.2)
 
-def random_view(clip, height, width, rng, scales=(0.8, 1.2), name="clip"):
+
+def scaled_view(clip, height, width, rng, name="clip", scales=SCALES):
     """Cut ``height`` x ``width`` out of a clip that is first scaled by a factor drawn from ``scales``, then mirror it
-    left-right and top-bottom, each with probability 0.5: the published augmentation of RevSCI.
+    left-right and top-bottom, each with probability 0.5.
 
     A clip too small for the factor drawn is scaled as much as it needs, up to the largest.
 
@@ -33,18 +42,54 @@ def random_view(clip, height, width, rng, scales=(0.8, 1.2), name="clip"):
     seen_rows, seen_columns = min(rows, math.ceil(height / scale)), min(columns, math.ceil(width / scale))
     top, left = rng.integers(rows - seen_rows + 1), rng.integers(columns - seen_columns + 1)
     window = clip[..., top:top + seen_rows, left:left + seen_columns]
-    return np.ascontiguousarray(_mirrored(_resized(window, height, width), rng))
-
-
-def _mirrored(clip, rng):
+    method = cv2.INTER_AREA if seen_rows >= height else cv2.INTER_LINEAR
     left_right, top_bottom = rng.random(2) < 0.5
-    return clip[..., ::-1 if top_bottom else 1, ::-1 if left_right else 1]
+    return _mirrored(_resized(window, height, width, method), left_right, top_bottom)
 
 
-def _resized(clip, height, width):
-    """Every frame, by area averaging where it shrinks and bilinearly where it grows."""
+def stretched_view(clip, height, width, rng, name="clip"):
+    """With probability 0.5 scale a clip by 0.8 to 1.2; with probability 0.5 cut a part out, its height and width drawn each by
+    itself, from half of what is asked for to nearly all; stretch to ``height`` x ``width``; with probability 0.5 mirror
+    left-right; with probability 0.5 turn upside down (mirror both ways). All resizing is bilinear.
+
+    Arguments and result as for ``scaled_view``; no clip is too small.
+    """
+    if rng.random() < 0.5:
+        scale = rng.uniform(*SCALES)
+        clip = _resized(clip, *(max(1, round(scale * extent)) for extent in clip.shape[-2:]))
+    if rng.random() < 0.5:
+        (top, bottom), (left, right) = (_stretch_of(extent, least // 2, rng) for extent, least in zip(
+            clip.shape[-2:], (height, width)))
+        clip = clip[..., top:bottom, left:right]
+    left_right, turned = rng.random(2) < 0.5
+    return _mirrored(_resized(clip, height, width), left_right ^ turned, turned)
+
+
+def whole_view(clip, height, width, rng, name="clip"):
+    """Stretch the whole frames to ``height`` x ``width``, bilinearly, and with probability 0.5 mirror them left-right.
+
+    Arguments and result as for ``scaled_view``; no clip is too small.
+    """
+    return _mirrored(_resized(clip, height, width), rng.random() < 0.5, False)
+
+
+VIEWS = {"scaled": scaled_view, "stretched": stretched_view, "whole": whole_view}
+
+
+def _stretch_of(extent, least, rng):
+    """Begin and end of a stretch of ``least`` to below ``extent`` pixels; all of them where there are not so many."""
+    length = int(rng.integers(least, extent)) if least < extent else extent
+    first = int(rng.integers(extent - length + 1))
+    return first, first + length
+
+
+def _mirrored(clip, left_right, top_bottom):
+    return np.ascontiguousarray(clip[..., ::-1 if top_bottom else 1, ::-1 if left_right else 1])
+
+
+def _resized(clip, height, width, method=cv2.INTER_LINEAR):
+    """Every frame resized."""
     if clip.shape[-2:] == (height, width):
         return clip
-    method = cv2.INTER_AREA if clip.shape[-2] >= height else cv2.INTER_LINEAR
     frames = [cv2.resize(frame, (width, height), interpolation=method) for frame in clip.reshape(-1, *clip.shape[-2:])]
     return np.stack(frames).reshape(*clip.shape[:-2], height, width)

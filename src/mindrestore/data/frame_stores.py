@@ -14,11 +14,13 @@ import cv2
 import lmdb
 import numpy as np
 
-from mindrestore.data.frames import IMAGE_SUFFIXES, natural_order
+from mindrestore.data.frames import IMAGE_SUFFIXES, clips_folder, natural_order
 from mindrestore.errors import UserError
 from mindrestore.files import existing
 
 META_INFO = "meta_info.txt"
+BESIDE = (("sharp", "blur"), ("GT", "input"))
+"""What the folders of ground truth and low quality in a clip's folder are called: by GoPro, by DVD."""
 _OPENING = threading.Lock()  # an LMDB is opened once in a process, whichever of its threads comes first
 _META_LINE = re.compile(r"(\S+)/([^/\s]+)\.\w+ \((\d+),\s*(\d+),\s*(\d+)\) \d+")
 
@@ -30,7 +32,57 @@ def open_store(path):
         return LmdbStore(path)
     if not path.is_dir():
         raise UserError(f"{path}: expected a folder of clips or an LMDB folder, got a file.")
-    return FolderStore(path)
+    return FolderStore(clips_folder(path))
+
+
+def training_stores(gt, lq=None, blurred=False):
+    """Return the stores of ground truth and of low quality, ``None`` where that is to be made.
+
+    Where clips are folders that hold both, as GoPro's and DVD's are downloaded (``BESIDE``), one path names both, and clips are
+    called by their folders: ``GOPR0372_07_00``.
+
+    Args:
+        gt: path of ground truth.
+        lq: path of low quality; without it, what lies beside ground truth if that is ``blurred``: whether blur is what
+            training is to undo.
+
+    Raises:
+        UserError: as ``open_store`` does.
+    """
+    gt, lq = open_store(gt), open_store(lq) if lq else None
+    parts = _beside(gt)
+    if parts and lq is None and blurred:
+        lq = gt
+    return _part(gt, parts, 0), lq and _part(lq, _beside(lq), 1)
+
+
+def _beside(store):
+    """The pair of ``BESIDE`` that clips of a store have, None if none of them."""
+    folders = {clip.rpartition("/")[0] for clip in store.clips}
+    return next((parts for parts in BESIDE for folder in folders
+                 if all(_inside(folder, part) in store.clips for part in parts)), None)
+
+
+def _part(store, parts, which):
+    return PartStore(store, parts[which]) if parts else store
+
+
+def _inside(folder, part):
+    return f"{folder}/{part}" if folder else part
+
+
+class PartStore:
+    """Of a store whose clips are folders of several parts, one part: clip ``x`` is ``x/part`` there."""
+
+    def __init__(self, store, part):
+        self.store, self.root = store, store.root
+        self._clips = {clip.rpartition("/")[0] or store.root.name: clip for clip in store.clips
+                       if clip.rpartition("/")[2] == part}
+        self.clips = {name: store.clips[clip] for name, clip in self._clips.items()}
+
+    def read(self, clip, frame):
+        """As the store reads it."""
+        return self.store.read(self._clips[clip], frame)
 
 
 class FolderStore:

@@ -106,6 +106,17 @@ def frame_files(folder):
     return files
 
 
+def clips_folder(folder):
+    """The folder of clips in a data set as it is unpacked: ``JPEGImages/480p`` of DAVIS, ``sequences`` of Vimeo-90K; any other
+    folder itself. ``UserError`` for a DAVIS of other resolutions only.
+    """
+    if (folder / "JPEGImages").is_dir():
+        return existing(folder / "JPEGImages" / "480p", "folder of clips")
+    if [entry.name for entry in visible(folder) if entry.is_dir()] == ["sequences"]:
+        return folder / "sequences"
+    return folder
+
+
 def visible(folder):
     """What a folder holds, as paths in natural order, hidden entries left out."""
     entries = (path for path in folder.iterdir() if not path.name.startswith("."))

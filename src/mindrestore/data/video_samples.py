@@ -1,6 +1,7 @@
 """Training samples of video restoration: a low-quality clip and its ground truth, drawn as the published recipe does."""
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 
 from mindrestore.data.degradation import degraded, with_noise
@@ -8,7 +9,8 @@ from mindrestore.data.passes import Passes
 
 WHITE = 255
 INTERPOLATED = 7  # frames of a window for interpolation: the middle one is made from every second of the others
-JITTER = 0.05  # largest part by which brightness, contrast and saturation change
+JITTER = 0.05  # largest part by which brightness, contrast and saturation change, and of the circle by which hue turns
+LUMA = np.array([0.2989, 0.587, 0.114], np.float32).reshape(3, 1, 1)  # weights of what saturation and contrast take for grey
 
 
 class VideoSample(NamedTuple):
@@ -26,7 +28,7 @@ class VideoSamples:
         scale: of super-resolution.
         sigma: smallest and largest noise level for white = 255; one is drawn a clip, evenly.
         time_reversal: whether half of the clips run backwards.
-        colour_jitter: whether brightness, contrast and saturation change by up to 5 %, the same for a whole clip.
+        colour_jitter: whether brightness, contrast, saturation and hue change by up to 5 %, the same for a whole clip.
         pad_frames: frames that clips are filled up to by repeating the last, or ``None``.
         seed: of order, places, augmentation and noise.
     """
@@ -76,15 +78,47 @@ def turned(clips, rng):
 
 
 def jittered(clips, rng):
-    """Change brightness, contrast and saturation of clips (T, 3, H, W) a little, all alike."""
-    brightness, contrast, saturation = rng.uniform(1 - JITTER, 1 + JITTER, 3).astype(np.float32)
-    middle = clips[0].mean()
-    changed = []
-    for clip in clips:
-        clip = (brightness * clip - middle) * contrast + middle
-        grey = clip.mean(1, keepdims=True)
-        changed.append(np.clip(grey + (clip - grey) * saturation, 0, 1))
-    return changed
+    """Change brightness, contrast, saturation and hue of clips (T, 3, H, W) a little, in random order, all alike."""
+    factors = rng.uniform(1 - JITTER, 1 + JITTER, len(CHANGES)).astype(np.float32)
+    for number in rng.permutation(len(CHANGES)):
+        clips = CHANGES[number](clips, factors[number])
+    return clips
+
+
+def _blended(clips, others, factor):
+    """Clips, ``factor`` times as far from others as they were."""
+    return [np.clip(other + factor * (clip - other), 0, 1) for clip, other in zip(clips, others)]
+
+
+def _brightness(clips, factor):
+    return _blended(clips, np.zeros(len(clips), np.float32), factor)
+
+
+def _contrast(clips, factor):
+    """Around the mean grey of each frame, for all clips that of the first."""
+    return _blended(clips, [_grey(clips[0]).mean((1, 2, 3), keepdims=True)] * len(clips), factor)
+
+
+def _saturation(clips, factor):
+    return _blended(clips, map(_grey, clips), factor)
+
+
+def _hue(clips, factor):
+    """By ``factor`` - 1 of the circle of colours."""
+    return [np.stack([_turned_hue(frame, 360 * (factor - 1)) for frame in clip]) for clip in clips]
+
+
+CHANGES = (_brightness, _contrast, _saturation, _hue)
+
+
+def _grey(clip):
+    return (LUMA * clip).sum(1, keepdims=True)
+
+
+def _turned_hue(frame, degrees):
+    hsv = cv2.cvtColor(np.ascontiguousarray(frame.transpose(1, 2, 0), np.float32), cv2.COLOR_RGB2HSV)  # hue in degrees
+    hsv[..., 0] = (hsv[..., 0] + degrees) % 360
+    return cv2.cvtColor(hsv, cv2.COLOR_HSV2RGB).transpose(2, 0, 1)
 
 
 def noisy_with_level(clip, level, rng):

@@ -25,7 +25,7 @@ def flow_job(config):
     settings, data = config.training, config.data
     network = create_model("spynet", seed=settings.seed)
     if settings.initial:
-        print(start_from(network, settings.initial))
+        print(start_from(network, settings.initial).sentence)
     samples = FlowSamples(data.patch, data.sigma, data.clips, settings.seed)
     rates = learning_rates(settings.learning_rate, settings.schedule, settings.steps, max(1, data.clips // settings.batch_size))
     return Job("spynet", network, samples, settings.steps, rates, adam_updates(network, rates, settings.betas),

@@ -29,7 +29,8 @@ def snapshot_job(config):
     steps_per_epoch = max(1, len(samples) // settings.batch_size)
     steps = settings.steps or settings.epochs * steps_per_epoch
     rates = learning_rates(settings.learning_rate, settings.schedule, steps, steps_per_epoch)
-    return Job("revsci", network, samples, steps, rates, adam_updates(network, rates, ADAM_BETAS),
+    updates = adam_updates(network, rates, ADAM_BETAS, steps_per_epoch if settings.renew_optimiser else None)
+    return Job("revsci", network, samples, steps, rates, updates,
                partial(GRADIENTS[settings.mode], network, LOSSES[settings.loss]), _validation(config, network), mask,
                rooted=settings.loss in ROOTED, reduced=settings.mode in REDUCED)
 

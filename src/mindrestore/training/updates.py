@@ -1,7 +1,8 @@
 """Which optimiser moves which parameters, and from which step on."""
 from typing import List, NamedTuple
 
-from mindspore import Parameter, nn
+import numpy as np
+from mindspore import Parameter, Tensor, nn, ops
 
 EPSILON = 1e-8  # Adam's, as PyTorch's
 
@@ -20,13 +21,38 @@ class Update(NamedTuple):
     first: int
 
 
-def adam_updates(network, rates, betas):
-    """Return the updates of a network that trains as a whole from the first step on."""
+class RenewedAdam(nn.Adam):
+    """Adam that forgets its moments before every ``every``-th step, as if it were made anew; its rates go on.
+
+    What it does follows from its counter of steps, which a resumed run reads, so such a run goes on exactly.
+    """
+
+    def __init__(self, parameters, rates, betas, every):
+        super().__init__(parameters, rates, *betas, EPSILON)
+        self.every = every
+
+    def __call__(self, gradients):
+        if int(self.global_step.asnumpy()[0]) % self.every == 0:
+            self.forget()
+        return super().__call__(gradients)
+
+    def forget(self):
+        for kept, first in ((self.moment1, 0), (self.moment2, 0), ((self.beta1_power, self.beta2_power), 1)):
+            for parameter in kept:  # in place: set_data would give it memory that the compiled step neither reads nor writes
+                ops.assign(parameter, Tensor(np.full(parameter.shape, first, np.float32)))
+
+
+def adam_updates(network, rates, betas, renewed_every=None):
+    """Return the updates of a network that trains as a whole from the first step on, by Adam that is renewed every so many
+    steps or, by default, never.
+    """
     parameters = network.trainable_params()
+    if renewed_every:
+        return [Update(RenewedAdam(parameters, rates, betas, renewed_every), parameters, 0)]
     return [Update(nn.Adam(parameters, rates, *betas, EPSILON), parameters, 0)]
 
 
-def adam_updates_with_late_part(network, rates, betas, late, first, factor):
+def adam_updates_with_late_part(network, rates, betas, late, first, late_rates):
     """Return the updates of a network of which a part is frozen at first.
 
     Args:
@@ -35,14 +61,13 @@ def adam_updates_with_late_part(network, rates, betas, late, first, factor):
         betas: of Adam.
         late: ``late(name)`` tells whether a parameter belongs to the part.
         first: step from which on the part is trained.
-        factor: of its learning rate.
+        late_rates: its learning rate of each step, those before ``first`` too.
     """
     parameters = network.trainable_params()
     early_part = [parameter for parameter in parameters if not late(parameter.name)]
     late_part = [parameter for parameter in parameters if late(parameter.name)]
     updates = []
-    for part, start, scale in ((early_part, 0, 1.0), (late_part, first, factor)):
+    for part, start, own_rates in ((early_part, 0, rates), (late_part, first, late_rates)):
         if part and start < len(rates):
-            own_rates = [scale * rate for rate in rates[start:]]
-            updates.append(Update(nn.Adam(part, own_rates, *betas, EPSILON), part, start))
+            updates.append(Update(nn.Adam(part, own_rates[start:], *betas, EPSILON), part, start))
     return updates

@@ -1,11 +1,12 @@
 """Training of VRT: the published recipe. Source: arXiv 2201.12288, section 4, and its training code."""
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
 from mindrestore.checkpoints.fine_tuning import start_from
 from mindrestore.data.clip_lists import read_list
-from mindrestore.data.frame_stores import open_store
+from mindrestore.data.frame_stores import training_stores
 from mindrestore.data.video_samples import INTERPOLATED, VideoSamples
 from mindrestore.data.video_windows import HELD_OUT, RenderedWindows, StoredWindows
 from mindrestore.errors import UserError
@@ -20,6 +21,7 @@ from mindrestore.training.updates import adam_updates_with_late_part
 from mindrestore.training.video_validation import video_validation
 
 LATE = ("spynet", "deform")  # in the names of parameters that are frozen at first
+FLOW = "spynet."  # begins the names of those that find motion
 
 
 def video_job(config):
@@ -31,17 +33,16 @@ def video_job(config):
     if config.interpolation:
         raise UserError("interpolation: space-time super-resolution is two networks; train each with its own configuration.")
     network = create_model("vrt", **config.model.network_settings(), seed=settings.seed)
-    if settings.initial:
-        print(start_from(network, settings.initial))
-    if settings.initial_flow:
-        print(start_from(network, settings.initial_flow, prefix="spynet."))
+    given = _first_weights(network, settings)
     freeze(network, settings.frozen)
-    network.recompute_parts(settings.recompute.attention, settings.recompute.mlp)
+    if not _goes_on(config):
+        refuse_untrained_frozen(network, settings, given)
+    network.recompute_parts(**settings.recompute.model_dump())
     samples = DroppingSamples(_samples(config), network.drop_rates)
     steps_per_pass = max(1, len(samples) // settings.batch_size)
-    rates = learning_rates(settings.learning_rate, settings.schedule, settings.steps, steps_per_pass)
-    updates = adam_updates_with_late_part(network, rates, settings.betas, _is_late, settings.flow_frozen_steps,
-                                          settings.flow_rate)
+    rates, late_rates = (learning_rates(highest, settings.schedule, settings.steps, steps_per_pass) for highest in (
+        settings.learning_rate, settings.flow_rate * settings.learning_rate))
+    updates = adam_updates_with_late_part(network, rates, settings.betas, _is_late, settings.flow_frozen_steps, late_rates)
     loss_scale = LossScale() if settings.precision == "float16" else None
     gradients = partial(plain_gradients, network, LOSSES[settings.loss], loss_scale=loss_scale)
     return Job("vrt", network, samples, settings.steps, rates, updates, gradients, video_validation(config, network),
@@ -57,6 +58,46 @@ def freeze(network, parts):
                             f"{', '.join(parameter.name for parameter in network.trainable_params()[:3])}.")
         for parameter in found:
             parameter.requires_grad = False
+
+
+def refuse_untrained_frozen(network, settings, given):
+    """Raise ``UserError`` where untrained weights would be frozen: SpyNet's for a while or for good, others for good.
+
+    Alignment may be frozen at first as it is: its offsets begin at zero, so it follows the flows.
+
+    Args:
+        network: ``VRT`` before its first step, some of its parameters frozen.
+        settings: ``mindrestore.config.video_training.VideoTraining``.
+        given: names of the parameters that were read from files.
+    """
+    untrained = [parameter for parameter in network.get_parameters() if parameter.name not in given]
+    flow = [parameter for parameter in untrained if parameter.name.startswith(FLOW)]
+    never = [parameter for parameter in untrained if not parameter.requires_grad]
+    never_flow = any(not parameter.requires_grad for parameter in flow)
+    if flow and (never_flow or settings.flow_frozen_steps):
+        setting = "training.frozen" if never_flow else f"training.flow_frozen_steps={settings.flow_frozen_steps}"
+        raise UserError(
+            f"{setting} freezes SpyNet, which finds motion, and {len(flow)} of its parameters are untrained; give them with "
+            "training.initial_flow=FILE, the published file (spynet_sintel_final-3d2a1287.pth, trained on Sintel) or your own "
+            "(python train.py --config configs/vrt/small_flow.yaml makes runs/vrt_small_flow/last.ckpt), or train SpyNet from "
+            "the first step on with training.flow_frozen_steps=0 'training.frozen=[]'.")
+    if never:
+        raise UserError(f"training.frozen: {len(never)} of the parameters that it freezes are untrained, the first is "
+                        f"{never[0].name}; give a network that holds them with training.initial, or do not freeze them.")
+
+
+def _first_weights(network, settings):
+    """Set what files give of a network's weights; return the names."""
+    taken = [start_from(network, source, prefix) for source, prefix in (
+        (settings.initial, ""), (settings.initial_flow, FLOW)) if source]
+    for each in taken:
+        print(each.sentence)
+    return frozenset().union(*(each.names for each in taken))
+
+
+def _goes_on(config):
+    """Whether a run is resumed: its state holds every weight. The trainer begins none where there is a state."""
+    return (Path(config.output or f"runs/{config.name}") / "last_state.ckpt").exists()
 
 
 class DroppingSamples:
@@ -94,7 +135,7 @@ def _samples(config):
         windows = RenderedWindows(frames, data.patch, data.clips)
     else:
         clips = [clip.name for clip in read_list(data.list)] if data.list else None
-        windows = StoredWindows(open_store(data.gt), open_store(data.lq) if data.lq else None, frames, data.patch, scale, clips,
-                                HELD_OUT.get(data.held_out, ()))
+        stores = training_stores(data.gt, data.lq, blurred=config.degradation == "blur")
+        windows = StoredWindows(*stores, frames, data.patch, scale, clips, HELD_OUT.get(data.held_out, ()))
     return VideoSamples(windows, task, config.degradation, scale, data.sigma, data.time_reversal, data.colour_jitter,
                         data.pad_frames, config.training.seed)

@@ -183,15 +183,16 @@ class VRT(nn.Cell):
             x = self.stage8[index](x, run, kept)
         return self.norm(x)
 
-    def recompute_parts(self, attention=(), mlp=()):
+    def recompute_parts(self, attention=(), mlp=(), second_groups=False):
         """In training keep less and compute more (``ops.recomputation``): in attention and MLPs of these stages, counted as
-        ``indep_reconsts`` counts them.
+        ``indep_reconsts`` counts them, and, if asked, in attention of the second group of every stage.
         """
         stages = [getattr(self, f"stage{number}") for number in range(1, settings.STAGES + 1)] + list(self.stage8)[1:]
         for index, stage in enumerate(stages):
-            for _, block in stage.cells_and_names():
+            for name, block in stage.cells_and_names():
                 if isinstance(block, Block):
-                    block.recompute_parts(index in attention, index in mlp)
+                    second = second_groups and name.startswith("residual_group2.")
+                    block.recompute_parts(index in attention or second, index in mlp)
 
     def each_frame(self, layer, clip):
         """Apply a layer of images to each frame: (N, D, C, H, W) -> (N, D, C', H', W')."""
