@@ -1,6 +1,6 @@
 """A GPU where there is none: libraries under NVIDIA's names, made by gcc, that do nothing and say that all went well.
 
-MindSpore's own GPU plug-in runs on top of them. It counts one device, takes memory, and chooses a kernel for every operator
+MindSpore's own GPU plug-in runs on top of them. It counts eight devices, takes memory, and chooses a kernel for every operator
 and its types from its own registry, so what it has no kernel for it refuses, in its own words, as on a real GPU. Only the
 kernels compute nothing: a result holds what lay in the memory before. Nothing here knows what MindSpore supports.
 """
@@ -15,7 +15,7 @@ SONAMES = {"cublas": "libcublas.so.11", "curand": "libcurand.so.10", "cudnn": "l
            "cusolver": "libcusolver.so.11", "cufft": "libcufft.so.10", "cusparse": "libcusparse.so.11",
            "nvrtc": "libnvrtc.so.11.2", "cu": "libcuda.so.1"}
 KERNELS = "libcuda_ops.so.11"  # MindSpore's own kernels: launched, they would ask the driver for a GPU
-NCCL = "libnccl.so.2"
+COLLECTIVES, NCCL = "libnvidia_collective.so", "libnccl.so.2"  # MindSpore's, and what it is made on
 TOOLKIT = "11.6"  # the newest that the plug-in is built for
 
 # Functions that say something; all others return 0, and those that create something also give the address of nothing.
@@ -24,7 +24,7 @@ SPEAKING = r"""
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-int cudaGetDeviceCount(int *count) { *count = 1; return 0; }
+int cudaGetDeviceCount(int *count) { *count = 8; return 0; }
 int cudaGetDeviceProperties(char *properties, int device) {
     int limits[] = {1024, 1024, 64, 2147483647, 65535, 65535};
     memset(properties, 0, 712);
@@ -54,8 +54,30 @@ const char *cudaGetErrorString(int error) { return "imitated"; }
 const char *cudnnGetErrorString(int error) { return "imitated"; }
 int cuGetErrorName(int error, const char **name) { *name = "imitated"; return 0; }
 int nvrtcVersion(int *major, int *minor) { *major = 11; *minor = 6; return 0; }
-int cudnnGetTensorSizeInBytes(void *tensor, size_t *size) { *size = 4; return 0; }
-int cudnnGetFilterSizeInBytes(void *filter, size_t *size) { *size = 4; return 0; }
+int cudnnCreateTensorDescriptor(size_t **size) { *size = calloc(1, sizeof(size_t)); return 0; }
+int cudnnCreateFilterDescriptor(size_t **size) { *size = calloc(1, sizeof(size_t)); return 0; }
+static int described(size_t *size, int type, int dimensions, const int *shape) {
+    *size = (size_t[]){4, 8, 2, 1, 4}[type];  /* float, double, half, int8, int32 */
+    for (int axis = 0; axis < dimensions; ++axis) *size *= shape[axis];
+    return 0;
+}
+int cudnnSetTensor4dDescriptor(size_t *size, int format, int type, int n, int c, int h, int w) {
+    return described(size, type, 4, (int[]){n, c, h, w});
+}
+int cudnnSetTensorNdDescriptor(size_t *size, int type, int dimensions, int *shape, int *strides) {
+    return described(size, type, dimensions, shape);
+}
+int cudnnSetTensorNdDescriptorEx(size_t *size, int format, int type, int dimensions, int *shape) {
+    return described(size, type, dimensions, shape);
+}
+int cudnnSetFilter4dDescriptor(size_t *size, int type, int format, int k, int c, int h, int w) {
+    return described(size, type, 4, (int[]){k, c, h, w});
+}
+int cudnnSetFilterNdDescriptor(size_t *size, int type, int format, int dimensions, int *shape) {
+    return described(size, type, dimensions, shape);
+}
+int cudnnGetTensorSizeInBytes(size_t *described, size_t *size) { *size = *described; return 0; }
+int cudnnGetFilterSizeInBytes(size_t *described, size_t *size) { *size = *described; return 0; }
 int cudnnGetReductionWorkspaceSize(void *a, void *b, void *c, void *d, size_t *size) { *size = 0; return 0; }
 int cudnnGetReductionIndicesSize(void *a, void *b, void *c, void *d, size_t *size) { *size = 0; return 0; }
 const char *ncclGetErrorString(int error) { return "imitated"; }
@@ -100,10 +122,12 @@ def environment(folder):
         own = {name for name in wanted if re.match(f"{prefix}[A-Z]", name)}
         compiled(libraries / soname, silent(own, spoken), soname)
     compiled(libraries / KERNELS, silent(symbols(kernels, "--defined-only") & wanted))
+    collectives = plugin().parent / f"gpu{TOOLKIT}" / COLLECTIVES
+    compiled(libraries / NCCL, silent({name for name in symbols(collectives, "--undefined-only") if name.startswith("nccl")}, spoken))
     (libraries / f"libcudart.so.{TOOLKIT}.0").symlink_to(SONAMES["cuda"])
     (home / "nvcc").write_text(f"#!/bin/sh\necho Cuda compilation tools, release {TOOLKIT}, V{TOOLKIT}.0\n")
     (home / "nvcc").chmod(0o755)
-    preloaded = str(libraries / KERNELS)  # the plug-in's own path to its kernels comes before every other
+    preloaded = f"{libraries / KERNELS}:{libraries / NCCL}"  # the plug-in looks beside itself for these first
     return {"CUDA_HOME": str(folder), "LD_LIBRARY_PATH": str(libraries), "LD_PRELOAD": preloaded}
 
 
