@@ -4,7 +4,6 @@ MindSpore's own GPU plug-in runs on top of them. It counts eight devices, takes 
 and its types from its own registry, so what it has no kernel for it refuses, in its own words, as on a real GPU. Only the
 kernels compute nothing: a result holds what lay in the memory before. Nothing here knows what MindSpore supports.
 """
-import os
 import re
 import shutil
 import subprocess
@@ -83,7 +82,8 @@ int cudnnGetReductionIndicesSize(void *a, void *b, void *c, void *d, size_t *siz
 const char *ncclGetErrorString(int error) { return "imitated"; }
 """
 CONVOLUTION = """
-int cudnn{how}Convolution{kind}Algorithm{version}(void *a, void *b, void *c, void *d, void *e, int asked, int *found, int *algorithm) {{
+int cudnn{how}Convolution{kind}Algorithm{version}(void *a, void *b, void *c, void *d, void *e, int asked, int *found,
+                                                  int *algorithm) {{
     *found = 1; memset(algorithm, 0, 48); algorithm[0] = 1; return 0;
 }}
 """
@@ -123,7 +123,8 @@ def environment(folder):
         compiled(libraries / soname, silent(own, spoken), soname)
     compiled(libraries / KERNELS, silent(symbols(kernels, "--defined-only") & wanted))
     collectives = plugin().parent / f"gpu{TOOLKIT}" / COLLECTIVES
-    compiled(libraries / NCCL, silent({name for name in symbols(collectives, "--undefined-only") if name.startswith("nccl")}, spoken))
+    wanted = symbols(collectives, "--undefined-only")
+    compiled(libraries / NCCL, silent({name for name in wanted if name.startswith("nccl")}, spoken))
     (libraries / f"libcudart.so.{TOOLKIT}.0").symlink_to(SONAMES["cuda"])
     (home / "nvcc").write_text(f"#!/bin/sh\necho Cuda compilation tools, release {TOOLKIT}, V{TOOLKIT}.0\n")
     (home / "nvcc").chmod(0o755)
@@ -156,4 +157,4 @@ def compiled(path, program, version=None):
         script = path.with_suffix(".map")
         script.write_text(f"{version} {{ global: *; }};\n")
         options.append(f"-Wl,--version-script={script}")
-    subprocess.run(["gcc", "-w", "-shared", "-fPIC", "-o", path, source, *options], check=True, env={**os.environ, "LC_ALL": "C"})
+    subprocess.run(["gcc", "-w", "-shared", "-fPIC", "-o", path, source, *options], check=True)

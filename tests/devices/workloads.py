@@ -1,5 +1,7 @@
 """What the package computes, in small, each piece as its command does it: ``workloads.py DEVICE NAME ...`` runs some.
 
+``like-ascend`` and ``like-gpu`` run on the CPU, in the branches of those devices.
+
 Prints a line of JSON for each: its name, what MindSpore refused, ``null`` if nothing, and how many processes ran it. Results do
 not matter.
 """
@@ -19,7 +21,7 @@ from mindrestore.errors import UserError
 from mindrestore.inference.snapshots import Reconstructor
 from mindrestore.inference.video import restore_video
 from mindrestore.models import create_model
-from mindrestore.runtime import cluster, session
+from mindrestore.runtime import cluster, device as devices, session
 from mindrestore.training.average import Average
 from mindrestore.training.flow_job import end_point_error
 from mindrestore.training.gradients import GRADIENTS, plain_gradients
@@ -38,6 +40,7 @@ REVSCI = {
 SMALL_VRT = dict(upscale=1, img_size=[2, 64, 64], window_size=[2, 8, 8], depths=[2] * 7 + [1, 1], indep_reconsts=[8],
                  embed_dims=[8] * 9, num_heads=[2] * 9, pa_frames=2, deformable_groups=2, num_feat=8)
 VRT = {
+    "smallest": dict(SMALL_VRT, upscale=2, depths=[1, 1, 1, 2, 1, 1, 1, 1, 1]),
     "aligned": dict(SMALL_VRT, upscale=2),
     "far": dict(SMALL_VRT, upscale=3, img_size=[3, 64, 64], pa_frames=4, nonblind_denoising=True, qkv_bias=False),
     "interpolation": dict(SMALL_VRT, img_size=[4, 64, 64], pa_frames=0),
@@ -142,7 +145,11 @@ WORKLOADS = {
 
 
 def main(device, *names):
-    session.start(device)
+    if device.startswith("like-"):
+        session.start("cpu")
+        devices.name = lambda: device.partition("-")[2]
+    else:
+        session.start(device)
     for name in names:
         refused = None
         try:
