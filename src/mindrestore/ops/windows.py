@@ -79,7 +79,7 @@ def _along(size, window):
 def partitioned(array, window):
     """Cut an array of (D, H, W), multiples of the window, into (windows, tokens a window)."""
     (d, h, w), (wd, wh, ww) = array.shape, window
-    array = array.reshape(d // wd, wd, h // wh, wh, w // ww, ww).transpose(0, 2, 4, 1, 3, 5)
+    array = np.transpose(array.reshape(d // wd, wd, h // wh, wh, w // ww, ww), (0, 2, 4, 1, 3, 5))
     return array.reshape(-1, wd * wh * ww)
 
 

@@ -208,7 +208,7 @@ def _batched(mask):
 def _mask_sum(mask):
     """Return how many frames each pixel sees, 1 where it sees none: (B, T, H, W) -> (B, 1, H, W)."""
     total = mask.sum(1, keepdim=True)
-    return ops.select(total == 0, ops.ones_like(total), total)
+    return ops.where(total == 0, ops.ones_like(total), total)
 
 
 def _to_even(x, odd_height, odd_width):

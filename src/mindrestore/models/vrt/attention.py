@@ -239,4 +239,4 @@ def frame_positions(window, channels):
 @constexpr
 def _permutation(sizes, part):
     numbers = np.arange(np.prod(sizes), dtype=np.int32).reshape(sizes)[:, :, part]
-    return Tensor(numbers.transpose(0, 2, 1).reshape(-1))
+    return Tensor(np.transpose(numbers, (0, 2, 1)).reshape(-1))
