@@ -6,6 +6,7 @@ documented primitive that it is a form of, or with a reason.
 """
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -38,6 +39,10 @@ EXCEPTIONS = {
     "typeof": "asks for a type while a function is compiled; nothing is computed",
 }
 """What is allowed undocumented, and why."""
+OWN_WARNINGS = {
+    "FusedSparseAdam": "nn.Adam makes it",
+}
+"""Names that MindSpore, asked for others, itself warns of as deprecated, and what asks."""
 USUAL = {"Bool", "Float16", "Float32", "Int32"}
 """Types where the documentation lists none. Not int64, which an Ascend leaves to its slow processor, nor bfloat16, which a 910A
 has not."""
@@ -82,6 +87,7 @@ def recorded(device, folder, workloads):
         env={**os.environ, **graphs.RECORDING, graphs.FOLDER: str(saved), "PYTHONPATH": os.pathsep.join(sys.path)})
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     assert [(line["workload"], line["refused"]) for line in lines] == [(name, None) for name in workloads], done.stderr[-5000:]
+    assert set(re.findall(r"'([\w.]+)' is deprecated", done.stderr)) <= set(OWN_WARNINGS)
     return graphs.primitives(saved, done.stderr)
 
 
