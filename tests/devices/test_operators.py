@@ -13,7 +13,10 @@ from pathlib import Path
 
 import documented
 import graphs
+import numpy as np
 import pytest
+
+from mindrestore.ops import windows
 
 WORKLOADS = Path(__file__).with_name("workloads.py")
 SHORT = ("revsci_training multi_group plain", "vrt_restoration smallest")
@@ -24,7 +27,7 @@ LONG += ("revsci_restoration two_way", "flow_training", "vrt_restoration aligned
 
 FORMS = {
     # of a tensor and a number
-    "ClampScalar": "clamp", "Divs": "Div", "EqScalar": "Equal", "Muls": "Mul", "SubScalar": "Sub",
+    "AddScalar": "Add", "ClampScalar": "clamp", "Divs": "Div", "EqScalar": "Equal", "Muls": "Mul", "SubScalar": "Sub",
     # the same with other arguments
     "AddExt": "Add", "MeanExt": "ReduceMean", "SelectView": "StridedSlice", "SplitWithSize": "Split", "SubExt": "Sub",
     "SumExt": "ReduceSum", "ToDtype": "Cast",
@@ -77,6 +80,11 @@ def test_types_that_only_one_platform_lacks():
     assert complaints("GPU", uses) == []
     assert complaints("Ascend", uses) == [
         "Conv3DTranspose: given Float32 on Ascend, not Float16; used by ops/convolution_native.py:1"]
+
+
+def test_positions_are_int32():
+    """Their gathers' gradients would be summed by int64, which is for an Ascend's slow processor."""
+    assert windows.relative_positions((2, 8, 8), (2, 8, 8)).dtype == np.int32
 
 
 def recorded(device, folder, workloads):
