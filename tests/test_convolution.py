@@ -173,8 +173,8 @@ def test_ascend_convolves_in_half_precision_and_gives_back_single(monkeypatch):
     x, weight, bias = arrays((1, 4, 3, 4, 6), (4, 4, 3, 3, 3), (4,))
     seen = []
     monkeypatch.setattr(convolution_native.device, "name", lambda: "ascend")
-    monkeypatch.setattr(convolution_native.ops, "conv3d",
-                        lambda x, weight, *_, **__: seen.extend((x.dtype, weight.dtype)) or x)
+    monkeypatch.setattr(convolution_native.ops, "Conv3D",
+                        lambda *_, **__: lambda x, weight: seen.extend((x.dtype, weight.dtype)) or x)
     y = convolution_native.conv3d(Tensor(x), Tensor(weight), Tensor(bias))
     assert seen == [ms.float16, ms.float16] and y.dtype == ms.float32
 

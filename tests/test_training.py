@@ -630,3 +630,13 @@ def test_a_resumed_log_drops_what_came_after_the_state(tmp_path):
     log.metrics(6, loss=0.0)
     log.close()
     assert [(line["step"], line["loss"]) for line in lines_of(tmp_path)] == [(2, 2.0), (4, 4.0), (6, 0.0)]
+
+
+@pytest.mark.parametrize("size", [1e-3, 1.0, 1e3])
+def test_clipping_leaves_directions_and_bounds_the_global_norm(prepared, size):
+    rng = np.random.default_rng(0)
+    gradients = [(size * rng.standard_normal(shape)).astype(np.float32) for shape in ((3, 4), (5,), (1,))]
+    norm = np.sqrt(sum((gradient.astype(np.float64) ** 2).sum() for gradient in gradients))
+    clipped = TrainOneStep(lambda parameters: None, [], clip_norm=0.7).clip(*map(Tensor, gradients))
+    for given, made in zip(gradients, clipped):
+        np.testing.assert_allclose(made.numpy(), given * min(1, 0.7 / norm), rtol=1e-5)

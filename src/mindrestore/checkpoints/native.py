@@ -41,7 +41,7 @@ def save_network(path, network, kind, settings, mask=None, extra=None):
     must be JSON values. Raises ``UserError`` if the path cannot be written or does not end in .ckpt.
     """
     metadata = Metadata(kind, dict(settings), mask, training=dict(extra or {}))
-    arrays = {parameter.name: parameter.asnumpy() for parameter in network.get_parameters()}
+    arrays = {parameter.name: parameter.numpy() for parameter in network.get_parameters()}
     save_arrays(path, arrays, vars(metadata))
 
 

@@ -36,7 +36,7 @@ def read_arrays(source):
     """Return the weights in ``source`` as name -> NumPy array.
 
     ``source`` is the path of a PyTorch file, .npz, .safetensors or MindSpore .ckpt (told apart by their content, not
-    by their suffix), or a dict whose values are arrays or tensors (anything with ``asnumpy()`` or ``numpy()``).
+    by their suffix), or a dict whose values are arrays or tensors (anything with ``numpy()``).
     Weights under one of ``WRAPPERS`` are taken out of it, whatever stands beside them is left; ``module.`` is taken off
     the front of names; half precision becomes float32. Numbers and text among the weights are left out. Arrays may
     share memory and may be read-only. Raises ``UserError`` if the source cannot be read or holds no weights.
@@ -139,11 +139,11 @@ def _array(value):
     """Return ``value`` as a NumPy array, or None if it is neither an array of numbers nor a tensor."""
     if isinstance(value, np.ndarray):
         return value if value.dtype.name in number_types.NAMES else None
-    if not hasattr(value, "asnumpy") and not hasattr(value, "numpy"):
+    if not hasattr(value, "numpy"):
         return None
     value = value.detach().cpu() if hasattr(value, "detach") else value
     value = value.float() if "bfloat16" in str(value.dtype).lower() else value  # NumPy has none
-    return value.asnumpy() if hasattr(value, "asnumpy") else value.numpy()
+    return value.numpy()
 
 
 def _plain_name(name, weights, where):

@@ -122,7 +122,7 @@ def _opened(stored, ports, suffix):
     if suffix == ".mindir":
         graph = nn.GraphCell(ms.load(str(stored)))
         graph.set_inputs(*(Tensor(shape=list(port.shape), dtype=ms.float32) for port in ports))
-        return lambda *inputs: graph(*map(Tensor, inputs)).asnumpy()
+        return lambda *inputs: graph(*map(Tensor, inputs)).numpy()
     if suffix == ".onnx":
         with contextlib.suppress(ImportError):
             import onnxruntime
@@ -137,7 +137,7 @@ def _compare(run, network, ports, sizes):
     differences = []
     for height, width in sizes:
         inputs = [rng.uniform(*port.range, port.of_size(height, width)).astype(np.float32) for port in ports]
-        clip, expected = run(*inputs), network(*map(Tensor, inputs)).asnumpy()
+        clip, expected = run(*inputs), network(*map(Tensor, inputs)).numpy()
         same_shape = clip.shape == expected.shape
         differences.append(float(np.abs(clip - expected).max()) if same_shape else float("inf"))
     return dict(sizes=[list(size) for size in dict.fromkeys(sizes)], largest_difference=float(np.max(differences)))

@@ -87,7 +87,7 @@ class _Camera:
 def _layers(graph, layers, x):
     for layer in layers:
         if isinstance(layer, Conv3dTranspose):
-            x = graph("ConvTranspose", x, layer.weight.asnumpy(), layer.bias.asnumpy(), strides=[1, 2, 2],
+            x = graph("ConvTranspose", x, layer.weight.numpy(), layer.bias.numpy(), strides=[1, 2, 2],
                       pads=[0, 1, 1] * 2, output_padding=[0, 1, 1])
         elif isinstance(layer, Conv3d):
             x = _convolution(graph, x, layer.weight, layer.bias, layer.stride)
@@ -109,8 +109,8 @@ def _blocks(graph, network, x):
 
 
 def _convolution(graph, x, weight, bias, stride=1):
-    weight = weight.asnumpy()
-    return graph("Conv", x, weight, bias.asnumpy(), strides=[1, stride, stride],
+    weight = weight.numpy()
+    return graph("Conv", x, weight, bias.numpy(), strides=[1, stride, stride],
                  pads=[kernel // 2 for kernel in weight.shape[2:]] * 2)
 
 

@@ -59,7 +59,7 @@ class ExportedVideo:
 
     def __call__(self, clip):
         """(1, D, C, H, W) -> (1, D', 3, sH, sW), D, H and W at most those of ``tile``; as the network itself."""
-        x = clip.asnumpy()
+        x = clip.numpy()
         _, frames, _, height, width = x.shape
         for axis, length in zip((1, 3, 4), self.tile):
             if length > x.shape[axis]:
@@ -88,5 +88,5 @@ class ExportedSnapshot:
         if self._estimates:
             inputs.append(starting_estimate(measurement, mask, self.colour))
         given = [inputs[0][None], inputs[1], *(x[None] for x in inputs[2:])]
-        clip = self._graph(*(Tensor(np.ascontiguousarray(x, np.float32)) for x in given)).asnumpy()[0]
+        clip = self._graph(*(Tensor(np.ascontiguousarray(x, np.float32)) for x in given)).numpy()[0]
         return np.clip(clip, 0, 1)

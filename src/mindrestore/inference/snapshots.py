@@ -57,4 +57,4 @@ class Reconstructor:
             inputs.append((np.zeros(shape, np.float32) if estimate is None else estimate)[None])
         even = [np.pad(x, [(0, 0)] * (x.ndim - 2) + [(0, height % 2), (0, width % 2)], mode="edge") for x in inputs]
         clip = self._segments(*(Tensor(np.ascontiguousarray(x, np.float32)) for x in even))
-        return clip.asnumpy()[0][..., :height, :width]
+        return clip.numpy()[0][..., :height, :width]

@@ -201,7 +201,7 @@ class _Spatial:
         for row in rows.tiles:
             for column in columns.tiles:
                 given = np.ascontiguousarray(frames[None, :, :, row.start:row.stop, column.start:column.stop])
-                tile = self.network(Tensor(given)).asnumpy()[0]  # (D', 3, sh, sw)
+                tile = self.network(Tensor(given)).numpy()[0]  # (D', 3, sh, sw)
                 weights = row.weights[:, None] * column.weights
                 if restored is None:
                     restored = [np.zeros((tile.shape[1], *self._size), np.float32) for _ in tile]

@@ -3,10 +3,10 @@
 Features are kept frames first, (B, T, C, H, W), so that no convolution has to transpose.
 """
 from mindspore import Tensor, nn, ops
-from mindspore.ops.operations._grad_ops import Conv2DBackpropFilter
-from mindspore.ops.primitive import constexpr
+from mindspore.ops import constexpr
 
 from mindrestore.ops import temporal_winograd
+from mindrestore.ops.convolution_images import conv2d
 
 CHANNEL_AXIS = 2
 FEW_CHANNELS = 4  # with fewer outputs than this, unrolling the input costs more than multiplying it
@@ -19,12 +19,12 @@ def _transforms(frames):
 
 def to_features(clip):
     """(B, C, T, H, W) -> (B, T, C, H, W)"""
-    return clip.transpose(0, 2, 1, 3, 4)
+    return clip.permute(0, 2, 1, 3, 4)
 
 
 def from_features(features):
     """(B, T, C, H, W) -> (B, C, T, H, W)"""
-    return features.transpose(0, 2, 1, 3, 4)
+    return features.permute(0, 2, 1, 3, 4)
 
 
 def conv3d(x, weight, bias, stride=1):
@@ -59,8 +59,8 @@ def conv3d_transpose(x, weight, bias):
 def _conv2d(x, weight, bias, stride, groups=1):
     if stride == 1 and groups > 1:
         channels = x.shape[1]
-        return ops.bias_add(SamePaddingConv2d(channels, weight.shape[0], weight.shape[-1], groups)(x, weight), bias)
-    return ops.conv2d(x, weight, bias, pad_mode="pad", padding=weight.shape[-1] // 2, stride=stride, groups=groups)
+        return ops.BiasAdd()(SamePaddingConv2d(channels, weight.shape[0], weight.shape[-1], groups)(x, weight), bias)
+    return conv2d(x, weight, bias, weight.shape[-1] // 2, stride, groups)
 
 
 class SamePaddingConv2d(nn.Cell):
@@ -77,14 +77,17 @@ class SamePaddingConv2d(nn.Cell):
         self.joined = (channels, outputs // groups, kernel, kernel)
         self.convolve = ops.Conv2D(outputs, kernel, **same)
         self.convolve_back = ops.Conv2D(channels, kernel, **same)
-        self.weight_gradient = Conv2DBackpropFilter(outputs, kernel, pad_list=same["pad"], **same)
+        self.gradient = ops.GradOperation(sens_param=True)  # to the first argument
 
     def construct(self, x, weight):
         return self.convolve(x, weight)
 
+    def of_weight(self, weight, x):
+        return self.convolve(x, weight)
+
     def bprop(self, x, weight, out, dout):
-        mirrored = ops.flip(weight.reshape(self.split).transpose(0, 2, 1, 3), (3,)).reshape(self.joined)
-        return self.convolve_back(dout, mirrored), self.weight_gradient(dout, x, weight.shape)
+        mirrored = ops.flip(weight.reshape(self.split).permute(0, 2, 1, 3), (3,)).reshape(self.joined)
+        return self.convolve_back(dout, mirrored), self.gradient(self.of_weight)(weight, x, dout)
 
 
 def _each_frame(x, weight, bias, stride):
@@ -102,7 +105,7 @@ def _winograd(x, weight, bias, stride):
 
     d = _over_time(data, x.reshape(batch, frames, -1))
     d = d.reshape(batch * tiles, products * channels, height, width)
-    g = ops.matmul(kernel, weight.transpose(2, 0, 1, 3, 4).reshape(temporal_winograd.TAPS, -1))
+    g = ops.matmul(kernel, weight.permute(2, 0, 1, 3, 4).reshape(temporal_winograd.TAPS, -1))
     g = g.reshape(products * outputs, channels, weight.shape[3], weight.shape[4])
     none = ops.zeros_like(bias)
     biases = ops.cat([bias if row == temporal_winograd.POINT_ONE else none for row in range(products)])
@@ -129,14 +132,14 @@ def _taps_as_inputs(x, weight, bias, stride):
     margin = ops.zeros((batch, taps // 2, channels, height, width), x.dtype)
     padded = ops.cat((margin, x, margin), 1)
     neighbours = ops.cat([padded[:, tap: tap + frames] for tap in range(taps)], 2)
-    weight = weight.transpose(0, 2, 1, 3, 4).reshape(outputs, taps * channels, kernel, kernel)
+    weight = weight.permute(0, 2, 1, 3, 4).reshape(outputs, taps * channels, kernel, kernel)
     return _each_frame(neighbours, weight, bias, stride)
 
 
 def _taps_as_outputs(x, weight, bias, stride):
     """Every frame is convolved once with all taps, as more output channels; their sum over time follows."""
     outputs, channels, taps, kernel, _ = weight.shape
-    weight = weight.transpose(2, 0, 1, 3, 4).reshape(taps * outputs, channels, kernel, kernel)
+    weight = weight.permute(2, 0, 1, 3, 4).reshape(taps * outputs, channels, kernel, kernel)
     products = _each_frame(x, weight, None, stride)  # (B, T, taps * Cout, H, W)
     batch, frames, _, height, width = products.shape
     margin = ops.zeros((batch, taps // 2, taps * outputs, height, width), x.dtype)

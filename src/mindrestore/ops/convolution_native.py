@@ -4,7 +4,7 @@ The Ascend operators take float16 only (documented, untested here); ``runtime.de
 """
 import mindspore as ms
 from mindspore import ops
-from mindspore.ops.primitive import constexpr
+from mindspore.ops import constexpr
 
 from mindrestore.runtime import device
 
@@ -32,10 +32,10 @@ def conv3d(x, weight, bias, stride=1):
     _, _, taps, kernel, _ = weight.shape
     kept = x.dtype
     if _in_float16():
-        x, weight = x.astype(ms.float16), weight.astype(ms.float16)
-    y = ops.conv3d(x, weight, None, stride=(1, stride, stride), pad_mode="pad",
-                   padding=(taps // 2, kernel // 2, kernel // 2))
-    return y.astype(kept) + bias.reshape(1, -1, 1, 1, 1)
+        x, weight = x.to(ms.float16), weight.to(ms.float16)
+    around = (taps // 2,) * 2 + (kernel // 2,) * 4
+    convolve = ops.Conv3D(weight.shape[0], (taps, kernel, kernel), pad_mode="pad", pad=around, stride=(1, stride, stride))
+    return convolve(x, weight).to(kept) + bias.reshape(1, -1, 1, 1, 1)
 
 
 def conv3d_transpose(x, weight, bias):
@@ -43,7 +43,7 @@ def conv3d_transpose(x, weight, bias):
     channels, outputs = weight.shape[:2]
     kept = x.dtype
     if _in_float16():
-        x, weight = x.astype(ms.float16), weight.astype(ms.float16)
+        x, weight = x.to(ms.float16), weight.to(ms.float16)
     upsample = ops.Conv3DTranspose(channels, outputs, (1, 3, 3), pad_mode="pad", pad=(0, 0, 1, 1, 1, 1),
                                    stride=(1, 2, 2), output_padding=(0, 1, 1))
-    return upsample(x, weight).astype(kept) + bias.reshape(1, -1, 1, 1, 1)
+    return upsample(x, weight).to(kept) + bias.reshape(1, -1, 1, 1, 1)

@@ -5,7 +5,7 @@ the operator that MindSpore has for it, and differentiable in input, offset, mas
 """
 import numpy as np
 from mindspore import Tensor, ops
-from mindspore.ops.primitive import constexpr
+from mindspore.ops import constexpr
 
 from mindrestore.ops.rows import repeated, scaled, spread
 from mindrestore.ops.warp import bilinear, pixel_positions
@@ -21,7 +21,7 @@ def deformable_conv2d(x, offset, mask, weight, bias):
     mask: (N, G · 9, H, W), factor of each sample; weight: (outputs, C / groups, 3, 3), from which the number of
     groups of the convolution follows; bias: (outputs,). Returns (N, outputs, H, W).
     """
-    return deformable_conv2d_features(x.transpose(0, 2, 3, 1), offset, mask, weight, bias).transpose(0, 3, 1, 2)
+    return deformable_conv2d_features(x.permute(0, 2, 3, 1), offset, mask, weight, bias).permute(0, 3, 1, 2)
 
 
 def deformable_conv2d_features(x, offset, mask, weight, bias):
@@ -31,7 +31,7 @@ def deformable_conv2d_features(x, offset, mask, weight, bias):
     groups = channels // group_channels
     sampled = mask.shape[1] // TAPS // groups  # groups of channels, sampled alike, in a group of the convolution
     weight = weight.reshape(groups, outputs // groups, sampled, group_channels // sampled, TAPS)
-    weight = weight.transpose(0, 1, 4, 2, 3).reshape(groups, outputs // groups, TAPS * group_channels)
+    weight = weight.permute(0, 1, 4, 2, 3).reshape(groups, outputs // groups, TAPS * group_channels)
     rows = x.reshape(batch * height * width * groups * sampled, group_channels // sampled)
     positions = pixel_positions(height, width)
     pixel_x, pixel_y = (repeated(positions[0, axis].reshape(-1), batch) for axis in (0, 1))
@@ -44,18 +44,18 @@ def deformable_conv2d_features(x, offset, mask, weight, bias):
         samples = scaled(bilinear(rows, starts, x, y, height, width, groups * sampled), factors)
         results.append(ops.MatMul(transpose_b=True)(samples.reshape(-1, TAPS * group_channels), weight[group]))
     y = results[0] if groups == 1 else ops.cat(results, -1)
-    return ops.bias_add(y.reshape(-1, outputs), bias).reshape(batch, height, width, outputs)
+    return ops.BiasAdd()(y.reshape(-1, outputs), bias).reshape(batch, height, width, outputs)
 
 
 def _moved(offset, position, steps):
     """Return where samples are taken, in the order (N, H, W, tap, group): pixel position + step of the tap + offset."""
     offset = _pixels_first(offset)
-    return (ops.bias_add(spread(position, offset.shape[1]), steps) + offset).reshape(-1)
+    return (ops.BiasAdd()(spread(position, offset.shape[1]), steps) + offset).reshape(-1)
 
 
 def _pixels_first(x):
     """(N, C, H, W) -> (N · H · W, C)"""
-    return x.transpose(0, 2, 3, 1).reshape(-1, x.shape[1])
+    return x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
 
 
 def _starts(batch, pixels, groups, group, sampled):

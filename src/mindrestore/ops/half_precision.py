@@ -7,7 +7,7 @@ warping stay as they are: float16 would round flows and offsets to a 32nd of a p
 import contextlib
 
 import mindspore as ms
-from mindspore.ops.primitive import constexpr
+from mindspore.ops import constexpr
 
 _on = False
 
@@ -27,7 +27,7 @@ def product(multiply, left, right):
     """Return ``multiply(left, right)`` as float32; within ``used`` of operands rounded to float16."""
     if not _is_on():
         return multiply(left, right)
-    return multiply(left.astype(ms.float16), right.astype(ms.float16)).astype(ms.float32)
+    return multiply(left.to(ms.float16), right.to(ms.float16)).to(ms.float32)
 
 
 @constexpr(reuse_result=False)

@@ -5,7 +5,7 @@ the smaller operand to the full shape first costs a tenth of that. Other devices
 """
 import numpy as np
 from mindspore import Tensor, ops
-from mindspore.ops.primitive import constexpr
+from mindspore.ops import constexpr
 
 from mindrestore.ops.half_precision import product
 from mindrestore.runtime import device
@@ -42,7 +42,7 @@ def linear(x, weight, bias=None):
     """Return x @ weight.T + bias on the last axis: (..., inputs), (outputs, inputs), (outputs,) -> (..., outputs)."""
     y = product(ops.MatMul(transpose_b=True), x.reshape(-1, x.shape[-1]), weight)
     if bias is not None:
-        y = ops.bias_add(y, bias)
+        y = ops.BiasAdd()(y, bias)
     return y.reshape(*x.shape[:-1], weight.shape[0])
 
 

@@ -6,7 +6,7 @@ differentiable in image and flow alike.
 import mindspore as ms
 import numpy as np
 from mindspore import Tensor, ops
-from mindspore.ops.primitive import constexpr
+from mindspore.ops import constexpr
 
 from mindrestore.ops.rows import repeated, scaled
 
@@ -17,7 +17,7 @@ def warp(x, flow, padding="zeros"):
     x: (N, C, H, W); flow: (N, 2, H, W). Outside of the image there is nothing (``padding="zeros"``) or the nearest
     pixel of its border (``"border"``). Returns (N, C, H, W).
     """
-    return warp_features(x.transpose(0, 2, 3, 1), flow, padding).transpose(0, 3, 1, 2)
+    return warp_features(x.permute(0, 2, 3, 1), flow, padding).permute(0, 3, 1, 2)
 
 
 def warp_features(x, flow, padding="zeros"):
@@ -38,7 +38,7 @@ def warp_nearest4(x, flow):
     (ceil x, floor y) and (ceil x, ceil y) of the target.
     """
     batch, channels, height, width = x.shape
-    rows = x.transpose(0, 2, 3, 1).reshape(-1, channels)
+    rows = x.permute(0, 2, 3, 1).reshape(-1, channels)
     starts = image_starts(batch, height, width)
     at_x, at_y = targets(ops.stop_gradient(flow))
     copies = []
@@ -46,7 +46,7 @@ def warp_nearest4(x, flow):
         for row in (ops.floor(at_y), ops.ceil(at_y)):
             weight = inside(column, width) * inside(row, height)
             copies.append(weighted_rows(rows, starts, column, row, height, width, weight))
-    return ops.cat(copies, -1).reshape(batch, height, width, 4 * channels).transpose(0, 3, 1, 2)
+    return ops.cat(copies, -1).reshape(batch, height, width, 4 * channels).permute(0, 3, 1, 2)
 
 
 def targets(flow):
@@ -80,7 +80,7 @@ def bilinear(rows, starts, at_x, at_y, height, width, step=1):
 
 def weighted_rows(rows, starts, column, row, height, width, weight, step=1):
     """Return weight times the row of each whole-numbered position; positions outside must have weight 0."""
-    pixel = within(row, height).astype(ms.int32) * width + within(column, width).astype(ms.int32)
+    pixel = within(row, height).to(ms.int32) * width + within(column, width).to(ms.int32)
     return scaled(ops.gather(rows, pixel * step + starts, 0), weight)
 
 
@@ -95,7 +95,7 @@ def _rounded(position, size):
 
 def inside(position, size):
     """Return 1 where 0 <= position <= size - 1, else 0."""
-    return ops.logical_and(position >= 0, position <= size - 1).astype(ms.float32)
+    return ops.logical_and(position >= 0, position <= size - 1).to(ms.float32)
 
 
 def within(position, size):

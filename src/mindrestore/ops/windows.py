@@ -79,7 +79,7 @@ def _along(size, window):
 def partitioned(array, window):
     """Cut an array of (D, H, W), multiples of the window, into (windows, tokens a window)."""
     (d, h, w), (wd, wh, ww) = array.shape, window
-    array = array.reshape(d // wd, wd, h // wh, wh, w // ww, ww).transpose(0, 2, 4, 1, 3, 5)
+    array = np.transpose(array.reshape(d // wd, wd, h // wh, wh, w // ww, ww), (0, 2, 4, 1, 3, 5))
     return array.reshape(-1, wd * wh * ww)
 
 
@@ -97,7 +97,7 @@ def _masks(padded, window, shift):
 @lru_cache(maxsize=64)
 def relative_positions(window, table_window):
     """Return for each pair of tokens of ``window`` the row of the bias table made for ``table_window``: (N, N) int32."""
-    positions = np.stack(np.meshgrid(*map(np.arange, window), indexing="ij")).reshape(3, -1)
+    positions = np.stack(np.meshgrid(*map(np.arange, window), indexing="ij")).reshape(3, -1).astype(np.int32)
     distance = positions[:, :, None] - positions[:, None, :]
     index = np.zeros(distance.shape[1:], np.int32)
     for along, length in zip(distance, table_window):

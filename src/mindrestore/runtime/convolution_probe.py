@@ -10,10 +10,11 @@ _WORK = 2 * 8 * 64 * 64 * 16 * 32 * 9  # operations of one run
 _PROGRAM = f"""
 import mindrestore, time
 import numpy as np
-from mindspore import Tensor, ops
+from mindspore import Tensor
+from mindrestore.ops.convolution_images import conv2d
 x, weight = Tensor(np.ones((8, 16, 64, 64), np.float32)), Tensor(np.ones((32, 16, 3, 3), np.float32))
 def work():
-    ops.conv2d(x, weight, None, pad_mode="pad", padding=1).asnumpy()
+    conv2d(x, weight, padding=1).numpy()
 work()
 times = []
 for _ in range({RUNS}):

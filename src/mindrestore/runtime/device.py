@@ -10,7 +10,7 @@ FASTEST_FIRST = ("ascend", "gpu", "cpu")
 
 def name():
     """Return ``"cpu"``, ``"gpu"`` or ``"ascend"``: what MindSpore has been told to compute on."""
-    return ms.get_context("device_target").lower()
+    return ms.get_current_device().device_target.lower()
 
 
 def convolves_in_float16():

@@ -14,7 +14,7 @@ def limit(count):
     of the cores depends on the process, so that several processes of few threads do not crowd on the first ones.
     """
     if not _CORES:
-        ms.set_context(runtime_num_threads=count)
+        ms.device_context.cpu.op_tuning.threads_num(count)
         return
     cores = {_CORES[(os.getpid() + index) % len(_CORES)] for index in range(min(count, len(_CORES)))}
     for thread in os.listdir("/proc/self/task"):

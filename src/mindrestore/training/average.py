@@ -16,7 +16,7 @@ class Average:
 
     def __init__(self, network, decay):
         self.weights = network.trainable_params()
-        self.averages = [Parameter(Tensor(weight.asnumpy()), name=weight.name, requires_grad=False) for weight in self.weights]
+        self.averages = [Parameter(Tensor(weight.numpy()), name=weight.name, requires_grad=False) for weight in self.weights]
         self._mix = compiled(_mix_function(decay))
 
     def update(self):
@@ -27,9 +27,9 @@ class Average:
     @contextlib.contextmanager
     def applied(self):
         """While the context lasts, the network has the averages for weights."""
-        trained = [weight.asnumpy().copy() for weight in self.weights]
+        trained = [weight.numpy().copy() for weight in self.weights]
         for weight, average in zip(self.weights, self.averages):
-            _put(weight, average.asnumpy())
+            _put(weight, average.numpy())
         try:
             yield
         finally:
@@ -39,7 +39,7 @@ class Average:
 
 def _put(weight, value):
     """Change a weight in place; ``set_data`` would give it memory that a step compiled before neither reads nor writes."""
-    ops.assign(weight, Tensor(value))
+    ops.Assign()(weight, Tensor(value))
 
 
 def _mix_function(decay):

@@ -24,7 +24,7 @@ class Progress(Callback):
 
     def on_train_step_end(self, run_context):
         self.step += 1
-        loss = float(run_context.original_args().net_outputs.asnumpy())
+        loss = float(run_context.original_args().net_outputs.numpy())
         if self.step == self.first + 1:
             self.log.say(f"... compiled and first step done in {time.perf_counter() - self._began:.1f} s.")
         if not math.isfinite(loss):

@@ -25,7 +25,7 @@ class Failures:
 
     def check_weights(self, network, step):
         """Refuse the step if it has left weights that are not finite, so that they are not saved."""
-        bad = [parameter.name for parameter in network.trainable_params() if not np.isfinite(parameter.asnumpy()).all()]
+        bad = [parameter.name for parameter in network.trainable_params() if not np.isfinite(parameter.numpy()).all()]
         if bad:
             self.refuse(step, f"{len(bad)} weights are not finite after it, the first is {bad[0]}")
 

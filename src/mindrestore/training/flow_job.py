@@ -50,6 +50,6 @@ def _validation(network, data):
 
     def validate():
         flow = network(Tensor(images), Tensor(neighbours))[0]
-        warped = warp(Tensor(neighbours), flow, "border").asnumpy()
+        warped = warp(Tensor(neighbours), flow, "border").numpy()
         return psnr(warped, images, channel_axis=1)
     return validate

@@ -16,7 +16,7 @@ def save_state(path, network, updates, average, progress):
     or another rate than it began with. What a step draws at random follows from the seed and the step's number, so no
     random state needs keeping.
     """
-    save_arrays(path, {name: p.asnumpy() for name, p in _parameters(network, updates, average).items()}, progress)
+    save_arrays(path, {name: p.numpy() for name, p in _parameters(network, updates, average).items()}, progress)
 
 
 def restore_state(path, network, updates, average):
@@ -34,7 +34,7 @@ def digest_of_state(network, updates, average, progress):
     """Return 32 bytes that two states have in common if they are equal bit for bit."""
     digest = hashlib.sha256(repr(progress).encode())
     for name, parameter in _parameters(network, updates, average).items():
-        digest.update(name.encode() + parameter.asnumpy().tobytes())
+        digest.update(name.encode() + parameter.numpy().tobytes())
     return digest.digest()
 
 

@@ -70,11 +70,11 @@ class TrainOneStep(nn.Cell):
         """Return loss and gradients of all processes together, and whether the gradients are fine, asked with a loss scale only."""
         loss, gradients = self._accumulated(gradients_of, batch)
         # asked before the mean: an Ascend 910 has no infinity, and keeps instead for itself that something overflowed
-        fine = [amp.all_finite(list(gradients)).astype(ms.float32)] if self.loss_scale else []
+        fine = [amp.all_finite(list(gradients)).to(ms.float32)] if self.loss_scale else []
         if not self.reduced:
             loss, *means = cluster.mean([loss, *gradients, *fine])
             gradients, fine = means[:len(gradients)], means[len(gradients):]
-        return loss, gradients, all(flag.asnumpy() == 1 for flag in fine)
+        return loss, gradients, all(flag.numpy() == 1 for flag in fine)
 
     def _accumulated(self, gradients_of, batch):
         part = batch[0].shape[0] // self.accumulation
@@ -90,5 +90,10 @@ class TrainOneStep(nn.Cell):
 
 def _clip_function(norm):
     def clip(*gradients):
-        return ops.clip_by_global_norm(gradients, norm)
+        """Scale all gradients alike so that their global norm is ``norm`` at most."""
+        total = 0.0
+        for gradient in gradients:
+            total = total + (gradient * gradient).sum()
+        total = ops.clamp(ops.sqrt(total), norm)
+        return tuple(gradient * norm / total for gradient in gradients)
     return clip

@@ -65,7 +65,7 @@ class RevSCI(nn.Cell):
             self.fuse_r = nn.SequentialCell(UnusedConvolution(channels // 8))
         if self.corrects_estimate:
             weight = self.conv2[6].weight
-            weight.set_data(Tensor(SMALL_LAST_LAYER * weight.asnumpy()))
+            weight.set_data(Tensor(SMALL_LAST_LAYER * weight.numpy()))
 
     def construct(self, measurement, mask, estimate=None):
         """Reconstruct the clip.
@@ -122,7 +122,7 @@ class RevSCI(nn.Cell):
         mask = _batched(mask)
         unexplained = mask * self.residual(clip, measurement, mask)  # (B, T, H, W)
         if self.colour:
-            unexplained = unexplained.expand_dims(1) * self.bayer(clip.shape[-2], clip.shape[-1])
+            unexplained = unexplained.unsqueeze(1) * self.bayer(clip.shape[-2], clip.shape[-1])
         return clip + unexplained
 
     def network_input(self, measurement, mask, estimate=None):
@@ -137,17 +137,17 @@ class RevSCI(nn.Cell):
         if self.corrects_estimate:
             residual = self.residual(estimate, measurement, mask)
             residuals = ops.stack((ops.broadcast_to(residual, frames), mask * residual), 1)
-            return ops.cat((estimate if self.colour else estimate.expand_dims(1), residuals), 1)
-        normalised = measurement.expand_dims(1) / _mask_sum(mask)  # (B, 1, H, W)
+            return ops.cat((estimate if self.colour else estimate.unsqueeze(1), residuals), 1)
+        normalised = measurement.unsqueeze(1) / _mask_sum(mask)  # (B, 1, H, W)
         if self.colour:
             return ops.stack((ops.broadcast_to(mask, frames), ops.broadcast_to(normalised, frames)), 1)
-        return (normalised + mask * normalised).expand_dims(1)
+        return (normalised + mask * normalised).unsqueeze(1)
 
     def residual(self, clip, measurement, mask):
         """Return what ``clip`` leaves unexplained of the measurement, over the mask sum: (B, 1, H, W)."""
         if self.colour:
             clip = (clip * self.bayer(clip.shape[-2], clip.shape[-1])).sum(1)
-        return (measurement.expand_dims(1) - (mask * clip).sum(1, keepdims=True)) / _mask_sum(mask)
+        return (measurement.unsqueeze(1) - (mask * clip).sum(1, keepdim=True)) / _mask_sum(mask)
 
     def bayer(self, height, width):
         """Return the RGGB pattern (3, 1, H, W): 1 where a pixel sees the colour."""
@@ -202,13 +202,13 @@ def _residual_weight(rng, layer, channels):
 
 def _batched(mask):
     """(T, H, W) -> (1, T, H, W); one mask a measurement, (B, T, H, W), as it is."""
-    return mask.expand_dims(0) if mask.ndim == 3 else mask
+    return mask.unsqueeze(0) if mask.ndim == 3 else mask
 
 
 def _mask_sum(mask):
     """Return how many frames each pixel sees, 1 where it sees none: (B, T, H, W) -> (B, 1, H, W)."""
-    total = mask.sum(1, keepdims=True)
-    return ops.select(total == 0, ops.ones_like(total), total)
+    total = mask.sum(1, keepdim=True)
+    return ops.where(total == 0, ops.ones_like(total), total)
 
 
 def _to_even(x, odd_height, odd_width):

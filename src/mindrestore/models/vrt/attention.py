@@ -6,7 +6,7 @@ Source: VRT (arXiv 2201.12288), sections 3.2 and 3.3. Features are channels last
 """
 import numpy as np
 from mindspore import Tensor, nn, ops
-from mindspore.ops.primitive import constexpr
+from mindspore.ops import constexpr
 
 from mindrestore.models.vrt.layers import GatedMlp, LayerNorm, Linear, gated_mlp, normal
 from mindrestore.ops import windows
@@ -148,7 +148,7 @@ def windowed_function(window, shifted, heads, scale, mutual_window):
 def position_bias(table, window, table_window):
     """Return what relative positions add to the scores of a window, at most as large as the table's: (heads, N, N)."""
     tokens = window[0] * window[1] * window[2]
-    return ops.gather(table.transpose(1, 0), relative_positions(window, table_window), 1).reshape(-1, tokens, tokens)
+    return ops.gather(table.permute(1, 0), relative_positions(window, table_window), 1).reshape(-1, tokens, tokens)
 
 
 def feed_forward(tokens, norm_weight, norm_bias, *weights):
@@ -165,11 +165,11 @@ def score_tables(bias, masks, mutual):
     heads, tokens, _ = bias.shape
     if masks is None:
         return bias.reshape(1, -1), None
-    summed = (bias.expand_dims(0) + masks.expand_dims(1)).reshape(masks.shape[0], -1)
+    summed = (bias.unsqueeze(0) + masks.unsqueeze(1)).reshape(masks.shape[0], -1)
     if not mutual:
         return summed, None
     half = tokens // 2
-    return summed, ops.tile(masks[:, :half, :half].expand_dims(1), (1, 2 * heads, 1, 1)).reshape(masks.shape[0], -1)
+    return summed, ops.tile(masks[:, :half, :half].unsqueeze(1), (1, 2 * heads, 1, 1)).reshape(masks.shape[0], -1)
 
 
 def additives(self_table, mutual_table, kinds, count, tokens):
@@ -239,4 +239,4 @@ def frame_positions(window, channels):
 @constexpr
 def _permutation(sizes, part):
     numbers = np.arange(np.prod(sizes), dtype=np.int32).reshape(sizes)[:, :, part]
-    return Tensor(numbers.transpose(0, 2, 1).reshape(-1))
+    return Tensor(np.transpose(numbers, (0, 2, 1)).reshape(-1))

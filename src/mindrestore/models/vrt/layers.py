@@ -5,6 +5,7 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 
 from mindrestore.ops.activations import gelu
+from mindrestore.ops.convolution_images import conv2d
 from mindrestore.ops.rows import layer_norm, linear
 
 SMALL = 0.02  # standard deviation of first weights of linear layers, as published
@@ -81,7 +82,7 @@ class Conv(nn.Cell):
     def construct(self, x):
         outputs, inputs = self.weight.shape[:2]
         weight = self.weight.reshape(outputs, inputs, self.kernel, self.kernel)
-        return ops.conv2d(x, weight, self.bias, pad_mode="pad", padding=self.padding)
+        return conv2d(x, weight, self.bias, self.padding)
 
 
 def gated_mlp(x, weight11, bias11, weight12, bias12, weight2, bias2):
@@ -92,10 +93,10 @@ def gated_mlp(x, weight11, bias11, weight12, bias12, weight2, bias2):
 def pixels_last(features):
     """Channels last to channels first: (..., H, W, C) -> (..., C, H, W)."""
     *front, height, width, channels = features.shape
-    return features.reshape(-1, height * width, channels).transpose(0, 2, 1).reshape(*front, channels, height, width)
+    return features.reshape(-1, height * width, channels).permute(0, 2, 1).reshape(*front, channels, height, width)
 
 
 def channels_last(features):
     """Channels first to channels last: (..., C, H, W) -> (..., H, W, C)."""
     *front, channels, height, width = features.shape
-    return features.reshape(-1, channels, height * width).transpose(0, 2, 1).reshape(*front, height, width, channels)
+    return features.reshape(-1, channels, height * width).permute(0, 2, 1).reshape(*front, height, width, channels)

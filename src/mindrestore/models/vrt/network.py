@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 from mindspore import Tensor, nn, ops
-from mindspore.ops.primitive import constexpr
+from mindspore.ops import constexpr
 
 from mindrestore.models.vrt import settings
 from mindrestore.models.vrt.attention import Block
@@ -157,7 +157,7 @@ class VRT(nn.Cell):
 
     def interpolate(self, x, run=None, kept=None):
         """Make the frame in the middle of four: (N, 4, C, H, W) -> (N, 1, C, H, W)."""
-        mean = x.mean((1, 3, 4), keep_dims=True)
+        mean = x.mean((1, 3, 4), keepdim=True)
         features = self.each_frame(self.conv_first, x - mean)
         features = features + pixels_last(self.conv_after_body(self.body(channels_last(features), (), (), run, kept)))
         fused = features.reshape(features.shape[0], -1, *features.shape[3:])  # (N, 4 · channels, H, W)
@@ -165,7 +165,7 @@ class VRT(nn.Cell):
         height, width = fused.shape[2:]
         for axis, length in ((2, height), (3, width)):
             fused = ops.gather(fused, _margins(length, self.conv_last.kernel // 2), axis)
-        return self.conv_last(fused).expand_dims(1) + mean
+        return self.conv_last(fused).unsqueeze(1) + mean
 
     def body(self, x, backward, forward, run=None, kept=None):
         """Stages 1 to 8 and the last normalisation, (N, D, H, W, C); flows by distance and scale."""

@@ -1,7 +1,7 @@
 """SpyNet: optical flow from coarse to fine (arXiv 1611.00850), as VRT uses it."""
 import numpy as np
 from mindspore import Tensor, nn, ops
-from mindspore.ops.primitive import constexpr
+from mindspore.ops import constexpr
 
 from mindrestore.models.vrt.layers import Conv
 from mindrestore.ops.warp import warp

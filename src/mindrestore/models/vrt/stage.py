@@ -69,7 +69,7 @@ class Down(nn.Cell):
 
     def construct(self, x):
         batch, frames, height, width, channels = x.shape
-        x = x.reshape(-1, 2, width // 2, 2, channels).transpose(0, 2, 3, 1, 4)
+        x = x.reshape(-1, 2, width // 2, 2, channels).permute(0, 2, 3, 1, 4)
         return x.reshape(batch, frames, height // 2, width // 2, 4 * channels)
 
 
@@ -78,7 +78,7 @@ class Up(nn.Cell):
 
     def construct(self, x):
         batch, frames, height, width, channels = x.shape
-        x = x.reshape(-1, width, 2, 2, channels // 4).transpose(0, 3, 1, 2, 4)
+        x = x.reshape(-1, width, 2, 2, channels // 4).permute(0, 3, 1, 2, 4)
         return x.reshape(batch, frames, 2 * height, 2 * width, channels // 4)
 
 
