@@ -1,8 +1,8 @@
 """The processes that train together: how many, which one this is, and sums over all of them.
 
-``msrun``, by itself or through ``scripts/run_distribute_train_*.sh``, starts them and says so in their environment; MindSpore's
-own engine carries what they exchange: HCCL on Ascend, NCCL on GPUs, MCCL between processes on a CPU. Of collectives only AllReduce
-of float32 is used, the one that every device has.
+``msrun``, by itself or through ``scripts/run_distribute_train_*.sh``, starts them and says so in their environment;
+MindSpore's own engine carries what they exchange: HCCL on Ascend, NCCL on GPUs, MCCL between processes on a CPU. Of
+collectives only AllReduce of float32 is used, the one that every device has.
 """
 import atexit
 import ipaddress

@@ -1,6 +1,6 @@
 """Which program started this process as one of several; standard library only, as the launchers run it too.
 
-``python starts.py`` prints the program, this process's rank and their number, or nothing for a process alone.
+``python starts.py`` prints this process's rank, how many there are and the program; an empty line for a process alone.
 """
 import os
 import re
@@ -41,4 +41,5 @@ def _number(text):
 
 
 if __name__ == "__main__":
-    print(*among_several() or ())
+    started_by, number, count = among_several() or ("", "", "")
+    print(number, count, started_by)

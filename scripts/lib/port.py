@@ -1,0 +1,59 @@
+"""Find the scheduler a port and keep it free until the scheduler listens there: ``python port.py --launcher PID [--port P]``.
+
+Prints the port, or why it cannot be had, and stays for as long as the launcher: nobody else can take the port before the
+scheduler does, nor a second launcher of this user the same one after. Standard library only.
+"""
+import argparse
+import fcntl
+import os
+import socket
+import sys
+import tempfile
+import time
+
+from rank import running
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--launcher", type=int, required=True)
+    parser.add_argument("--port", type=int, default=0, help="default: one that the system finds free")
+    options = parser.parse_args()
+    try:
+        kept = locked(options.port), held(options.port)
+    except OSError as error:
+        print(f"port {options.port}: {error.args[-1]}")
+        return 2
+    print(kept[1].getsockname()[1], flush=True)
+    while running(options.launcher):
+        time.sleep(0.5)
+    return 0
+
+
+def locked(port):
+    """Return the locked file of ``port``; two launchers of a user never share one, even before a scheduler listens."""
+    if not port:
+        return None
+    path = os.path.join(tempfile.gettempdir(), f"mindrestore-{os.getuid()}-port-{port}.lock")
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise OSError("another run that was started here uses it; wait for its end, or leave --port away.") from error
+    return file
+
+
+def held(port):
+    """Return a socket that is bound to ``port`` without listening: the scheduler may listen there, no other gets it."""
+    made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        made.bind(("", port))
+    except OSError as error:
+        raise OSError(f"cannot be had ({error.strerror}): a program on this server listens on it; leave --port away, or give "
+                      "another.") from error
+    return made
+
+
+if __name__ == "__main__":
+    sys.exit(main())
