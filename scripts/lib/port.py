@@ -13,16 +13,22 @@ import time
 
 from rank import running
 
+USUAL = 8118  # as msrun's; ranks look for theirs from here on, and would keep the next msrun from it for a minute
+
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--launcher", type=int, required=True)
-    parser.add_argument("--port", type=int, default=0, help="default: one that the system finds free")
+    parser.add_argument("--port", type=int, help=f"default: {USUAL}, or where that is taken one that the system finds free")
     options = parser.parse_args()
-    try:
-        kept = locked(options.port), held(options.port)
-    except OSError as error:
-        print(f"port {options.port}: {error.args[-1]}")
+    for port in (USUAL, 0) if options.port is None else (options.port,):
+        try:
+            kept = locked(port), held(port)
+            break
+        except OSError as error:
+            reason = f"port {port}: {error.args[-1]}"
+    else:
+        print(reason)
         return 2
     print(kept[1].getsockname()[1], flush=True)
     while running(options.launcher):
@@ -50,8 +56,8 @@ def held(port):
     try:
         made.bind(("", port))
     except OSError as error:
-        raise OSError(f"cannot be had ({error.strerror}): a program on this server listens on it; leave --port away, or give "
-                      "another.") from error
+        raise OSError(f"cannot be had ({error.strerror}): a program on this server listens on it, or did a minute ago; leave "
+                      "--port away, or give another.") from error
     return made
 
 

@@ -24,11 +24,11 @@ class Mistake(ValueError):
 # Addresses
 
 
-def addresses(wanted=None, conf=None, note=print):
+def addresses(wanted=None, conf=None, note=print, fallback=CONF):
     """Return the network address of each device by number.
 
     They come from the file ``conf``, otherwise from ``hccn_tool``, and of devices for which that fails from
-    ``/etc/hccn.conf``; then ``note`` is called with a sentence that says why it failed.
+    ``fallback``; then ``note`` is called with a sentence that says why it failed.
 
     Args:
         wanted: numbers of devices, None for all that there are. One without an address is missing in what is returned.
@@ -39,18 +39,18 @@ def addresses(wanted=None, conf=None, note=print):
     if conf is not None:
         return of_file(conf)
     if not shutil.which("hccn_tool"):
-        return of_file(CONF, "there is no hccn_tool on PATH to ask")
+        return of_file(fallback, "there is no hccn_tool on PATH to ask")
     found, why = of_tool(wanted)
     if not why or wanted is None and found:
         return found
     try:
-        listed = of_file(CONF, f"hccn_tool failed ({why})")
+        listed = of_file(fallback, f"hccn_tool failed ({why})")
     except Mistake:
         if not found:
             raise
         note(f"hccn_tool failed ({why}).")
         return found
-    note(f"hccn_tool failed ({why}); addresses are from {CONF}.")
+    note(f"hccn_tool failed ({why}); addresses are from {fallback}.")
     return {**listed, **found}
 
 

@@ -5,6 +5,7 @@ MindSpore's own engine carries what they exchange: HCCL on Ascend, NCCL on GPUs,
 collectives only AllReduce of float32 is used, the one that every device has.
 """
 import atexit
+import contextlib
 import ipaddress
 import os
 import socket
@@ -13,6 +14,7 @@ import time
 from datetime import timedelta
 
 import numpy as np
+import psutil
 from mindspore import Tensor, ops
 from mindspore.communication import get_group_size, get_rank, init, release
 
@@ -55,10 +57,27 @@ def join():
     """Meet the other processes, if there are any; the device must be selected before."""
     global _rank, _size, _store
     if launched() and _size == 1:
-        init()
+        try:
+            init()
+        except RuntimeError:
+            if starts.as_scheduler():
+                _end_the_ranks()
+            raise
         _rank, _size = get_rank(), get_group_size()
         if device.name() == "cpu":
             _store = _shared_store()
+
+
+def _end_the_ranks():
+    """End the ranks of this server that wait for this scheduler, which has failed: msrun looks after ranks alone.
+
+    msrun then shows the scheduler's log. By themselves ranks would wait for ten minutes.
+    """
+    own = psutil.Process()
+    for process in own.parent().children():
+        with contextlib.suppress(psutil.Error):
+            if process != own and process.environ().get("MS_ROLE") == "MS_WORKER":
+                process.terminate()
 
 
 def _shared_store():

@@ -22,6 +22,11 @@ def by_msrun(environment=os.environ):
     return "MS_ROLE" in environment
 
 
+def as_scheduler(environment=os.environ):
+    """Return whether this process is not a rank, but the scheduler through which ranks find each other."""
+    return environment.get("MS_ROLE") == "MS_SCHED"
+
+
 def among_several(environment=os.environ):
     """Return (program, rank, how many) of another program that started this process with others, None for one alone."""
     for program, sizes, rank, mark in MARKS:
