@@ -29,7 +29,7 @@ TRAINING = """
 import json, os, signal, subprocess, sys, time
 from pathlib import Path
 rank, how = os.environ["RANK_ID"], os.environ["STAND_IN"]
-names = ("RANK", "DEVICE", "HCCL", "OMP", "MS_", "CUDA_VIS", "ASCEND_RT")
+names = ("RANK", "DEVICE", "HCCL", "OMP", "PMI", "MS_", "CUDA_VIS", "ASCEND_RT")
 seen = {name: value for name, value in os.environ.items() if name.startswith(names)}
 Path(os.environ["SEEN"], f"rank_{rank}.json").write_text(json.dumps(
     {"environment": seen, "cores": sorted(os.sched_getaffinity(0)), "arguments": sys.argv[1:]}))
@@ -315,7 +315,8 @@ def test_shellcheck_finds_nothing():
         ("--devices", "2 3"), ("--servers", "08"), ("--servers", "0"), ("--server-index", "00"), ("--port", "80"),
         ("--port", "08118"), ("--port", "65536"), ("--grace", "010"), ("--grace", "1.5"), ("--grace", "a[$(touch seen)]"))],
     *[("gpu", ["tiny.yaml", "--device-ids", value], f"--device-ids {value}: expected numbers and ascending ranges")
-      for value in ("3-1", ",", "0,", "08", "0-08", "99999999999", "0-99999999", "0--2", "-1", "0 1", "0,x", "a[$(touch seen)]")],
+      for value in ("3-1", ",", "0,", "08", "0-08", "99999999999", "0-99999999", "0--2", "-1", "0 1", "0,x",
+                    "a[$(touch seen)]")],
     *[("gpu", ["tiny.yaml", option, ""], f"{option}: its value is empty") for option in (
         "--devices", "--device-ids", "--servers", "--address", "--port", "--log-dir", "--grace", "--output")],
     ("cpu", ["tiny.yaml", "--output", "--resume"], "--output: its value is missing"),
@@ -338,6 +339,82 @@ def test_mistakes_are_named(launch, server, tmp_path, device, arguments, words):
     assert (status, words in said) == (2, True), said
     assert len(said.splitlines()) == (2 if "hccn_tool" in words else 1), said
     assert not list(tmp_path.glob("rank_*.json")) and not (tmp_path / "seen").exists()
+
+
+@pytest.mark.parametrize("device, mask, arguments, devices", [
+    ("gpu", "4,5,6,7", ["--devices", 4], "4,5,6,7"),
+    ("gpu", "4,5,6,7", ["--device-ids", "0,2"], "4,6"),
+    ("gpu", "4,5,6,7", ["--device-ids", "3,0"], "7,4"),
+    ("gpu", "7,3", [], "7,3"),  # as many as it shows
+    ("gpu", "2, 3,-1,5", [], "2,3"),  # CUDA reads up to what is no device
+    ("gpu", "GPU-8f3e-1,GPU-11aa-2", ["--devices", 1], "GPU-8f3e-1"),
+    ("gpu", "MIG-8f3e-1", [], "MIG-8f3e-1"),
+    ("ascend", "4,5,6,7", ["--devices", 4], "4,5,6,7"),
+    ("ascend", "4,5,6,7", ["--device-ids", "2,0"], "4,6"),  # CANN wants them ascending
+    ("ascend", "0,1,2,3", [], "0,1,2,3"),
+])
+def test_a_mask_is_kept_and_device_numbers_count_within_it(launch, server, device, mask, arguments, devices):
+    variable = {"gpu": "CUDA_VISIBLE_DEVICES", "ascend": "ASCEND_RT_VISIBLE_DEVICES"}[device]
+    said = dry_run(launch, {**server, variable: mask}, f"run_distribute_train_{device}.sh", "tiny.yaml", *arguments)
+    ranks, devices = ranks_of(said), devices.split(",")
+    assert len(ranks) == len(devices)
+    for rank, (text, environment, _) in enumerate(ranks):
+        assert f", device {devices[rank]}, " in text and environment["DEVICE_ID"] == str(rank)
+        assert environment[variable] == ",".join(devices)
+    numbers = "\\,".join(devices)  # the table's are the machine's
+    assert device == "gpu" or f"generate_rank_table.py --devices {numbers} " in said
+
+
+@pytest.mark.parametrize("device, mask, arguments, words", [
+    ("gpu", "4,5", ["--devices", 4], "--devices 4: CUDA_VISIBLE_DEVICES=4,5 shows 2 devices, which are numbered "
+     "from 0 to 1 here"),
+    ("gpu", "4,5", ["--device-ids", "4,5"], "--device-ids 4,5: CUDA_VISIBLE_DEVICES=4,5 shows 2 devices"),
+    ("gpu", "", [], "CUDA_VISIBLE_DEVICES=: it hides every device"),
+    ("gpu", "-1", [], "CUDA_VISIBLE_DEVICES=-1: it hides every device"),
+    ("gpu", "a[$(touch seen)]", [], "it hides every device"),
+    ("gpu", "MIG-1,MIG-2", [], "CUDA_VISIBLE_DEVICES=MIG-1,MIG-2: a process sees only the first MIG slice"),
+    ("ascend", "5,4", [], "ASCEND_RT_VISIBLE_DEVICES=5,4: expected ascending numbers with commas between"),
+    ("ascend", "1, 2", [], "ASCEND_RT_VISIBLE_DEVICES=1, 2: expected ascending numbers with commas between"),
+    ("ascend", "3,4", [], "devices 3,4: an Atlas 800 training server cannot connect them"),
+])
+def test_what_a_mask_does_not_show_is_refused(launch, server, tmp_path, device, mask, arguments, words):
+    variable = {"gpu": "CUDA_VISIBLE_DEVICES", "ascend": "ASCEND_RT_VISIBLE_DEVICES"}[device]
+    run = launch(f"run_distribute_train_{device}.sh", {**server, variable: mask}, "tiny.yaml", *arguments)
+    status, said = run.ended()
+    assert status == 2 and words in said and len(said.splitlines()) == 1, said
+    assert not (tmp_path / "seen").exists() and not list(tmp_path.glob("rank_*.json"))
+
+
+@pytest.mark.parametrize("script", ["run_standalone_train_gpu.sh", "run_eval_gpu.sh"])
+def test_one_device_of_a_mask(launch, server, script):
+    masked = {**server, "CUDA_VISIBLE_DEVICES": "GPU-8f3e-1,5"}
+    assert "DEVICE_ID=1" in dry_run(launch, masked, script, "tiny.yaml", "--device-id", 1)
+    for number, words in ((2, "--device-id 2: CUDA_VISIBLE_DEVICES=GPU-8f3e-1,5 shows 2 devices"),
+                          ("01", "--device-id 01: expected a whole number")):
+        status, said = launch(script, masked, "tiny.yaml", "--device-id", number).ended()
+        assert status == 2 and words in said and len(said.splitlines()) == 1, said
+
+
+OPENMPI = {"OMPI_COMM_WORLD_SIZE": "4", "OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_LOCAL_RANK": "1", "PMIX_RANK": "1"}
+STEP = {"SLURM_STEP_ID": "0", "SLURM_NTASKS": "4", "SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "1", "SLURM_LOCALID": "1"}
+
+
+@pytest.mark.parametrize("program, environment", [("mpirun", OPENMPI), ("srun", STEP)])
+def test_one_launcher_a_server_by_another_program(launch, server, tmp_path, program, environment):
+    status, said = launch("run_distribute_train_cpu.sh", {**server, **environment}, "tiny.yaml").ended()
+    assert (status, f"{program} started this script as 1 of 4" in said, len(said.splitlines())) == (2, True, 1), said
+    said = dry_run(launch, {**server, **environment}, "run_distribute_train_cpu.sh", "tiny.yaml", "--servers", 4,
+                   "--server-index", 1, "--address", "10.0.0.1")
+    assert len(ranks_of(said)) == 8
+
+
+def test_ranks_do_not_take_themselves_for_those_of_mpi(launch, server, tmp_path):
+    alone = {name: value.replace("4", "2") for name, value in OPENMPI.items()}
+    run = launch("run_distribute_train_cpu.sh", {**server, **alone}, "tiny.yaml", "--servers", 2, "--server-index", 1,
+                 "--address", "10.0.0.1", "--devices", 1)
+    status, said = run.ended()
+    environment = seen(tmp_path, 1)["environment"]
+    assert status == 0 and not [name for name in environment if name.startswith(("OMPI", "PMI"))], said
 
 
 # Ranks by stand-in
@@ -391,6 +468,48 @@ def test_a_dead_rank_ends_the_run_on_all_servers_that_share_its_logs(launch, ser
         assert status == 137 and "rank 2 of 4 ended with status 137 (SIGKILL)" in said and not run.processes(), said
     assert seen(tmp_path, 3)["environment"].items() >= {
         "RANK_ID": "3", "DEVICE_ID": "1", "RANK_SIZE": "4", "RANK_TABLE_FILE": table, "MS_SCHED_HOST": "10.0.0.0"}.items()
+
+
+def test_a_dead_scheduler_ends_the_run_with_its_own_error(launch, server):
+    run = launch("run_distribute_train_ascend.sh", {**server, "STAND_IN": "no scheduler"}, "tiny.yaml", "--devices", 2)
+    status, said = run.ended(30)
+    assert status == 1 and "the scheduler ended with status 1 before the ranks, which were stopped" in said, said
+    assert "RuntimeError: Failed to initialize distributed job cluster" in said and "[INFO]" not in said, said
+    assert not run.processes()
+
+
+PLANTED = (  # round by round; the shell's arithmetic runs what stands in brackets
+    {"rank_0.status": "a[$(touch seen)] 1", "rank_1.status": "1 a[$(touch seen)]", "rank_8.status": "",
+     "rank_9.status": "0x10 1", "rank_a[$(touch seen)].status": "1 1",
+     "scheduler.status": "a[$(touch seen)] 1", "rank_0.pid": "a[$(touch seen)]"},
+    {"scheduler.status": "1 a[$(touch seen)]", "rank_0.pid": "-1"})
+
+
+def test_what_others_write_into_a_shared_folder_is_data(launch, server, tmp_path):
+    run = launch("run_distribute_train_cpu.sh", {**server, "STAND_IN": "waits"}, "tiny.yaml", "--grace", 1)
+    logs = tmp_path / "logs" / "tiny"
+    run.wait_for(lambda: len(list(tmp_path.glob("rank_*.json"))) == 2 and (logs / "rank_0.pid").exists())
+    for files in PLANTED:
+        for name, text in files.items():
+            (logs / name).write_text(f"{text}\n")
+        time.sleep(1.2)
+        assert run.process.poll() is None, run.ended()
+    run.interrupt()
+    status, said = run.ended(30)
+    assert status == 130 and not run.processes() and not (tmp_path / "seen").exists(), said
+
+
+def test_a_number_that_is_no_rank_of_this_run_is_not_signalled(launch, server, tmp_path):
+    other = subprocess.Popen(["sleep", "60"])
+    run = launch("run_distribute_train_cpu.sh", {**server, "STAND_IN": "waits"}, "tiny.yaml", "--grace", 2)
+    run.wait_for(lambda: len(list(tmp_path.glob("rank_*.json"))) == 2)
+    (tmp_path / "logs" / "tiny" / "rank_0.pid").write_text(f"{other.pid}\n")
+    run.interrupt()
+    run.ended(30)
+    alive = other.poll() is None
+    other.kill()
+    other.wait()
+    assert alive
 
 
 @pytest.mark.parametrize("how, number, status", [("waits", signal.SIGINT, 130), ("waits", signal.SIGTERM, 143),

@@ -1,4 +1,4 @@
-"""What a machine has of Ascend devices and NVIDIA GPUs: driver, toolkit, environment, addresses, and what mends what is missing.
+"""What a machine has of Ascend devices and NVIDIA GPUs: driver, toolkit, environment, addresses; what mends what is missing.
 
 Read from files and the environment alone, so that it also says why MindSpore sees no device. Lines are the doctor's: a label
 and what there is, or ``!`` and a sentence that ends in the command that mends it. Nothing is said of a kind of device of which
@@ -84,8 +84,8 @@ def _addresses(root, devices):
         yield f"ascend        addresses {', '.join(f'{number}: {address}' for number, address in sorted(found.items()))}"
     for number in devices:
         if number not in found:
-            yield (f"! ascend: device {number} has no address, which several servers need; hccn_tool -i {number} -ip -s address "
-                   "ADDRESS netmask MASK")
+            yield (f"! ascend: device {number} has no address, which several servers need; hccn_tool -i {number} -ip -s "
+                   "address ADDRESS netmask MASK")
 
 
 def _toolkit_version(folder):

@@ -11,6 +11,7 @@ from pathlib import Path
 MOST_DEVICES = 64  # looked for on one server
 CONF = Path("/etc/hccn.conf")
 PATIENCE = 30  # seconds that a tool may take to answer
+NO_ANSWER = 124
 MASK = "ASCEND_RT_VISIBLE_DEVICES"
 RINGS = ((0, 1, 2, 3), (4, 5, 6, 7))
 TWO_RINGS = re.compile("910(A|B|ProA|ProB|PremiumA)")  # first generation; 910B1 to 910B4 are the second, a full mesh
@@ -64,8 +65,8 @@ def of_tool(wanted):
             found[number] = address[1]
         elif status:
             why = why or " ".join(said.split()) or f"status {status}"
-            if wanted is None:
-                break  # no such device, nor any behind it
+            if wanted is None or status == NO_ANSWER:
+                break  # no such device, nor any behind it; or one wait is enough
     return found, why
 
 
@@ -116,7 +117,7 @@ def chip_names():
 
 
 def told(*command):
-    """Return (status, all that was said); a tool that is not there or does not answer has status 127 or 124.
+    """Return (status, all that was said); a tool that does not answer has status ``NO_ANSWER``, one that is not there 127.
 
     Devices are counted without the mask, which these tools do not go by.
     """
@@ -125,7 +126,7 @@ def told(*command):
         done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=PATIENCE,
                               stdin=subprocess.DEVNULL)
     except subprocess.TimeoutExpired:
-        return 124, f"no answer within {PATIENCE} s"
+        return NO_ANSWER, f"no answer within {PATIENCE} s"
     except OSError as error:
         return 127, str(error.strerror)
     return done.returncode, f"{done.stdout}\n{done.stderr}"
