@@ -313,10 +313,10 @@ def test_shellcheck_finds_nothing():
     *[("cpu", ["tiny.yaml", option, value], f"{option} {value}: expected a whole number from ") for option, value in (
         ("--devices", "0"), ("--devices", "-1"), ("--devices", "+2"), ("--devices", "02"), ("--devices", "99999999999"),
         ("--devices", "2 3"), ("--servers", "08"), ("--servers", "0"), ("--server-index", "00"), ("--port", "80"),
-        ("--port", "08118"), ("--port", "65536"), ("--grace", "010"), ("--grace", "1.5"), ("--grace", "a[$(touch seen)]"))],
+        ("--port", "08118"), ("--port", "65536"), ("--grace", "010"), ("--grace", "1.5"), ("--grace", "a[$(>seen)]"))],
     *[("gpu", ["tiny.yaml", "--device-ids", value], f"--device-ids {value}: expected numbers and ascending ranges")
       for value in ("3-1", ",", "0,", "08", "0-08", "99999999999", "0-99999999", "0--2", "-1", "0 1", "0,x",
-                    "a[$(touch seen)]")],
+                    "a[$(>seen)]")],
     *[("gpu", ["tiny.yaml", option, ""], f"{option}: its value is empty") for option in (
         "--devices", "--device-ids", "--servers", "--address", "--port", "--log-dir", "--grace", "--output")],
     ("cpu", ["tiny.yaml", "--output", "--resume"], "--output: its value is missing"),
@@ -371,7 +371,7 @@ def test_a_mask_is_kept_and_device_numbers_count_within_it(launch, server, devic
     ("gpu", "4,5", ["--device-ids", "4,5"], "--device-ids 4,5: CUDA_VISIBLE_DEVICES=4,5 shows 2 devices"),
     ("gpu", "", [], "CUDA_VISIBLE_DEVICES=: it hides every device"),
     ("gpu", "-1", [], "CUDA_VISIBLE_DEVICES=-1: it hides every device"),
-    ("gpu", "a[$(touch seen)]", [], "it hides every device"),
+    ("gpu", "a[$(>seen)]", [], "it hides every device"),
     ("gpu", "MIG-1,MIG-2", [], "CUDA_VISIBLE_DEVICES=MIG-1,MIG-2: a process sees only the first MIG slice"),
     ("ascend", "5,4", [], "ASCEND_RT_VISIBLE_DEVICES=5,4: expected ascending numbers with commas between"),
     ("ascend", "1, 2", [], "ASCEND_RT_VISIBLE_DEVICES=1, 2: expected ascending numbers with commas between"),
@@ -479,10 +479,10 @@ def test_a_dead_scheduler_ends_the_run_with_its_own_error(launch, server):
 
 
 PLANTED = (  # round by round; the shell's arithmetic runs what stands in brackets
-    {"rank_0.status": "a[$(touch seen)] 1", "rank_1.status": "1 a[$(touch seen)]", "rank_8.status": "",
-     "rank_9.status": "0x10 1", "rank_a[$(touch seen)].status": "1 1",
-     "scheduler.status": "a[$(touch seen)] 1", "rank_0.pid": "a[$(touch seen)]"},
-    {"scheduler.status": "1 a[$(touch seen)]", "rank_0.pid": "-1"})
+    {"rank_0.status": "a[$(>seen)] 1", "rank_1.status": "1 a[$(>seen)]", "rank_8.status": "",
+     "rank_9.status": "0x10 1", "rank_a[$(>seen)].status": "1 1",
+     "scheduler.status": "a[$(>seen)] 1", "rank_0.pid": "a[$(>seen)]"},
+    {"scheduler.status": "1 a[$(>seen)]", "rank_0.pid": "-1"})
 
 
 def test_what_others_write_into_a_shared_folder_is_data(launch, server, tmp_path):

@@ -105,7 +105,7 @@ refuse_many_launchers() {
     local program place size
     read -r place size program < <(python "$root/src/mindrestore/runtime/starts.py") || true
     [[ -n $program ]] || return 0
-    [[ $size == "$servers" ]] || die "$program started this script as $place of $size, and each would train by itself; start" \
-        "it once, or once on each of $size servers with --servers $size."
+    [[ $size == "$servers" ]] || die "$program started this script as $place of $size, and each would train by itself;" \
+        "start it once, or once on each of $size servers with --servers $size."
     unset "${!OMPI_@}" "${!PMIX_@}" "${!PMI_@}"  # MindSpore would take its ranks for MPI's
 }

@@ -26,7 +26,7 @@ def main():
             kept = locked(port), held(port)
             break
         except OSError as error:
-            reason = f"port {port}: {error.args[-1]}"
+            reason = error.args[-1]
     else:
         print(reason)
         return 2
@@ -41,11 +41,14 @@ def locked(port):
     if not port:
         return None
     path = os.path.join(tempfile.gettempdir(), f"mindrestore-{os.getuid()}-port-{port}.lock")
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
     try:
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise OSError("another run that was started here uses it; wait for its end, or leave --port away.") from error
+        raise OSError(f"port {port}: another run that was started here uses it; wait for its end, or leave --port "
+                      "away.") from error
+    except OSError as error:
+        raise OSError(f"port {port}: {path} cannot be locked ({error.strerror}); remove that file.") from error
     return file
 
 
@@ -56,8 +59,8 @@ def held(port):
     try:
         made.bind(("", port))
     except OSError as error:
-        raise OSError(f"cannot be had ({error.strerror}): a program on this server listens on it, or did a minute ago; leave "
-                      "--port away, or give another.") from error
+        raise OSError(f"port {port}: cannot be had ({error.strerror}): a program on this server listens on it, or did a minute "
+                      "ago; leave --port away, or give another.") from error
     return made
 
 
