@@ -17,7 +17,7 @@ TEXT
   --servers N          servers; start this script on each of them, default 1
   --server-index I     which of them this is, from 0
   --address HOST       of server 0, as the others reach it; default 127.0.0.1, with a rank table its first server
-  --port P             of server 0; default: 8118, on one server another if that is taken
+  --port P             of server 0; default: a free one, for several servers 8118
 TEXT
     [[ $device != ascend ]] || cat <<TEXT
   --rank-table FILE    addresses of the devices; made for one server if not given, for several see

@@ -4,6 +4,7 @@ Prints the port, or why it cannot be had, and stays for as long as the launcher:
 scheduler does, nor a second launcher of this user the same one after. Standard library only.
 """
 import argparse
+import contextlib
 import fcntl
 import os
 import socket
@@ -13,24 +14,22 @@ import time
 
 from rank import running
 
-USUAL = 8118  # as msrun's; ranks look for theirs from here on, and would keep the next msrun from it for a minute
+USUAL = 8118  # msrun's default, and where ranks begin to look for ports of their own
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--launcher", type=int, required=True)
-    parser.add_argument("--port", type=int, help=f"default: {USUAL}, or where that is taken one that the system finds free")
+    parser.add_argument("--port", type=int, default=0, help="default: one that the system finds free")
     options = parser.parse_args()
-    for port in (USUAL, 0) if options.port is None else (options.port,):
-        try:
-            kept = locked(port), held(port)
-            break
-        except OSError as error:
-            reason = error.args[-1]
-    else:
-        print(reason)
+    try:
+        kept = [locked(options.port), held(options.port)]
+    except OSError as error:
+        print(*error.args)
         return 2
     print(kept[1].getsockname()[1], flush=True)
+    with contextlib.suppress(OSError):
+        kept.append(held(USUAL))  # a rank that listened there would keep the next msrun from it for a minute after its end
     while running(options.launcher):
         time.sleep(0.5)
     return 0
@@ -53,11 +52,15 @@ def locked(port):
 
 
 def held(port):
-    """Return a socket that is bound to ``port`` without listening: the scheduler may listen there, no other gets it."""
+    """Return a socket that is bound to ``port``, 0 for any, without listening: the scheduler may listen there.
+
+    A socket that allows another beside it before it is bound might get the same port as another of these.
+    """
     made = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(port > 0))
         made.bind(("", port))
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     except OSError as error:
         raise OSError(f"port {port}: cannot be had ({error.strerror}): a program on this server listens on it, or did a minute "
                       "ago; leave --port away, or give another.") from error

@@ -74,6 +74,23 @@ def test_msrun_with_its_defaults(environment, tmp_path):
     assert "timed out" not in (tmp_path / "logs" / "scheduler.log").read_text()  # ranks took leave of it
 
 
+def test_a_port_that_is_held_is_the_schedulers_alone(tmp_path):
+    """MindSpore's scheduler allows a socket beside its own (SO_REUSEADDR), what others listen with need not."""
+    keeper = subprocess.Popen([sys.executable, ROOT / "scripts" / "lib" / "port.py", "--launcher", str(os.getpid())],
+                              stdout=subprocess.PIPE, text=True)
+    try:
+        port = int(keeper.stdout.readline())
+        with socket.socket() as other, pytest.raises(OSError):
+            other.bind(("127.0.0.1", port))
+        with socket.socket() as scheduler:
+            scheduler.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            scheduler.bind(("127.0.0.1", port))
+            scheduler.listen()
+    finally:
+        keeper.kill()
+        keeper.wait()
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("how", ["launcher", "msrun"])
 def test_twenty_starts_in_a_row(environment, tmp_path, how):

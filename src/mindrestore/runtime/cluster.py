@@ -90,8 +90,8 @@ def _shared_store():
     from mindspore.mint.distributed import TCPStore
     host = _own_address()
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as held:
-        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # so that the store can listen at what is bound here
         held.bind((host, 0))
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # so that the store can listen at what is bound here
         port = held.getsockname()[1]
         store = TCPStore(host, port, _size, True, PATIENCE, False) if _rank == 0 else None
     host, port = gathered([int(ipaddress.IPv4Address(host)), port])[0]
