@@ -5,27 +5,23 @@
     python scripts/generate_rank_table.py --merge server0.json server1.json --output table.json
     python scripts/generate_rank_table.py --show table.json                         # lines: rank, server, device, address
 
-Addresses of devices come from ``hccn_tool -i N -ip -g`` where it is installed, otherwise from ``/etc/hccn.conf``. Ranks are
-numbered server by server, devices in ascending order. Standard library only, so that it runs on any server.
+Addresses of devices come from ``hccn_tool -i N -ip -g`` where that works, otherwise from ``/etc/hccn.conf``. Ranks are
+numbered server by server, devices in ascending order. Standard library only, so that it runs on servers without MindSpore.
 """
 import argparse
 import ipaddress
 import json
 import os
 import re
-import shutil
 import socket
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+from mindrestore.runtime.ascend_server import MOST_DEVICES, Mistake, addresses, refuse_unconnected  # noqa: E402
+
 VERSION, COMPLETED, NO_HOST_NIC = "1.0", "completed", "reserve"
-MOST_DEVICES = 64  # looked for on one server
-
-
-class Mistake(ValueError):
-    """What is wrong, where, and what to do, in a sentence."""
 
 
 def main(arguments=None):
@@ -35,17 +31,26 @@ def main(arguments=None):
             for line in lines(read(options.show)):
                 print(*line)
             return 0
+        wanted = None if options.devices is None else numbers(options.devices)
+        if options.check_devices:
+            refuse_unconnected(wanted or ())
+            return 0
         if options.merge:
             servers = merged([(path, read(path)) for path in options.merge])
         else:
-            wanted = numbers(options.devices) if options.devices else None
-            servers = [server(options.server or own_address(), addresses(options.conf, wanted), wanted)]
+            servers = [server(options.server or own_address(), addresses(wanted, options.conf, say), wanted)]
+            if not options.any_devices:
+                refuse_unconnected([int(device["device_id"]) for device in servers[0]["device"]])
         write(options.output, table(servers))
     except Mistake as mistake:
-        print(f"generate_rank_table: error: {mistake}", file=sys.stderr)
+        say(f"error: {mistake}")
         return 2
     print(f"Wrote {options.output}: {sum(len(one['device']) for one in servers)} ranks on {len(servers)} servers.")
     return 0
+
+
+def say(text):
+    print(f"generate_rank_table: {text}", file=sys.stderr)
 
 
 def parsed(arguments):
@@ -54,6 +59,9 @@ def parsed(arguments):
     parser.add_argument("--server", metavar="ADDRESS", help="of this server, as the others reach it; its own by default")
     parser.add_argument("--conf", type=Path, metavar="FILE",
                         help="take addresses from this file, not from hccn_tool or /etc/hccn.conf")
+    parser.add_argument("--any-devices", action="store_true", help="also such as an Atlas 800 training server cannot connect")
+    parser.add_argument("--check-devices", action="store_true",
+                        help="only say whether this server can connect the devices; write nothing")
     parser.add_argument("--merge", type=Path, nargs="+", metavar="FILE",
                         help="tables of one server each, in the order of ranks")
     parser.add_argument("--show", type=Path, metavar="FILE", help="check a table and print its ranks")
@@ -68,48 +76,15 @@ def numbers(text):
     """Return the numbers that ``0,2,4-7`` stands for, in order; each may be named once."""
     found = []
     for part in text.split(","):
-        ends = re.fullmatch(r"(\d+)(?:-(\d+))?", part.strip())
-        if not ends or int(ends[2] or ends[1]) < int(ends[1]):
-            raise Mistake(f"--devices {text}: {part!r} is no device; write numbers and ranges such as 0,2,4-7.")
+        ends = re.fullmatch(r"(0|[1-9][0-9]{0,3})(?:-(0|[1-9][0-9]{0,3}))?", part.strip())
+        if not ends or not int(ends[1]) <= int(ends[2] or ends[1]) < MOST_DEVICES:
+            raise Mistake(f"--devices {text}: {part!r} is no device; write numbers below {MOST_DEVICES} and ranges such as "
+                          "0,2,4-7.")
         found += range(int(ends[1]), int(ends[2] or ends[1]) + 1)
     for number in found:
         if found.count(number) > 1:
             raise Mistake(f"--devices {text}: device {number} is named twice; name each once.")
     return sorted(found)
-
-
-def addresses(conf, wanted):
-    """Return the address of each device by number, from ``conf``, ``hccn_tool`` or ``/etc/hccn.conf``."""
-    if conf is None and shutil.which("hccn_tool"):
-        return of_tool(wanted)
-    return of_file(conf or Path("/etc/hccn.conf"))
-
-
-def of_tool(wanted):
-    found = {}
-    for number in range(MOST_DEVICES) if wanted is None else wanted:
-        told = subprocess.run(["hccn_tool", "-i", str(number), "-ip", "-g"], capture_output=True, text=True, check=False)
-        address = re.search(r"^ipaddr:(\S+)", told.stdout, re.MULTILINE)
-        if address:
-            found[number] = address[1]
-        elif wanted is None and told.returncode:
-            break  # no such device, nor any behind it
-    return found
-
-
-def of_file(path):
-    """Read lines such as ``address_0=192.168.100.101``."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except OSError as error:
-        raise Mistake(f"{path}: cannot be read ({error.strerror}), and there is no hccn_tool on PATH to ask; run this on the "
-                      "Ascend server, or give --conf FILE with lines such as address_0=192.168.100.101.") from error
-    found = {}
-    for number, address in re.findall(r"^\s*address_(\d+)\s*=\s*(\S+)", text, re.MULTILINE):
-        if int(number) in found:
-            raise Mistake(f"{path}: device {number} has two addresses; leave one.")
-        found[int(number)] = address
-    return found
 
 
 def server(server_id, address_of, wanted):
@@ -193,7 +168,13 @@ def check(content, origin):
     owner = {}
     for one in servers:
         seen = set()
+        if not re.fullmatch(r"\S+", one["server_id"]):
+            raise Mistake(f"{origin}: a server's server_id is {one['server_id']!r}; expected its address.")
         for device in one["device"]:
+            for key in ("device_id", "rank_id"):
+                if not re.fullmatch("0|[1-9][0-9]{0,5}", device[key]):
+                    raise Mistake(f"{origin}: a device of server {one['server_id']} has {device[key]!r} for its {key}; "
+                                  "expected a number, as text.")
             name = f"device {device['device_id']} of server {one['server_id']}"
             try:
                 ipaddress.ip_address(device["device_ip"])

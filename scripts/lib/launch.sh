@@ -8,29 +8,63 @@ script=$(basename "$0")
 say() { echo "$script: $*" >&2; }
 die() { say "error: $*"; exit 2; }
 
-# need_value OPTION VALUE ...: refuse an option at the end of the line
-need_value() { (($# > 1)) || die "$1: its value is missing; see --help."; }
-need_number() { [[ $2 =~ ^[0-9]+$ ]] || die "$1 $2: expected a whole number."; }
+# need_value OPTION VALUE ...: refuse an option at the end of the line, or one without a word of its own
+need_value() {
+    [[ $# -gt 1 && ${2:-} != --* ]] || die "$1: its value is missing; see --help."
+    [[ -n $2 ]] || die "$1: its value is empty; see --help."
+}
+
+# need_number OPTION VALUE LEAST MOST; 08 is refused, as shells take it for an octal number
+need_number() {
+    [[ $2 =~ ^(0|[1-9][0-9]{0,5})$ && $2 -ge $3 && $2 -le $4 ]] ||
+        die "$1 $2: expected a whole number from $3 to $4, without zeros before it."
+}
+
+most_devices=1024  # of a server; what is more is a slip of the hand
 
 # expand LIST: the numbers that 0,2,4-7 stands for, one a line; fails on anything else
 expand() {
     local part
+    [[ $1 =~ ^[0-9-]+(,[0-9-]+)*$ ]] || return 1
     for part in ${1//,/ }; do
-        [[ $part =~ ^([0-9]+)(-([0-9]+))?$ ]] || return 1
-        seq "${BASH_REMATCH[1]}" "${BASH_REMATCH[3]:-${BASH_REMATCH[1]}}"
+        [[ $part =~ ^(0|[1-9][0-9]{0,3})(-(0|[1-9][0-9]{0,3}))?$ ]] || return 1
+        local from=${BASH_REMATCH[1]} to=${BASH_REMATCH[3]:-${BASH_REMATCH[1]}}
+        ((from <= to && to < most_devices)) || return 1
+        seq "$from" "$to"
     done
 }
 
-# compress NUMBER ...: ascending numbers as 0-3,8
-compress() {
-    local text="" first=$1 last=$1 number
-    for number in "${@:2}" end; do
-        if [[ $number == $((last + 1)) ]]; then last=$number; continue; fi
-        text+=",$first"
-        ((last == first)) || text+="-$last"
-        first=$number last=$number
-    done
-    echo "${text#,}"
+# read_mask: what devices a mask of the user or of a scheduler shows: variable, masked (1 if there is a mask), mask
+read_mask() {
+    variable="" masked="" mask=()
+    case $device in
+        gpu) variable=CUDA_VISIBLE_DEVICES ;;
+        ascend) variable=ASCEND_RT_VISIBLE_DEVICES ;;
+        *) return 0 ;;
+    esac
+    [[ -n ${!variable+set} ]] || return 0
+    masked=1
+    local each last=-1
+    IFS=, read -ra mask <<<"${!variable}"
+    if [[ $device == gpu ]]; then
+        for each in "${!mask[@]}"; do
+            mask[each]=${mask[each]//[[:space:]]/}
+            [[ ${mask[each]} =~ ^([0-9]+|(GPU|MIG)-[0-9A-Za-z/-]+)$ ]] || { mask=("${mask[@]:0:each}"); break; }  # as CUDA does
+        done
+    else
+        for each in ${mask[@]+"${mask[@]}"}; do
+            [[ $each =~ ^(0|[1-9][0-9]{0,3})$ && $each -gt $last ]] ||
+                die "$variable=${!variable}: expected ascending numbers with commas between, such as 4,5,6,7."
+            last=$each
+        done
+    fi
+    ((${#mask[@]})) || die "$variable=${!variable}: it hides every device; name some there, or unset it."
+}
+
+# need_shown OPTION NUMBER: refuse a device that the mask does not show
+need_shown() {
+    [[ -z $masked ]] || (($2 < ${#mask[@]})) ||
+        die "$1: $variable=${!variable} shows ${#mask[@]} devices, which are numbered from 0 to $((${#mask[@]} - 1)) here."
 }
 
 # show COMMAND ...: as it could be typed
@@ -58,7 +92,7 @@ usage: bash scripts/$script $words [options] [key=value ...]
 $does
 
 TEXT
-    [[ $device != ascend && $device != gpu ]] || echo "  --device-id N    which one, default 0"
+    [[ $device != ascend && $device != gpu ]] || echo "  --device-id N    which one of those that are visible, default 0"
     cat <<TEXT
   --dry-run        print environment and command, and start nothing
   --help
@@ -75,7 +109,7 @@ run_single() {
         case $1 in
             --help | -h) single_usage; exit 0 ;;
             --dry-run) dry=1 ;;
-            --device-id) need_value "$@"; need_number "$1" "$2"; number=$2; shift ;;
+            --device-id) need_value "$@"; need_number "$1" "$2" 0 $((most_devices - 1)); number=$2; shift ;;
             *.yaml | *.yml) if [[ -z $config && $1 != -* && $1 != *=* ]]; then config=$1; else rest+=("$1"); fi ;;
             *) rest+=("$1") ;;
         esac
@@ -87,7 +121,12 @@ run_single() {
     [[ -z $device ]] || command+=(--device "$device")
     command+=(${rest[@]+"${rest[@]}"})
     local environment=(PYTHONUNBUFFERED=1)
-    [[ -z $number ]] || environment+=("DEVICE_ID=$number")
+    if [[ -n $number ]]; then
+        [[ $device == gpu || $device == ascend ]] || die "--device-id $number: goes with the scripts for Ascend and GPU."
+        read_mask
+        need_shown "--device-id $number" "$number"
+        environment+=("DEVICE_ID=$number")
+    fi
     if [[ -n $dry ]]; then
         echo "environment: ${environment[*]}"
         echo "command: $(show "${command[@]}")"
@@ -110,12 +149,16 @@ run_distributed() {
     shift
     defaults
     options "$@"
+    command -v python >/dev/null || die "python: not on PATH; activate the environment that has MindSpore."
+    refuse_many_launchers
+    read_mask
     place_ranks
+    trap let_port_go EXIT
+    [[ -n $dry && -n $port ]] || take_port
     if [[ -n $dry ]]; then
         dry_run
         exit 0
     fi
-    take_port
     trap 'interrupted=INT interruptions=$((interruptions + 1))' INT
     trap 'interrupted=TERM interruptions=$((interruptions + 1))' TERM
     start_ranks

@@ -11,7 +11,7 @@ import sys
 import time
 from pathlib import Path
 
-SCHEDULER = [sys.executable, "-c", "from mindspore.communication import init; init()"]
+SCHEDULER = ["python", "-c", "from mindspore.communication import init; init()"]
 PATIENCE = 20  # seconds a process may take to end when its launcher is gone
 
 

@@ -5,22 +5,23 @@ def add(commands):
     """Add the command to argparse's ``commands``."""
     command = commands.add_parser(
         "doctor", help="say what this installation is and whether it runs as fast as it can",
-        description="Print versions, device, processor, whether fast convolution and fusion are on, free memory and the tile "
-                    "it is enough for, and time a small convolution. A line that begins with ! says what to mend.")
+        description="Print drivers, versions, device, processor, whether fast convolution and fusion are on, free memory and "
+                    "the tile it is enough for, and time a small convolution. A line that begins with ! says what to mend.")
     command.set_defaults(run=_run)
     command.add_argument("--device", default="auto", choices=("auto", "cpu", "gpu", "ascend"), help="default: auto")
 
 
 def _run(options):
-    from mindrestore.runtime import session
-    device = session.start(options.device)
-    for line in _report(device):
+    for line in _report(options.device):
         print(line, flush=True)
 
 
-def _report(device):
-    """The lines of the report, one by one, as a convolution takes a moment."""
+def _report(choice):
+    """The lines of the report, one by one, as a convolution takes a moment; drivers before MindSpore needs them."""
+    from mindrestore.runtime import accelerators, session
+    yield from accelerators.described()
     yield from _versions()
+    device = session.start(choice)
     yield f"device        {device}"
     if device == "cpu":
         yield from _processor()

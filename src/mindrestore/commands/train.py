@@ -14,8 +14,9 @@ def add(commands):
 def _run(options):
     from mindrestore.config import load_config
     config = load_config(options.config, overrides_of(options))
-    start(config)
     from mindrestore.runtime import cluster
+    cluster.refuse_other_starts(options.config)
+    start(config)
     from mindrestore.training.trainer import train
     try:
         folder = train(config, options.resume)

@@ -1,9 +1,12 @@
 """The processes that train together: how many, which one this is, and sums over all of them.
 
-A launcher (``scripts/run_distribute_train_*.sh``) starts them and says so in their environment; MindSpore's own engine
-carries what they exchange: HCCL on Ascend, NCCL on GPUs, MCCL between processes on a CPU. Of collectives only AllReduce
-of float32 is used, the one that every device has.
+``msrun``, by itself or through ``scripts/run_distribute_train_*.sh``, starts them and says so in their environment;
+MindSpore's own engine carries what they exchange: HCCL on Ascend, NCCL on GPUs, MCCL between processes on a CPU. Of
+collectives only AllReduce of float32 is used, the one that every device has.
 """
+import atexit
+import contextlib
+import ipaddress
 import os
 import socket
 import sys
@@ -11,15 +14,15 @@ import time
 from datetime import timedelta
 
 import numpy as np
+import psutil
 from mindspore import Tensor, ops
 from mindspore.communication import get_group_size, get_rank, init, release
 
 from mindrestore.errors import UserError
-from mindrestore.runtime import device
+from mindrestore.runtime import device, starts
 
 BUCKET = 2 ** 22  # values that travel together: a thousand small tensors one by one would cost a thousand delays
 
-STORE = 1  # added to the scheduler's port: where processes on a CPU tell each other that they have come so far
 PATIENCE = timedelta(hours=1)
 
 _rank, _size = 0, 1
@@ -27,8 +30,22 @@ _store, _met = None, 0
 
 
 def launched():
-    """Return whether a launcher started this process as one of several."""
-    return "MS_ROLE" in os.environ or bool(os.environ.get("RANK_TABLE_FILE")) and int(os.environ.get("RANK_SIZE", 1)) > 1
+    """Return whether MindSpore's launcher started this process as one of several."""
+    return starts.by_msrun()
+
+
+def refuse_other_starts(config):
+    """Raise ``UserError`` where another program started this process with others: each would train by itself.
+
+    All of them would write into the folder of the configuration ``config`` (a path, for the message).
+    """
+    several = None if launched() else starts.among_several()
+    if several:
+        program, place, size = several
+        raise UserError(
+            f"{program} started this process as rank {place} of {size}, but each would train by itself into the same folder; "
+            f"start all of them by one command, bash scripts/run_distribute_train_cpu.sh {config} --devices {size} "
+            "(_gpu, _ascend) or msrun, as docs/train.md says.")
 
 
 def device_number():
@@ -40,20 +57,60 @@ def join():
     """Meet the other processes, if there are any; the device must be selected before."""
     global _rank, _size, _store
     if launched() and _size == 1:
-        init()
+        try:
+            init()
+        except RuntimeError:
+            if starts.as_scheduler():
+                _end_the_ranks()
+            raise
         _rank, _size = get_rank(), get_group_size()
         if device.name() == "cpu":
-            from mindspore.mint.distributed import TCPStore
-            port = int(os.environ["MS_SCHED_PORT"]) + STORE
-            host = socket.gethostbyname(os.environ["MS_SCHED_HOST"])
-            _store = TCPStore(host, port, _size, _rank == 0, PATIENCE, False)
+            _store = _shared_store()
+
+
+def _end_the_ranks():
+    """End the ranks of this server that wait for this scheduler, which has failed: msrun looks after ranks alone.
+
+    msrun then shows the scheduler's log. By themselves ranks would wait for ten minutes.
+    """
+    own = psutil.Process()
+    for process in own.parent().children():
+        with contextlib.suppress(psutil.Error):
+            if process != own and process.environ().get("MS_ROLE") == "MS_WORKER":
+                process.terminate()
+
+
+def _shared_store():
+    """Return where processes on a CPU tell each other that they have come so far: a ``TCPStore`` that rank 0 keeps.
+
+    It listens where the system finds a free port, which rank 0 holds until it does, so that nobody takes the port in
+    between; then the others are told. Any port fixed beforehand may be one of those that MindSpore gives the ranks
+    themselves, from 8118 on.
+    """
+    from mindspore.mint.distributed import TCPStore
+    host = _own_address()
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as held:
+        held.bind((host, 0))
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # so that the store can listen at what is bound here
+        port = held.getsockname()[1]
+        store = TCPStore(host, port, _size, True, PATIENCE, False) if _rank == 0 else None
+    host, port = gathered([int(ipaddress.IPv4Address(host)), port])[0]
+    return store or TCPStore(str(ipaddress.IPv4Address(int(host))), int(port), _size, False, PATIENCE, False)
+
+
+def _own_address():
+    """Return this server's address as the others reach it: the one from which it reaches the scheduler; nothing is sent."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect((socket.gethostbyname(os.environ["MS_SCHED_HOST"]), int(os.environ["MS_SCHED_PORT"])))
+        return probe.getsockname()[0]
 
 
 def leave(status=0):
     """End a process that is one of several, once it has nothing to tell the others; does nothing in a process alone.
 
-    What Python and MindSpore do after the last line is left out: there MindSpore 2.10 was seen to crash when another process
-    had ended before.
+    What is registered to run at the end is run, MindSpore's leave of its scheduler among it, without which the scheduler waits
+    half a minute and calls the run a failure. What Python and MindSpore do after that is left out: there MindSpore 2.10 was
+    seen to crash when another process had ended before.
     """
     if _size > 1:
         if _store is not None:
@@ -63,6 +120,7 @@ def leave(status=0):
         release()
         sys.stdout.flush()
         sys.stderr.flush()
+        atexit._run_exitfuncs()
         os._exit(status)
 
 

@@ -1,0 +1,132 @@
+"""An Ascend server as its own files and tools describe it: addresses of its devices, and which of them can work together.
+
+Standard library only: ``scripts/generate_rank_table.py`` runs it on servers that have no MindSpore.
+"""
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+MOST_DEVICES = 64  # looked for on one server
+CONF = Path("/etc/hccn.conf")
+PATIENCE = 30  # seconds that a tool may take to answer
+NO_ANSWER = 124
+MASK = "ASCEND_RT_VISIBLE_DEVICES"
+RINGS = ((0, 1, 2, 3), (4, 5, 6, 7))
+TWO_RINGS = re.compile("910(A|B|ProA|ProB|PremiumA)")  # first generation; 910B1 to 910B4 are the second, a full mesh
+ALLOWED = "0-3, 4-7, two or one of either, or all eight"
+
+
+class Mistake(ValueError):
+    """What is wrong, where, and what to do, in a sentence."""
+
+
+# Addresses
+
+
+def addresses(wanted=None, conf=None, note=print, fallback=CONF):
+    """Return the network address of each device by number.
+
+    They come from the file ``conf``, otherwise from ``hccn_tool``, and of devices for which that fails from
+    ``fallback``; then ``note`` is called with a sentence that says why it failed.
+
+    Args:
+        wanted: numbers of devices, None for all that there are. One without an address is missing in what is returned.
+
+    Raises:
+        Mistake: neither tool nor file can be read.
+    """
+    if conf is not None:
+        return of_file(conf)
+    if not shutil.which("hccn_tool"):
+        return of_file(fallback, "there is no hccn_tool on PATH to ask")
+    found, why = of_tool(wanted)
+    if not why or wanted is None and found:
+        return found
+    try:
+        listed = of_file(fallback, f"hccn_tool failed ({why})")
+    except Mistake:
+        if not found:
+            raise
+        note(f"hccn_tool failed ({why}).")
+        return found
+    note(f"hccn_tool failed ({why}); addresses are from {fallback}.")
+    return {**listed, **found}
+
+
+def of_tool(wanted):
+    """Return what ``hccn_tool`` says, and its own words for the first device of which it says nothing, if there is one."""
+    found, why = {}, None
+    for number in range(MOST_DEVICES) if wanted is None else wanted:
+        status, said = told("hccn_tool", "-i", str(number), "-ip", "-g")
+        address = re.search(r"^ipaddr:(\S+)", said, re.MULTILINE)
+        if address:
+            found[number] = address[1]
+        elif status:
+            why = why or " ".join(said.split()) or f"status {status}"
+            if wanted is None or status == NO_ANSWER:
+                break  # no such device, nor any behind it; or one wait is enough
+    return found, why
+
+
+def of_file(path, instead=None):
+    """Read lines such as ``address_0=192.168.100.101``."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except OSError as error:
+        raise Mistake(f"{path}: cannot be read ({error.strerror}){f', and {instead}' if instead else ''}; run this on the "
+                      "Ascend server, as root where hccn_tool asks for it, or give --conf FILE with lines such as "
+                      "address_0=192.168.100.101.") from error
+    found = {}
+    for number, address in re.findall(r"^\s*address_(\d+)\s*=\s*(\S+)", text, re.MULTILINE):
+        if int(number) in found:
+            raise Mistake(f"{path}: device {number} has two addresses; leave one.")
+        found[int(number)] = address
+    return found
+
+
+# Which devices can work together
+
+
+def refuse_unconnected(devices):
+    """Raise ``Mistake`` for devices that this server cannot connect.
+
+    Eight devices of the first generation are two rings of four: one, two or four of one ring, or all eight can work
+    together. Devices of another generation, as ``npu-smi`` says, all can.
+    """
+    names = chip_names()
+    if names and not all(TWO_RINGS.fullmatch(name) for name in names):
+        return
+    within = any(set(devices) <= set(ring) for ring in RINGS) and len(devices) in (2, 4)
+    if not within and len(devices) != 1 and set(devices) != {number for ring in RINGS for number in ring}:
+        known = f"its devices are {names[0]}, two rings of four" if names else "npu-smi names no other server"
+        raise Mistake(f"devices {','.join(map(str, sorted(devices)))}: an Atlas 800 training server cannot connect them; take "
+                      f"{ALLOWED} ({known}; where that is wrong, add --any-devices).")
+
+
+def chip_names():
+    """Return the names of the chips, such as ``910A``, in the order of ``npu-smi info -m``; empty where it says nothing."""
+    said = told("npu-smi", "info", "-m")[1].splitlines()
+    columns = [re.split(r"\s{2,}", line.strip()) for line in said if line.strip()]
+    if not columns or "Chip Name" not in columns[0]:
+        return []
+    rows = [dict(zip(columns[0], row)) for row in columns[1:]]
+    names = [row.get("Chip Name", "").replace("Ascend", "").strip() for row in rows]
+    return [name for name in names if name and name.lower() != "mcu"]
+
+
+def told(*command):
+    """Return (status, all that was said); a tool that does not answer has status ``NO_ANSWER``, one that is not there 127.
+
+    Devices are counted without the mask, which these tools do not go by.
+    """
+    environment = {name: value for name, value in os.environ.items() if name != MASK}
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=PATIENCE,
+                              stdin=subprocess.DEVNULL)
+    except subprocess.TimeoutExpired:
+        return NO_ANSWER, f"no answer within {PATIENCE} s"
+    except OSError as error:
+        return 127, str(error.strerror)
+    return done.returncode, f"{done.stdout}\n{done.stderr}"
