@@ -1,0 +1,75 @@
+"""A stand-in for NVIDIA's libraries, built with gcc: MindSpore's own GPU plug-in runs over it on a machine without a GPU."""
+import os
+import re
+import shutil
+import subprocess
+from importlib.util import find_spec
+from pathlib import Path
+
+HERE = Path(__file__).parent
+PLUGIN, KERNELS = "libmindspore_gpu.so.11.6", "gpu/libcuda_ops.so.11"  # of MindSpore; the second is stood in for, too
+LIBRARIES = {  # by the beginning of their functions' names, and what of them is written out
+    "cuda": ("libcudart.so.11.0", "cudart.c"), "cudnn": ("libcudnn.so.8", "cudnn.c"), "cublas": ("libcublas.so.11", "others.c"),
+    "cusolver": ("libcusolver.so.11", "others.c"), "cusparse": ("libcusparse.so.11", "others.c"),
+    "cufft": ("libcufft.so.10", "others.c"), "curand": ("libcurand.so.10", "others.c"),
+    "nvrtc": ("libnvrtc.so.11.2", "others.c"), "cu": ("libcuda.so.1", "others.c")}
+NVCC = """#!/bin/sh
+echo "Cuda compilation tools, release 11.6, V11.6.124"
+"""
+KERNEL = """#include "stand_in.h"
+#define FUNCTION(name) COMPUTES(name)
+"""
+REFUSAL = """#include "stand_in.h"
+#define FUNCTION(name) \\
+    __attribute__((weak)) int name(void) { return fprintf(stderr, "stand-in for CUDA: it has no " #name "\\n"), 1; }
+"""
+
+
+def missing():
+    """Return what this machine lacks to build it, in words; None where it lacks nothing."""
+    for program in ("gcc", "nm", "ldd"):
+        if not shutil.which(program):
+            return f"{program} is not installed"
+    for name in (PLUGIN, KERNELS):
+        if not (plugins() / name).exists():
+            return f"the installed MindSpore has no {name}"
+    return None
+
+
+def plugins():
+    """Return the folder of the installed MindSpore's plug-ins."""
+    return Path(find_spec("mindspore").origin).parent / "lib" / "plugin"
+
+
+def build(folder):
+    """Build the libraries in ``folder``; return the environment variables under which MindSpore finds a GPU in them."""
+    libraries, programs = folder / "lib64", folder / "bin"
+    for made in (libraries, programs):
+        made.mkdir(parents=True)
+    needed = symbols(plugins() / PLUGIN, "--undefined-only")
+    kernels = libraries / Path(KERNELS).name
+    compile_library(kernels, KERNEL, needed & symbols(plugins() / KERNELS, "--defined-only"))
+    for prefix, (name, source) in LIBRARIES.items():
+        functions = {function for function in needed if re.match(prefix + "[A-Z]", function)}
+        compile_library(libraries / name, REFUSAL, functions, HERE / source)
+    (libraries / "libcudart.so.11.6.55").symlink_to("libcudart.so.11.0")  # MindSpore reads the version off such a name
+    (programs / "nvcc").write_text(NVCC)
+    (programs / "nvcc").chmod(0o755)
+    return {"CUDA_HOME": str(folder), "LD_LIBRARY_PATH": str(libraries), "PATH": f"{programs}:{os.environ['PATH']}",
+            "LD_PRELOAD": str(kernels)}  # the plug-in looks for its own kernels beside itself first
+
+
+def symbols(path, which):
+    """Return the names that a library takes from others, or has for them: ``--undefined-only``, ``--defined-only``."""
+    listing = subprocess.run(["nm", "-D", which, path], check=True, capture_output=True, text=True).stdout
+    return {line.split()[-1].partition("@")[0] for line in listing.splitlines()}
+
+
+def compile_library(path, preamble, functions, *sources):
+    """Compile a library of ``functions``: those of ``sources``, and FUNCTION(name), which ``preamble`` defines, of the others."""
+    generated, versions = path.with_suffix(".c"), path.with_suffix(".map")
+    functions = sorted(functions)
+    generated.write_text(preamble + "".join(f"FUNCTION({name})\n" for name in functions))
+    versions.write_text(f"{path.name} {{ global: {'; '.join(functions)}; local: *; }};\n")
+    subprocess.run(["gcc", "-O0", "-Wall", "-Wextra", "-shared", "-fPIC", "-I", HERE, f"-Wl,-soname,{path.name}",
+                    f"-Wl,--version-script={versions}", "-o", path, generated, *sources], check=True)
