@@ -1,11 +1,13 @@
 /* A CUDA 11 runtime without a GPU: it counts devices, reserves their memory, and takes launches.
  *
  * Device memory is addresses and nothing else: no program can read or write there, as on a machine with a GPU. What is copied
- * to it is forgotten, and what is copied from it is zero, which is finite whatever the type. Every address and length is
- * checked, and so is the amount. STAND_IN_GPUS is how many devices there are, 1 by default.
+ * from it is zero, which is finite whatever the type; of what is copied to it only scalars and shapes are remembered, which
+ * MindSpore itself reads back to know how to go on. Every address and length is checked, and so is the amount. STAND_IN_GPUS
+ * is how many devices there are, 1 by default.
  */
 #define _GNU_SOURCE
 #include <pthread.h>
+#include <search.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -17,6 +19,7 @@ enum direction { HOST_TO_HOST, HOST_TO_DEVICE, DEVICE_TO_HOST, DEVICE_TO_DEVICE 
 
 #define MEMORY ((size_t)80 << 30) /* bytes of each device */
 #define BLOCKS 65536              /* most blocks of device memory at a time */
+#define REMEMBERED 64             /* most bytes of a copy that is remembered */
 
 /* cudaDeviceProp of CUDA 11; ``rest`` stays zero. */
 struct properties {
@@ -45,10 +48,17 @@ struct block {
     size_t size;
 };
 
+struct copy {
+    const void *start;
+    size_t size;
+    char bytes[REMEMBERED];
+};
+
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct block blocks[BLOCKS];
 static int count; /* of blocks */
 static size_t used;
+static void *copies; /* a tree of what was copied to the device and is remembered, by address */
 static __thread int last = SUCCESS; /* what the calling thread's latest failure was */
 
 static int failed(int status, const char *what)
@@ -147,6 +157,45 @@ static int on_device(const void *start, size_t size)
     return found;
 }
 
+static int by_address(const void *left, const void *right)
+{
+    const char *one = ((const struct copy *)left)->start, *other = ((const struct copy *)right)->start;
+    return (one > other) - (one < other);
+}
+
+/* Remember what was copied to an address, unless it is too much, and forget what was copied there before. */
+static void remember(const void *start, const void *bytes, size_t size)
+{
+    struct copy sought = {.start = start}, *found;
+
+    pthread_mutex_lock(&lock);
+    struct copy **place = tfind(&sought, &copies, by_address);
+    if (!place && size <= REMEMBERED) {
+        found = calloc(1, sizeof *found);
+        found->start = start;
+        place = tsearch(found, &copies, by_address);
+    }
+    if (place) {
+        found = *place;
+        found->size = size <= REMEMBERED ? size : 0;
+        memcpy(found->bytes, bytes, found->size);
+    }
+    pthread_mutex_unlock(&lock);
+}
+
+/* Give what is at an address: what was copied there, if so much was, or else zeros. */
+static void recall(void *to, const void *start, size_t size)
+{
+    struct copy sought = {.start = start};
+
+    memset(to, 0, size);
+    pthread_mutex_lock(&lock);
+    struct copy **place = tfind(&sought, &copies, by_address);
+    if (place && (*place)->size == size)
+        memcpy(to, (*place)->bytes, size);
+    pthread_mutex_unlock(&lock);
+}
+
 int cudaMemcpy(void *to, const void *from, size_t size, int direction)
 {
     int to_device = direction == HOST_TO_DEVICE || direction == DEVICE_TO_DEVICE;
@@ -159,7 +208,15 @@ int cudaMemcpy(void *to, const void *from, size_t size, int direction)
     if (direction == HOST_TO_HOST)
         memmove(to, from, size);
     else if (direction == DEVICE_TO_HOST)
-        memset(to, 0, size);
+        recall(to, from, size);
+    else if (direction == HOST_TO_DEVICE)
+        remember(to, from, size);
+    else {
+        char held[REMEMBERED];
+        if (size <= REMEMBERED)
+            recall(held, from, size);
+        remember(to, held, size);
+    }
     return SUCCESS;
 }
 
@@ -171,8 +228,12 @@ int cudaMemcpyAsync(void *to, const void *from, size_t size, int direction, void
 
 int cudaMemset(void *start, int value, size_t size)
 {
-    (void)value;
-    return on_device(start, size) ? SUCCESS : failed(INVALID_VALUE, "set memory that was not allocated");
+    if (!on_device(start, size))
+        return failed(INVALID_VALUE, "set memory that was not allocated");
+    char held[REMEMBERED];
+    memset(held, value, sizeof held);
+    remember(start, held, size);
+    return SUCCESS;
 }
 
 int cudaMemsetAsync(void *start, int value, size_t size, void *stream)
