@@ -16,13 +16,6 @@ LIBRARIES = {  # by the beginning of their functions' names, and what of them is
 NVCC = """#!/bin/sh
 echo "Cuda compilation tools, release 11.6, V11.6.124"
 """
-KERNEL = """#include "stand_in.h"
-#define FUNCTION(name) COMPUTES(name)
-"""
-REFUSAL = """#include "stand_in.h"
-#define FUNCTION(name) \\
-    __attribute__((weak)) int name(void) { return fprintf(stderr, "stand-in for CUDA: it has no " #name "\\n"), 1; }
-"""
 
 
 def missing():
@@ -48,10 +41,10 @@ def build(folder):
         made.mkdir(parents=True)
     needed = symbols(plugins() / PLUGIN, "--undefined-only")
     kernels = libraries / Path(KERNELS).name
-    compile_library(kernels, KERNEL, needed & symbols(plugins() / KERNELS, "--defined-only"))
+    compile_library(kernels, needed & symbols(plugins() / KERNELS, "--defined-only"), "kernels.c")
     for prefix, (name, source) in LIBRARIES.items():
         functions = {function for function in needed if re.match(prefix + "[A-Z]", function)}
-        compile_library(libraries / name, REFUSAL, functions, HERE / source)
+        compile_library(libraries / name, functions, "refusals.c", source)
     (libraries / "libcudart.so.11.6.55").symlink_to("libcudart.so.11.0")  # MindSpore reads the version off such a name
     (programs / "nvcc").write_text(NVCC)
     (programs / "nvcc").chmod(0o755)
@@ -65,11 +58,10 @@ def symbols(path, which):
     return {line.split()[-1].partition("@")[0] for line in listing.splitlines()}
 
 
-def compile_library(path, preamble, functions, *sources):
-    """Compile a library of ``functions``: those of ``sources``, and FUNCTION(name), which ``preamble`` defines, of the others."""
-    generated, versions = path.with_suffix(".c"), path.with_suffix(".map")
-    functions = sorted(functions)
-    generated.write_text(preamble + "".join(f"FUNCTION({name})\n" for name in functions))
+def compile_library(path, functions, *sources):
+    """Compile a library that has ``functions`` and no others."""
+    functions, versions = sorted(functions), path.with_suffix(".map")
+    path.with_name("functions.h").write_text("".join(f"FUNCTION({name})\n" for name in functions))
     versions.write_text(f"{path.name} {{ global: {'; '.join(functions)}; local: *; }};\n")
-    subprocess.run(["gcc", "-O0", "-Wall", "-Wextra", "-shared", "-fPIC", "-I", HERE, f"-Wl,-soname,{path.name}",
-                    f"-Wl,--version-script={versions}", "-o", path, generated, *sources], check=True)
+    subprocess.run(["gcc", "-Wall", "-Wextra", "-shared", "-fPIC", "-I", path.parent, f"-Wl,-soname,{path.name}",
+                    f"-Wl,--version-script={versions}", "-o", path, *(HERE / source for source in sources)], check=True)
