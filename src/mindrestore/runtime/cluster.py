@@ -89,7 +89,7 @@ def mean(tensors):
 def start_mean(tensors):
     """Begin ``mean`` and return a function that waits for it and gives the result.
 
-    Meanwhile the device goes on computing, except on a CPU, where the sum is made at once.
+    Meanwhile an Ascend goes on computing; elsewhere the sum is made in turn.
     """
     if _size == 1:
         return lambda: list(tensors)
@@ -148,14 +148,14 @@ def buckets(tensors):
 
 
 def _start_sum(tensor):
-    if device.name() == "cpu":  # MindSpore 2.10 has no asynchronous AllReduce there
-        meet()
-        total = ops.AllReduce()(tensor)
-        return lambda: total
-    from mindspore.communication.comm_func import all_reduce
-    total, handle = all_reduce(tensor, async_op=True)
+    if device.name() == "ascend":  # MindSpore 2.10 has an asynchronous AllReduce there only
+        from mindspore.ops.communication import all_reduce
+        handle = all_reduce(tensor, async_op=True)  # into the tensor itself
 
-    def wait():
-        handle.wait()
-        return total
-    return wait
+        def wait():
+            handle.wait()
+            return tensor
+        return wait
+    meet()
+    total = ops.AllReduce()(tensor)
+    return lambda: total

@@ -7,12 +7,13 @@ from importlib.util import find_spec
 from pathlib import Path
 
 HERE = Path(__file__).parent
-PLUGIN, KERNELS = "libmindspore_gpu.so.11.6", "gpu/libcuda_ops.so.11"  # of MindSpore; the second is stood in for, too
+PLUGIN, COLLECTIVES = "libmindspore_gpu.so.11.6", "gpu11.6/libnvidia_collective.so"  # of MindSpore, as they are
+KERNELS, NCCL = "gpu/libcuda_ops.so.11", "gpu11.6/libnccl.so.2"  # stood in for, too, although the wheel has them
 LIBRARIES = {  # by the beginning of their functions' names, and what of them is written out
     "cuda": ("libcudart.so.11.0", "cudart.c"), "cudnn": ("libcudnn.so.8", "cudnn.c"), "cublas": ("libcublas.so.11", "others.c"),
     "cusolver": ("libcusolver.so.11", "others.c"), "cusparse": ("libcusparse.so.11", "others.c"),
     "cufft": ("libcufft.so.10", "others.c"), "curand": ("libcurand.so.10", "others.c"),
-    "nvrtc": ("libnvrtc.so.11.2", "others.c"), "cu": ("libcuda.so.1", "others.c")}
+    "nvrtc": ("libnvrtc.so.11.2", "others.c"), "nccl": (Path(NCCL).name, "others.c"), "cu": ("libcuda.so.1", "others.c")}
 NVCC = """#!/bin/sh
 echo "Cuda compilation tools, release 11.6, V11.6.124"
 """
@@ -23,7 +24,7 @@ def missing():
     for program in ("gcc", "nm", "ldd"):
         if not shutil.which(program):
             return f"{program} is not installed"
-    for name in (PLUGIN, KERNELS):
+    for name in (PLUGIN, COLLECTIVES, KERNELS):
         if not (plugins() / name).exists():
             return f"the installed MindSpore has no {name}"
     return None
@@ -39,7 +40,7 @@ def build(folder):
     libraries, programs = folder / "lib64", folder / "bin"
     for made in (libraries, programs):
         made.mkdir(parents=True)
-    needed = symbols(plugins() / PLUGIN, "--undefined-only")
+    needed = symbols(plugins() / PLUGIN, "--undefined-only") | symbols(plugins() / COLLECTIVES, "--undefined-only")
     kernels = libraries / Path(KERNELS).name
     compile_library(kernels, needed & symbols(plugins() / KERNELS, "--defined-only"), "kernels.c")
     for prefix, (name, source) in LIBRARIES.items():
@@ -49,7 +50,7 @@ def build(folder):
     (programs / "nvcc").write_text(NVCC)
     (programs / "nvcc").chmod(0o755)
     return {"CUDA_HOME": str(folder), "LD_LIBRARY_PATH": str(libraries), "PATH": f"{programs}:{os.environ['PATH']}",
-            "LD_PRELOAD": str(kernels)}  # the plug-in looks for its own kernels beside itself first
+            "LD_PRELOAD": f"{kernels}:{libraries / Path(NCCL).name}"}  # MindSpore looks for these beside its plug-in first
 
 
 def symbols(path, which):
