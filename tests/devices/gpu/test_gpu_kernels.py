@@ -14,6 +14,9 @@ import numpy as np
 import pytest
 import yaml
 
+from mindrestore.checkpoints import native
+from mindrestore.models import create_model
+
 ROOT = Path(__file__).parents[3]
 WEIGHTS = ROOT / "src" / "mindrestore" / "assets"
 CONFIGURATIONS = {f"{path.parent.name}/{path.stem}": path for path in sorted((ROOT / "configs").glob("*/*.yaml"))}
@@ -22,6 +25,7 @@ FLOAT16 = ("vrt/small_deblur",)
 LIMIT = 1200  # seconds that a process may take
 
 STAGES = 7  # of a VRT, before the groups of stage 8
+STORED = ("gt", "lq", "list", "held_out")  # settings of data that are stored
 DEPTHS = [4] + [2] * 8  # of a VRT made smaller: at ``mul_attn_ratio`` a half, mutual and self-attention, shifted and not
 
 
@@ -130,84 +134,107 @@ def test_two_gpus_exchange(python, tmp_path):
 # Every configuration
 
 
-def smaller(model):
-    """Return the settings of a VRT with fewer blocks of every kind that ``model`` has, and which of its stages are left."""
-    kept = [*range(STAGES), STAGES, len(model["depths"]) - 1]
-    return dict(model, depths=DEPTHS, mul_attn_ratio=0.5,
-                indep_reconsts=[place for place, stage in enumerate(kept) if stage in model["indep_reconsts"]],
-                **{name: [model[name][stage] for stage in kept] for name in ("embed_dims", "num_heads")}), kept
+@pytest.fixture(scope="session")
+def spynet(tmp_path_factory):
+    """A checkpoint of the part of VRT that finds motion."""
+    path = tmp_path_factory.mktemp("weights") / "spynet.ckpt"
+    native.save_network(path, create_model("spynet"), "spynet", {}, None, {})
+    return path
 
 
-def shortened(config):
-    """Return (settings to train by, settings to evaluate by) that leave of a configuration what selects operators."""
-    if config["model"]["name"] == "spynet":
-        return [], None
+@pytest.fixture
+def configured(spynet, tmp_path):
+    """``configured(name, **runtime)`` writes ``small.yaml``, a configuration made small; returns its content."""
+    def write(name, **runtime):
+        config = made_small(yaml.safe_load(CONFIGURATIONS[name].read_text()), spynet)
+        config["runtime"] = {"device": "gpu", **runtime}
+        (tmp_path / "small.yaml").write_text(yaml.safe_dump(config))
+        return config
+    return write
+
+
+def made_small(config, spynet):
+    """Return a configuration that needs no data and keeps what selects operators; SpyNet's weights are given."""
+    own_data = config.get("data", {}).get("kind") != "rendered" and config["model"]["name"] != "spynet"
+    training = config.setdefault("training", {})
+    training.update(steps=2, batch_size=1, validate_every=2, save_every=2)
+    training.get("schedule", {}).pop("warmup_steps", None)
     if config["model"]["name"] == "revsci":
-        model, own_data = ["model.blocks=2"], ["mask.path=null", "data.size=64", "evaluation.kind=captures"]
-        scored = [*model, "mask.path=null", "evaluation.kind=demo", "evaluation.frames=8"]
-    else:
-        model, own_data, scored = shortened_video(config)
-    training = [] if config.get("data", {}).get("kind") == "rendered" else own_data
-    return [*model, *training, "data.kind=rendered", "training.batch_size=1"], scored
+        config["model"]["blocks"] = 2
+        training.pop("initial", None)
+    elif "initial_flow" in training:
+        training["initial_flow"] = str(spynet)
+    if own_data:
+        (made_small_snapshots if config["model"]["name"] == "revsci" else made_small_videos)(config, training)
+    return config
 
 
-def shortened_video(config):
-    """As ``shortened``, for a VRT: settings of the network, of training and of evaluation."""
-    settings = []
-    large = max(config["model"]["depths"]) > 2
-    if large:
-        model, kept = smaller(config["model"])
-        recompute = {part: [place for place, stage in enumerate(kept) if stage in stages]
-                     for part, stages in config.get("training", {}).get("recompute", {}).items()}
-        settings = [f"model.{name}={value}" for name, value in model.items()]
-        settings += [f"training.recompute.{part}={stages}" for part, stages in recompute.items()]
+def made_small_snapshots(config, _):
+    config["mask"] = {}
+    config["data"] = {"kind": "rendered", "frames": config["data"]["frames"], "size": 64}
+    config["evaluation"] = {"kind": "demo", "frames": 8}
+
+
+def made_small_videos(config, training):
+    training["flow_frozen_steps"] = 0
+    rendered = {"kind": "rendered", "patch": 64 * config["model"]["upscale"]}
+    config["data"] = {**{name: value for name, value in config.get("data", {}).items() if name not in STORED}, **rendered}
+    config["evaluation"] = {name: value for name, value in config["evaluation"].items() if name in ("sigma", "degradation")}
+    stages = shortened(config["model"])
+    for part, chosen in training.get("recompute", {}).items():
+        if isinstance(chosen, list):
+            training["recompute"][part] = [place for place, stage in enumerate(stages) if stage in chosen]
     if "interpolation" in config:
-        settings += [f"interpolation.model.{name}={value}" for name, value in smaller(config["interpolation"]["model"])[0].items()]
-    folder = ["evaluation.set=folder", "evaluation.path=null"]
-    own_data = [f"data.patch={64 * config['model']['upscale']}", "training.flow_frozen_steps=0", *folder]
-    return settings, own_data, [*settings, *folder]
+        shortened(config["interpolation"]["model"])
 
 
-def trained(python, name, *more, **expected):
-    """Train a configuration for two steps on the GPU; return what ``python`` does."""
-    settings, _ = shortened(yaml.safe_load(CONFIGURATIONS[name].read_text()))
-    steps = ["training.steps=2", "training.validate_every=2", "training.save_every=2", "training.schedule.warmup_steps=0",
-             "training.initial=null", *(["training.initial_flow=null"] if "small_sr" in name else [])]
-    return python(ROOT / "train.py", "--config", CONFIGURATIONS[name], "runtime.device=gpu", "output=run", *settings, *steps,
-                  *more, **expected)
+def shortened(model):
+    """Leave of a VRT's settings few blocks of each kind; return which of its stages are left."""
+    if max(model["depths"]) <= 2:
+        return range(len(model["depths"]))
+    stages = [*range(STAGES), STAGES, len(model["depths"]) - 1]
+    model.update(depths=DEPTHS, mul_attn_ratio=0.5,
+                 indep_reconsts=[place for place, stage in enumerate(stages) if stage in model["indep_reconsts"]])
+    for name in ("embed_dims", "num_heads"):
+        model[name] = [model[name][stage] for stage in stages]
+    return stages
 
 
-def evaluated(python, name, weights, frames, *more):
-    """Evaluate a configuration on the GPU with what ``trained`` wrote, or without weights."""
-    config = yaml.safe_load(CONFIGURATIONS[name].read_text())
-    _, settings = shortened(config)
-    if settings is None:  # a part of a network, which restores nothing
+def trained(python, *more, **expected):
+    """Train by ``small.yaml``."""
+    return python(ROOT / "train.py", "--config", "small.yaml", "output=run", *more, **expected)
+
+
+def trained_and_evaluated(python, config, frames):
+    if "interpolation" not in config:  # two networks, each trained by another configuration
+        trained(python)
+    if config["model"]["name"] == "spynet":  # a part of a network, which restores nothing
         return
-    clips = [] if config["model"]["name"] == "revsci" else ["--gt", frames]
-    weights = ["--checkpoint", "run/last.ckpt"] if weights else []
-    python(ROOT / "eval.py", "--config", CONFIGURATIONS[name], *weights, *clips, "runtime.device=gpu", "output=results",
-           *settings, *more)
+    weights = [] if "interpolation" in config else ["--checkpoint", "run/last.ckpt"]
+    clips = ["--gt", frames] if config["model"]["name"] == "vrt" else []
+    python(ROOT / "eval.py", "--config", "small.yaml", *weights, *clips, "output=results",
+           *(["evaluation.set=folder"] if clips else []))
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", CONFIGURATIONS)
-def test_configuration(name, python, frames):
-    two_networks = "interpolation" in yaml.safe_load(CONFIGURATIONS[name].read_text())  # each trained by another configuration
-    evaluated(python, name, not two_networks and trained(python, name), frames)
+def test_configuration(name, configured, python, frames):
+    trained_and_evaluated(python, configured(name), frames)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", PYNATIVE)
-def test_configuration_operator_by_operator(name, python, frames):
-    evaluated(python, name, trained(python, name, "runtime.mode=pynative"), frames, "runtime.mode=pynative")
+def test_configuration_operator_by_operator(name, configured, python, frames):
+    trained_and_evaluated(python, configured(name, mode="pynative"), frames)
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("mode", ["graph", "pynative"])
 @pytest.mark.parametrize("name", FLOAT16)
-def test_training_in_float16(name, mode, python):
+def test_training_in_float16(name, mode, configured, python):
     """All operators have kernels. That gradients are finite only a kernel can say: here they may be taken for overflowing."""
-    printed, launched = trained(python, name, "training.precision=float16", f"runtime.mode={mode}", statuses=(0, 2))
+    configured(name, mode=mode)
+    printed, launched = trained(python, "training.precision=float16", statuses=(0, 2))
     assert "Trained: " in printed or "gradients overflow at every loss scale" in printed
     assert any("half" in function for function in launched)
 
