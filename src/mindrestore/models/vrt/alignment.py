@@ -7,6 +7,7 @@ from mindspore import nn, ops
 
 from mindrestore.models.vrt.layers import Conv, constant, pixels_last, uniform
 from mindrestore.ops.activations import LeakyReLU, leaky_relu, sigmoid, tanh
+from mindrestore.ops.convolution_images import conv2d
 from mindrestore.ops.deformable import TAPS, deformable_conv2d_features
 from mindrestore.ops.warp import warp_features
 
@@ -83,7 +84,7 @@ def align_function(neighbours, residue):
             found.append(pixels_last(warp_features(image, flow)))
         y = ops.cat((*found, pixels_last(current), *flows), 1)
         for layer in range(OFFSET_LAYERS):
-            y = ops.conv2d(y, weights[2 * layer], weights[2 * layer + 1], pad_mode="pad", padding=1)
+            y = conv2d(y, weights[2 * layer], weights[2 * layer + 1], padding=1, exact=True)
             if layer < OFFSET_LAYERS - 1:
                 y = leaky_relu(y, SLOPE)
         of_flow = y.shape[1] // 3 * 2
