@@ -16,6 +16,14 @@ def prepared():
     return session.start("cpu")
 
 
+@pytest.fixture(autouse=True)
+def float32_again():
+    """No test leaves another precision behind."""
+    yield
+    if "mindrestore.runtime.precision" in sys.modules:
+        sys.modules["mindrestore.runtime.precision"].use("float32")
+
+
 @pytest.fixture
 def mode(prepared, request):
     """``graph`` or ``pynative`` (parametrise it indirectly), for one test."""

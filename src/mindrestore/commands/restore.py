@@ -1,6 +1,7 @@
 """``mindrestore restore``: your own clip, restored."""
 import argparse
 
+from mindrestore.commands.shared import precision
 from mindrestore.restore.tasks import TASKS
 
 EPILOG = """\
@@ -58,6 +59,7 @@ def add(commands):
                          help="also write OUTPUT_compare: input and output side by side, as a clip of the same kind")
     command.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
     command.add_argument("--device", default="auto", choices=("auto", "cpu", "gpu", "ascend"), help="default: auto")
+    precision(command)
     command.add_argument("--threads", type=int, help="cores of the CPU to compute on; default all")
 
 
@@ -68,7 +70,7 @@ def _run(options):
     if options.sigma is not None and not 0 <= options.sigma <= 255:
         raise UserError(f"--sigma {options.sigma:g}: it must be 0 to 255.")
     from mindrestore.runtime import session
-    session.start(options.device, threads=options.threads)
+    session.start(options.device, threads=options.threads, precision=options.precision or "float32")
     from mindrestore.restore.run import Request, restore
     restore(Request(
         options.input, options.output, options.task, tuple(options.checkpoint), tuple(options.model), options.sigma,

@@ -12,8 +12,15 @@ def command(commands, name, run, summary, details=""):
 def common(parser):
     """Add the options that all of them have."""
     parser.add_argument("--device", choices=("auto", "cpu", "gpu", "ascend"), help="default: auto")
+    precision(parser)
     parser.add_argument("--output", help="folder, or for export the file, of the results")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings, such as training.steps=100")
+
+
+def precision(parser):
+    """Add the option ``--precision``."""
+    parser.add_argument("--precision", choices=("float32", "float16"), help="what is multiplied and convolved in; default: "
+                        "float32. float16 is for GPU and Ascend: flows, normalisation and softmax stay float32")
 
 
 def overrides_of(options):
@@ -21,6 +28,8 @@ def overrides_of(options):
     overrides = list(options.overrides)
     if options.device:
         overrides.append(f"runtime.device={options.device}")
+    if options.precision:
+        overrides.append(f"runtime.precision={options.precision}")
     if options.output:
         overrides.append(f"output={quoted(options.output)}")
     return overrides
@@ -43,4 +52,4 @@ def of_whole_network(config):
 def start(config):
     """Prepare MindSpore as the configuration says."""
     from mindrestore.runtime import session
-    session.start(config.runtime.device, config.runtime.mode, config.runtime.threads)
+    session.start(config.runtime.device, config.runtime.mode, config.runtime.threads, config.runtime.precision)

@@ -14,6 +14,8 @@ from mindrestore.files import existing
 
 CONFIGS = {"revsci": SnapshotConfig, "vrt": VideoConfig, "spynet": FlowConfig}
 """What a whole configuration is, by ``model.name``."""
+RENAMED = {"training.precision": "runtime.precision"}
+"""Keys of former versions, which configurations saved beside a run hold."""
 
 
 def load_config(path, overrides=()):
@@ -38,6 +40,7 @@ def make_config(content, overrides=(), origin="settings"):
     """Check a nested dictionary of settings, after applying overrides; raises ``UserError`` naming ``origin``."""
     for override in overrides:
         _apply(content, override)
+    _rename(content)
     config = _kind_of(content, origin)
     try:
         return config.model_validate(content)
@@ -66,6 +69,15 @@ def _apply(content, override):
         content[parts[-1]] = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise UserError(f"{override!r}: the value is not readable as YAML.") from error
+
+
+def _rename(content):
+    for former, key in RENAMED.items():
+        section, _, name = former.partition(".")
+        held = content.get(section)
+        if isinstance(held, dict) and name in held:
+            section, _, renamed = key.partition(".")
+            content.setdefault(section, {}).setdefault(renamed, held.pop(name))
 
 
 def _sentence(error, config):

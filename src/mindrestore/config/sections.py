@@ -54,6 +54,7 @@ class Runtime(Section):
     device: Literal["auto", "cpu", "gpu", "ascend"] = "auto"
     mode: Literal["graph", "pynative"] = "graph"
     threads: Optional[int] = Field(None, ge=1)
+    precision: Literal["float32", "float16"] = Field("float32", description="of matrix products and convolutions")
 
 
 class Common(Section):

@@ -53,7 +53,6 @@ class VideoTraining(Training):
     schedule: Schedule = Schedule(kind="cosine", final=1e-7)
     flow_frozen_steps: int = Field(20_000, ge=0, description="steps before SpyNet and alignment are trained too")
     flow_rate: Rate = Field(0.125, description="their highest learning rate over that of the rest; a cosine ends both alike")
-    precision: Literal["float32", "float16"] = Field("float32", description="of the products of linear layers and attention")
     frozen: List[str] = Field([], description="parameters whose names contain one of these are not trained at all")
     recompute: Recompute = Recompute()
     loss: Literal["charbonnier"] = "charbonnier"

@@ -23,14 +23,16 @@ from mindspore import Tensor, nn
 from mindrestore.deploy import revsci, vrt
 from mindrestore.errors import UserError
 from mindrestore.files import replacing
-from mindrestore.runtime import device
+from mindrestore.runtime import device, precision
 from mindrestore.version import __version__
 
 FORMATS = ("mindir", "air", "onnx")
 KINDS = {"revsci": revsci, "vrt": vrt}
 """For each kind of network: its ``signature``, ``default_size`` and ``write_onnx``; where that leaves height and width free,
 ``any_size``, the network for free sizes, too."""
-TOLERANCE = 1e-4  # largest difference allowed between the file and the network; white is 1
+TOLERANCES = {"float32": 1e-4, "float16": 4e-3}
+"""By precision: largest difference allowed between the file and the network; white is 1. Numbers near the middle between two
+of float16 are rounded to either."""
 TRIAL_SIZES = ((32, 48), (21, 14))  # height and width at which a file of free size is compared
 
 
@@ -59,8 +61,8 @@ def export_network(network, metadata, path, file_format="mindir", frames=None, h
         network on random inputs of the sizes tried, None where the file could not be run.
 
     Raises:
-        UserError: a value that cannot be, a path that cannot be written, AIR elsewhere than on Ascend, or a file that
-            computes something else than the network. Nothing is left behind then.
+        UserError: a value that cannot be, a path that cannot be written, AIR elsewhere than on Ascend, ONNX in float16, or a
+            file that computes something else than the network. Nothing is left behind then.
     """
     path = _checked_path(path, _checked_format(file_format))
     if metadata.kind not in KINDS:
@@ -80,13 +82,13 @@ def export_network(network, metadata, path, file_format="mindir", frames=None, h
         run = _opened(stored, described.inputs, path.suffix)
         if run:
             compared = _compare(run, network, described.inputs, TRIAL_SIZES if free else ((height, width),) * 2)
-            if not compared["largest_difference"] < TOLERANCE:
+            if not compared["largest_difference"] < TOLERANCES[precision.chosen()]:
                 raise UserError(f"{path}: not written, because what was exported differs from the network by "
-                                f"{compared['largest_difference']:.2g} where {TOLERANCE:g} is allowed; "
+                                f"{compared['largest_difference']:.2g} where {TOLERANCES[precision.chosen()]:g} is allowed; "
                                 "check its weights for values that are not finite, or try another device.")
         summary = dict(file=path.name, format=path.suffix[1:], kind=metadata.kind, settings=dict(metadata.settings),
                        mask=metadata.mask, version=__version__, trained_with_version=metadata.version,
-                       exported_on=device.name(), **described.record(), compared=compared)
+                       exported_on=device.name(), precision=precision.chosen(), **described.record(), compared=compared)
         shutil.copyfile(stored, scratch)
         scratch_summary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     return summary
@@ -150,6 +152,8 @@ def _checked_format(file_format):
     if chosen == "air" and device.name() != "ascend":
         raise UserError(f"format air: MindSpore writes AIR files on Ascend only and this is {device.name()}; "
                         "choose mindir, which runs on every device, or export on an Ascend machine.")
+    if chosen == "onnx" and precision.chosen() != "float32":
+        raise UserError("format onnx: is written in float32; leave --precision float16 away, or choose mindir.")
     return chosen
 
 

@@ -1,7 +1,7 @@
 """What every result says of how it came about."""
 import mindspore
 
-from mindrestore.runtime import device
+from mindrestore.runtime import device, precision
 from mindrestore.version import __version__
 
 
@@ -13,5 +13,5 @@ def described(network, kind):
 
 
 def environment():
-    """Return device and versions, by name."""
-    return {"device": device.name(), "versions": f"mindrestore {__version__}, mindspore {mindspore.__version__}"}
+    """Return device, precision and versions, by name."""
+    return {"device": device.name(), "precision": precision.chosen(), "versions": f"mindrestore {__version__}, mindspore {mindspore.__version__}"}

@@ -29,6 +29,7 @@ def load_exported(path):
     try:
         record = json.loads(record_path.read_text(encoding="utf-8"))
         kind, settings, inputs = record["kind"], record["settings"], record["inputs"]
+        precision = record.get("precision", "float32")
         network = {"vrt": ExportedVideo, "revsci": ExportedSnapshot}[kind]
         shapes = [port["shape"] for port in inputs]
     except (ValueError, KeyError, TypeError) as error:
@@ -39,7 +40,7 @@ def load_exported(path):
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"{path}: MindSpore cannot load it ({reason}); expected a .mindir file, export it again.") from error
     graph.set_inputs(*(Tensor(shape=shape, dtype=ms.float32) for shape in shapes))
-    return kind, settings, network(graph, settings, shapes, path)
+    return kind, settings, network(graph, settings, shapes, path, precision)
 
 
 class ExportedVideo:
@@ -48,10 +49,11 @@ class ExportedVideo:
     Attributes:
         settings: of the network it was made from.
         tile: (frames, height, width) that it takes, for ``restore_video``.
+        precision: ``"float32"`` or ``"float16"``, in which it multiplies and convolves whatever ``runtime.precision`` says.
     """
 
-    def __init__(self, graph, settings, shapes, path):
-        self._graph, self.settings = graph, settings
+    def __init__(self, graph, settings, shapes, path, precision="float32"):
+        self._graph, self.settings, self.precision = graph, settings, precision
         batch, frames, _, height, width = shapes[0]
         if batch != 1:
             raise UserError(f"{path}: takes {batch} clips a call; export it with a batch of 1.")
@@ -70,10 +72,10 @@ class ExportedVideo:
 
 
 class ExportedSnapshot:
-    """A RevSCI as a file, called as ``mindrestore.inference.Reconstructor`` is."""
+    """A RevSCI as a file, called as ``mindrestore.inference.Reconstructor`` is; ``precision`` as of ``ExportedVideo``."""
 
-    def __init__(self, graph, settings, shapes, path):
-        self._graph, self._path, self.settings = graph, path, settings
+    def __init__(self, graph, settings, shapes, path, precision="float32"):
+        self._graph, self._path, self.settings, self.precision = graph, path, settings, precision
         self._mask_shape = shapes[1]
         self._estimates = len(shapes) == 3
         self.colour = settings["colour"]

@@ -7,6 +7,7 @@ from mindspore.ops import constexpr
 
 from mindrestore.ops import temporal_winograd
 from mindrestore.ops.convolution_images import conv2d
+from mindrestore.ops.half_precision import product
 
 CHANNEL_AXIS = 2
 FEW_CHANNELS = 4  # with fewer outputs than this, unrolling the input costs more than multiplying it
@@ -52,14 +53,17 @@ def conv3d_transpose(x, weight, bias):
     outputs = weight.shape[1]
     upsample = ops.Conv2DTranspose(channels, 3, pad_mode="pad", pad=(1, 0, 1, 0), stride=2)
     size = (batch * frames, outputs, 2 * height, 2 * width)
-    y = upsample(x.reshape(batch * frames, channels, height, width), weight[:, :, 0], size)
+
+    def double(x, weight):
+        return upsample(x, weight, size)
+    y = product(double, x.reshape(batch * frames, channels, height, width), weight[:, :, 0])
     return (y + bias.reshape(1, -1, 1, 1)).reshape(batch, frames, outputs, 2 * height, 2 * width)
 
 
 def _conv2d(x, weight, bias, stride, groups=1):
     if stride == 1 and groups > 1:
         channels = x.shape[1]
-        return ops.BiasAdd()(SamePaddingConv2d(channels, weight.shape[0], weight.shape[-1], groups)(x, weight), bias)
+        return ops.BiasAdd()(product(SamePaddingConv2d(channels, weight.shape[0], weight.shape[-1], groups), x, weight), bias)
     return conv2d(x, weight, bias, weight.shape[-1] // 2, stride, groups)
 
 

@@ -2,17 +2,17 @@
 
 The Ascend operators take float16 only (documented, untested here); ``runtime.device`` says so and they are given it.
 """
-import mindspore as ms
 from mindspore import ops
 from mindspore.ops import constexpr
 
+from mindrestore.ops.half_precision import in_float16, product
 from mindrestore.runtime import device
 
 CHANNEL_AXIS = 1
 
 
 @constexpr(reuse_result=False)
-def _in_float16():
+def _takes_float16_only():
     """Asked while a graph is compiled, whose own code cannot ask which device it is for."""
     return device.convolves_in_float16()
 
@@ -30,20 +30,18 @@ def from_features(features):
 def conv3d(x, weight, bias, stride=1):
     """As ``convolution_frames.conv3d``, for x (B, Cin, T, H, W); returns (B, Cout, T, H / stride, W / stride)."""
     _, _, taps, kernel, _ = weight.shape
-    kept = x.dtype
-    if _in_float16():
-        x, weight = x.to(ms.float16), weight.to(ms.float16)
     around = (taps // 2,) * 2 + (kernel // 2,) * 4
     convolve = ops.Conv3D(weight.shape[0], (taps, kernel, kernel), pad_mode="pad", pad=around, stride=(1, stride, stride))
-    return convolve(x, weight).to(kept) + bias.reshape(1, -1, 1, 1, 1)
+    return _product(convolve, x, weight) + bias.reshape(1, -1, 1, 1, 1)
 
 
 def conv3d_transpose(x, weight, bias):
     """As ``convolution_frames.conv3d_transpose``, for x (B, Cin, T, H, W); returns (B, Cout, T, 2 H, 2 W)."""
     channels, outputs = weight.shape[:2]
-    kept = x.dtype
-    if _in_float16():
-        x, weight = x.to(ms.float16), weight.to(ms.float16)
     upsample = ops.Conv3DTranspose(channels, outputs, (1, 3, 3), pad_mode="pad", pad=(0, 0, 1, 1, 1, 1),
                                    stride=(1, 2, 2), output_padding=(0, 1, 1))
-    return upsample(x, weight).to(kept) + bias.reshape(1, -1, 1, 1, 1)
+    return _product(upsample, x, weight) + bias.reshape(1, -1, 1, 1, 1)
+
+
+def _product(convolve, x, weight):
+    return in_float16(convolve, x, weight) if _takes_float16_only() else product(convolve, x, weight)

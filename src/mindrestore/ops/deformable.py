@@ -7,6 +7,7 @@ import numpy as np
 from mindspore import Tensor, ops
 from mindspore.ops import constexpr
 
+from mindrestore.ops.half_precision import product
 from mindrestore.ops.rows import repeated, scaled, spread
 from mindrestore.ops.warp import bilinear, pixel_positions
 
@@ -42,7 +43,7 @@ def deformable_conv2d_features(x, offset, mask, weight, bias):
         x = _moved(ops.gather(offset, _planes(group, sampled, 2, 1), 1), pixel_x, _steps(sampled, 1))
         factors = _pixels_first(ops.gather(mask, _planes(group, sampled, 1, 0), 1)).reshape(-1)
         samples = scaled(bilinear(rows, starts, x, y, height, width, groups * sampled), factors)
-        results.append(ops.MatMul(transpose_b=True)(samples.reshape(-1, TAPS * group_channels), weight[group]))
+        results.append(product(ops.MatMul(transpose_b=True), samples.reshape(-1, TAPS * group_channels), weight[group]))
     y = results[0] if groups == 1 else ops.cat(results, -1)
     return ops.BiasAdd()(y.reshape(-1, outputs), bias).reshape(batch, height, width, outputs)
 

@@ -12,6 +12,7 @@ from mindrestore.inference.shipped import shipped
 from mindrestore.inference.tile_choice import fitted_tile
 from mindrestore.models.vrt.settings import interpolates
 from mindrestore.restore.tasks import PARTS
+from mindrestore.runtime import precision
 
 
 class Default(NamedTuple):
@@ -63,6 +64,10 @@ def choose(task, checkpoints=(), models=(), tile=None, overlap=None, size=None):
     picked = {}
     for path, read in [(path, _from_checkpoint) for path in checkpoints] + [(path, load_exported) for path in models]:
         kind, settings, network = read(path)
+        own = getattr(network, "precision", "float16")  # what is not exported computes as it is asked to
+        if precision.chosen() == "float16" != own:
+            raise UserError(f"{path}: was exported in {own} and computes in that; leave --precision away, or export it with "
+                            "--precision float16.")
         part = next((part for part in parts if part not in picked and fits(part, kind, settings)), None)
         if part is None:
             raise UserError(f"{path}: holds a network to {_purpose(kind, settings)}, for which --task {task} has no use; "

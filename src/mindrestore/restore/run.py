@@ -16,6 +16,7 @@ from mindrestore.restore.parts import Parts
 from mindrestore.restore.progress import FrameBar
 from mindrestore.restore.snapshots import SnapshotRestorer
 from mindrestore.restore.videos import VideoRestorer
+from mindrestore.runtime import precision
 from mindrestore.version import __version__
 
 USUAL_RATE = 25.0
@@ -140,7 +141,8 @@ def _record(request, job):
     """What decides the frames: going on with others would make a clip of two halves."""
     return {"mindrestore": __version__, "input": _identity(request.source), "task": request.task, "sigma": request.sigma,
             "mask": request.mask and _identity(request.mask), "networks": [_identity(one.origin) for one in job.chosen],
-            "tiles": [[list(one.tile), list(one.overlap)] for one in job.chosen], "bits": job.bits, "grey": job.grey}
+            "tiles": [[list(one.tile), list(one.overlap)] for one in job.chosen], "precision": precision.chosen(),
+            "bits": job.bits, "grey": job.grey}
 
 
 def _identity(path):

@@ -14,7 +14,11 @@ def name():
 
 
 def convolves_in_float16():
-    """Return whether the device's 3-D convolutions take float16 only (Ascend, from its documents; untested)."""
+    """Return whether 3-D convolutions of the device take float16 only; gradients through them need a loss scale.
+
+    Those of Ascend do, and a 910, unlike a 910B, computes all convolutions and matrix products in float16, whatever they
+    are given (from its documents, untested).
+    """
     return name() == "ascend"
 
 

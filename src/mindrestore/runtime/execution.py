@@ -1,6 +1,8 @@
 """How a function is executed: compiled into a graph, or operator by operator (PyNative)."""
 import mindspore as ms
 
+from mindrestore.runtime import precision
+
 MODES = ("graph", "pynative")
 _mode = "graph"
 
@@ -18,5 +20,14 @@ def mode():
 
 
 def compiled(function):
-    """Return ``function`` compiled by MindSpore on its first call for each set of input shapes."""
-    return ms.jit(function) if _mode == "graph" else function
+    """Return ``function`` compiled by MindSpore on its first call for each set of input shapes and each precision."""
+    if _mode != "graph":
+        return function
+    graphs = {}
+
+    def run(*inputs):
+        chosen = precision.chosen()  # a graph keeps the one that it was compiled in
+        if chosen not in graphs:
+            graphs[chosen] = ms.jit(function)
+        return graphs[chosen](*inputs)
+    return run

@@ -1,26 +1,33 @@
-"""Prepare MindSpore for a run: device, execution mode, threads, and no traces in the user's working directory."""
+"""Prepare MindSpore for a run: device, execution mode, precision, threads, and no traces in the user's working directory."""
 import os
+import sys
 import tempfile
 
 import mindspore as ms
 
-from mindrestore.runtime import allocator, cluster, device, execution, threads as cores
+from mindrestore.runtime import allocator, cluster, device, execution, precision as number_type, threads as cores
+
+SLOWER = "mindrestore: float16 on a CPU is slower than float32: numbers are rounded to it and computed in float32."
 
 
-def start(choice="auto", mode="graph", threads=None):
+def start(choice="auto", mode="graph", threads=None, precision="float32"):
     """Select device and execution mode, meet the other processes if there are any, and return the name of the device.
 
     Args:
         choice: ``auto``, ``cpu``, ``gpu`` or ``ascend``.
         mode: ``graph`` or ``pynative``.
         threads: cores of the CPU to compute on; ``None`` leaves MindSpore's choice, all of them.
+        precision: ``float32``, or ``float16`` for products and convolutions (``mindrestore.ops.half_precision``).
 
     Raises:
         UserError: a device that is not there.
     """
     selected = device.select(choice, cluster.device_number())
     execution.use(mode)
+    number_type.use(precision)
     cluster.join()
+    if selected == "cpu" and precision == "float16" and cluster.is_main():
+        print(SLOWER, file=sys.stderr)
     if selected == "cpu":
         allocator.keep_freed_memory()
         ms.runtime.launch_blocking()  # a thread that waits for queued operators keeps a core busy: 12 % of a VRT's time

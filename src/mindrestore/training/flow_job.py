@@ -12,6 +12,7 @@ from mindrestore.models import create_model
 from mindrestore.ops.warp import warp
 from mindrestore.training.gradients import plain_gradients
 from mindrestore.training.job import Job
+from mindrestore.training.loss_scale import needed_loss_scale
 from mindrestore.training.schedules import learning_rates
 from mindrestore.training.updates import adam_updates
 
@@ -28,8 +29,10 @@ def flow_job(config):
         print(start_from(network, settings.initial).sentence)
     samples = FlowSamples(data.patch, data.sigma, data.clips, settings.seed)
     rates = learning_rates(settings.learning_rate, settings.schedule, settings.steps, max(1, data.clips // settings.batch_size))
+    loss_scale = needed_loss_scale()
     return Job("spynet", network, samples, settings.steps, rates, adam_updates(network, rates, settings.betas),
-               partial(plain_gradients, network, end_point_error), _validation(network, data))
+               partial(plain_gradients, network, end_point_error, loss_scale=loss_scale), _validation(network, data),
+               loss_scale=loss_scale)
 
 
 def end_point_error(flows, truth):

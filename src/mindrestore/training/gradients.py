@@ -2,14 +2,12 @@
 
 Both give callables ``(target, *inputs) -> (loss, gradients in the order of the parameters)``.
 """
-import contextlib
 import math
 
 import mindspore as ms
 from mindspore import Tensor, ops
 
 from mindrestore.models.revsci.segments import Segments
-from mindrestore.ops import half_precision
 from mindrestore.runtime import cluster
 from mindrestore.runtime.execution import compiled
 
@@ -21,8 +19,7 @@ def plain_gradients(network, loss, parameters=None, loss_scale=None):
         network: ``network(*inputs)`` is what is trained.
         loss: ``loss(output, target) -> scalar``.
         parameters: to take gradients of, all trainable ones by default; nothing is computed for the others.
-        loss_scale: ``LossScale`` that the gradients are taken with, which come back without it: products are of float16; None:
-            of float32.
+        loss_scale: ``LossScale`` that the gradients are taken with, which come back without it; or None.
     """
     parameters = network.trainable_params() if parameters is None else parameters
     shapes = [tuple(parameter.shape) for parameter in parameters]
@@ -40,26 +37,24 @@ def plain_gradients(network, loss, parameters=None, loss_scale=None):
     def value_and_gradients(target, *inputs):
         # One tensor: who waits for a compiled function's only result sleeps, who waits for several keeps a core busy.
         scale = Tensor(loss_scale.value if loss_scale else 1.0, ms.float32)
-        with half_precision.used() if loss_scale else contextlib.nullcontext():
-            row = function(scale, target, *inputs)
+        row = function(scale, target, *inputs)
         value, *gradients = ops.split(row / scale if loss_scale else row, sizes)
         return value.reshape(()), tuple(gradient.reshape(shape) for gradient, shape in zip(gradients, shapes))
     return value_and_gradients
 
 
-def reversible_gradients(network, loss, parameters=None):
+def reversible_gradients(network, loss, parameters=None, loss_scale=None):
     """Reversible backpropagation: equal gradients, memory that does not grow with depth; arguments as above.
 
     Where several processes train, loss and gradients are means over all of them: those of a block are on their way while
     the next block is rebuilt.
     """
     segments = Segments(network, loss, cluster.start_mean)
-    if parameters is None:
-        return segments.value_and_gradients
+    parameters = network.trainable_params() if parameters is None else parameters
     places = {parameter.name: place for place, parameter in enumerate(network.trainable_params())}
 
     def value_and_gradients(target, *inputs):
-        value, gradients = segments.value_and_gradients(target, *inputs)
+        value, gradients = segments.value_and_gradients(target, *inputs, scale=loss_scale.value if loss_scale else None)
         return value, tuple(gradients[places[parameter.name]] for parameter in parameters)
     return value_and_gradients
 

@@ -1,6 +1,13 @@
 """Dynamic loss scaling, which keeps the gradients of float16 products from vanishing. Source: arXiv 1710.03740, section 3.2."""
-FIRST, MOST = 2.0 ** 16, 2.0 ** 24
+from mindrestore.runtime import device, precision
+
+FIRST = MOST = 2.0 ** 24  # the first step finds the largest that fits: the smaller it is, the more gradients vanish
 WINDOW = 1000  # steps without overflow after which the scale doubles
+
+
+def needed_loss_scale():
+    """Return a new ``LossScale`` where products or convolutions are of float16, asked for or not; otherwise ``None``."""
+    return LossScale() if precision.chosen() == "float16" or device.convolves_in_float16() else None
 
 
 class LossScale:

@@ -11,6 +11,7 @@ from mindrestore.models import create_model
 from mindrestore.sensing.masks import fingerprint, load_mask, random_mask
 from mindrestore.training.gradients import GRADIENTS, REDUCED
 from mindrestore.training.job import Job
+from mindrestore.training.loss_scale import needed_loss_scale
 from mindrestore.training.losses import LOSSES, ROOTED
 from mindrestore.training.schedules import learning_rates
 from mindrestore.training.shared_mean import shared_mean
@@ -30,9 +31,11 @@ def snapshot_job(config):
     steps = settings.steps or settings.epochs * steps_per_epoch
     rates = learning_rates(settings.learning_rate, settings.schedule, steps, steps_per_epoch)
     updates = adam_updates(network, rates, ADAM_BETAS, steps_per_epoch if settings.renew_optimiser else None)
+    loss_scale = needed_loss_scale()
     return Job("revsci", network, samples, steps, rates, updates,
-               partial(GRADIENTS[settings.mode], network, LOSSES[settings.loss]), _validation(config, network), mask,
-               rooted=settings.loss in ROOTED, reduced=settings.mode in REDUCED)
+               partial(GRADIENTS[settings.mode], network, LOSSES[settings.loss], loss_scale=loss_scale),
+               _validation(config, network), mask, rooted=settings.loss in ROOTED, reduced=settings.mode in REDUCED,
+               loss_scale=loss_scale)
 
 
 def _samples(config):

@@ -1,8 +1,7 @@
 """One training step: gradients, accumulation, clipping, optimiser."""
-import mindspore as ms
-from mindspore import amp, nn, ops
+from mindspore import nn, ops
 
-from mindrestore.runtime import cluster
+from mindrestore.runtime import cluster, overflow
 from mindrestore.runtime.execution import compiled
 
 
@@ -68,10 +67,14 @@ class TrainOneStep(nn.Cell):
 
     def _of_all(self, gradients_of, batch):
         """Return loss and gradients of all processes together, and whether the gradients are fine, asked with a loss scale only."""
+        if self.loss_scale:
+            overflow.forget()
         loss, gradients = self._accumulated(gradients_of, batch)
-        # asked before the mean: an Ascend 910 has no infinity, and keeps instead for itself that something overflowed
-        fine = [amp.all_finite(list(gradients)).to(ms.float32)] if self.loss_scale else []
-        if not self.reduced:
+        # asked before the mean, in each process: where float16 has no infinity a mean does not show what overflowed in one
+        fine = [overflow.none_in(gradients)] if self.loss_scale else []
+        if self.reduced:
+            fine = cluster.mean(fine) if fine else fine
+        else:
             loss, *means = cluster.mean([loss, *gradients, *fine])
             gradients, fine = means[:len(gradients)], means[len(gradients):]
         return loss, gradients, all(flag.numpy() == 1 for flag in fine)

@@ -32,7 +32,7 @@ class RenewedAdam(nn.Adam):
         self.every = every
 
     def __call__(self, gradients):
-        if int(self.global_step.asnumpy()[0]) % self.every == 0:
+        if int(self.global_step.numpy()[0]) % self.every == 0:
             self.forget()
         return super().__call__(gradients)
 

@@ -14,7 +14,7 @@ from mindrestore.models import create_model
 from mindrestore.training.average import Average
 from mindrestore.training.gradients import plain_gradients
 from mindrestore.training.job import Job
-from mindrestore.training.loss_scale import LossScale
+from mindrestore.training.loss_scale import needed_loss_scale
 from mindrestore.training.losses import LOSSES
 from mindrestore.training.schedules import learning_rates
 from mindrestore.training.updates import adam_updates_with_late_part
@@ -43,7 +43,7 @@ def video_job(config):
     rates, late_rates = (learning_rates(highest, settings.schedule, settings.steps, steps_per_pass) for highest in (
         settings.learning_rate, settings.flow_rate * settings.learning_rate))
     updates = adam_updates_with_late_part(network, rates, settings.betas, _is_late, settings.flow_frozen_steps, late_rates)
-    loss_scale = LossScale() if settings.precision == "float16" else None
+    loss_scale = needed_loss_scale()
     gradients = partial(plain_gradients, network, LOSSES[settings.loss], loss_scale=loss_scale)
     return Job("vrt", network, samples, settings.steps, rates, updates, gradients, video_validation(config, network),
                average=Average(network, settings.average) if settings.average else None, loss_scale=loss_scale)

@@ -59,11 +59,12 @@ class Segments:
         """Return the groups of features that ``run_blocks`` made ``groups`` from."""
         return self._pull_back_blocks(groups, [ops.zeros_like(group) for group in groups], {})[0]
 
-    def value_and_gradients(self, target, measurement, mask, estimate=None):
+    def value_and_gradients(self, target, measurement, mask, estimate=None, scale=None):
         """Return (loss, gradients in the order of the network's trainable parameters).
 
         Holds the activations of one step only, whatever the number of blocks; those of head and tail are a band's. Each
-        block's gradients go into ``start_mean`` as soon as they are there.
+        block's gradients go into ``start_mean`` as soon as they are there. Gradients are ``scale`` times as large on their way,
+        a power of two that they come back without.
         """
         inputs = _given(measurement, mask, estimate)
         network_input = self._input(*inputs)
@@ -71,6 +72,7 @@ class Segments:
         features = self._join(*groups)
         gradients = _Means(self.start_mean)
         loss, gradient = self._output_gradient(self._tail(features), target, *inputs)
+        gradient = gradient if scale is None else gradient * scale
         mean_loss = self.start_mean([loss])
         gradient = self._tail.pull_back(features, gradient, gradients)
         of_groups = list(self._split(gradient))
@@ -78,9 +80,9 @@ class Segments:
         of_groups = self._pull_back_blocks(groups, of_groups, gradients)[1]
         del groups
         self._head.pull_back(network_input, self._join(*of_groups), gradients)
-        gradients = gradients.finished()
-        return mean_loss()[0], tuple(gradients[p.name] if p.name in gradients else ops.zeros_like(p)
-                           for p in self.network.trainable_params())
+        found = gradients.finished()
+        gradients = [found[p.name] if p.name in found else ops.zeros_like(p) for p in self.network.trainable_params()]
+        return mean_loss()[0], tuple(gradients if scale is None else [gradient / scale for gradient in gradients])
 
     def _pull_back_blocks(self, groups, of_groups, gradients):
         """Undo the blocks from last to first; put their weights' gradients into ``gradients`` by name."""

@@ -84,7 +84,7 @@ def align_function(neighbours, residue):
             found.append(pixels_last(warp_features(image, flow)))
         y = ops.cat((*found, pixels_last(current), *flows), 1)
         for layer in range(OFFSET_LAYERS):
-            y = conv2d(y, weights[2 * layer], weights[2 * layer + 1], padding=1)
+            y = conv2d(y, weights[2 * layer], weights[2 * layer + 1], padding=1, exact=True)
             if layer < OFFSET_LAYERS - 1:
                 y = leaky_relu(y, SLOPE)
         of_flow = y.shape[1] // 3 * 2

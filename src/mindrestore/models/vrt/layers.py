@@ -2,7 +2,7 @@
 import math
 
 import numpy as np
-from mindspore import Parameter, Tensor, nn, ops
+from mindspore import Parameter, Tensor, nn
 
 from mindrestore.ops.activations import gelu
 from mindrestore.ops.convolution_images import conv2d
@@ -68,11 +68,13 @@ class GatedMlp(nn.Cell):
 class Conv(nn.Cell):
     """Convolution of images, (N, inputs, H, W) -> (N, outputs, H, W); odd square kernel, zero padding of half of it.
 
-    ``published`` is the shape that the published weight has beyond (outputs, inputs), such as (1, 3, 3).
+    ``published`` is the shape that the published weight has beyond (outputs, inputs), such as (1, 3, 3); ``exact`` convolves
+    in float32 whatever the precision.
     """
 
-    def __init__(self, inputs, outputs, rng, published=(3, 3), zero=False, padding=None):
+    def __init__(self, inputs, outputs, rng, published=(3, 3), zero=False, padding=None, exact=False):
         super().__init__()
+        self.exact = exact
         shape, fan_in = (outputs, inputs, *published), inputs * math.prod(published)
         self.kernel = published[-1]
         self.padding = self.kernel // 2 if padding is None else padding
@@ -82,7 +84,7 @@ class Conv(nn.Cell):
     def construct(self, x):
         outputs, inputs = self.weight.shape[:2]
         weight = self.weight.reshape(outputs, inputs, self.kernel, self.kernel)
-        return conv2d(x, weight, self.bias, self.padding)
+        return conv2d(x, weight, self.bias, self.padding, exact=self.exact)
 
 
 def gated_mlp(x, weight11, bias11, weight12, bias12, weight2, bias2):

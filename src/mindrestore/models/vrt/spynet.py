@@ -65,7 +65,7 @@ class FlowUpdate(nn.Cell):
         super().__init__()
         layers = []
         for inputs, outputs in zip(WIDTHS, WIDTHS[1:]):
-            layers += [Conv(inputs, outputs, rng, (7, 7)), nn.ReLU()]
+            layers += [Conv(inputs, outputs, rng, (7, 7), exact=True), nn.ReLU()]
         self.basic_module = nn.SequentialCell(layers[:-1])
 
     def construct(self, x):
