@@ -12,9 +12,8 @@ from mindspore import Tensor, amp, nn, ops
 from mindrestore.runtime import device
 
 LARGEST = 65504.0
-FUNCTIONS = ("conv2d", "conv3d")  # of two tensors and settings
-OPERATORS = ("MatMul", "BatchMatMul", "Conv3DTranspose")  # made of settings, then called with two tensors
-FLOAT16_ONLY = ("conv3d", "Conv3DTranspose")
+OPERATORS = ("MatMul", "BatchMatMul", "Conv2D", "Conv3D", "Conv3DTranspose")  # made of settings, then called with two tensors
+FLOAT16_ONLY = ("Conv3D", "Conv3DTranspose")
 
 
 class CubeUnit:
@@ -29,8 +28,6 @@ class CubeUnit:
         self._noted = False
         self._rounded = _Rounded(self)
         self._all_finite = amp.all_finite
-        for name in FUNCTIONS:
-            monkeypatch.setattr(ops, name, self._computing(name, getattr(ops, name)))
         for name in OPERATORS:
             monkeypatch.setattr(ops, name, self._making(name, getattr(ops, name)))
         monkeypatch.setattr(amp, "all_finite", self.all_finite)
@@ -55,22 +52,22 @@ class CubeUnit:
         """As ``mindspore.amp.all_finite`` on this model: a 910 asks its register alone."""
         return Tensor(not self.overflowed()) if self.saturates else self._all_finite(tensors)
 
-    def _computing(self, name, multiply):
-        def compute(left, right, *rest, **settings):
-            if name in FLOAT16_ONLY and (left.dtype, right.dtype) != (ms.float16, ms.float16):
-                raise TypeError(f"For {name} on Ascend, operands must be float16, got {left.dtype} and {right.dtype}.")
-            if name in FLOAT16_ONLY and settings.get("groups", 1) != 1:
-                raise ValueError(f"For {name} on Ascend, groups must be 1.")
-            if not self.saturates and left.dtype == ms.float32:
-                return multiply(left, right, *rest, **settings)
-            left, right, given = left.astype(ms.float32), right.astype(ms.float32), left.dtype
-            return self._rounded(multiply(self._rounded(left), self._rounded(right), *rest, **settings)).astype(given)
-        return compute
-
     def _making(self, name, operator):
         def make(*settings, **named):
+            if name in FLOAT16_ONLY and named.get("group", 1) != 1:
+                raise ValueError(f"For {name} on Ascend, group must be 1.")
             return self._computing(name, operator(*settings, **named))
         return make
+
+    def _computing(self, name, multiply):
+        def compute(left, right):
+            if name in FLOAT16_ONLY and (left.dtype, right.dtype) != (ms.float16, ms.float16):
+                raise TypeError(f"For {name} on Ascend, operands must be float16, got {left.dtype} and {right.dtype}.")
+            if not self.saturates and left.dtype == ms.float32:
+                return multiply(left, right)
+            left, right, given = left.astype(ms.float32), right.astype(ms.float32), left.dtype
+            return self._rounded(multiply(self._rounded(left), self._rounded(right))).astype(given)
+        return compute
 
 
 class _Rounded(nn.Cell):

@@ -39,7 +39,7 @@ class RenewedAdam(nn.Adam):
     def forget(self):
         for kept, first in ((self.moment1, 0), (self.moment2, 0), ((self.beta1_power, self.beta2_power), 1)):
             for parameter in kept:  # in place: set_data would give it memory that the compiled step neither reads nor writes
-                ops.assign(parameter, Tensor(np.full(parameter.shape, first, np.float32)))
+                ops.Assign()(parameter, Tensor(np.full(parameter.shape, first, np.float32)))
 
 
 def adam_updates(network, rates, betas, renewed_every=None):
