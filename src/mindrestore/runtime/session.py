@@ -1,6 +1,9 @@
 """Prepare MindSpore for a run: device, execution mode, threads, and no traces in the user's working directory."""
+import atexit
+import contextlib
 import os
 import tempfile
+from pathlib import Path
 
 import mindspore as ms
 
@@ -27,6 +30,8 @@ def start(choice="auto", mode="graph", threads=None):
     if threads:
         cores.limit(threads)
     _keep_dumps_away()
+    if selected == "gpu":
+        _leave_no_empty_folder()
     return selected
 
 
@@ -34,3 +39,15 @@ def _keep_dumps_away():
     """Send what MindSpore dumps when a graph fails to compile to the temporary folder, not to ``./rank_0``."""
     folder = os.path.join(tempfile.gettempdir(), f"mindrestore-{os.getuid()}")
     os.environ.setdefault("MS_OM_PATH", folder)
+
+
+def _leave_no_empty_folder():
+    """Delete at the end what MindSpore makes on a GPU, for swapping that is not used: an empty ``./offload``."""
+    folder = Path("offload").absolute()
+    if not folder.exists():
+        atexit.register(_delete_if_empty, folder)
+
+
+def _delete_if_empty(folder):
+    with contextlib.suppress(OSError):
+        folder.rmdir()
