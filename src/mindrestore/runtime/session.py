@@ -1,7 +1,10 @@
 """Prepare MindSpore for a run: device, execution mode, precision, threads, and no traces in the user's working directory."""
+import atexit
+import contextlib
 import os
 import sys
 import tempfile
+from pathlib import Path
 
 import mindspore as ms
 
@@ -34,6 +37,8 @@ def start(choice="auto", mode="graph", threads=None, precision="float32"):
     if threads:
         cores.limit(threads)
     _keep_dumps_away()
+    if selected == "gpu":
+        _leave_no_empty_folder()
     return selected
 
 
@@ -41,3 +46,15 @@ def _keep_dumps_away():
     """Send what MindSpore dumps when a graph fails to compile to the temporary folder, not to ``./rank_0``."""
     folder = os.path.join(tempfile.gettempdir(), f"mindrestore-{os.getuid()}")
     os.environ.setdefault("MS_OM_PATH", folder)
+
+
+def _leave_no_empty_folder():
+    """Delete at the end what MindSpore makes on a GPU, for swapping that is not used: an empty ``./offload``."""
+    folder = Path("offload").absolute()
+    if not folder.exists():
+        atexit.register(_delete_if_empty, folder)
+
+
+def _delete_if_empty(folder):
+    with contextlib.suppress(OSError):
+        folder.rmdir()
