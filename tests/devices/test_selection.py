@@ -3,7 +3,7 @@ import mindspore as ms
 import pytest
 
 from mindrestore.errors import UserError
-from mindrestore.runtime import device
+from mindrestore.runtime import cluster, device
 
 
 @pytest.fixture
@@ -99,3 +99,18 @@ def test_unknown_devices(machine):
     machine(gpu=1)
     with pytest.raises(UserError, match="--device quantum: unknown device, choose one of auto, cpu, gpu, ascend."):
         device.select("quantum")
+
+
+@pytest.mark.parametrize("text", ["first", "-1", "1.5", ""])
+def test_device_id_must_be_a_number(monkeypatch, text):
+    monkeypatch.setenv("DEVICE_ID", text)
+    with pytest.raises(UserError) as caught:
+        cluster.device_number()
+    assert str(caught.value) == f"DEVICE_ID={text}: expected the number of a device, counted from 0; set it so, or unset it."
+
+
+def test_device_id_is_the_device_that_is_taken(machine, monkeypatch):
+    told = machine(ascend=8)
+    monkeypatch.setenv("DEVICE_ID", "5")
+    device.select("auto", cluster.device_number())
+    assert told == [("Ascend", 5)]

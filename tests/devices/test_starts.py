@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from mindrestore.cli import main
 from mindrestore.errors import UserError
 from mindrestore.runtime import cluster, starts
 
@@ -175,6 +176,16 @@ def test_training_refuses_to_be_one_of_four_strangers(monkeypatch, found):
         cluster.refuse_other_starts("a.yaml")
     monkeypatch.setenv("MS_ROLE", "MS_WORKER")  # by msrun, or a launcher, that was started so once a server
     cluster.refuse_other_starts("a.yaml")
+
+
+@pytest.mark.parametrize("words", [["eval"], ["export"], ["restore", "a.mp4", "b.mp4", "--task", "sr"]], ids=lambda words: words[0])
+def test_other_commands_refuse_too(monkeypatch, capsys, words):
+    for name, value in OPENMPI.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("MS_ROLE", raising=False)
+    assert main(words) == 2
+    assert "started this process as rank 1 of 4, but each would do the whole by itself, and all write into the same place; " \
+        "start one process." in capsys.readouterr().err
 
 
 @pytest.mark.long

@@ -69,7 +69,8 @@ def _run(options):
         raise UserError(f"--rate {options.rate:g}: it must be above 0 and at most 1000 frames a second.")
     if options.sigma is not None and not 0 <= options.sigma <= 255:
         raise UserError(f"--sigma {options.sigma:g}: it must be 0 to 255.")
-    from mindrestore.runtime import session
+    from mindrestore.runtime import cluster, session
+    cluster.refuse_other_starts()
     session.start(options.device, threads=options.threads, precision=options.precision or "float32")
     from mindrestore.restore.run import Request, restore
     restore(Request(

@@ -51,5 +51,6 @@ def of_whole_network(config):
 
 def start(config):
     """Prepare MindSpore as the configuration says."""
-    from mindrestore.runtime import session
+    from mindrestore.runtime import cluster, session
+    cluster.refuse_other_starts()
     session.start(config.runtime.device, config.runtime.mode, config.runtime.threads, config.runtime.precision)

@@ -34,23 +34,27 @@ def launched():
     return starts.by_msrun()
 
 
-def refuse_other_starts(config):
-    """Raise ``UserError`` where another program started this process with others: each would train by itself.
+def refuse_other_starts(config=None):
+    """Raise ``UserError`` where another program started this process with others: each would do the whole, into one folder.
 
-    All of them would write into the folder of the configuration ``config`` (a path, for the message).
+    config: path of what is trained, of which the message says how to start it; None: this is no training.
     """
     several = None if launched() else starts.among_several()
     if several:
         program, place, size = several
-        raise UserError(
-            f"{program} started this process as rank {place} of {size}, but each would train by itself into the same folder; "
-            f"start all of them by one command, bash scripts/run_distribute_train_cpu.sh {config} --devices {size} "
-            "(_gpu, _ascend) or msrun, as docs/train.md says.")
+        way = ("start one process" if config is None else
+               f"start all of them by one command, bash scripts/run_distribute_train_cpu.sh {config} --devices {size} "
+               "(_gpu, _ascend) or msrun, as docs/train.md says")
+        raise UserError(f"{program} started this process as rank {place} of {size}, but each would do the whole by itself, and all "
+                        f"write into the same place; {way}.")
 
 
 def device_number():
-    """Return the number of the device, among those of its kind, that the launcher gave this process."""
-    return int(os.environ.get("DEVICE_ID", 0))
+    """Return the number of the device, among those of its kind, that ``DEVICE_ID`` gives this process; without it 0."""
+    text = os.environ.get("DEVICE_ID", "0")
+    if not text.isdecimal():
+        raise UserError(f"DEVICE_ID={text}: expected the number of a device, counted from 0; set it so, or unset it.")
+    return int(text)
 
 
 def join():
