@@ -94,9 +94,20 @@ class TrainOneStep(nn.Cell):
 def _clip_function(norm):
     def clip(*gradients):
         """Scale all gradients alike so that their global norm is ``norm`` at most."""
-        total = 0.0
-        for gradient in gradients:
-            total = total + (gradient * gradient).sum()
-        total = ops.clamp(ops.sqrt(total), norm)
-        return tuple(gradient * norm / total for gradient in gradients)
+        total = ops.clamp(ops.sqrt(ops.AddN()(_each(_square_sum, gradients))), norm)
+        return _each(ops.partial(_shrunk, norm / total), gradients)
     return clip
+
+
+_each = ops.HyperMap()  # MindSpore unrolls a loop into calls within each other, and refuses 1000 of them
+_square_sum, _shrunk = ops.MultitypeFuncGraph("square_sum"), ops.MultitypeFuncGraph("shrunk")
+
+
+@_square_sum.register("Tensor")
+def _sum_of_squares(gradient):
+    return (gradient * gradient).sum()
+
+
+@_shrunk.register("Tensor", "Tensor")
+def _multiplied(factor, gradient):
+    return gradient * factor
