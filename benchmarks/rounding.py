@@ -87,7 +87,7 @@ def ours(settings, x, target):
     import mindspore as ms
     from golden.golden_weights import golden_array
     from mindrestore.models import create_model
-    from mindrestore.models.vrt.segments import Segments
+    from mindrestore.executor import Piecewise
     from mindrestore.runtime import session
     from mindrestore.training.losses import LOSSES
     session.start("cpu", "pynative")
@@ -97,7 +97,7 @@ def ours(settings, x, target):
     parameters, target = list(network.trainable_params()), ms.Tensor(target)
     gradients = ms.value_and_grad(lambda clip: LOSSES["charbonnier"](network(clip), target), None, parameters)(ms.Tensor(x))[1]
     norms = {parameter.name: np.linalg.norm(each.asnumpy()) for parameter, each in zip(parameters, gradients)}
-    return Segments(network)(ms.Tensor(x)).asnumpy(), norms
+    return Piecewise(network)(ms.Tensor(x)).asnumpy(), norms
 
 
 if __name__ == "__main__":

@@ -27,22 +27,22 @@ def build_mindrestore(case):
 
 def _ours(what):
     """Return what runs a part, and the cell that has its weights."""
+    from mindrestore.executor import Piecewise
     from mindrestore.models import create_model
     from mindrestore.models.vrt.attention import Block
-    from mindrestore.models.vrt.segments import Segments
     from mindrestore.models.vrt.settings import Options
     from mindrestore.models.vrt.stage import Stage
 
     if what == "network":
         network = create_model("vrt", deformable_groups=GROUPS)
-        return Segments(network), network
-    rng, options, segments = np.random.default_rng(0), Options(0.75, 2.0, True, None), Segments(None)
+        return Piecewise(network), network
+    rng, options = np.random.default_rng(0), Options(0.75, 2.0, True, None)
     if what == "stage":
         stage = Stage(CHANNELS, CHANNELS, "same", DEPTH, HEADS, WINDOW, [0.0] * DEPTH, 1, GROUPS, 1, options, rng)
-        return lambda x, backward, forward: stage(x, [backward], [forward], segments), stage
+        return Piecewise(stage), stage
     mutual = what == "mutual block"
     block = Block(CHANNELS, HEADS, (2, *WINDOW[1:]) if mutual else WINDOW, True, mutual, 0.0, options, rng)
-    return lambda x: segments.block(block, x), block
+    return Piecewise(block), block
 
 
 def build_torch(case):

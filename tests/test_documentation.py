@@ -113,8 +113,8 @@ def test_programs(document, inside, prepared, in_pynative, monkeypatch):
     from mindrestore.checkpoints import save_network
     from mindrestore.data import video_sets
     from mindrestore.models import create_model
-    from mindrestore.models.vrt.segments import Segments
-    monkeypatch.setattr(Segments, "__call__", lambda self, clip: clip[:, 1:2])  # a minute; test_vrt.py runs it
+    from mindrestore.executor import Piecewise
+    monkeypatch.setattr(Piecewise, "__call__", lambda self, clip: clip[:, 1:2])  # a minute; test_vrt.py runs it
     monkeypatch.setattr(video_sets, "SETS", dict(video_sets.SETS))  # which one page adds to
     network = create_model("vrt", **TINY_VRT)
     save_network(inside / "runs" / "mine" / "best.ckpt", network, "vrt", network.settings)

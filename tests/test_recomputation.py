@@ -2,12 +2,12 @@
 import mindspore as ms
 import numpy as np
 import pytest
-from mindspore import Tensor, ops
+from mindspore import Parameter, Tensor, ops
 from stand_in import flow_weights
 from test_vrt import INTERPOLATION, TINY
 
 from mindrestore.models import create_model
-from mindrestore.models.vrt.attention import Block, Group
+from mindrestore.models.vrt.attention import Group, WindowedBlock
 from mindrestore.models.vrt.settings import Options
 from mindrestore.ops.recomputation import Recomputed
 from mindrestore.runtime.execution import compiled
@@ -28,7 +28,8 @@ job = video_job(make_config({
     "name": "tiny", "model": {"name": "vrt", "upscale": 1, "img_size": [2, 64, 64], "window_size": [2, 8, 8],
                               "depths": [1] * 7 + [8], "indep_reconsts": [], "embed_dims": [8] * 8, "num_heads": [2] * 8,
                               "pa_frames": 2, "deformable_groups": 2},
-    "data": {"kind": "rendered", "frames": 2, "patch": 128, "clips": 1}, "training": {"batch_size": 1, "steps": 1}}, overrides))
+    "data": {"kind": "rendered", "frames": 2, "patch": 128, "clips": 1},
+    "training": {"batch_size": 1, "steps": 1, "execution": "whole"}}, overrides))
 step = TrainOneStep(job.gradients, job.updates)
 step(*(Tensor(part[None]) for part in job.samples[0] if part is not None)).asnumpy()
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
@@ -44,12 +45,12 @@ def gradients(group):
     """Return the gradients of input and parameters, in a row."""
     rng = np.random.default_rng(1)
     x, target = (Tensor(rng.standard_normal((2, 2, 6, 10, 8), np.float32)) for _ in range(2))
-    kept = Tensor(np.array([[1, 1, 1.25, 0], [1, 1, 0, 1.25]], np.float32))
+    multipliers = Parameter(np.array([[1, 1, 1.25, 0], [1, 1, 0, 1.25]], np.float32), name="multipliers")
     for number, block in enumerate(group.blocks):
-        block.number = number
+        block.of_windows.number, block.of_windows.__dict__["multipliers"] = number, multipliers
 
     def loss(x):
-        return (group(x, kept) - target).square().mean()
+        return (group(x) - target).square().mean()
     recorded = ms.value_and_grad(loss, 0, group.trainable_params())
 
     def in_a_row(x):
@@ -66,7 +67,7 @@ def gradients(group):
 def test_gradients_are_those_of_a_network_that_keeps_everything(mode, mutual, qkv_bias):
     kept, computed_again = group(mutual, qkv_bias), group(mutual, qkv_bias)
     for block in computed_again.blocks:
-        block.recompute_parts(attention=True, mlp=True)
+        block.of_windows.recompute_parts(attention=True, mlp=True)
     expected = gradients(kept)
     np.testing.assert_allclose(gradients(computed_again), expected, rtol=0, atol=1e-6 * np.abs(expected).max())
 
@@ -76,7 +77,7 @@ def test_the_stages_that_are_named_are_computed_again(settings):
     network = create_model("vrt", **{**settings, "depths": [1] * 9, "embed_dims": [8] * 9, "num_heads": [2] * 9})
     names = [parameter.name for parameter in network.get_parameters()]
     network.recompute_parts([0, 8], [6, 7])
-    blocks = {name: cell for name, cell in network.cells_and_names() if isinstance(cell, Block)}
+    blocks = {name: cell for name, cell in network.cells_and_names() if isinstance(cell, WindowedBlock)}
     for part, stages in (("attend", {"stage1", "stage8.2"}), ("feed_forward", {"stage7", "stage8.1"})):
         found = {name.split(".residual")[0] for name, block in blocks.items() if isinstance(getattr(block, part), Recomputed)}
         assert found == stages
@@ -86,7 +87,7 @@ def test_the_stages_that_are_named_are_computed_again(settings):
 def test_attention_of_every_second_group_is_computed_again():
     network = create_model("vrt", **{**TINY, "depths": [2] * 9, "embed_dims": [8] * 9, "num_heads": [2] * 9})
     network.recompute_parts([7], second_groups=True)
-    blocks = {name: cell for name, cell in network.cells_and_names() if isinstance(cell, Block)}
+    blocks = {name: cell for name, cell in network.cells_and_names() if isinstance(cell, WindowedBlock)}
     again = {name for name, block in blocks.items() if isinstance(block.attend, Recomputed)}
     assert again == {name for name in blocks if ".residual_group2." in name or name.startswith("stage8.1.")}
     assert len({name.split(".")[0] for name in again}) == 8

@@ -635,7 +635,8 @@ def test_a_resumed_log_drops_what_came_after_the_state(tmp_path):
 @pytest.mark.parametrize("size", [1e-3, 1.0, 1e3])
 def test_clipping_leaves_directions_and_bounds_the_global_norm(prepared, size):
     rng = np.random.default_rng(0)
-    gradients = [(size * rng.standard_normal(shape)).astype(np.float32) for shape in ((3, 4), (5,), (1,)) * 400]  # as many as a VRT has
+    shapes = ((3, 4), (5,), (1,)) * 400  # as many as a VRT has parameters
+    gradients = [(size * rng.standard_normal(shape)).astype(np.float32) for shape in shapes]
     norm = np.sqrt(sum((gradient.astype(np.float64) ** 2).sum() for gradient in gradients))
     clipped = TrainOneStep(lambda parameters: None, [], clip_norm=0.7).clip(*map(Tensor, gradients))
     for given, made in zip(gradients, clipped):

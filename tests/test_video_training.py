@@ -65,7 +65,7 @@ def test_depth_is_dropped_at_each_blocks_rate():
             return "gt", "lq"
     samples = DroppingSamples(Samples(), [0.0, 0.25])
     kept = np.array([samples[number][2] for number in range(2000)])
-    assert samples.columns == ("gt", "lq", "kept") and kept.shape == (2000, 4)
+    assert samples.columns == ("gt", "lq", "multipliers") and kept.shape == (2000, 4)
     assert (kept[:, :2] == 1).all() and set(np.unique(kept[:, 2:])) == {0, np.float32(1 / 0.75)}
     assert kept.mean(0) == pytest.approx([1] * 4, abs=0.06)
     np.testing.assert_array_equal(samples[7][2], kept[7])

@@ -9,9 +9,9 @@ from golden.golden_weights import golden_array
 from mindspore import Tensor, ops
 
 from mindrestore.errors import UserError
+from mindrestore.executor import Piecewise, Tape
 from mindrestore.models import create_model
 from mindrestore.models.vrt.network import drop_rates
-from mindrestore.models.vrt.segments import Segments
 from mindrestore.training.losses import LOSSES
 
 pytestmark = pytest.mark.usefixtures("prepared")
@@ -80,9 +80,9 @@ def test_golden_output(name, mean_error, largest_error):
 
 @pytest.mark.parametrize("name", ["vrt_sr_2frames", "vrt_denoise_nonblind"])
 def test_golden_flows(name):
-    from mindrestore.models.vrt.flows import adjacent_flows
     golden, network, x = golden_network(name)
-    for direction, flows in zip(("backward", "forward"), adjacent_flows(network.spynet, x[:, :, :3])):
+    both = network.flows(x[:, :, :3])
+    for direction, flows in zip(("backward", "forward"), (both, both[len(both) // 2:])):
         for scale, flow in enumerate(flows[:3]):
             np.testing.assert_allclose(strided(flow.asnumpy()), golden[f"flow_{direction}{scale}_strided"], atol=1e-5)
         np.testing.assert_allclose(flows[3].asnumpy(), golden[f"flow_{direction}3"], atol=1e-5)
@@ -133,10 +133,10 @@ def test_denoising_without_flows_restores_every_frame_and_sees_its_neighbours():
     assert np.abs(network(Tensor(noisy)).asnumpy() - restored)[:, 0].max() > 1e-4
 
 
-def test_segments_are_a_network_whose_windows_are_shifted_and_masked():
+def test_pieces_are_a_network_whose_windows_are_shifted_and_masked():
     network = create_model("vrt", **WITHOUT_FLOWS)
     x = Tensor(clip(3, 64, 72, channels=4))
-    np.testing.assert_allclose(Segments(network)(x).asnumpy(), network(x).asnumpy(), atol=1e-5)
+    np.testing.assert_allclose(Piecewise(network)(x).asnumpy(), network(x).asnumpy(), atol=1e-5)
 
 
 # Training
@@ -148,10 +148,15 @@ def test_stochastic_depth_skips_what_it_is_told_to_for_each_clip():
     x = Tensor(clip(2, 64, 64, batch=2))
     whole = network(x).asnumpy()
     columns = 2 * len(network.drop_rates)
-    np.testing.assert_allclose(network(x, ops.ones((2, columns))).asnumpy(), whole, atol=1e-5)
-    kept = np.ones((2, columns), np.float32)
-    kept[1] = 0
-    some = network(x, Tensor(kept)).asnumpy()
+    with network.dropping(ops.ones((2, columns))):
+        np.testing.assert_allclose(network(x).asnumpy(), whole, atol=1e-5)
+    multipliers = np.ones((2, columns), np.float32)
+    multipliers[1] = 0
+    with network.dropping(Tensor(multipliers)):
+        some = network(x).asnumpy()
+        np.testing.assert_allclose(Piecewise(network)(x).asnumpy(), some, atol=1e-5)
+    np.testing.assert_allclose(network(x).asnumpy(), whole, atol=1e-5)
+    assert not any("multipliers" in parameter.name for parameter in network.get_parameters())
     np.testing.assert_allclose(some[0], whole[0], atol=1e-5)
     for parameter in network.get_parameters():  # without attention and MLPs: their last layers give nothing
         if ".attn.proj." in parameter.name or ".mlp.fc2." in parameter.name:
@@ -227,6 +232,51 @@ def test_every_parameter_gets_a_gradient(settings, frames, channels):
         assert np.abs(gradient.asnumpy()).max() > 0, parameter.name
 
 
+@pytest.mark.parametrize("settings, frames, channels", [
+    pytest.param(TINY, 3, 3, marks=pytest.mark.long), (INTERPOLATION, 4, 3),
+    pytest.param(WITHOUT_FLOWS, 3, 4, marks=pytest.mark.long),
+    pytest.param(dict(TINY, pa_frames=4, deformable_groups=4), 4, 3, marks=pytest.mark.long)],
+    ids=["aligned", "interpolated", "denoised without flows", "two neighbours"])
+def test_gradients_piece_by_piece_are_those_of_the_network(settings, frames, channels):
+    """Windows shifted, padded and masked; all gradients together within 1e-5."""
+    network, rng = tiny(**settings), np.random.default_rng(1)
+    for parameter in network.get_parameters():
+        if parameter.ndim > 1 and not parameter.asnumpy().any():  # the offsets begin at zero, where nothing depends on them
+            parameter.set_data(Tensor(0.02 * rng.standard_normal(parameter.shape, np.float32)))
+    x, parameters = Tensor(clip(frames, 64, 72, channels)), list(network.trainable_params())
+
+    def loss(restored):
+        return (restored - 0.5).square().mean()
+    value, expected = ms.value_and_grad(lambda x: loss(network(x)), None, parameters)(x)
+    found, gradients = Tape(network, parameters, numbers=8192).value_and_gradients(loss, x)
+    assert float(found) == pytest.approx(float(value), rel=1e-6)
+    norms = [np.linalg.norm(gradient.asnumpy()) for gradient in expected]
+    errors = [np.linalg.norm(one.asnumpy() - other.asnumpy()) for one, other in zip(expected, gradients)]
+    assert np.linalg.norm(errors) < 1e-5 * np.linalg.norm(norms)
+    for parameter, norm, error in zip(parameters, norms, errors):  # sums that cancel out are less exact
+        assert error <= 1e-4 * norm + 1e-8 * max(norms), parameter.name
+
+
+def test_only_what_is_wanted_is_computed_on_the_way_back():
+    network = tiny(**INTERPOLATION)
+    wanted = [parameter for parameter in network.trainable_params() if parameter.name.startswith("stage7")]
+    tape = Tape(network, wanted)
+    with tape.taking_over():
+        network(Tensor(clip(4, 64, 64)))
+    pieces = [piece for piece, *_ in tape.entries]
+    assert pieces[0] is network.stage7.enter and len(pieces) == 12
+
+
+def test_what_is_recorded_is_computed_with_by_pieces_alone():
+    tape = Tape(tiny(), [])
+    tape.wanted = {id(weight) for weight in tape.network.embed.weights}
+    with tape.taking_over():
+        recorded = tape.network.embed(Tensor(clip(2, 64, 64)), *(ops.zeros((1, 1, 2, 64, 64)) for _ in range(2)))
+    assert recorded.shape == (1, 2, 64, 64, 8)
+    with pytest.raises(TypeError):
+        recorded + 1
+
+
 @pytest.mark.long
 def test_graph_and_pynative_agree():
     network = tiny()
@@ -236,9 +286,9 @@ def test_graph_and_pynative_agree():
     np.testing.assert_allclose(whole, eager, atol=1e-5)
 
 
-@pytest.mark.parametrize("tokens", [256, pytest.param(10000, marks=pytest.mark.long)])
-def test_segments_are_the_network(tokens):
+@pytest.mark.parametrize("numbers", [4096, pytest.param(160_000, marks=pytest.mark.long)])
+def test_pieces_are_the_network(numbers):
     """A few windows at a time, padded ones among them."""
     network = tiny()
     x = Tensor(clip(3, 64, 72))
-    np.testing.assert_allclose(Segments(network, tokens)(x).asnumpy(), network(x).asnumpy(), atol=1e-5)
+    np.testing.assert_allclose(Piecewise(network, numbers)(x).asnumpy(), network(x).asnumpy(), atol=1e-5)

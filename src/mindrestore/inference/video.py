@@ -18,9 +18,9 @@ from mindspore import Tensor
 from tqdm import tqdm
 
 from mindrestore.errors import UserError
+from mindrestore.executor import Piecewise
 from mindrestore.inference.tiles import axis_tiles, checked_tiling, fade, sequences, tile_starts
 from mindrestore.models.vrt import VRT
-from mindrestore.models.vrt.segments import Segments
 from mindrestore.models.vrt.settings import INTERPOLATED_FRAMES, interpolates
 
 TILE, OVERLAP = (12, 256, 256), (2, 20, 20)
@@ -72,7 +72,7 @@ def restore_video(network, clip, tile=TILE, overlap=OVERLAP, blend="published", 
             without frames or a frame of another size.
     """
     needs = Needs.of(network)
-    network = Segments(network) if isinstance(network, VRT) else network
+    network = Piecewise(network) if isinstance(network, VRT) else network
     tile, overlap = checked_tiling(tile, overlap, needs.window, blend)
     if needs.takes_sigma and sigma is None:
         raise UserError("sigma is missing: this network denoises at a given noise level; give it, of 0 to 255.")

@@ -3,12 +3,31 @@ from mindspore import nn
 
 
 class Recomputed(nn.Cell):
-    """``function(*tensors)``, of which nothing is kept for its gradient but its arguments and its result."""
+    """``function(w, *tensors)``, of which nothing is kept for its gradient but its arguments and its result.
 
-    def __init__(self, function):
+    w: dict of tensors; those called ``names`` are what the function takes of them.
+    """
+
+    def __init__(self, function, names):
         super().__init__()
-        self.function = function
+        self.function, self.names = function, tuple(names)
         self.recompute()
 
     def construct(self, *tensors):
-        return self.function(*tensors)
+        w = {}
+        for index in range(len(self.names)):
+            w[self.names[index]] = tensors[index]
+        return self.function(w, *tensors[len(self.names):])
+
+
+def evaluated(function, recomputed, w, *tensors):
+    """Return ``function(w, *tensors)``, by a ``Recomputed`` where there is one.
+
+    In PyNative mode nothing but tensors may enter a cell that is recomputed, so ``w`` goes in as tensors.
+    """
+    if recomputed is None:
+        return function(w, *tensors)
+    weights = ()
+    for name in recomputed.names:
+        weights = weights + (w[name],)
+    return recomputed(*weights, *tensors)

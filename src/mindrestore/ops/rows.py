@@ -4,7 +4,7 @@ MindSpore's CPU operators broadcast element by element, ten times slower than th
 the smaller operand to the full shape first costs a tenth of that. Other devices broadcast as they are.
 """
 import numpy as np
-from mindspore import Tensor, ops
+from mindspore import Tensor, nn, ops
 from mindspore.ops import constexpr
 
 from mindrestore.ops.half_precision import product
@@ -31,6 +31,19 @@ def spread(column, count):
     """Return each number ``count`` times in a row: (P,) -> (P, count)."""
     column = column.reshape(-1, 1)
     return ops.MatMul()(column, _ones(count)) if _copies_first() else ops.broadcast_to(column, (column.shape[0], count))
+
+
+class Permuted(nn.Cell):
+    """Rows in another order: (P, C) -> (P, C). A gather, where a CPU transposes slowly, whose gradient is a gather too.
+
+    order: (P,) int32, the row that comes to each place; inverse: the place that each row comes to.
+    """
+
+    def construct(self, rows, order, inverse):
+        return ops.gather(rows, order, 0)
+
+    def bprop(self, rows, order, inverse, out, dout):
+        return ops.gather(dout, inverse, 0), ops.zeros_like(order), ops.zeros_like(inverse)
 
 
 def scaled(rows, factors):

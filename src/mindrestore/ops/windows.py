@@ -16,19 +16,21 @@ MASKED = -100.0
 class Windows(NamedTuple):
     """How a batch of feature maps of one size is cut into windows of N tokens; R rows in all maps, flattened."""
 
+    shape: Tuple[int, int, int, int]  # of the maps: how many, and (D, H, W)
     window: Tuple[int, int, int]  # shrunk to the map
+    count: int  # of windows
     order: Tensor  # (windows · N,): row that each token is, R for the zeros that pad a map to whole windows
     inverse: Tensor  # (R,): token that each row has become
-    real: Optional[Tensor]  # (windows · N,): 1 for tokens that are rows, 0 for zeros; None where all are rows
+    real: Optional[Tensor]  # (windows, N): 1 for tokens that are rows, 0 for zeros; None where all are rows
     masks: Optional[Tensor]  # (kinds, N, N): 0 where two tokens attend to each other, else MASKED; None: all do
     kinds: Optional[Tensor]  # (windows,): which of the masks each window has
 
 
-def to_windows(rows, cut):
-    """Return the tokens of all windows, (windows · N, C), of rows (R, C)."""
-    if cut.real is not None:
+def to_windows(rows, order, padded):
+    """Return the tokens of all windows, (windows · N, C), of rows (R, C); ``order`` as of ``Windows``, which may pad."""
+    if padded:
         rows = ops.cat((rows, ops.zeros((1, rows.shape[1]), rows.dtype)))
-    return ops.gather(rows, cut.order, 0)
+    return ops.gather(rows, order, 0)
 
 
 def fitted(size, window, shifted):
@@ -37,18 +39,9 @@ def fitted(size, window, shifted):
     return tuple(min(s, w) for s, w in zip(size, window)), shift
 
 
-def counted(maps, size, window, shifted):
-    """Return (windows, tokens in each) that ``maps`` of ``size`` are cut into, before any is repeated."""
-    window, _ = fitted(size, window, shifted)
-    return maps * math.prod(_along(size, window)), math.prod(window)
-
-
 @lru_cache(maxsize=64)
-def windows(maps, size, window, shifted, multiple=1):
-    """Return the ``Windows`` of ``maps`` of ``size`` (D, H, W) by ``window``, moved by half a window where ``shifted``.
-
-    The first window is repeated at the end until their count is a multiple of ``multiple``.
-    """
+def windows(maps, size, window, shifted):
+    """Return the ``Windows`` of ``maps`` of ``size`` (D, H, W) by ``window``, moved by half a window where ``shifted``."""
     window, shift = fitted(size, window, shifted)
     padded = tuple(n * w for n, w in zip(_along(size, window), window))
     count = math.prod(size)
@@ -61,14 +54,9 @@ def windows(maps, size, window, shifted, multiple=1):
     inverse[order[real]] = np.flatnonzero(real)
     masks, kinds = _masks(padded, window, shift) if any(shift) else (None, None)
     in_window = math.prod(window)
-    more = -(len(order) // in_window) % multiple
-    order, real = (np.concatenate([tokens, np.tile(tokens[:in_window], more)]) for tokens in (order, real))
-    if masks is not None:
-        kinds = np.tile(kinds, maps)
-        kinds = Tensor(np.concatenate([kinds, np.repeat(kinds[:1], more)]))
-    return Windows(window, Tensor(order.astype(np.int32)), Tensor(inverse),
-                   None if real.all() else Tensor(real.astype(np.float32)),
-                   None if masks is None else Tensor(masks), kinds)
+    return Windows((maps, *size), window, len(order) // in_window, Tensor(order.astype(np.int32)), Tensor(inverse),
+                   None if real.all() else Tensor(real.astype(np.float32).reshape(-1, in_window)),
+                   None if masks is None else Tensor(masks), None if masks is None else Tensor(np.tile(kinds, maps)))
 
 
 def _along(size, window):

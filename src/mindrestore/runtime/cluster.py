@@ -45,8 +45,8 @@ def refuse_other_starts(config=None):
         way = ("start one process" if config is None else
                f"start all of them by one command, bash scripts/run_distribute_train_cpu.sh {config} --devices {size} "
                "(_gpu, _ascend) or msrun, as docs/train.md says")
-        raise UserError(f"{program} started this process as rank {place} of {size}, but each would do the whole by itself, and all "
-                        f"write into the same place; {way}.")
+        raise UserError(f"{program} started this process as rank {place} of {size}, but each would do the whole by itself, "
+                        f"and all write into the same place; {way}.")
 
 
 def device_number():

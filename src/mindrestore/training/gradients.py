@@ -1,12 +1,13 @@
-"""Loss and gradients of a network for one batch: recorded as a whole, or rebuilt block by block.
+"""Loss and gradients of a network for one batch: in one graph, piece by piece, or rebuilt block by block.
 
-Both give callables ``(target, *inputs) -> (loss, gradients in the order of the parameters)``.
+All give callables ``(target, *inputs) -> (loss, gradients in the order of the parameters)``.
 """
 import math
 
 import mindspore as ms
 from mindspore import Tensor, ops
 
+from mindrestore.executor import Tape
 from mindrestore.models.revsci.segments import Segments
 from mindrestore.runtime import cluster
 from mindrestore.runtime.execution import compiled
@@ -43,6 +44,21 @@ def plain_gradients(network, loss, parameters=None, loss_scale=None):
     return value_and_gradients
 
 
+def piecewise_gradients(network, loss, parameters=None, loss_scale=None):
+    """Backpropagation piece by piece (``mindrestore.executor``), inside of which everything is computed a second time.
+
+    Arguments as above. Where several processes train, loss and gradients are means over all of them: those of a piece are on
+    their way while the next one is pulled back.
+    """
+    tape = Tape(network, network.trainable_params() if parameters is None else parameters, cluster.start_mean)
+
+    def value_and_gradients(target, *inputs):
+        scale = loss_scale.value if loss_scale else 1.0
+        value, gradients = tape.value_and_gradients(lambda result: scale * loss(result, target), *inputs)
+        return (value / scale, tuple(gradient / scale for gradient in gradients)) if loss_scale else (value, gradients)
+    return value_and_gradients
+
+
 def reversible_gradients(network, loss, parameters=None, loss_scale=None):
     """Reversible backpropagation: equal gradients, memory that does not grow with depth; arguments as above.
 
@@ -67,6 +83,6 @@ def _flattened(gradient):
     return gradient.reshape(-1)
 
 
-GRADIENTS = {"plain": plain_gradients, "reversible": reversible_gradients}
-REDUCED = {"reversible"}
+GRADIENTS = {"plain": plain_gradients, "pieces": piecewise_gradients, "reversible": reversible_gradients}
+REDUCED = {"pieces", "reversible"}
 """Those that give means over all processes."""

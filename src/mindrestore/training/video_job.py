@@ -11,8 +11,9 @@ from mindrestore.data.video_samples import INTERPOLATED, VideoSamples
 from mindrestore.data.video_windows import HELD_OUT, RenderedWindows, StoredWindows
 from mindrestore.errors import UserError
 from mindrestore.models import create_model
+from mindrestore.runtime import device
 from mindrestore.training.average import Average
-from mindrestore.training.gradients import plain_gradients
+from mindrestore.training.gradients import GRADIENTS, REDUCED
 from mindrestore.training.job import Job
 from mindrestore.training.loss_scale import needed_loss_scale
 from mindrestore.training.losses import LOSSES
@@ -44,9 +45,23 @@ def video_job(config):
         settings.learning_rate, settings.flow_rate * settings.learning_rate))
     updates = adam_updates_with_late_part(network, rates, settings.betas, _is_late, settings.flow_frozen_steps, late_rates)
     loss_scale = needed_loss_scale()
-    gradients = partial(plain_gradients, network, LOSSES[settings.loss], loss_scale=loss_scale)
+    mode = {"pieces": "pieces", "whole": "plain"}[settings.execution or ("pieces" if device.name() == "cpu" else "whole")]
+    gradients = partial(dropping_gradients, GRADIENTS[mode], network, LOSSES[settings.loss], loss_scale=loss_scale)
     return Job("vrt", network, samples, settings.steps, rates, updates, gradients, video_validation(config, network),
-               average=Average(network, settings.average) if settings.average else None, loss_scale=loss_scale)
+               average=Average(network, settings.average) if settings.average else None, reduced=mode in REDUCED,
+               loss_scale=loss_scale)
+
+
+def dropping_gradients(gradients, network, loss, parameters=None, loss_scale=None):
+    """One of ``GRADIENTS`` of a VRT whose last input says what stochastic depth does to it (``VRT.dropping``)."""
+    of_network = gradients(network, loss, parameters, loss_scale)
+    if not any(network.drop_rates):
+        return lambda target, clip, multipliers: of_network(target, clip)
+
+    def value_and_gradients(target, clip, multipliers):
+        with network.dropping(multipliers):
+            return of_network(target, clip)
+    return value_and_gradients
 
 
 def freeze(network, parts):
@@ -101,16 +116,16 @@ def _goes_on(config):
 
 
 class DroppingSamples:
-    """Samples, each with what stochastic depth (arXiv 1603.09382) makes of every block: 0, or 1 over the rate kept.
+    """Samples, each with the multipliers of stochastic depth (arXiv 1603.09382): 0 (dropped) or 1 / keep probability.
 
     Args:
         samples: ``VideoSamples``.
-        drop_rates: of every block.
+        drop_rates: of every block; each has two multipliers, of its attention and of its MLP.
     """
 
     def __init__(self, samples, drop_rates):
-        self.samples, self.kept = samples, 1 - np.repeat(np.asarray(drop_rates, np.float32), 2)  # attention, MLP
-        self.columns = (*samples.columns, "kept")
+        self.samples, self.keep = samples, 1 - np.repeat(np.asarray(drop_rates, np.float32), 2)
+        self.columns = (*samples.columns, "multipliers")
 
     def __len__(self):
         return len(self.samples)
@@ -119,8 +134,8 @@ class DroppingSamples:
         return self.samples.name(number)
 
     def __getitem__(self, number):
-        rng = np.random.default_rng([self.samples.seed, number, len(self.kept)])
-        return (*self.samples[number], (rng.random(self.kept.shape, np.float32) < self.kept) / self.kept)
+        rng = np.random.default_rng([self.samples.seed, number, len(self.keep)])
+        return (*self.samples[number], (rng.random(self.keep.shape, np.float32) < self.keep) / self.keep)
 
 
 def _is_late(name):

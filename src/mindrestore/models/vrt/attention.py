@@ -8,11 +8,12 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 from mindspore.ops import constexpr
 
+from mindrestore.models.piece import Itemwise, named
 from mindrestore.models.vrt.layers import GatedMlp, LayerNorm, Linear, gated_mlp, normal
 from mindrestore.ops import windows
 from mindrestore.ops.half_precision import product
-from mindrestore.ops.recomputation import Recomputed
-from mindrestore.ops.rows import layer_norm, linear, repeated, scaled
+from mindrestore.ops.recomputation import Recomputed, evaluated
+from mindrestore.ops.rows import Permuted, layer_norm, linear, repeated, scaled
 
 
 class Group(nn.Cell):
@@ -23,55 +24,27 @@ class Group(nn.Cell):
         self.blocks = nn.CellList([Block(channels, heads, window, index % 2 == 1, mutual, drop_rates[index], options, rng)
                                    for index in range(depth)])
 
-    def construct(self, x, kept=None):
+    def construct(self, x):
         for block in self.blocks:
-            x = block(x, kept)
+            x = block(x)
         return x
 
 
 class Block(nn.Cell):
-    """x + attention(norm1 x), then x + mlp(norm2 x); in training either sum is now and then skipped a clip.
-
-    ``number`` is its place among all blocks of the network, which gives it one.
-    """
+    """x + attention(norm1 x), then x + mlp(norm2 x) of features (N, D, H, W, C); see ``WindowedBlock``."""
 
     def __init__(self, channels, heads, window, shifted, mutual, drop_rate, options, rng):
         super().__init__()
-        self.window, self.shifted, self.mutual, self.drop_rate, self.number = window, shifted, mutual, drop_rate, 0
+        self.drop_rate = drop_rate
         self.norm1 = LayerNorm(channels)
         self.attn = WindowAttention(channels, heads, window, mutual, options, rng)
         self.norm2 = LayerNorm(channels)
         self.mlp = GatedMlp(channels, int(channels * options.mlp_ratio), channels, rng)
-        scale = options.qk_scale or (channels // heads) ** -0.5
-        self.attention_kind = heads, scale, window if mutual else None
-        self.attend = windowed_function(window, shifted, *self.attention_kind)
-        self.feed_forward = feed_forward
+        self.of_windows = WindowedBlock(self, heads, options.qk_scale or (channels // heads) ** -0.5, window, shifted, mutual,
+                                        options.qkv_bias)
 
-    def construct(self, x, kept=None):
-        """x: (N, D, H, W, C); kept: (N, 2 · blocks), see ``VRT.construct``."""
-        attended = self.attend(x, self.attn.relative_position_bias_table, *self.attention_weights())
-        x = x + dropped(attended, kept, 2 * self.number)
-        return x + dropped(self.feed_forward(x, *self.mlp_weights()), kept, 2 * self.number + 1)
-
-    def recompute_parts(self, attention, mlp):
-        """Let attention, MLP or both keep nothing for their gradients but what goes in (``ops.recomputation``)."""
-        if attention:
-            self.attend = Recomputed(self.attend)
-        if mlp:
-            self.feed_forward = Recomputed(self.feed_forward)
-
-    def attention_weights(self):
-        """Return the parameters that ``attend`` takes."""
-        norm, attention = self.norm1, self.attn
-        mutual = (attention.qkv_mut.weight, attention.qkv_mut.bias) if self.mutual else ()
-        return (norm.weight, norm.bias, attention.qkv_self.weight, attention.qkv_self.bias,
-                attention.proj.weight, attention.proj.bias, *mutual)
-
-    def mlp_weights(self):
-        """Return the parameters that ``feed_forward`` takes."""
-        norm, mlp = self.norm2, self.mlp
-        return (norm.weight, norm.bias, mlp.fc11.weight, mlp.fc11.bias, mlp.fc12.weight, mlp.fc12.bias,
-                mlp.fc2.weight, mlp.fc2.bias)
+    def construct(self, x):
+        return self.of_windows(x)
 
 
 class WindowAttention(nn.Cell):
@@ -79,7 +52,6 @@ class WindowAttention(nn.Cell):
 
     def __init__(self, channels, heads, window, mutual, options, rng):
         super().__init__()
-        self.window = window
         entries = (2 * window[0] - 1) * (2 * window[1] - 1) * (2 * window[2] - 1)
         self.relative_position_bias_table = normal(rng, (entries, heads), "relative_position_bias_table")
         self.qkv_self = Linear(channels, 3 * channels, rng, options.qkv_bias)
@@ -87,129 +59,166 @@ class WindowAttention(nn.Cell):
         if mutual:
             self.qkv_mut = Linear(channels, 3 * channels, rng, options.qkv_bias)
 
-    def bias(self, window):
-        """Return the relative position bias of ``window``: (heads, N, N)."""
-        return position_bias(self.relative_position_bias_table, window, self.window)
+
+class WindowedBlock(Itemwise):
+    """A ``Block`` on windows of tokens, each by itself.
+
+    Stochastic depth (arXiv 1603.09382): in training, attention and MLP of each clip are multiplied by ``multipliers``, a
+    parameter (clips, 2 · blocks of the network) of which the block reads columns ``2 · number`` and ``2 · number + 1``: 0
+    (dropped) or 1 / keep probability. None: neither is ever dropped.
+    """
+
+    compiled = True
+
+    def __init__(self, block, heads, scale, window, shifted, mutual, qkv_bias):
+        super().__init__((heads, scale, window, mutual, qkv_bias), norm1=block.norm1, attn=block.attn, norm2=block.norm2,
+                         mlp=block.mlp)
+        self.heads, self.scale, self.window, self.shifted, self.mutual, self.qkv_bias = (
+            heads, scale, window, shifted, mutual, qkv_bias)
+        self.number = 0
+        self.__dict__["multipliers"] = None
+        self.attend = self.feed_forward = None  # what recomputes them, if anything does
+
+    def recompute_parts(self, attention, mlp):
+        """In one graph, let attention, MLP or both keep nothing for their gradients but what goes in."""
+        of_mlp = [name for name in self.names if name.startswith(("norm2.", "mlp."))]
+        if attention:
+            self.attend = Recomputed(self.attention_part, [name for name in self.names if name not in of_mlp])
+        if mlp:
+            self.feed_forward = Recomputed(self.mlp_part, of_mlp)
+
+    def construct(self, x):
+        w = named(self.names, self.weights)
+        cut = cut_of(x.shape, self.window, self.shifted)
+        tokens = self.enter(cut, x)
+        shared = self.shared(w, tokens.shape[0], *self.tables(cut))
+        return self.leave(cut, self.compute(w, shared, self.constants(cut, x), tokens))
+
+    def layout(self, x):
+        return windows.windows(x.shape[0], x.shape[1:4], self.window, self.shifted)
+
+    def cost(self, tokens):
+        _, count, channels = tokens.shape
+        return 2 * count * (self.heads * count + 4 * channels)  # the scores before and after softmax, and what they are made of
+
+    def enter(self, cut, x):
+        """(N, D, H, W, C) -> (windows, tokens, C)"""
+        tokens = windows.to_windows(x.reshape(-1, x.shape[-1]), cut.order, cut.real is not None)
+        return tokens.reshape(-1, cut.window[0] * cut.window[1] * cut.window[2], x.shape[-1])
+
+    def leave(self, cut, tokens):
+        channels = tokens.shape[-1]
+        return ops.gather(tokens.reshape(-1, channels), cut.inverse, 0).reshape(*cut.shape, channels)
+
+    def constants(self, cut, x):
+        """Return for each window which tokens are real, its kind of mask, and the multipliers of its clip."""
+        of_windows = None
+        if self.multipliers is not None:
+            columns = self.multipliers[:, 2 * self.number:2 * self.number + 2]
+            of_windows = ops.tile(columns.unsqueeze(1), (1, cut.count // x.shape[0], 1)).reshape(-1, 2)
+        return cut.real, cut.kinds, of_windows
+
+    def tables(self, cut):
+        return cut.masks, relative_positions(cut.window, self.window)
+
+    def shared(self, w, items, masks, positions):
+        """Return what is added to the scores: (items · heads, N, N), or with masks for every kind of window by itself."""
+        bias = position_bias(w["attn.relative_position_bias_table"], positions)
+        if masks is None:
+            return (repeated(bias, items),)
+        return score_tables(bias, masks, self.mutual)
+
+    def compute(self, w, shared, constants, x):
+        """x: (windows, N, C); shared, constants: as ``shared`` and ``constants`` return them."""
+        real, kinds, multipliers = constants
+        to_self, to_mutual = (shared[0], None) if kinds is None else additives(shared, kinds, x.shape[1])
+        x = x + dropped(evaluated(self.attention_part, self.attend, w, x, real, to_self, to_mutual), multipliers, 0)
+        return x + dropped(evaluated(self.mlp_part, self.feed_forward, w, x), multipliers, 1)
+
+    def attention_part(self, w, x, real, to_self, to_mutual):
+        """Attention of normalised windows (B, N, C) -> (B, N, C).
+
+        real: (B, N), 0 for tokens that pad, or None; to_self: (B · heads, N, N); to_mutual: (B · heads · 2, N / 2, N / 2) or
+        None.
+        """
+        heads, scale = self.heads, self.scale
+        x = layer_norm(x, w["norm1.weight"], w["norm1.bias"])
+        if real is not None:
+            x = scaled(x.reshape(-1, x.shape[-1]), real.reshape(-1)).reshape(x.shape)
+        qkv = linear(x, w["attn.qkv_self.weight"], w["attn.qkv_self.bias"] if self.qkv_bias else None)
+        attended = _joined(_attention(*_split(qkv, heads, scale), to_self), heads)
+        if self.mutual:
+            count, tokens, channels = x.shape
+            positions = repeated(frame_positions(self.window[1:], channels), 2 * count).reshape(x.shape)
+            qkv = linear(x + positions, w["attn.qkv_mut.weight"], w["attn.qkv_mut.bias"] if self.qkv_bias else None)
+            query, key, value = _split(qkv, heads, scale)
+            query = ops.cat((query[:, tokens // 2:], query[:, :tokens // 2]), 1)
+            of_frames = (2 * count * heads, tokens // 2, channels // heads)
+            aligned = _attention(query.reshape(of_frames), key.reshape(of_frames), value.reshape(of_frames), to_mutual)
+            attended = ops.cat((_joined(aligned.reshape(query.shape), heads), attended), -1)
+        return linear(attended, w["attn.proj.weight"], w["attn.proj.bias"])
+
+    def mlp_part(self, w, x):
+        """The MLP of normalised tokens, (B, N, C) -> (B, N, C)."""
+        return gated_mlp(w, "mlp", layer_norm(x, w["norm2.weight"], w["norm2.bias"]))
 
 
-def dropped(x, kept, column):
-    """Stochastic depth (arXiv 1603.09382): multiply the features x (N, ...) of each clip by its number in a column of kept."""
-    if kept is None:
+def dropped(x, multipliers, column):
+    """Multiply the tokens of each window (B, N, C) by its number in a column of ``multipliers`` (B, 2), if there are any."""
+    if multipliers is None:
         return x
-    clips = kept.shape[0]
-    return scaled(x.reshape(clips, -1), kept[:, column]).reshape(x.shape)
+    return scaled(x.reshape(x.shape[0], -1), multipliers[:, column]).reshape(x.shape)
 
 
-def attention_function(heads, scale, mutual_window=None):
-    """Return attention of normalised tokens as a pure function of windows and weights; mutual too given its window.
+def position_bias(table, positions):
+    """Return what relative positions add to the scores of a window: (heads, N, N).
 
-    windows: (B, N, C); real: (B · N,) 0 for tokens that pad, or None; self_added: (B · heads, N, N); mutual_added: (B ·
-    heads · 2, N / 2, N / 2) or None. Returns (B, N, C).
+    table: (entries, heads); positions: (N · N,) its row for each pair of tokens.
     """
-    def self_attention(x, real, self_added, mutual_added, norm_weight, norm_bias, weight, bias, out_weight, out_bias):
-        x = _normalised(x, real, norm_weight, norm_bias)
-        return linear(_joined(_attention(*_split(linear(x, weight, bias), heads, scale), self_added), heads),
-                      out_weight, out_bias)
-
-    def both_attentions(x, real, self_added, mutual_added, norm_weight, norm_bias, weight, bias, out_weight, out_bias,
-                        mutual_weight, mutual_bias):
-        x = _normalised(x, real, norm_weight, norm_bias)
-        fused = _joined(_attention(*_split(linear(x, weight, bias), heads, scale), self_added), heads)
-        count, tokens, channels = x.shape
-        positions = repeated(frame_positions(mutual_window[1:], channels), 2 * count).reshape(x.shape)
-        query, key, value = _split(linear(x + positions, mutual_weight, mutual_bias), heads, scale)
-        query = ops.cat((query[:, tokens // 2:], query[:, :tokens // 2]), 1)
-        of_frames = (2 * count * heads, tokens // 2, channels // heads)
-        aligned = _attention(query.reshape(of_frames), key.reshape(of_frames), value.reshape(of_frames), mutual_added)
-        aligned = _joined(aligned.reshape(query.shape), heads)
-        return linear(ops.cat((aligned, fused), -1), out_weight, out_bias)
-
-    return both_attentions if mutual_window else self_attention
-
-
-def windowed_function(window, shifted, heads, scale, mutual_window):
-    """Return attention within windows of features (N, D, H, W, C), which it gives back in that order, as a pure function.
-
-    It takes them, the table of relative position bias and ``Block.attention_weights``.
-    """
-    attend = attention_function(heads, scale, mutual_window)
-
-    def of_features(x, bias_table, *weights):
-        channels = x.shape[-1]
-        cut = cut_of(x.shape, window, shifted)
-        in_window = cut.window[0] * cut.window[1] * cut.window[2]
-        tokens = windows.to_windows(x.reshape(-1, channels), cut).reshape(-1, in_window, channels)
-        tables = score_tables(position_bias(bias_table, cut.window, window), cut.masks, mutual_window is not None)
-        attended = attend(tokens, cut.real, *additives(*tables, cut.kinds, tokens.shape[0], in_window), *weights)
-        return ops.gather(attended.reshape(-1, channels), cut.inverse, 0).reshape(x.shape)
-    return of_features
-
-
-def position_bias(table, window, table_window):
-    """Return what relative positions add to the scores of a window, at most as large as the table's: (heads, N, N)."""
-    tokens = window[0] * window[1] * window[2]
-    return ops.gather(table.permute(1, 0), relative_positions(window, table_window), 1).reshape(-1, tokens, tokens)
-
-
-def feed_forward(tokens, norm_weight, norm_bias, *weights):
-    """The MLP of normalised tokens, (..., C) -> (..., C), as a pure function."""
-    return gated_mlp(layer_norm(tokens, norm_weight, norm_bias), *weights)
+    bias = ops.gather(table.permute(1, 0), positions, 1)
+    tokens = int(positions.shape[0] ** 0.5 + 0.5)
+    return bias.reshape(-1, tokens, tokens)
 
 
 def score_tables(bias, masks, mutual):
     """Return what every kind of window adds to its scores before softmax, for self- and for mutual attention.
 
-    bias: (heads, N, N); masks: (kinds, N, N), None where windows are of one kind, without a mask. Returns (kinds, heads · N ·
-    N) and (kinds, 2 · heads · N / 2 · N / 2), the latter None where there is no mask or no mutual attention.
+    bias: (heads, N, N); masks: (kinds, N, N). Returns (kinds, heads · N · N) and, where ``mutual``, (kinds, 2 · heads · N / 2 ·
+    N / 2).
     """
     heads, tokens, _ = bias.shape
-    if masks is None:
-        return bias.reshape(1, -1), None
     summed = (bias.unsqueeze(0) + masks.unsqueeze(1)).reshape(masks.shape[0], -1)
     if not mutual:
-        return summed, None
+        return (summed,)
     half = tokens // 2
     return summed, ops.tile(masks[:, :half, :half].unsqueeze(1), (1, 2 * heads, 1, 1)).reshape(masks.shape[0], -1)
 
 
-def additives(self_table, mutual_table, kinds, count, tokens):
-    """Return what is added to the scores of each of ``count`` windows and its heads; tables as ``score_tables`` makes them.
+def additives(tables, kinds, tokens):
+    """Return what is added to the scores of windows: (B · heads, N, N) and (B · heads · 2, N / 2, N / 2).
 
-    kinds: (count,) or None. Returns (count · heads, N, N) and (count · heads · 2, N / 2, N / 2) or None.
+    kinds: (B,) of the windows; tables: as ``score_tables`` returns them; without mutual attention None for the latter.
     """
-    to_self = repeated(self_table, count) if kinds is None else ops.gather(self_table, kinds, 0)
-    to_mutual = None
-    if mutual_table is not None:
-        to_mutual = ops.gather(mutual_table, kinds, 0).reshape(-1, tokens // 2, tokens // 2)
-    return to_self.reshape(-1, tokens, tokens), to_mutual
-
-
-def _normalised(x, real, weight, bias):
-    """Return layer-normalised windows, zero where a token pads."""
-    y = layer_norm(x, weight, bias)
-    return y if real is None else scaled(y.reshape(-1, y.shape[-1]), real).reshape(y.shape)
+    to_self = ops.gather(tables[0], kinds, 0).reshape(-1, tokens, tokens)
+    if len(tables) == 1:
+        return to_self, None
+    return to_self, ops.gather(tables[1], kinds, 0).reshape(-1, tokens // 2, tokens // 2)
 
 
 def _split(qkv, heads, scale):
     """(B, N, 3 C) -> scaled query, key, value of all heads, each (B · heads, N, C / heads)."""
     count, tokens, channels = qkv.shape
     rows = qkv.reshape(count * tokens * 3 * heads, -1)
-    one = (count * heads, tokens, channels // heads // 3)
-    query, key, value = [permuted(rows, (count, tokens, 3, heads), part).reshape(one) for part in range(3)]
-    return scale * query, key, value
+    parts = Permuted()(rows, *_parts_first(count, tokens, heads)).reshape(3, count * heads, tokens, channels // heads // 3)
+    return scale * parts[0], parts[1], parts[2]
 
 
 def _joined(x, heads):
     """Undo ``_split``: (B · heads, N, C / heads) -> (B, N, C)."""
     tokens, channels = x.shape[1:]
     count = x.shape[0] // heads
-    rows = permuted(x.reshape(-1, channels), (count, heads, 1, tokens), 0)
+    rows = Permuted()(x.reshape(-1, channels), *_tokens_first(count, heads, tokens))
     return rows.reshape(count, tokens, heads * channels)
-
-
-def permuted(rows, sizes, part):
-    """Rows numbered by (a, b, c, d) with c = ``part``, in the order (a, d, b): a gather, where a CPU transposes slowly."""
-    return ops.gather(rows, _permutation(sizes, part), 0)
 
 
 def _attention(query, key, value, added):
@@ -237,6 +246,19 @@ def frame_positions(window, channels):
 
 
 @constexpr
-def _permutation(sizes, part):
-    numbers = np.arange(np.prod(sizes), dtype=np.int32).reshape(sizes)[:, :, part]
-    return Tensor(np.transpose(numbers, (0, 2, 1)).reshape(-1))
+def _parts_first(count, tokens, heads):
+    """Return (order, inverse) that brings rows (B, N, 3, heads) into the order (3, B, heads, N)."""
+    return _permutation((count, tokens, 3, heads), (2, 0, 3, 1))
+
+
+@constexpr
+def _tokens_first(count, heads, tokens):
+    """Return (order, inverse) that brings rows (B, heads, N) into the order (B, N, heads)."""
+    return _permutation((count, heads, tokens), (0, 2, 1))
+
+
+def _permutation(sizes, axes):
+    order = np.arange(np.prod(sizes), dtype=np.int32).reshape(sizes).transpose(axes).reshape(-1)
+    inverse = np.empty_like(order)
+    inverse[order] = np.arange(len(order), dtype=np.int32)
+    return Tensor(order), Tensor(inverse)

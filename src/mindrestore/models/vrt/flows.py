@@ -1,40 +1,55 @@
 """Flows between the frames of a clip, near and far, and the frames warped along them.
 
-A list of flows holds (N, D - k, 2, H, W) for each distance k and scale: backward ones lead from frame i to i + k,
-forward ones from frame i + k to i. Source: VRT (arXiv 2201.12288), section 3.4.
+Source: VRT (arXiv 2201.12288), section 3.4.
 """
 from mindspore import ops
 
+from mindrestore.models.piece import Piece
+from mindrestore.models.vrt.spynet import flow_pyramid
 from mindrestore.ops.warp import warp, warp_nearest4
 
+SCALES = 4  # 1, 1/2, 1/4 and 1/8
 
-def adjacent_flows(spynet, clip):
-    """Return (backward, forward) flows between neighbouring frames of (N, D, 3, H, W), each a list by scale."""
+
+class ClipFlows(Piece):
+    """The flows of a clip (N, D, 3, H, W), each (N, D - k, 2, H / s, W / s): backward ones, which lead from frame i to i + k,
+    by distance k and scale s, then forward ones, from frame i + k to i.
+    """
+
+    def __init__(self, spynet, distances):
+        super().__init__(distances, spynet=spynet)
+        self.distances = distances
+
+    def compute(self, w, clip):
+        near_backward, near_forward = adjacent_flows(w, clip)
+        backward, forward = near_backward, near_forward
+        for distance in range(2, self.distances + 1):
+            for scale in range(SCALES):
+                # one step less far, then the last step: from i over i + k - 1 to i + k, and from i + k over i + 1 to i
+                former = (distance - 2) * SCALES + scale
+                steps = backward[former][:, :-1], forward[former][:, 1:]
+                lasts = near_backward[scale][:, distance - 1:], near_forward[scale][:, :1 - distance]
+                longer = _composed(ops.cat(steps), ops.cat(lasts))
+                half = steps[0].shape[0]
+                backward, forward = backward + (longer[:half],), forward + (longer[half:],)
+        return backward + forward
+
+
+def of_scale(flows, scale):
+    """Return of ``ClipFlows`` those of one scale (0 to 3): backward ones by distance, then forward ones."""
+    return flows[scale::SCALES]
+
+
+def adjacent_flows(w, clip):
+    """Return (backward, forward) flows between neighbouring frames of (N, D, 3, H, W), each a tuple by scale."""
     batch, frames, channels, height, width = clip.shape
     earlier = clip[:, :-1].reshape(-1, channels, height, width)
     later = clip[:, 1:].reshape(-1, channels, height, width)
-    both = spynet(ops.cat((earlier, later)), ops.cat((later, earlier)))
+    backward, forward = (), ()
     half = earlier.shape[0]
-    backward = [flow[:half].reshape(batch, frames - 1, *flow.shape[1:]) for flow in both]
-    forward = [flow[half:].reshape(batch, frames - 1, *flow.shape[1:]) for flow in both]
-    return backward, forward
-
-
-def all_flows(spynet, clip, distances):
-    """Return (backward, forward), each a list by distance (1 to ``distances``) of lists by scale."""
-    near = adjacent_flows(spynet, clip)
-    backward, forward = [near[0]], [near[1]]
-    for distance in range(2, distances + 1):
-        backward.append([])
-        forward.append([])
-        for scale in range(len(near[0])):
-            # one step less far, then the last step: from i over i + k - 1 to i + k, and from i + k over i + 1 to i
-            steps = backward[distance - 2][scale][:, :-1], forward[distance - 2][scale][:, 1:]
-            lasts = near[0][scale][:, distance - 1:], near[1][scale][:, :1 - distance]
-            longer = _composed(ops.cat(steps), ops.cat(lasts))
-            half = steps[0].shape[0]
-            backward[-1].append(longer[:half])
-            forward[-1].append(longer[half:])
+    for flow in flow_pyramid(w, ops.cat((earlier, later)), ops.cat((later, earlier))):
+        backward = backward + (flow[:half].reshape(batch, frames - 1, *flow.shape[1:]),)
+        forward = forward + (flow[half:].reshape(batch, frames - 1, *flow.shape[1:]),)
     return backward, forward
 
 

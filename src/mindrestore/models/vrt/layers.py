@@ -1,9 +1,10 @@
-"""The layers VRT is made of, each a thin holder of weights named as published."""
+"""The layers VRT is made of, each a thin holder of weights named as published, and pieces that treat every token alike."""
 import math
 
 import numpy as np
 from mindspore import Parameter, Tensor, nn
 
+from mindrestore.models.piece import Itemwise, Piece
 from mindrestore.ops.activations import gelu
 from mindrestore.ops.convolution_images import conv2d
 from mindrestore.ops.rows import layer_norm, linear
@@ -28,31 +29,25 @@ def constant(shape, name, value=0):
 
 
 class Linear(nn.Cell):
-    """(..., inputs) -> (..., outputs)"""
+    """The weights of a product, (..., inputs) -> (..., outputs)."""
 
     def __init__(self, inputs, outputs, rng, bias=True):
         super().__init__()
         self.weight = normal(rng, (outputs, inputs), "weight")
         self.bias = constant(outputs, "bias") if bias else None
 
-    def construct(self, x):
-        return linear(x, self.weight, self.bias)
-
 
 class LayerNorm(nn.Cell):
-    """Over the last axis."""
+    """The weights of a normalisation over the last axis."""
 
     def __init__(self, channels):
         super().__init__()
         self.weight = constant(channels, "weight", 1)
         self.bias = constant(channels, "bias")
 
-    def construct(self, x):
-        return layer_norm(x, self.weight, self.bias)
-
 
 class GatedMlp(nn.Cell):
-    """fc2(gelu(fc11 x) · fc12 x), GEGLU (arXiv 2002.05202)."""
+    """The weights of fc2(gelu(fc11 x) · fc12 x), GEGLU (arXiv 2002.05202)."""
 
     def __init__(self, inputs, hidden, outputs, rng):
         super().__init__()
@@ -60,36 +55,91 @@ class GatedMlp(nn.Cell):
         self.fc12 = Linear(inputs, hidden, rng)
         self.fc2 = Linear(hidden, outputs, rng)
 
-    def construct(self, x):
-        return gated_mlp(x, self.fc11.weight, self.fc11.bias, self.fc12.weight, self.fc12.bias,
-                         self.fc2.weight, self.fc2.bias)
-
 
 class Conv(nn.Cell):
-    """Convolution of images, (N, inputs, H, W) -> (N, outputs, H, W); odd square kernel, zero padding of half of it.
+    """The weights of a convolution of images, (N, inputs, H, W) -> (N, outputs, H, W), with an odd square kernel; see ``conv``.
 
-    ``published`` is the shape that the published weight has beyond (outputs, inputs), such as (1, 3, 3); ``exact`` convolves
-    in float32 whatever the precision.
+    ``published`` is the shape that the published weight has beyond (outputs, inputs), such as (1, 3, 3).
     """
 
-    def __init__(self, inputs, outputs, rng, published=(3, 3), zero=False, padding=None, exact=False):
+    def __init__(self, inputs, outputs, rng, published=(3, 3), zero=False):
         super().__init__()
-        self.exact = exact
         shape, fan_in = (outputs, inputs, *published), inputs * math.prod(published)
-        self.kernel = published[-1]
-        self.padding = self.kernel // 2 if padding is None else padding
         self.weight = constant(shape, "weight") if zero else uniform(rng, shape, "weight", fan_in)
         self.bias = constant(outputs, "bias") if zero else uniform(rng, (outputs,), "bias", fan_in)
 
-    def construct(self, x):
-        outputs, inputs = self.weight.shape[:2]
-        weight = self.weight.reshape(outputs, inputs, self.kernel, self.kernel)
-        return conv2d(x, weight, self.bias, self.padding, exact=self.exact)
+
+class Tokenwise(Itemwise):
+    """A piece that treats tokens, the vectors along the last axis, by themselves. Inputs and result: (..., channels)."""
+
+    compiled = True
+
+    def layout(self, *inputs):
+        return inputs[0].shape[:-1]
+
+    def enter(self, layout, x):
+        return x.reshape(-1, x.shape[-1])
+
+    def leave(self, layout, items):
+        return items.reshape(*layout, items.shape[-1])
 
 
-def gated_mlp(x, weight11, bias11, weight12, bias12, weight2, bias2):
-    """``GatedMlp`` as a pure function."""
-    return linear(gelu(linear(x, weight11, bias11)) * linear(x, weight12, bias12), weight2, bias2)
+class NormedLinear(Tokenwise):
+    """linear(norm x), or norm x alone."""
+
+    def __init__(self, norm, linear=None):
+        holders = {"norm": norm} if linear is None else {"norm": norm, "linear": linear}
+        super().__init__(linear is None, **holders)
+        self.normalises_only = linear is None
+
+    def compute(self, w, shared, constants, x):
+        x = layer_norm(x, w["norm.weight"], w["norm.bias"])
+        return x if self.normalises_only else linear(x, w["linear.weight"], w["linear.bias"])
+
+
+class ResidualLinear(Tokenwise):
+    """x + linear y, y normalised first where there is a norm."""
+
+    def __init__(self, linear, norm=None):
+        holders = {"linear": linear} if norm is None else {"norm": norm, "linear": linear}
+        super().__init__(norm is not None, **holders)
+        self.normalises = norm is not None
+
+    def compute(self, w, shared, constants, x, y):
+        if self.normalises:
+            y = layer_norm(y, w["norm.weight"], w["norm.bias"])
+        return x + linear(y, w["linear.weight"], w["linear.bias"])
+
+
+class GatedMlpOfTokens(Tokenwise):
+    """``GatedMlp`` as a piece."""
+
+    def __init__(self, mlp):
+        super().__init__(mlp=mlp)
+
+    def compute(self, w, shared, constants, x):
+        return gated_mlp(w, "mlp", x)
+
+
+class Sum(Piece):
+    """x + y"""
+
+    def compute(self, w, x, y):
+        return x + y
+
+
+def gated_mlp(w, name, x):
+    """``GatedMlp`` of the weights called ``name`` as a pure function."""
+    hidden = gelu(linear(x, w[name + ".fc11.weight"], w[name + ".fc11.bias"]))
+    return linear(hidden * linear(x, w[name + ".fc12.weight"], w[name + ".fc12.bias"]),
+                  w[name + ".fc2.weight"], w[name + ".fc2.bias"])
+
+
+def conv(w, name, x, padding, exact=False):
+    """``Conv`` of the weights called ``name`` as a pure function: (N, inputs, H, W) -> (N, outputs, H, W); see ``conv2d``."""
+    weight = w[name + ".weight"]
+    weight = weight.reshape(weight.shape[0], weight.shape[1], weight.shape[-2], weight.shape[-1])
+    return conv2d(x, weight, w[name + ".bias"], padding, exact=exact)
 
 
 def pixels_last(features):

@@ -2,19 +2,19 @@
 
 Parameter names and shapes are those of the published checkpoints. Features inside are channels last: (N, D, H, W, C).
 """
-import math
+import contextlib
 
 import numpy as np
-from mindspore import Tensor, nn, ops
+from mindspore import Parameter, Tensor, nn, ops
 from mindspore.ops import constexpr
 
 from mindrestore.models.vrt import settings
-from mindrestore.models.vrt.attention import Block
-from mindrestore.models.vrt.flows import all_flows, joined_by_neighbours
-from mindrestore.models.vrt.layers import Conv, LayerNorm, Linear, channels_last, pixels_last
+from mindrestore.models.vrt.attention import Block, WindowedBlock
+from mindrestore.models.vrt.ends import Crop, Details, Embedding, EnlargedDetails, MiddleFrame, upscale_steps
+from mindrestore.models.vrt.flows import SCALES, ClipFlows, of_scale
+from mindrestore.models.vrt.layers import Conv, LayerNorm, Linear, NormedLinear, ResidualLinear, Sum
 from mindrestore.models.vrt.spynet import SpyNet
 from mindrestore.models.vrt.stage import Refinement, Stage
-from mindrestore.ops.activations import LeakyReLU, leaky_relu
 from mindrestore.ops.reflection import reflected
 
 CHANGES = ("same", "down", "down", "down", "up", "up", "up")
@@ -86,40 +86,49 @@ class VRT(nn.Cell):
             Refinement(embed_dims[index], depths[index], num_heads[index],
                        (1, *window[1:]) if index in indep_reconsts else window, rates[index], options, rng)
             for index in range(stages, len(depths))])
+        self.widen = NormedLinear(widen[1], widen[2])
         self.norm = LayerNorm(last)
         self.conv_after_body = Linear(last, first, rng)
         if self.interpolates:
             self.linear_fuse = Conv(first * img_size[0], num_feat, rng, (1, 1))
-            self.conv_last = Conv(num_feat, out_chans, rng, (7, 7), padding=0)
+            self.conv_last = Conv(num_feat, out_chans, rng, (7, 7))
         elif upscale == 1:
             self.conv_last = Conv(first, out_chans, rng, FEATURE_KERNEL)
         else:
-            self.conv_before_upsample = nn.SequentialCell(
-                Conv(first, num_feat, rng, FEATURE_KERNEL), LeakyReLU(0.01))
+            self.conv_before_upsample = nn.SequentialCell(Conv(first, num_feat, rng, FEATURE_KERNEL))
             self.upsample = upsample(num_feat, upscale, rng)
             self.conv_last = Conv(num_feat, out_chans, rng, FEATURE_KERNEL)
-        blocks = [cell for _, cell in self.cells_and_names() if isinstance(cell, Block)]
-        for number, block in enumerate(blocks):
+        if pa_frames:
+            self.flows = ClipFlows(self.spynet, self.distances)
+        self.embed = Embedding(self.conv_first, in_chans, self.distances)
+        self.finish = NormedLinear(self.norm)
+        self.fuse_body = ResidualLinear(self.conv_after_body)
+        self.sum = Sum()
+        if self.interpolates:
+            self.make_middle = MiddleFrame(self.linear_fuse, self.conv_last)
+        elif upscale == 1:
+            self.add_details = Details(self.conv_last)
+        else:
+            self.add_details = EnlargedDetails(self.conv_before_upsample, self.upsample, self.conv_last, upscale)
+        self.crop = Crop()
+        self.__dict__["_multipliers"] = None
+        for number, block in enumerate(self.windowed_blocks()):
             block.number = number
-        self.drop_rates = [block.drop_rate for block in blocks]
+        self.drop_rates = [cell.drop_rate for _, cell in self.cells_and_names() if isinstance(cell, Block)]
 
-    def construct(self, x, kept=None, run=None):
+    def construct(self, x):
         """Restore a clip.
 
         x: (N, D, C, H, W), 0–1, of any height and width and any number of frames (frame interpolation: exactly 4, in
         order, the new frame lies in their middle); one channel more, the noise level, for non-blind denoising.
-        kept: (N, 2 · blocks), what each clip's attention and MLP of each block count, for stochastic depth in training: 0, or
-            1 over the rate at which they are kept; see ``drop_rates``.
-        run: ``Segments``, which runs groups of attention blocks and alignments in their place.
         Returns (N, D, out_chans, upscale · H, upscale · W), D = 1 for frame interpolation.
         """
         _check_clip(x.shape, self.colours + self.nonblind, self.interpolates)
         _, frames, _, height, width = x.shape
         x = self.padded(x)
-        if self.interpolates:
-            return self.interpolate(x, run, kept)[..., :height, :width]
-        y = self.restore(x, run, kept)
-        return y[:, :frames, :, :self.upscale * height, :self.upscale * width]
+        y = self.interpolate(x) if self.interpolates else self.restore(x)
+        size = (1 if self.interpolates else frames, self.upscale * height, self.upscale * width)
+        return y if (y.shape[1], *y.shape[3:]) == size else self.crop(y, size)
 
     def padded(self, x):
         """Reflect a clip at its end, bottom and right to a size that the network takes."""
@@ -130,58 +139,57 @@ class VRT(nn.Cell):
                 x = ops.gather(x, _reflected(x.shape[axis], length), axis)
         return x
 
-    def restore(self, x, run=None, kept=None):
+    def restore(self, x):
         """Restore a clip of a size that the network takes."""
         clip = x[:, :, :self.colours]
-        inputs, backward, forward = clip, (), ()
-        if self.pa_frames:
-            backward, forward = all_flows(self.spynet, clip, self.distances)
-            inputs = joined_by_neighbours(clip, backward[0][0], forward[0][0])
-        if self.nonblind:
-            inputs = ops.cat((inputs, x[:, :, self.colours:]), 2)
-        features = self.each_frame(self.conv_first, inputs)
-        body = self.body(channels_last(features), backward, forward, run, kept)
-        features = features + pixels_last(self.conv_after_body(body))
-        if self.upscale == 1:
-            return clip + self.each_frame(self.conv_last, features)
-        details = self.enlarged(features) if run is None else ops.cat([
-            self.enlarged(features[:, index:index + 1]) for index in range(features.shape[1])], 1)  # in less memory
-        size = details.shape[3:]
-        enlarged = ops.interpolate(_frames(clip), size=size, mode="bilinear", align_corners=False)
-        return details + enlarged.reshape(*clip.shape[:3], *size)
+        flows = self.flows(clip) if self.pa_frames else ()
+        features = self.embed(x, *of_scale(flows, 0)[::max(self.distances, 1)])
+        return self.add_details(self.fuse_body(features, self.body(features, flows)), clip)
 
-    def enlarged(self, features):
-        """Make the details of the enlarged frames: (N, D, C, H, W) -> (N, D, out_chans, upscale · H, upscale · W)."""
-        features = self.each_frame(self.conv_before_upsample, features)
-        return self.each_frame(self.conv_last, self.each_frame(self.upsample, features))
-
-    def interpolate(self, x, run=None, kept=None):
+    def interpolate(self, x):
         """Make the frame in the middle of four: (N, 4, C, H, W) -> (N, 1, C, H, W)."""
         mean = x.mean((1, 3, 4), keepdim=True)
-        features = self.each_frame(self.conv_first, x - mean)
-        features = features + pixels_last(self.conv_after_body(self.body(channels_last(features), (), (), run, kept)))
-        fused = features.reshape(features.shape[0], -1, *features.shape[3:])  # (N, 4 · channels, H, W)
-        fused = leaky_relu(self.linear_fuse(fused), 0.2)
-        height, width = fused.shape[2:]
-        for axis, length in ((2, height), (3, width)):
-            fused = ops.gather(fused, _margins(length, self.conv_last.kernel // 2), axis)
-        return self.conv_last(fused).unsqueeze(1) + mean
+        features = self.embed(x - mean)
+        return self.make_middle(self.fuse_body(features, self.body(features, ())), mean)
 
-    def body(self, x, backward, forward, run=None, kept=None):
-        """Stages 1 to 8 and the last normalisation, (N, D, H, W, C); flows by distance and scale."""
-        flows = [([flow[scale] for flow in backward], [flow[scale] for flow in forward]) for scale in range(4)
-                 ] if self.pa_frames else [((), ())] * 4
-        x1 = self.stage1(x, *flows[0], run, kept)
-        x2 = self.stage2(x1, *flows[1], run, kept)
-        x3 = self.stage3(x2, *flows[2], run, kept)
-        x = self.stage4(x3, *flows[3], run, kept)
-        x = self.stage5(x, *flows[2], run, kept)
-        x = self.stage6(x + x3, *flows[1], run, kept)
-        x = self.stage7(x + x2, *flows[0], run, kept) + x1
-        x = self.stage8[0](x)
+    def body(self, x, flows):
+        """Stages 1 to 8 and the last normalisation, (N, D, H, W, C); flows as of ``ClipFlows``."""
+        full, half, quarter, eighth = [of_scale(flows, scale) for scale in range(SCALES)]
+        x1 = self.stage1(x, *full)
+        x2 = self.stage2(x1, *half)
+        x3 = self.stage3(x2, *quarter)
+        x = self.stage4(x3, *eighth)
+        x = self.stage5(x, *quarter)
+        x = self.stage6(self.sum(x, x3), *half)
+        x = self.sum(self.stage7(self.sum(x, x2), *full), x1)
+        x = self.widen(x)
         for index in range(1, len(self.stage8)):  # a slice would rename its parameters
-            x = self.stage8[index](x, run, kept)
-        return self.norm(x)
+            x = self.stage8[index](x)
+        return self.finish(x)
+
+    @contextlib.contextmanager
+    def dropping(self, multipliers):
+        """While the context lasts, attention and MLP of each clip are multiplied: stochastic depth (arXiv 1603.09382).
+
+        multipliers: Tensor (N, 2 · blocks), for each block of its attention and of its MLP: 0 (dropped) or 1 / keep
+            probability, see ``drop_rates``; as many clips each time.
+        """
+        if self._multipliers is None:
+            self.__dict__["_multipliers"] = Parameter(Tensor(multipliers), name="multipliers", requires_grad=False)
+        ops.Assign()(self._multipliers, multipliers)
+        self._multiply_by(self._multipliers)
+        try:
+            yield
+        finally:
+            self._multiply_by(None)
+
+    def _multiply_by(self, multipliers):
+        for block in self.windowed_blocks():
+            block.__dict__["multipliers"] = multipliers  # not the block's own: no checkpoint holds it
+
+    def windowed_blocks(self):
+        """Return the pieces that attend within windows, in the order in which they run."""
+        return [cell for _, cell in self.cells_and_names() if isinstance(cell, WindowedBlock)]
 
     def recompute_parts(self, attention=(), mlp=(), second_groups=False):
         """In training keep less and compute more (``ops.recomputation``): in attention and MLPs of these stages, counted as
@@ -190,14 +198,9 @@ class VRT(nn.Cell):
         stages = [getattr(self, f"stage{number}") for number in range(1, settings.STAGES + 1)] + list(self.stage8)[1:]
         for index, stage in enumerate(stages):
             for name, block in stage.cells_and_names():
-                if isinstance(block, Block):
+                if isinstance(block, WindowedBlock):
                     second = second_groups and name.startswith("residual_group2.")
                     block.recompute_parts(index in attention or second, index in mlp)
-
-    def each_frame(self, layer, clip):
-        """Apply a layer of images to each frame: (N, D, C, H, W) -> (N, D, C', H', W')."""
-        y = layer(_frames(clip))
-        return y.reshape(*clip.shape[:2], *y.shape[1:])
 
     def published_buffers(self, name):
         """Tell whether a published checkpoint's entry is a constant that this network computes itself."""
@@ -205,11 +208,10 @@ class VRT(nn.Cell):
 
 
 def upsample(channels, upscale, rng):
-    """Return convolutions and pixel shuffles, by 3 once or by 2 as often as needed, and a last convolution."""
+    """Return the convolutions of ``EnlargedDetails``, at the places where published checkpoints have them."""
     layers = []
-    for factor in (3,) if upscale == 3 else (2,) * int(math.log2(upscale)):
-        layers += [Conv(channels, factor ** 2 * channels, rng, FEATURE_KERNEL), nn.Identity(), nn.PixelShuffle(factor),
-                   nn.Identity(), LeakyReLU(0.1)]
+    for factor in upscale_steps(upscale):
+        layers += [Conv(channels, factor ** 2 * channels, rng, FEATURE_KERNEL)] + [nn.Identity() for _ in range(4)]
     return nn.SequentialCell(*layers, Conv(channels, channels, rng, FEATURE_KERNEL))
 
 
@@ -218,10 +220,6 @@ def drop_rates(depths, last):
     rates = np.linspace(0, last, sum(depths)).tolist()
     starts = np.cumsum([0, *depths])
     return [rates[start: start + depth] for start, depth in zip(starts, depths)]
-
-
-def _frames(clip):
-    return clip.reshape(-1, *clip.shape[2:])
 
 
 def _whole_size(size, least):
@@ -237,9 +235,3 @@ def _check_clip(shape, channels, interpolating):
 @constexpr
 def _reflected(length, longer):
     return Tensor(reflected(length, longer))
-
-
-@constexpr
-def _margins(length, margin):
-    """Return the positions of a length with reflected margins at both ends."""
-    return Tensor(np.pad(np.arange(length, dtype=np.int32), margin, "reflect"))

@@ -3,7 +3,8 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 from mindspore.ops import constexpr
 
-from mindrestore.models.vrt.layers import Conv
+from mindrestore.models.piece import Piece
+from mindrestore.models.vrt.layers import Conv, conv
 from mindrestore.ops.warp import warp
 
 LEVELS = 6
@@ -27,49 +28,69 @@ class SpyNet(nn.Cell):
         self.settings = {}
         rng = np.random.default_rng(seed)
         self.basic_module = nn.CellList([FlowUpdate(rng) for _ in range(LEVELS)])
+        self.flows = FlowPyramid(self)
 
     def construct(self, image, neighbour):
-        height, width = image.shape[2:]
-        pyramids = [self.pyramid(x) for x in (image, neighbour)]
-        coarsest = pyramids[0][0]
-        flow, flows = None, []
-        for level in range(LEVELS):
-            reference, moved = pyramids[0][level], pyramids[1][level]
-            size = reference.shape[2:]
-            if flow is None:
-                flow = ops.zeros((coarsest.shape[0], 2, *size), coarsest.dtype)
-            else:
-                flow = 2.0 * ops.interpolate(flow, size=size, mode="bilinear", align_corners=True)
-            found = ops.cat((reference, warp(moved, flow, "border"), flow), 1)
-            flow = flow + self.basic_module[level](found)
-            if level in RETURNED_LEVELS:
-                scale = 2 ** (LEVELS - 1 - level)
-                flows.append(resized_flow(flow, height // scale, width // scale))
-        return flows[::-1]
-
-    def pyramid(self, x):
-        """Return normalised images from the coarsest level to the finest."""
-        height, width = x.shape[2:]
-        size = (_multiple(height), _multiple(width))
-        x = (x - _statistic(MEAN)) / _statistic(STD)
-        levels = [x if size == (height, width) else ops.interpolate(x, size=size, mode="bilinear", align_corners=False)]
-        for _ in range(LEVELS - 1):
-            levels.append(ops.avg_pool2d(levels[-1], 2, 2))
-        return levels[::-1]
+        return self.flows(image, neighbour)
 
 
 class FlowUpdate(nn.Cell):
-    """Five 7×7 convolutions: image, warped neighbour and flow in, a correction of the flow out."""
+    """The weights of five 7×7 convolutions: image, warped neighbour and flow in, a correction of the flow out."""
 
     def __init__(self, rng):
         super().__init__()
         layers = []
         for inputs, outputs in zip(WIDTHS, WIDTHS[1:]):
-            layers += [Conv(inputs, outputs, rng, (7, 7), exact=True), nn.ReLU()]
+            layers += [Conv(inputs, outputs, rng, (7, 7)), nn.ReLU()]
         self.basic_module = nn.SequentialCell(layers[:-1])
 
-    def construct(self, x):
-        return self.basic_module(x)
+
+class FlowPyramid(Piece):
+    """``SpyNet`` as a function of its weights."""
+
+    def __init__(self, spynet):
+        super().__init__(spynet=spynet)
+
+    def compute(self, w, image, neighbour):
+        return flow_pyramid(w, image, neighbour)
+
+
+LAYERS = tuple(tuple(f"spynet.basic_module.{level}.basic_module.{layer}" for layer in range(0, 2 * len(WIDTHS) - 2, 2))
+               for level in range(LEVELS))
+"""Names of the convolutions of each level."""
+
+
+def flow_pyramid(w, image, neighbour):
+    """``SpyNet`` of the weights called ``spynet`` as a pure function."""
+    height, width = image.shape[2:]
+    images, neighbours = pyramid(image), pyramid(neighbour)
+    flow, flows = None, ()
+    for level in range(LEVELS):
+        reference, moved = images[level], neighbours[level]
+        size = reference.shape[2:]
+        if flow is None:
+            flow = ops.zeros((reference.shape[0], 2, *size), reference.dtype)
+        else:
+            flow = 2.0 * ops.interpolate(flow, size=size, mode="bilinear", align_corners=True)
+        y = ops.cat((reference, warp(moved, flow, "border"), flow), 1)
+        for layer in LAYERS[level][:-1]:
+            y = ops.relu(conv(w, layer, y, 3, exact=True))
+        flow = flow + conv(w, LAYERS[level][-1], y, 3, exact=True)
+        if level in RETURNED_LEVELS:
+            scale = 2 ** (LEVELS - 1 - level)
+            flows = (resized_flow(flow, height // scale, width // scale),) + flows
+    return flows
+
+
+def pyramid(x):
+    """Return normalised images (N, 3, H, W) from the coarsest level to the finest."""
+    height, width = x.shape[2:]
+    size = (_multiple(height), _multiple(width))
+    x = (x - _statistic(MEAN)) / _statistic(STD)
+    levels = (x if size == (height, width) else ops.interpolate(x, size=size, mode="bilinear", align_corners=False),)
+    for _ in range(LEVELS - 1):
+        levels = (ops.avg_pool2d(levels[0], 2, 2),) + levels
+    return levels
 
 
 def resized_flow(flow, height, width):

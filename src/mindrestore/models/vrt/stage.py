@@ -2,11 +2,12 @@
 
 Source: VRT (arXiv 2201.12288), section 3.1. Features are channels last: (N, D, H, W, C).
 """
-from mindspore import nn, ops
+from mindspore import nn
 
+from mindrestore.models.piece import Piece
 from mindrestore.models.vrt.alignment import Alignment
 from mindrestore.models.vrt.attention import Group
-from mindrestore.models.vrt.layers import GatedMlp, LayerNorm, Linear
+from mindrestore.models.vrt.layers import GatedMlp, GatedMlpOfTokens, LayerNorm, Linear, NormedLinear, ResidualLinear
 
 
 class Stage(nn.Cell):
@@ -24,27 +25,26 @@ class Stage(nn.Cell):
                  options, rng):
         super().__init__()
         self.reshape = change_of_scale(change, inputs, channels, rng)
+        self.changes_scale = change != "same"
         mutual_depth = int(depth * options.mul_attn_ratio)
         self.residual_group1 = Group(channels, mutual_depth, heads, (2, *window[1:]), True, drop_rates, options, rng)
         self.linear1 = Linear(channels, channels, rng)
         self.residual_group2 = Group(channels, depth - mutual_depth, heads, window, False, drop_rates, options, rng)
         self.linear2 = Linear(channels, channels, rng)
+        self.enter = NormedLinear(*list(self.reshape)[1:])
+        self.add1, self.add2 = ResidualLinear(self.linear1), ResidualLinear(self.linear2)
         self.aligns = neighbours > 0
         if self.aligns:
             self.pa_deform = Alignment(channels, neighbours, deformable_groups, scale, rng)
             self.pa_fuse = GatedMlp(3 * channels, 3 * channels, channels, rng)
+            self.fuse = GatedMlpOfTokens(self.pa_fuse)
 
-    def construct(self, x, backward, forward, run=None, kept=None):
-        """x: (N, D, H, W, C); backward, forward: flows by distance at the stage's scale; run, kept: as
-        ``VRT.construct`` has them.
-        """
-        x = self.reshape(x)
-        x = x + self.linear1(run_group(self.residual_group1, x, run, kept))
-        x = x + self.linear2(run_group(self.residual_group2, x, run, kept))
-        if not self.aligns:
-            return x
-        joined = ops.cat((x, *self.pa_deform(x, backward, forward, run)), -1)
-        return self.pa_fuse(joined) if run is None else run.tokens_apart(self.pa_fuse, joined)
+    def construct(self, x, *flows):
+        """x: (N, D, H, W, C); flows at the stage's scale: backward ones by distance, then forward ones."""
+        x = self.enter(self.reshape[0](x) if self.changes_scale else x)
+        x = self.add1(x, self.residual_group1(x))
+        x = self.add2(x, self.residual_group2(x))
+        return self.fuse(self.pa_deform(x, *flows)) if self.aligns else x
 
 
 class Refinement(nn.Cell):
@@ -54,29 +54,25 @@ class Refinement(nn.Cell):
         super().__init__()
         self.residual_group = Group(channels, depth, heads, window, False, drop_rates, options, rng)
         self.linear = Linear(channels, channels, rng)
-
-    def construct(self, x, run=None, kept=None):
-        return x + self.linear(run_group(self.residual_group, x, run, kept))
-
-
-def run_group(group, x, run, kept):
-    """Return group(x, kept), or run.group(group, x) where there is something else to run it."""
-    return group(x, kept) if run is None else run.group(group, x)
-
-
-class Down(nn.Cell):
-    """Four pixels become one of four times the channels, ordered (column, row, channel)."""
+        self.add = ResidualLinear(self.linear)
 
     def construct(self, x):
+        return self.add(x, self.residual_group(x))
+
+
+class Down(Piece):
+    """Four pixels become one of four times the channels, ordered (column, row, channel)."""
+
+    def compute(self, w, x):
         batch, frames, height, width, channels = x.shape
         x = x.reshape(-1, 2, width // 2, 2, channels).permute(0, 2, 3, 1, 4)
         return x.reshape(batch, frames, height // 2, width // 2, 4 * channels)
 
 
-class Up(nn.Cell):
+class Up(Piece):
     """The inverse: one pixel's channels, ordered (column, row, channel), become four pixels."""
 
-    def construct(self, x):
+    def compute(self, w, x):
         batch, frames, height, width, channels = x.shape
         x = x.reshape(-1, width, 2, 2, channels // 4).permute(0, 3, 1, 2, 4)
         return x.reshape(batch, frames, 2 * height, 2 * width, channels // 4)

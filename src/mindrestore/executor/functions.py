@@ -1,0 +1,98 @@
+"""The functions that pieces are executed by: compiled once for each kind of piece, and by MindSpore for each shape.
+
+Weights are arguments, so all pieces of a kind share a function, in whatever network they are. A compiled function is called
+with tensors alone, one after the other: items, those of the constants that are there, what is shared, weights.
+"""
+import mindspore as ms
+
+from mindrestore.models.piece import named
+from mindrestore.runtime import execution
+
+_known = {}
+
+
+def forward(piece, compiles, items, present, shared):
+    """Return the function (*items, *constants, *shared, *weights) -> items.
+
+    compiles: whether it is to be compiled; items, shared: how many there are; present: of each constant whether it is there.
+    """
+    return _known_or_made(piece, compiles, ("forward", items, present, shared),
+                          lambda: _on_items(piece, items, present, shared))
+
+
+def backward(piece, compiles, items, present, shared, wanted):
+    """Return the function (gradient, *items, *constants, *shared, *weights) -> their gradients at the places ``wanted``."""
+    return _known_or_made(piece, compiles, ("backward", items, present, shared, wanted),
+                          lambda: _pulled_back(_on_items(piece, items, present, shared), wanted))
+
+
+def shared(piece, compiles, items, present):
+    """Return the function (*tables, *weights) -> a tuple of what ``items`` at a time share; ``present`` of tables."""
+    return _known_or_made(piece, compiles, ("shared", items, present), lambda: _shared(piece, items, present))
+
+
+def shared_backward(piece, compiles, items, present, count, wanted):
+    """Return the function (*gradients, *tables, *weights) -> gradients at the places ``wanted``; count: of ``gradients``."""
+    return _known_or_made(piece, compiles, ("shared backward", items, present, count, wanted),
+                          lambda: _pulled_back_tuple(_shared(piece, items, present), count, wanted))
+
+
+def _known_or_made(piece, compiles, what, make):
+    """The first piece of a kind stands for all: nothing is read of it but what its kind says."""
+    compiles = compiles and execution.mode() == "graph"
+    key = (piece.kind, what, compiles)
+    if key not in _known:
+        _known[key] = execution.compiled(make()) if compiles else make()
+    return _known[key]
+
+
+def _on_items(piece, items, present, shared):
+    names, first_shared = piece.names, items + sum(present)
+    first_weight = first_shared + shared
+
+    def run(*tensors):
+        constants = _with_gaps(present, tensors[items:first_shared])
+        return piece.compute(named(names, tensors[first_weight:]), tensors[first_shared:first_weight], constants,
+                             *tensors[:items])
+    return run
+
+
+def _shared(piece, items, present):
+    names, tables = piece.names, sum(present)
+
+    def run(*tensors):
+        return piece.shared(named(names, tensors[tables:]), items, *_with_gaps(present, tensors[:tables]))
+    return run
+
+
+def _pulled_back(function, wanted):
+    def pull(gradient, *tensors):
+        _, pull_back = ms.vjp(function, *tensors)
+        return _chosen(pull_back(gradient), wanted)
+    return pull
+
+
+def _pulled_back_tuple(function, count, wanted):
+    def pull(*tensors):
+        _, pull_back = ms.vjp(function, *tensors[count:])
+        return _chosen(pull_back(tensors[:count]), wanted)
+    return pull
+
+
+def _chosen(gradients, wanted):
+    chosen = ()
+    for place in wanted:
+        chosen = chosen + (gradients[place],)
+    return chosen
+
+
+def _with_gaps(present, tensors):
+    """Return the tensors in order, with None where ``present`` says that there is none."""
+    filled, place = [], 0
+    for there in present:
+        if there:
+            filled.append(tensors[place])
+            place += 1
+        else:
+            filled.append(None)
+    return filled

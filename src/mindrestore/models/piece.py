@@ -1,0 +1,94 @@
+"""Pieces: the parts that a network can be executed in, each a pure function of its inputs and its named weights.
+
+A network calls its pieces as it calls any cell, and in one graph with everything around it a piece is nothing else. What
+executes networks piece by piece (``mindrestore.executor``) takes these calls over: it compiles each kind of piece once for
+each shape, whatever the number of layers, and differentiates one piece at a time.
+"""
+import math
+from contextvars import ContextVar
+
+from mindspore import Parameter, nn
+
+executor = ContextVar("executor", default=None)
+"""What takes the calls of pieces over, an object with ``execute(piece, inputs)``; None: nothing does."""
+
+
+class Piece(nn.Cell):
+    """A function ``compute(w, *inputs)`` of tensors and of the weights ``w``, a dict of tensors by name.
+
+    A subclass defines ``compute``, which depends on its own attributes in nothing but what ``settings`` says.
+
+    Args:
+        settings: hashable; pieces of one class and equal settings compute the same function.
+        holders: cells, or single parameters, whose weights the piece is a function of. Their names in ``w`` begin with the
+            keyword: ``linear=cell`` gives ``w["linear.weight"]``. The piece does not own them.
+    """
+
+    compiled = False  # whether compiling pays: many operators on large tensors, at a few shapes
+
+    def __init__(self, settings=(), **holders):
+        super().__init__(auto_prefix=False)
+        self.kind = (type(self).__name__, settings)
+        weights = {}
+        for key, holder in holders.items():
+            if isinstance(holder, Parameter):
+                weights[key] = holder
+            else:
+                weights.update({f"{key}.{name}": parameter for name, parameter in holder.parameters_and_names()})
+        # beside the attributes of the cell, which would make the weights its own and rename them
+        self.__dict__["names"], self.__dict__["weights"] = tuple(weights), tuple(weights.values())
+
+    def __call__(self, *inputs):
+        taker = executor.get()
+        return super().__call__(*inputs) if taker is None else taker.execute(self, inputs)
+
+    def construct(self, *inputs):
+        return self.compute(named(self.names, self.weights), *inputs)
+
+
+class Itemwise(Piece):
+    """A piece that treats items by themselves, such as windows or frames, so that it can be executed some at a time.
+
+    ``compute(w, shared, constants, *items)`` takes some of the items and returns as many. Before and after,
+    ``layout(*inputs)`` says how inputs are cut into items, ``enter`` does it and ``leave`` undoes it; each is the adjoint of
+    the other, as they only rearrange and pad with zeros.
+    """
+
+    def layout(self, *inputs):
+        """Return what ``enter`` and ``leave`` need to know; None: the first axis of each input counts its items."""
+
+    def enter(self, layout, x):
+        """Return the items of an input: (items, ...)."""
+        return x
+
+    def leave(self, layout, items):
+        """Return what the items stand for."""
+        return items
+
+    def cost(self, *items):
+        """Return how many numbers one item is at most on its way through the piece, about: the more, the fewer at a time."""
+        return 8 * math.prod(items[0].shape[1:])
+
+    def constants(self, layout, *inputs):
+        """Return further tensors of the items, which no gradient is taken of, each (items, ...) or None."""
+        return ()
+
+    def shared(self, w, items, *tables):
+        """Return tensors that all items share, made of the weights, for ``items`` at a time and ``tables``."""
+        return ()
+
+    def tables(self, layout):
+        """Return constant tensors that ``shared`` needs, None where there are none."""
+        return ()
+
+    def construct(self, *inputs):
+        w = named(self.names, self.weights)
+        return self.compute(w, (), (), *inputs)
+
+
+def named(names, tensors):
+    """Return a dict of ``tensors`` by name; for graphs too."""
+    result = {}
+    for index in range(len(names)):
+        result[names[index]] = tensors[index]
+    return result

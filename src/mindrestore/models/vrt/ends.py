@@ -1,0 +1,117 @@
+"""What lies before and after the body of VRT: clip to features, features to restored frames.
+
+Clips are (N, D, C, H, W), features channels last: (N, D, H, W, C).
+"""
+import math
+
+import numpy as np
+from mindspore import Tensor, ops
+from mindspore.ops import constexpr
+
+from mindrestore.models.piece import Itemwise, Piece, named
+from mindrestore.models.vrt.flows import joined_by_neighbours
+from mindrestore.models.vrt.layers import channels_last, conv, pixels_last
+from mindrestore.ops.activations import leaky_relu
+
+LAST_KERNEL = 7  # of interpolation's last convolution
+
+
+class Embedding(Piece):
+    """A clip, its noise level behind its colours if it has one, and the flows between its neighbouring frames -> features.
+
+    distances: 0 where there are no flows.
+    """
+
+    def __init__(self, conv_first, colours, distances):
+        super().__init__((colours, distances > 0), conv_first=conv_first)
+        self.colours, self.warps = colours, distances > 0
+
+    def compute(self, w, x, *flows):
+        if self.warps:
+            x = ops.cat((joined_by_neighbours(x[:, :, :self.colours], *flows), x[:, :, self.colours:]), 2)
+        y = conv(w, "conv_first", x.reshape(-1, *x.shape[2:]), 1)
+        return channels_last(y.reshape(*x.shape[:2], *y.shape[1:]))
+
+
+class Framewise(Itemwise):
+    """A piece that treats frames by themselves: features (N, D, H, W, C) and the clip (N, D, C, H, W) -> (N, D, C, sH, sW)."""
+
+    def layout(self, features, clip):
+        return clip.shape[:2]
+
+    def enter(self, layout, x):
+        return x.reshape(-1, *x.shape[2:])
+
+    def leave(self, layout, frames):
+        return frames.reshape(*layout, *frames.shape[1:])
+
+    def construct(self, features, clip):
+        layout = self.layout(features, clip)
+        w = named(self.names, self.weights)
+        return self.leave(layout, self.compute(w, (), (), self.enter(layout, features), self.enter(layout, clip)))
+
+
+class Details(Framewise):
+    """What is to be added to frames, and the frames."""
+
+    def __init__(self, conv_last):
+        super().__init__(conv_last=conv_last)
+
+    def compute(self, w, shared, constants, features, frames):
+        return frames + conv(w, "conv_last", pixels_last(features), 1)
+
+
+class EnlargedDetails(Framewise):
+    """What is to be added to enlarged frames, and the enlarged frames."""
+
+    compiled = True
+
+    def __init__(self, before, upsample, conv_last, upscale):
+        super().__init__(upscale, before=before, upsample=upsample, conv_last=conv_last)
+        self.upscale = upscale
+        self.steps = tuple((f"upsample.{5 * index}", factor) for index, factor in enumerate(upscale_steps(upscale)))
+        self.last_step = f"upsample.{5 * len(self.steps)}"
+
+    def cost(self, features, frames):
+        return 4 * self.upscale ** 2 * math.prod(features.shape[1:])
+
+    def compute(self, w, shared, constants, features, frames):
+        y = leaky_relu(conv(w, "before.0", pixels_last(features), 1), 0.01)
+        for name, factor in self.steps:
+            y = leaky_relu(ops.pixel_shuffle(conv(w, name, y, 1), factor), 0.1)
+        y = conv(w, "conv_last", conv(w, self.last_step, y, 1), 1)
+        return y + ops.interpolate(frames, size=y.shape[2:], mode="bilinear", align_corners=False)
+
+
+class MiddleFrame(Piece):
+    """Features of four frames and the mean of the clip -> the frame in their middle, (N, 1, C, H, W)."""
+
+    def __init__(self, linear_fuse, conv_last):
+        super().__init__(linear_fuse=linear_fuse, conv_last=conv_last)
+
+    def compute(self, w, features, mean):
+        features = pixels_last(features)
+        fused = features.reshape(features.shape[0], -1, *features.shape[3:])  # (N, 4 · channels, H, W)
+        fused = leaky_relu(conv(w, "linear_fuse", fused, 0), 0.2)
+        height, width = fused.shape[2:]
+        for axis, length in ((2, height), (3, width)):
+            fused = ops.gather(fused, _margins(length, LAST_KERNEL // 2), axis)
+        return conv(w, "conv_last", fused, 0).unsqueeze(1) + mean
+
+
+class Crop(Piece):
+    """A clip and ``size`` -> its first ``size`` (frames, height, width)."""
+
+    def compute(self, w, clip, size):
+        return clip[:, :size[0], :, :size[1], :size[2]]
+
+
+def upscale_steps(upscale):
+    """Return the factors that ``upscale`` is made of: 3 once or 2 as often as needed."""
+    return (3,) if upscale == 3 else (2,) * int(math.log2(upscale))
+
+
+@constexpr
+def _margins(length, margin):
+    """Return the positions of a length with reflected margins at both ends."""
+    return Tensor(np.pad(np.arange(length, dtype=np.int32), margin, "reflect"))
