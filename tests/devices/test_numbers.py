@@ -34,8 +34,8 @@ from mindrestore.training.updates import Update
 
 SOURCES = Path(__file__).parents[2] / "src" / "mindrestore"
 CONFIGS = Path(__file__).parents[2] / "configs"
-PRODUCTS = ("MatMul", "BatchMatMul", "matmul", "bmm", "mm", "addmm", "baddbmm", "dense", "einsum", "tensor_dot", "inner", "outer",
-            "conv1d", "conv2d", "conv3d", "conv3d_transpose", "deformable_conv2d", "Conv2D", "Conv3D", "Conv2DTranspose",
+PRODUCTS = ("MatMul", "BatchMatMul", "matmul", "bmm", "mm", "addmm", "baddbmm", "dense", "einsum", "tensor_dot", "inner",
+            "outer", "conv1d", "conv2d", "conv3d", "conv3d_transpose", "deformable_conv2d", "Conv2D", "Conv3D", "Conv2DTranspose",
             "Conv3DTranspose", "Dense", "Conv2d", "Conv3d", "Conv2dTranspose", "Conv3dTranspose")
 PUBLISHED_BATCH = 3 * 8 * 256 * 256
 ADAM_EPSILON = 1e-8
@@ -65,11 +65,12 @@ def compared(gradients, expected, names):
     gradients, expected = ([np.asarray(each, np.float64) for each in both] for both in (gradients, expected))
     sizes = [np.linalg.norm(each) / np.sqrt(each.size) for each in expected]
     mattering = [index for index, size in enumerate(sizes) if size > MATTERS]
+    norm = np.linalg.norm
     total = np.sqrt(sum(np.square(each).sum() for each in expected))
     return SimpleNamespace(
         zeros=[name for name, one, other in zip(names, gradients, expected) if other.any() and not one.any()],
         mattering_zeros=[names[index] for index in mattering if not gradients[index].any()],
-        norms={names[index]: abs(np.linalg.norm(gradients[index]) / np.linalg.norm(expected[index]) - 1) for index in mattering},
+        norms={names[index]: abs(norm(gradients[index]) / norm(expected[index]) - 1) for index in mattering},
         total=np.sqrt(sum(np.square(one - other).sum() for one, other in zip(gradients, expected))) / total)
 
 
@@ -186,8 +187,8 @@ def test_gradients_of_revsci(unit, float32_gradients, model, mode_of_training, s
     gradients, batch, _ = of_snapshots(mode_of_training, scale, size)
     found = compared(settled(made, scale, gradients, *batch)[1], expected, names)
     last = found.norms.pop("conv2.6.bias")
-    print(f"without {len(without.zeros)} of {len(names)} zero; with a scale of {scale.value:g} {len(found.zeros)} zero, norms off by "
-          f"{max(found.norms.values()):.2%} at most, that of the last bias by {last:.2%}, all gradients by {found.total:.2%}")
+    print(f"without {len(without.zeros)} of {len(names)} zero; with a scale of {scale.value:g} {len(found.zeros)} zero, norms off "
+          f"by {max(found.norms.values()):.2%} at most, that of the last bias by {last:.2%}, all gradients by {found.total:.2%}")
     assert len(without.mattering_zeros) > len(names) / 2 and len(names) == 48
     assert not found.zeros and max(found.norms.values()) < 0.02 and last < 0.2 and found.total < 0.02
 
@@ -269,8 +270,8 @@ class Step:
                 self.scales.append(self.scale.value)
                 return self.gradients(*batch)
             return value_and_gradients
-        self.run = TrainOneStep(noted, [Update(self.taken.append, [None] * len(network.trainable_params()), 0)], reduced=mode == "reversible",
-                                loss_scale=self.scale, refuse=self.refuse)
+        update = Update(self.taken.append, [None] * len(network.trainable_params()), 0)
+        self.run = TrainOneStep(noted, [update], reduced=mode == "reversible", loss_scale=self.scale, refuse=self.refuse)
 
     def __call__(self):
         return self.run(*self.batch)

@@ -14,4 +14,5 @@ def described(network, kind):
 
 def environment():
     """Return device, precision and versions, by name."""
-    return {"device": device.name(), "precision": precision.chosen(), "versions": f"mindrestore {__version__}, mindspore {mindspore.__version__}"}
+    return {"device": device.name(), "precision": precision.chosen(),
+            "versions": f"mindrestore {__version__}, mindspore {mindspore.__version__}"}

@@ -66,7 +66,7 @@ class TrainOneStep(nn.Cell):
         return self._of_running[len(running)]
 
     def _of_all(self, gradients_of, batch):
-        """Return loss and gradients of all processes together, and whether the gradients are fine, asked with a loss scale only."""
+        """Return loss and gradients of all processes together, and whether nothing overflowed, asked with a loss scale only."""
         if self.loss_scale:
             overflow.forget()
         loss, gradients = self._accumulated(gradients_of, batch)
