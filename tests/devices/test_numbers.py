@@ -35,8 +35,8 @@ from mindrestore.training.updates import Update
 SOURCES = Path(__file__).parents[2] / "src" / "mindrestore"
 CONFIGS = Path(__file__).parents[2] / "configs"
 PRODUCTS = ("MatMul", "BatchMatMul", "matmul", "bmm", "mm", "addmm", "baddbmm", "dense", "einsum", "tensor_dot", "inner",
-            "outer", "conv1d", "conv2d", "conv3d", "conv3d_transpose", "deformable_conv2d", "Conv2D", "Conv3D", "Conv2DTranspose",
-            "Conv3DTranspose", "Dense", "Conv2d", "Conv3d", "Conv2dTranspose", "Conv3dTranspose")
+            "outer", "conv1d", "conv2d", "conv3d", "conv3d_transpose", "deformable_conv2d", "Conv2D", "Conv3D",
+            "Conv2DTranspose", "Conv3DTranspose", "Dense", "Conv2d", "Conv3d", "Conv2dTranspose", "Conv3dTranspose")
 PUBLISHED_BATCH = 3 * 8 * 256 * 256
 ADAM_EPSILON = 1e-8
 MATTERS = ADAM_EPSILON / 100
@@ -187,8 +187,8 @@ def test_gradients_of_revsci(unit, float32_gradients, model, mode_of_training, s
     gradients, batch, _ = of_snapshots(mode_of_training, scale, size)
     found = compared(settled(made, scale, gradients, *batch)[1], expected, names)
     last = found.norms.pop("conv2.6.bias")
-    print(f"without {len(without.zeros)} of {len(names)} zero; with a scale of {scale.value:g} {len(found.zeros)} zero, norms off "
-          f"by {max(found.norms.values()):.2%} at most, that of the last bias by {last:.2%}, all gradients by {found.total:.2%}")
+    print(f"without {len(without.zeros)} of {len(names)} zero; with a scale of {scale.value:g} {len(found.zeros)} zero, norms "
+          f"off by {max(found.norms.values()):.2%} at most, the last bias's by {last:.2%}, all gradients by {found.total:.2%}")
     assert len(without.mattering_zeros) > len(names) / 2 and len(names) == 48
     assert not found.zeros and max(found.norms.values()) < 0.02 and last < 0.2 and found.total < 0.02
 
