@@ -163,17 +163,18 @@ def test_a_video_is_restored_as_well(mode, task):
     restored = {}
     for chosen in precision.CHOICES:
         precision.use(chosen)
-        restored[chosen] = restore_clip(network, given, tile=(2, 64, 64), overlap=(0, 0, 0), sigma=25 if task == "denoise" else None)
+        restored[chosen] = restore_clip(network, given, tile=(2, 64, 64), overlap=(0, 0, 0),
+                                        sigma=25 if task == "denoise" else None)
     assert 1e-5 < np.abs(restored["float16"] - restored["float32"]).max() < 0.02
     assert psnr(restored["float16"], clip, channel_axis=1) == pytest.approx(
         psnr(restored["float32"], clip, channel_axis=1), abs=0.05)
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("options", [[], ["--config", "configs/vrt/small_sr.yaml"], ["--config", "configs/vrt/small_denoise.yaml"]],
-                         ids=["sci", "sr", "denoise"])
-def test_demonstration_scenes_score_as_well(options, tmp_path, monkeypatch, pytestconfig):
+@pytest.mark.parametrize("config", [None, "small_sr", "small_denoise"])
+def test_demonstration_scenes_score_as_well(config, tmp_path, monkeypatch, pytestconfig):
     monkeypatch.chdir(pytestconfig.rootpath)
+    options = ["--config", f"configs/vrt/{config}.yaml"] if config else []
     scores = {}
     for chosen in precision.CHOICES:
         folder = tmp_path / chosen

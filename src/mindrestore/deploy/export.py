@@ -31,8 +31,8 @@ KINDS = {"revsci": revsci, "vrt": vrt}
 """For each kind of network: its ``signature``, ``default_size`` and ``write_onnx``; where that leaves height and width free,
 ``any_size``, the network for free sizes, too."""
 TOLERANCES = {"float32": 1e-4, "float16": 4e-3}
-"""By precision: largest difference allowed between the file and the network; white is 1. Numbers near the middle between two
-of float16 are rounded to either."""
+"""By precision: largest difference allowed between the file and the network; white is 1. Numbers in the middle between two of
+float16 may be rounded to either; a step of 8 bits is 4e-3."""
 TRIAL_SIZES = ((32, 48), (21, 14))  # height and width at which a file of free size is compared
 
 
