@@ -24,6 +24,7 @@ from mindrestore.runtime import device, starts
 BUCKET = 2 ** 22  # values that travel together: a thousand small tensors one by one would cost a thousand delays
 
 PATIENCE = timedelta(hours=1)
+GRACE = 3  # seconds that ranks whose scheduler has failed may take to end
 
 _rank, _size = 0, 1
 _store, _met = None, 0
@@ -77,11 +78,15 @@ def _end_the_ranks():
 
     msrun then shows the scheduler's log. By themselves ranks would wait for ten minutes.
     """
-    own = psutil.Process()
+    own, ranks = psutil.Process(), []
     for process in own.parent().children():
         with contextlib.suppress(psutil.Error):
             if process != own and process.environ().get("MS_ROLE") == "MS_WORKER":
                 process.terminate()
+                ranks.append(process)
+    for process in psutil.wait_procs(ranks, GRACE)[1]:  # in MindSpore's own waiting they do not listen
+        with contextlib.suppress(psutil.Error):
+            process.kill()
 
 
 def _shared_store():
