@@ -29,7 +29,7 @@ job = video_job(make_config({
                               "depths": [1] * 7 + [8], "indep_reconsts": [], "embed_dims": [8] * 8, "num_heads": [2] * 8,
                               "pa_frames": 2, "deformable_groups": 2},
     "data": {"kind": "rendered", "frames": 2, "patch": 128, "clips": 1},
-    "training": {"batch_size": 1, "steps": 1, "execution": "whole"}}, overrides))
+    "training": {"batch_size": 1, "steps": 1}}, overrides))
 step = TrainOneStep(job.gradients, job.updates)
 step(*(Tensor(part[None]) for part in job.samples[0] if part is not None)).asnumpy()
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)

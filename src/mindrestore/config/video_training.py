@@ -55,8 +55,8 @@ class VideoTraining(Training):
     flow_rate: Rate = Field(0.125, description="their highest learning rate over that of the rest; a cosine ends both alike")
     frozen: List[str] = Field([], description="parameters whose names contain one of these are not trained at all")
     recompute: Recompute = Recompute()
-    execution: Optional[Literal["pieces", "whole"]] = Field(
-        None, description="of a step: piece by piece, in little memory, or one graph; by default pieces on a CPU, whole elsewhere")
+    execution: Literal["pieces", "whole"] = Field(
+        "whole", description="of a step: as one graph, or piece by piece, in little memory")
     loss: Literal["charbonnier"] = "charbonnier"
     average: Optional[float] = Field(None, gt=0, lt=1, description="decay of a running average of the weights (EMA)")
     validate_every: Count = 5000
