@@ -18,6 +18,7 @@ from mindrestore.training.shared_mean import shared_mean
 from mindrestore.training.updates import adam_updates
 
 ADAM_BETAS = (0.9, 0.999)
+EXECUTIONS = {"plain": "whole", "reversible": "pieces"}
 
 
 def snapshot_job(config):
@@ -32,9 +33,10 @@ def snapshot_job(config):
     rates = learning_rates(settings.learning_rate, settings.schedule, steps, steps_per_epoch)
     updates = adam_updates(network, rates, ADAM_BETAS, steps_per_epoch if settings.renew_optimiser else None)
     loss_scale = needed_loss_scale()
+    execution = EXECUTIONS[settings.mode]
     return Job("revsci", network, samples, steps, rates, updates,
-               partial(GRADIENTS[settings.mode], network, LOSSES[settings.loss], loss_scale=loss_scale),
-               _validation(config, network), mask, rooted=settings.loss in ROOTED, reduced=settings.mode in REDUCED,
+               partial(GRADIENTS[execution], network, LOSSES[settings.loss], loss_scale=loss_scale),
+               _validation(config, network), mask, rooted=settings.loss in ROOTED, reduced=execution in REDUCED,
                loss_scale=loss_scale)
 
 

@@ -44,10 +44,9 @@ def video_job(config):
         settings.learning_rate, settings.flow_rate * settings.learning_rate))
     updates = adam_updates_with_late_part(network, rates, settings.betas, _is_late, settings.flow_frozen_steps, late_rates)
     loss_scale = needed_loss_scale()
-    mode = {"pieces": "pieces", "whole": "plain"}[settings.execution]
-    gradients = partial(dropping_gradients, GRADIENTS[mode], network, LOSSES[settings.loss], loss_scale=loss_scale)
+    gradients = partial(dropping_gradients, GRADIENTS[settings.execution], network, LOSSES[settings.loss], loss_scale=loss_scale)
     return Job("vrt", network, samples, settings.steps, rates, updates, gradients, video_validation(config, network),
-               average=Average(network, settings.average) if settings.average else None, reduced=mode in REDUCED,
+               average=Average(network, settings.average) if settings.average else None, reduced=settings.execution in REDUCED,
                loss_scale=loss_scale)
 
 
