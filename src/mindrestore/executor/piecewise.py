@@ -4,6 +4,7 @@ import math
 
 from mindspore import Tensor, ops
 
+from mindrestore import native
 from mindrestore.executor import functions
 from mindrestore.models.piece import Itemwise, executor
 
@@ -45,7 +46,14 @@ class Piecewise:
 
     def execute(self, piece, inputs):
         """Return what a piece makes of its inputs: its call, as long as the context lasts."""
-        return Run(piece, inputs, self.numbers).forward() if isinstance(piece, Itemwise) else whole(piece, inputs)
+        run = run_of(piece, inputs, self.numbers)
+        return whole(piece, inputs) if run is None else run.forward()
+
+
+def run_of(piece, inputs, numbers):
+    """Return what executes a piece forwards and backwards: its native operator, or ``Run``; None for a piece as a whole."""
+    run = piece.native(*inputs) if native.available() else None
+    return Run(piece, inputs, numbers) if run is None and isinstance(piece, Itemwise) else run
 
 
 def whole(piece, inputs):

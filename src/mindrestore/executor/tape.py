@@ -6,8 +6,7 @@ of one piece, and of the tensors between pieces (arXiv 1604.06174).
 import mindspore as ms
 from mindspore import Tensor
 
-from mindrestore.executor.piecewise import Piecewise, Run, values
-from mindrestore.models.piece import Itemwise
+from mindrestore.executor.piecewise import Piecewise, run_of, values
 
 
 NUMBERS = 2 ** 22  # half of what is taken at a time forwards, as gradients are taken of as much
@@ -82,10 +81,11 @@ class Tape(Piecewise):
             if all(gradient is None for gradient in found):
                 continue
             tensors = [x.tensor if isinstance(x, Recorded) else x for x in inputs]
-            if isinstance(piece, Itemwise):
-                of_inputs, of_weights = Run(piece, tensors, self.numbers).backward(found[0], wanted)
-            else:
+            run = run_of(piece, tensors, self.numbers)
+            if run is None:
                 of_inputs, of_weights = _whole_backward(piece, tensors, results, found, wanted)
+            else:
+                of_inputs, of_weights = run.backward(found[0], wanted)
             for x, gradient in zip(inputs, of_inputs):
                 if gradient is not None:
                     former = of_results.get(id(x))

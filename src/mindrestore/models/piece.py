@@ -45,6 +45,13 @@ class Piece(nn.Cell):
     def construct(self, *inputs):
         return self.compute(named(self.names, self.weights), *inputs)
 
+    def native(self, *inputs):
+        """Return the piece on these inputs as one native operator, None for a piece that has none.
+
+        It is an object with ``forward()``, which returns the result, and ``backward(gradient, wanted)``, which returns what
+        ``mindrestore.executor.piecewise.Run.backward`` does. Asked for only where native operators are available.
+        """
+
 
 class Itemwise(Piece):
     """A piece that treats items by themselves, such as windows or frames, so that it can be executed some at a time.

@@ -1,0 +1,23 @@
+// A block of windowed attention as one operator, forwards and backwards: x + m0 attention(norm1 x), then x + m1 mlp(norm2 x).
+//
+// It computes what models/vrt/attention.py computes operator by operator. Tokens lie in the lanes of vectors: a panel holds
+// PANEL tokens, (channels, PANEL), so that normalisation and softmax go through it lane by lane, heads of any width waste
+// nothing, and what comes out of one product is laid out for the next. Scores exist for one head and one panel of queries at
+// a time, transposed: (keys, PANEL). Each thread takes windows by itself.
+#include "block_forward.h"
+
+using namespace mindrestore;
+
+// Compute y (rows, channels). Returns 0, or 1 where there is not enough memory.
+extern "C" int mindrestore_block_forward(const Sizes *sizes, const Given *given, float *y) try {
+    const Shared shared(*sizes, *given);
+    std::vector<std::unique_ptr<Forward>> workers;
+    for (int64_t thread = 0; thread < sizes->threads; thread++) workers.push_back(std::make_unique<Forward>(shared));
+    std::atomic<int64_t> next{0};
+    side_by_side(sizes->threads, [&](int64_t thread) {
+        for (int64_t number = next++; number < sizes->windows; number = next++) workers[thread]->window(number, y);
+    });
+    return 0;
+} catch (const std::bad_alloc &) {
+    return 1;
+}
