@@ -59,6 +59,20 @@ class AttentionBlock:
         self._call("mindrestore_block_forward", _address(y))
         return Tensor.from_numpy(y)
 
+    def backward(self, gradient, wanted):
+        """Return ([gradient of x], [gradients of the weights]) in the order of ``weights``, given that of the result.
+
+        wanted: of x and of each weight whether its gradient is, a tuple of tuples of bool; None stands for what is not.
+        """
+        of_inputs, of_weights = wanted
+        chosen = {name for name, each in zip(self.names, of_weights) if each}
+        found = {name: np.empty(shape, np.float32) for name, shape in zip(WEIGHTS, self._shapes) if name in chosen}
+        of_x = np.empty(self.shape, np.float32)
+        pointers = (ctypes.c_void_p * len(WEIGHTS))(*(_address(found.get(name)) for name in WEIGHTS))
+        self._call("mindrestore_block_backward", self._pointer(gradient), _address(of_x), ctypes.addressof(pointers))
+        of_weights = [Tensor.from_numpy(found[name]) if name in found else None for name in self.names]
+        return [Tensor.from_numpy(of_x) if of_inputs[0] else None], of_weights
+
     def _call(self, name, *more):
         function = getattr(library(), name)
         if function(ctypes.byref(self.sizes), ctypes.byref(self.given), *map(ctypes.c_void_p, more)):

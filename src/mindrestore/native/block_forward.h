@@ -131,6 +131,34 @@ class Forward {
         return encoded;
     }
 
+    // Scores of the keys of one frame, to place `at`; bias and mask lie as the scores do.
+    void score(const Projected &p, int64_t head, const float *query, int64_t frame, int64_t at, const float *bias,
+               const float *mask, Vector *largest) {
+        const Columns keys{p.key_rows + head * l.head * l.padded + frame * l.padded_frame, l.padded};
+        float *to = scores + at * PANEL;
+        Vector most[2] = {largest[0], largest[1]};
+        const auto keep = [&most, to](int64_t key, Vector first, Vector second) {
+            most[0] = larger(most[0], first), most[1] = larger(most[1], second);
+            store(to + key * PANEL, first);
+            store(to + key * PANEL + LANES, second);
+        };
+        const Panel right{query, PANEL, l.head};
+        const float *plus = bias ? bias + at * PANEL : mask ? mask + at * PANEL : nullptr;
+        const float *also = bias && mask ? mask + at * PANEL : nullptr;
+        if (also)
+            product(l.of_frame, keys, right, [=](int64_t key, Vector first, Vector second) {
+                keep(key, first + (load(plus + key * PANEL) + load(also + key * PANEL)),
+                     second + (load(plus + key * PANEL + LANES) + load(also + key * PANEL + LANES)));
+            });
+        else if (plus)
+            product(l.of_frame, keys, right, [=](int64_t key, Vector first, Vector second) {
+                keep(key, first + load(plus + key * PANEL), second + load(plus + key * PANEL + LANES));
+            });
+        else
+            product(l.of_frame, keys, right, keep);
+        largest[0] = most[0], largest[1] = most[1];
+    }
+
     const Shared &s;
     const Layout &l;
     Floats x, normed, real;
@@ -207,34 +235,6 @@ class Forward {
                     store(result + row * PANEL, first * inverse[0]);
                     store(result + row * PANEL + LANES, second * inverse[1]);
                 });
-    }
-
-    // Scores of the keys of one frame, to place `at`; bias and mask lie as the scores do.
-    void score(const Projected &p, int64_t head, const float *query, int64_t frame, int64_t at, const float *bias,
-               const float *mask, Vector *largest) {
-        const Columns keys{p.key_rows + head * l.head * l.padded + frame * l.padded_frame, l.padded};
-        float *to = scores + at * PANEL;
-        Vector most[2] = {largest[0], largest[1]};
-        const auto keep = [&most, to](int64_t key, Vector first, Vector second) {
-            most[0] = larger(most[0], first), most[1] = larger(most[1], second);
-            store(to + key * PANEL, first);
-            store(to + key * PANEL + LANES, second);
-        };
-        const Panel right{query, PANEL, l.head};
-        const float *plus = bias ? bias + at * PANEL : mask ? mask + at * PANEL : nullptr;
-        const float *also = bias && mask ? mask + at * PANEL : nullptr;
-        if (also)
-            product(l.of_frame, keys, right, [=](int64_t key, Vector first, Vector second) {
-                keep(key, first + (load(plus + key * PANEL) + load(also + key * PANEL)),
-                     second + (load(plus + key * PANEL + LANES) + load(also + key * PANEL + LANES)));
-            });
-        else if (plus)
-            product(l.of_frame, keys, right, [=](int64_t key, Vector first, Vector second) {
-                keep(key, first + load(plus + key * PANEL), second + load(plus + key * PANEL + LANES));
-            });
-        else
-            product(l.of_frame, keys, right, keep);
-        largest[0] = most[0], largest[1] = most[1];
     }
 
     // x += m1 mlp(norm2 x)
