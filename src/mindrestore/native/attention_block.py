@@ -5,7 +5,7 @@ import os
 import numpy as np
 from mindspore import Tensor
 
-from mindrestore.native.library import library
+from mindrestore.native.loading import library
 
 WEIGHTS = ("norm1.weight", "norm1.bias", "attn.relative_position_bias_table", "attn.qkv_self.weight", "attn.qkv_self.bias",
            "attn.qkv_mut.weight", "attn.qkv_mut.bias", "attn.proj.weight", "attn.proj.bias", "norm2.weight", "norm2.bias",

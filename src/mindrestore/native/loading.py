@@ -4,7 +4,7 @@ import os
 import sys
 
 from mindrestore.native import build
-from mindrestore.runtime import device, execution, precision
+from mindrestore.runtime import cluster, device, execution, precision
 
 VARIABLE = "MINDRESTORE_NATIVE"  # 0: MindSpore's own operators alone
 _wanted = True
@@ -49,8 +49,16 @@ def _library():
     global _loaded
     if _loaded is None:
         try:
-            _loaded = ctypes.CDLL(str(build.built())), None
-        except (build.Unavailable, OSError) as error:  # the latter where nothing may be executed in the cache's folder
+            _loaded = _load(build.built()), None
+        except build.Unavailable as error:
             _loaded = None, str(error)
-            print(f"mindrestore: without native operators, as {error}: VRT takes longer on this CPU.", file=sys.stderr)
+            if cluster.is_main():
+                print(f"mindrestore: without native operators, as {error}: VRT takes longer on this CPU.", file=sys.stderr)
     return _loaded
+
+
+def _load(path):
+    try:
+        return ctypes.CDLL(str(path))
+    except OSError as error:  # such as in a folder where nothing may be executed
+        raise build.Unavailable(f"what was compiled cannot be loaded ({error})") from error
