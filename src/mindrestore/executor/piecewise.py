@@ -2,10 +2,12 @@
 import contextlib
 from typing import NamedTuple
 
+import mindspore as ms
 from mindspore import ops
 
+from mindrestore import native
 from mindrestore.executor import functions
-from mindrestore.models.piece import Itemwise, executor
+from mindrestore.models.piece import Itemwise, executor, named
 
 NUMBERS = 2 ** 23  # that all items taken at a time are on their way through a piece, about
 LEAST = 2 ** 16  # of fewer numbers going in a piece is not compiled: that takes longer, and more memory, than it saves
@@ -45,12 +47,48 @@ class Piecewise:
 
     def execute(self, piece, inputs):
         """Return what a piece makes of its inputs: its call, as long as the context lasts."""
-        return Run(piece, inputs, self.numbers).forward() if isinstance(piece, Itemwise) else whole(piece, inputs)
+        return run_of(piece, inputs, self.numbers).forward()
 
 
-def whole(piece, inputs):
-    """Return what a piece makes of its inputs at once."""
-    return piece.compute(dict(zip(piece.names, values(piece.weights))), *inputs)
+def run_of(piece, inputs, numbers):
+    """Return one execution of a piece, forwards and backwards: by its native operator, item by item, or whole."""
+    run = piece.native(*inputs) if native.available() else None
+    if run is None:
+        run = Run(piece, inputs, numbers) if isinstance(piece, Itemwise) else Whole(piece, inputs)
+    return run
+
+
+class Whole:
+    """One execution of a piece at once, without compiling it; see ``Run``."""
+
+    def __init__(self, piece, inputs):
+        self.piece, self.inputs, self.weights = piece, inputs, values(piece.weights)
+
+    def forward(self):
+        """Return the result, or several in a tuple."""
+        return self.piece.compute(named(self.piece.names, self.weights), *self.inputs)
+
+    def backward(self, gradient, wanted):
+        """As ``Run.backward``; of several results a tuple of gradients, None for those that the loss does not depend on."""
+        of_inputs, of_weights = wanted
+        given = [*self.inputs, *self.weights]
+        places = [place for place, each in enumerate((*of_inputs, *of_weights)) if each]
+        count = len(self.inputs)
+
+        def of_wanted(*arguments):
+            tensors = list(given)
+            for place, argument in zip(places, arguments):
+                tensors[place] = argument
+            results = self.piece.compute(named(self.piece.names, tensors[count:]), *tensors[:count])
+            if not isinstance(gradient, tuple):
+                return results
+            return tuple(result for result, each in zip(results, gradient) if each is not None)
+
+        _, pull_back = ms.vjp(of_wanted, *(given[place] for place in places))
+        found = pull_back(tuple(each for each in gradient if each is not None) if isinstance(gradient, tuple) else gradient)
+        found = iter(found if isinstance(found, tuple) else (found,))
+        found = [next(found) if place in places else None for place in range(len(given))]
+        return found[:count], found[count:]
 
 
 class Run:

@@ -9,8 +9,8 @@ from typing import NamedTuple, Optional
 import mindspore as ms
 from mindspore import Tensor
 
-from mindrestore.executor.piecewise import Piecewise, Run, values
-from mindrestore.models.piece import Added, Itemwise, Piece, Rearrangement
+from mindrestore.executor.piecewise import Piecewise, run_of
+from mindrestore.models.piece import Added, Piece, Rearrangement
 
 NUMBERS = 2 ** 22  # half of what is taken at a time forwards, as gradients are taken of as much
 
@@ -38,7 +38,7 @@ class Entry(NamedTuple):
     Attributes:
         inputs: as they went in, ``Recorded`` or not; None where they are not needed again.
         nodes: of the inputs, None for those that no gradient is wanted of.
-        results, result_shapes: nodes and shapes.
+        results: nodes; ``result_shape`` is the first one's.
         result: the ``Recorded`` of an ``Added``, of which its first input is had again.
         of_weights: for each weight whether its gradient is wanted.
     """
@@ -48,7 +48,7 @@ class Entry(NamedTuple):
     shapes: tuple
     nodes: tuple
     results: tuple
-    result_shapes: tuple
+    result_shape: tuple
     result: Optional[Recorded]
     of_weights: tuple
 
@@ -103,8 +103,8 @@ class Tape(Piecewise):
             inputs[0].tensor = None
         self.entries.append(Entry(
             piece, None if isinstance(piece, Rearrangement) else tuple(inputs), tuple(getattr(x, "shape", None) for x in inputs),
-            nodes, tuple(result.node for result in results), tuple(result.shape for result in results),
-            results[0] if undone else None, of_weights))
+            nodes, tuple(result.node for result in results), results[0].shape, results[0] if undone
+            else None, of_weights))
         return results if several else results[0]
 
     def _pull_back(self, of_results, gradients):
@@ -115,7 +115,7 @@ class Tape(Piecewise):
             if all(gradient is None for gradient in found):
                 if entry.result is None:
                     continue
-                found = [ms.ops.zeros(entry.result_shapes[0], ms.float32)]  # what was added to is needed all the same
+                found = [ms.ops.zeros(entry.result_shape, ms.float32)]  # what was added to is needed all the same
             of_inputs, of_weights = self._pulled_back(entry, found)
             for node, gradient in zip(entry.nodes, of_inputs):
                 if node is not None and gradient is not None:
@@ -131,14 +131,12 @@ class Tape(Piecewise):
             return piece.adjoint(entry.shapes, *found), ()
         if entry.result is not None:
             first, *others = entry.inputs
-            run = Run(piece, [entry.result.tensor, *_tensors(piece, others)], self.numbers)
+            run = run_of(piece, [entry.result.tensor, *_tensors(piece, others)], self.numbers)
             first.tensor, of_inputs, of_weights = run.backward_undoing(found[0], entry.wanted)
             entry.result.tensor = None
             return of_inputs, of_weights
-        tensors = _tensors(piece, entry.inputs)
-        if isinstance(piece, Itemwise):
-            return Run(piece, tensors, self.numbers).backward(found[0], entry.wanted)
-        return _whole_backward(piece, tensors, entry.result_shapes, found, entry.wanted)
+        run = run_of(piece, _tensors(piece, entry.inputs), self.numbers)
+        return run.backward(found[0] if len(found) == 1 else tuple(found), entry.wanted)
 
 
 def _tensors(piece, inputs):
@@ -147,29 +145,6 @@ def _tensors(piece, inputs):
     if any(tensor is None and x is not None for tensor, x in zip(tensors, inputs)):
         raise ValueError(f"{type(piece).__name__}: what it takes was added to before, and is not kept")
     return tensors
-
-
-def _whole_backward(piece, tensors, shapes, gradients, wanted):
-    """As ``Run.backward``, for a piece that is executed at once, without compiling it."""
-    of_inputs, of_weights = wanted
-    weights = values(piece.weights)
-    places = [place for place, each in enumerate(of_inputs) if each]
-    weight_places = [place for place, each in enumerate(of_weights) if each]
-
-    def of_wanted(*arguments):
-        inputs, given = list(tensors), list(weights)
-        for place, argument in zip(places, arguments):
-            inputs[place] = argument
-        for place, argument in zip(weight_places, arguments[len(places):]):
-            given[place] = argument
-        return piece.compute(dict(zip(piece.names, given)), *inputs)
-
-    gradients = [ms.ops.zeros(shape, ms.float32) if gradient is None else gradient
-                 for shape, gradient in zip(shapes, gradients)]
-    _, pull_back = ms.vjp(of_wanted, *(tensors[place] for place in places), *(weights[place] for place in weight_places))
-    found = pull_back(*gradients) if len(gradients) == 1 else pull_back(tuple(gradients))
-    found = iter(found if isinstance(found, tuple) else (found,))
-    return [next(found) if each else None for each in of_inputs], [next(found) if each else None for each in of_weights]
 
 
 class _Gradients:

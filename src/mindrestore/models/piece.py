@@ -45,6 +45,13 @@ class Piece(nn.Cell):
     def construct(self, *inputs):
         return self.compute(named(self.names, self.weights), *inputs)
 
+    def native(self, *inputs):
+        """Return the piece on these inputs as one native operator, None for a piece that has none.
+
+        It is an object with ``forward()``, which returns the result, and ``backward(gradient, wanted)``, which returns what
+        ``mindrestore.executor.piecewise.Run.backward`` does. Asked for only where native operators are available.
+        """
+
 
 class Rearrangement(Piece):
     """A piece without weights whose result is linear in its inputs, so that a tape need not keep these."""
