@@ -14,7 +14,7 @@ from pathlib import Path
 from mindrestore.runtime import processor
 
 SOURCES = Path(__file__).parent
-MAIN = "attention_block.cpp"
+MAIN = ("attention_block.cpp", "alignment.cpp")
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi", "-fPIC", "-shared", "-pthread")
 COMPILERS = ("g++", "c++", "clang++")
 LONGEST = 300  # seconds that a compiler may take
@@ -78,7 +78,7 @@ def _compile(compiler, path):
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.TemporaryDirectory(prefix="building-", dir=path.parent) as folder:
             made = Path(folder) / path.name
-            _run([compiler, *FLAGS, str(SOURCES / MAIN), "-o", str(made)])
+            _run([compiler, *FLAGS, *(str(SOURCES / name) for name in MAIN), "-o", str(made)])
             made.write_bytes(made.read_bytes() + _DIGEST(made.read_bytes()).digest())
             made.replace(path)
     except OSError as error:
