@@ -8,6 +8,7 @@ from mindspore import ops
 from mindrestore import native
 from mindrestore.executor import functions
 from mindrestore.models.piece import Itemwise, executor, named
+from mindrestore.ops.margins import with_zeros
 
 NUMBERS = 2 ** 23  # that all items taken at a time are on their way through a piece, about
 LEAST = 2 ** 16  # of fewer numbers going in a piece is not compiled: that takes longer, and more memory, than it saves
@@ -106,20 +107,27 @@ class Run:
         self.constants = piece.constants(self.layout, *inputs)
         self.tables = piece.tables(self.layout)
         self.weights = values(piece.weights)
-        count = self.items[0].shape[piece.axis] // piece.sizes[0]
-        self.at_once = portion(count, max(1, numbers // piece.cost(*self.items)), piece.halo)
+        first = self.items[0]
+        count, most = first.shape[piece.axis] // piece.sizes[0], max(1, numbers // piece.cost(*self.items))
+        self.images = first.shape[0] if piece.axis else 1  # each has items of its own
+        self.images_at_once = max(divisors(self.images, most // count), default=1)
+        self.at_once = portion(count, most, piece.halo)
         self.parts = parts(count, self.at_once, piece.halo)
-        self.compiles = piece.compiled and self.items[0].size * self.at_once // count >= LEAST
+        self.compiles = piece.compiled and first.size * self.at_once // count >= LEAST
         self.shared = self._shared()
 
     def forward(self):
         present, given = _there(self.constants)
         function = functions.forward(self.piece, self.compiles, len(self.items), present, len(self.shared))
         results = []
-        for part in self.parts:
-            result = function(*self._taken(part, self.items), *self._taken(part, given), *self.shared, *self.weights)
-            results.append(self._cut(result, part.first - part.start, part.last - part.start, 1))
-        return self.piece.leave(self.layout, self._joined(results))
+        for image in range(0, self.images, self.images_at_once):
+            of_parts = []
+            for part in self.parts:
+                result = function(*self._taken(image, part, self.items), *self._taken(image, part, given), *self.shared,
+                                  *self.weights)
+                of_parts.append(self._cut(result, part.first - part.start, part.last - part.start, 1))
+            results.append(_joined(of_parts, self.piece.axis))
+        return self.piece.leave(self.layout, _joined(results, 0))
 
     def backward(self, gradient, wanted):
         """Return (gradients of the inputs, of the weights), given that of the result; None for what is not ``wanted``.
@@ -143,18 +151,24 @@ class Run:
         function = make(self.piece, self.compiles, len(self.items), present, len(self.shared),
                         self._places(of_items, len(differentiated) + len(constants), of_weights))
         gradient = self.piece.enter(self.layout, gradient)
-        results = [[] for _ in range(undone + sum(of_items))]
-        totals = None
-        for part in self.parts:
-            found = function(self._framed(gradient, part), *self._taken(part, self.items), *self._taken(part, constants),
-                             *self.shared, *self.weights)
-            for each, result in zip(results, found):
-                each.append(result)
-            rest = found[len(results):]
-            totals = rest if totals is None else [total + each for total, each in zip(totals, rest)]
-        first = self.piece.leave(self.layout, self._inner(results.pop(0))) if undone else None
-        overlapped = iter([self.piece.leave(self.layout, self._overlapped(each)) for each in results])
-        return first, [next(overlapped) if each else None for each in of_items], self._of_weights(list(totals), of_weights)
+        firsts, results, totals = [], [[] for each in of_items if each], None
+        for image in range(0, self.images, self.images_at_once):
+            of_parts = []
+            for part in self.parts:
+                of_result = self._framed(self._of_images(image, gradient), part)
+                found = function(of_result, *self._taken(image, part, self.items), *self._taken(image, part, constants),
+                                 *self.shared, *self.weights)
+                of_parts.append(found[:undone + len(results)])
+                rest = found[undone + len(results):]
+                totals = rest if totals is None else [total + each for total, each in zip(totals, rest)]
+            of_parts = list(zip(*of_parts))
+            if undone:
+                firsts.append(self._inner(of_parts.pop(0)))
+            for each, gradients in zip(results, of_parts):
+                each.append(self._overlapped(gradients))
+        first = self.piece.leave(self.layout, _joined(firsts, 0)) if undone else None
+        found = iter([self.piece.leave(self.layout, _joined(each, 0)) for each in results])
+        return first, [next(found) if each else None for each in of_items], self._of_weights(list(totals), of_weights)
 
     def _places(self, of_items, first_shared, of_weights):
         """Return the places of what gradients are taken of among the arguments of the function that is differentiated."""
@@ -184,9 +198,12 @@ class Run:
                 gradients[place - len(tables)] = gradients[place - len(tables)] + further
         return gradients
 
-    def _taken(self, part, tensors):
-        """Return what a part has of items or constants."""
-        return [self._cut(x, part.start, part.start + self.at_once, 0) for x in tensors]
+    def _taken(self, image, part, tensors):
+        """Return what a part of some images has of items or constants."""
+        return [self._cut(self._of_images(image, x), part.start, part.start + self.at_once, 0) for x in tensors]
+
+    def _of_images(self, image, x):
+        return x if self.images_at_once == self.images else x[image:image + self.images_at_once]
 
     def _cut(self, x, first, last, side):
         """Return items of ``x``; side: 0, an input's, or 1, the result's."""
@@ -197,13 +214,13 @@ class Run:
     def _framed(self, gradient, part):
         """Return the gradient of what is kept of a part's result, zeros around it for what is dropped."""
         inner = self._cut(gradient, part.first, part.last, 1)
-        return _with_zeros(inner, self.piece.axis, (part.first - part.start) * self.piece.sizes[1],
+        return with_zeros(inner, self.piece.axis, (part.first - part.start) * self.piece.sizes[1],
                            (part.start + self.at_once - part.last) * self.piece.sizes[1])
 
     def _inner(self, results):
         """Return the items of parts together, what they compute twice once."""
-        return self._joined([self._cut(result, part.first - part.start, part.last - part.start, 0)
-                             for result, part in zip(results, self.parts)])
+        return _joined([self._cut(result, part.first - part.start, part.last - part.start, 0)
+                        for result, part in zip(results, self.parts)], self.piece.axis)
 
     def _overlapped(self, gradients):
         """Return the gradients of items, of which several parts may each have a share."""
@@ -214,11 +231,8 @@ class Run:
         total = 0
         for part, gradient in zip(self.parts, gradients):
             above = part.start * size
-            total = total + _with_zeros(gradient, axis, above, whole - above - gradient.shape[axis])
+            total = total + with_zeros(gradient, axis, above, whole - above - gradient.shape[axis])
         return total
-
-    def _joined(self, results):
-        return results[0] if len(results) == 1 else ops.cat(results, self.piece.axis)
 
 
 class Part(NamedTuple):
@@ -238,7 +252,7 @@ def portion(count, most, halo=0):
     if halo:
         inner = most - 2 * halo
         return count if most == count else -(-(count - 2 * halo) // -(-(count - 2 * halo) // inner)) + 2 * halo
-    divisor = next(size for size in range(most, 0, -1) if count % size == 0)
+    divisor = divisors(count, most)[-1]
     return divisor if 2 * divisor >= most else -(-count // -(-count // most))
 
 
@@ -254,20 +268,18 @@ def parts(count, at_once, halo=0):
     return found
 
 
+def divisors(count, most):
+    """Return the divisors of ``count`` that are no more than ``most``."""
+    return [size for size in range(1, min(count, most) + 1) if count % size == 0]
+
+
+def _joined(tensors, axis):
+    return tensors[0] if len(tensors) == 1 else ops.cat(tensors, axis)
+
+
 def _along(axis, selected):
     """Return the index that selects along an axis, counted from either end."""
     return (slice(None),) * axis + (selected,) if axis >= 0 else (..., selected) + (slice(None),) * (-1 - axis)
-
-
-def _with_zeros(x, axis, before, after):
-    """Return ``x`` with entries of zeros before and after it on an axis."""
-    shape = list(x.shape)
-    pieces = []
-    for length in (before, after):
-        shape[axis] = length
-        pieces.append(ops.zeros(tuple(shape), x.dtype) if length else None)
-    pieces = [piece for piece in (pieces[0], x, pieces[1]) if piece is not None]
-    return ops.cat(pieces, axis) if len(pieces) > 1 else x
 
 
 def values(weights):

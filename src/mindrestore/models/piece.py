@@ -72,7 +72,7 @@ class Itemwise(Piece):
     the other, as they only rearrange and pad with zeros.
 
     Attributes:
-        axis: of the items.
+        axis: of the items; where it is not the first one, that counts images, each of which has items of its own.
         sizes: entries along the axis of one item in each input, and in the result.
         halo: items on either side that an item depends on. They are computed along and dropped; at both ends of the axis the
             piece does what it does at the ends of its input.
@@ -92,7 +92,9 @@ class Itemwise(Piece):
         return items
 
     def cost(self, *items):
-        """Return how many numbers one item is at most on its way through the piece, about: the more, the fewer at a time."""
+        """Return how many numbers one item, of one image, is at most on its way through the piece, about: the more, the fewer
+        are taken at a time.
+        """
         return 8 * math.prod(items[0].shape[1:])
 
     def constants(self, layout, *inputs):

@@ -38,7 +38,7 @@ class Convolutions(Itemwise):
         self.sizes, self.channel_axis = sizes, axis
 
     def cost(self, x):
-        *outer, _, width = x.shape
+        _, *outer, _, width = x.shape
         pixels = math.prod(outer) // x.shape[self.channel_axis] * width * self.sizes[0]  # of an item in all frames
         return WIDTH * pixels * 4 // self.sizes[0] ** 2  # whose full resolution has twice the rows and columns
 

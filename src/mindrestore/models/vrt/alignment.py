@@ -7,11 +7,12 @@ import math
 
 from mindspore import nn, ops
 
-from mindrestore.models.piece import Itemwise, Piece
+from mindrestore.models.piece import Itemwise, Rearrangement
 from mindrestore.models.vrt.layers import Conv, constant, conv, pixels_last, uniform
 from mindrestore.native.alignment import AlignedImages
 from mindrestore.ops.activations import LeakyReLU, leaky_relu, sigmoid, tanh
 from mindrestore.ops.deformable import TAPS, deformable_conv2d_features
+from mindrestore.ops.margins import with_zeros
 from mindrestore.ops.warp import warp_features
 
 LARGEST_RESIDUE = 10.0  # pixels at full size that an offset may add to the flow
@@ -51,7 +52,7 @@ class Alignment(nn.Cell):
         return self.join(x, self.align(self.offsets(*pairs), *pairs[1:]))
 
 
-class NeighbourPairs(Piece):
+class NeighbourPairs(Rearrangement):
     """Of features and flows, the images that are aligned: current ones, neighbours by distance, and the flows to these.
 
     All frames that have a neighbour, first with later then with earlier ones: each (2 N (D - 1), ...).
@@ -76,6 +77,41 @@ class NeighbourPairs(Piece):
             paths = paths + (ops.cat((there, back)).reshape(-1, 2, height, width),)
         current = ops.cat((x[:, :-1], x[:, 1:])).reshape(-1, height, width, channels)
         return (current,) + neighbours + paths
+
+    def adjoint(self, shapes, current, *others):
+        batch, frames = shapes[0][:2]
+        neighbours, paths = others[:self.neighbours], others[self.neighbours:]
+        of_x = None if current is None else _scattered(current, shapes[0], 0, 1)
+        for distance, images in enumerate(neighbours, 1):
+            if images is not None:
+                part = _scattered(images, shapes[0], distance, 1 - distance)
+                of_x = part if of_x is None else of_x + part
+        there, back = [], []
+        for distance, path in enumerate(paths, 1):
+            path = None if path is None else path.reshape(2 * batch, frames - 1, *path.shape[1:])
+            there.append(None if path is None else path[:batch, :frames - distance])
+            back.append(None if path is None else path[batch:, distance - 1:])
+        return of_x, *there, *back
+
+
+def _scattered(images, shape, of_first, of_second):
+    """Undo what ``NeighbourPairs`` does to features of ``shape``: (2 N (D - 1), ...) -> (N, D, ...).
+
+    of_first, of_second: the frame that the first image of either half comes from; images of frames that are not there are zeros
+    and are left out.
+    """
+    batch, frames = shape[:2]
+    images = images.reshape(2 * batch, frames - 1, *shape[2:])
+    return _placed(images[:batch], shape, of_first) + _placed(images[batch:], shape, of_second)
+
+
+def _placed(images, shape, first):
+    """Return images as the frames from ``first`` on, zeros for other frames; those outside of the clip are left out."""
+    batch, frames = shape[:2]
+    last = min(first + frames - 1, frames)
+    images = images[:, max(-first, 0):last - first]
+    first = max(first, 0)
+    return with_zeros(images, 1, first, frames - last)
 
 
 class AlignmentOffsets(Itemwise):
@@ -130,7 +166,7 @@ class AlignedNeighbours(Itemwise):
         return deformable_conv2d_features(ops.cat(images, -1), moved, sigmoid(offsets[:, of_flow:]), w["weight"], w["bias"])
 
 
-class JoinedByNeighbours(Piece):
+class JoinedByNeighbours(Rearrangement):
     """Features (N, D, H, W, C) and the aligned images of ``NeighbourPairs`` -> (N, D, H, W, 3 C)."""
 
     def compute(self, w, x, aligned):
@@ -138,3 +174,7 @@ class JoinedByNeighbours(Piece):
         aligned = aligned.reshape(2 * batch, frames - 1, height, width, channels)
         none = ops.zeros((batch, 1, height, width, channels), x.dtype)
         return ops.cat((x, ops.cat((aligned[:batch], none), 1), ops.cat((none, aligned[batch:]), 1)), -1)
+
+    def adjoint(self, shapes, gradient):
+        x, later, earlier = ops.split(gradient, shapes[0][-1], -1)
+        return x, ops.cat((later[:, :-1], earlier[:, 1:])).reshape(shapes[1])

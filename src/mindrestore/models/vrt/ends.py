@@ -8,10 +8,11 @@ import numpy as np
 from mindspore import Tensor, ops
 from mindspore.ops import constexpr
 
-from mindrestore.models.piece import Itemwise, Piece, named
+from mindrestore.models.piece import Itemwise, Piece, Rearrangement, named
 from mindrestore.models.vrt.flows import joined_by_neighbours
 from mindrestore.models.vrt.layers import channels_last, conv, pixels_last
 from mindrestore.ops.activations import leaky_relu
+from mindrestore.ops.margins import with_zeros
 
 LAST_KERNEL = 7  # of interpolation's last convolution
 
@@ -33,8 +34,19 @@ class Embedding(Piece):
         return channels_last(y.reshape(*x.shape[:2], *y.shape[1:]))
 
 
+class PixelsLast(Rearrangement):
+    """Features (N, D, H, W, C) -> (N, D, C, H, W)."""
+
+    def compute(self, w, features):
+        return pixels_last(features)
+
+    def adjoint(self, shapes, gradient):
+        return (channels_last(gradient),)
+
+
 class Framewise(Itemwise):
-    """A piece that treats frames by themselves: features (N, D, H, W, C) and the clip (N, D, C, H, W) -> (N, D, C, sH, sW)."""
+    """A piece that treats frames by themselves: features (N, D, channels, H, W) and the clip (N, D, C, H, W) -> (N, D, C, sH, sW).
+    """
 
     def layout(self, features, clip):
         return clip.shape[:2]
@@ -58,25 +70,28 @@ class Details(Framewise):
         super().__init__(conv_last=conv_last)
 
     def compute(self, w, shared, constants, features, frames):
-        return frames + conv(w, "conv_last", pixels_last(features), 1)
+        return frames + conv(w, "conv_last", features, 1)
 
 
 class EnlargedDetails(Framewise):
-    """What is to be added to enlarged frames, and the enlarged frames."""
+    """What is to be added to enlarged frames, and the enlarged frames. An item is a row."""
 
     compiled = True
+    axis = -2
+    halo = 3  # rows: one of each of the first two convolutions, less than one of all after them together
 
     def __init__(self, before, upsample, conv_last, upscale):
         super().__init__(upscale, before=before, upsample=upsample, conv_last=conv_last)
-        self.upscale = upscale
+        self.upscale, self.sizes = upscale, (1, upscale)
         self.steps = tuple((f"upsample.{5 * index}", factor) for index, factor in enumerate(upscale_steps(upscale)))
         self.last_step = f"upsample.{5 * len(self.steps)}"
+        self.channels = conv_last.weight.shape[1]
 
     def cost(self, features, frames):
-        return 4 * self.upscale ** 2 * math.prod(features.shape[1:])
+        return 4 * self.upscale ** 2 * self.channels * frames.shape[-1]
 
     def compute(self, w, shared, constants, features, frames):
-        y = leaky_relu(conv(w, "before.0", pixels_last(features), 1), 0.01)
+        y = leaky_relu(conv(w, "before.0", features, 1), 0.01)
         for name, factor in self.steps:
             y = leaky_relu(ops.pixel_shuffle(conv(w, name, y, 1), factor), 0.1)
         y = conv(w, "conv_last", conv(w, self.last_step, y, 1), 1)
@@ -99,11 +114,16 @@ class MiddleFrame(Piece):
         return conv(w, "conv_last", fused, 0).unsqueeze(1) + mean
 
 
-class Crop(Piece):
+class Crop(Rearrangement):
     """A clip and ``size`` -> its first ``size`` (frames, height, width)."""
 
     def compute(self, w, clip, size):
         return clip[:, :size[0], :, :size[1], :size[2]]
+
+    def adjoint(self, shapes, gradient):
+        for axis, length in enumerate(shapes[0]):
+            gradient = with_zeros(gradient, axis, 0, length - gradient.shape[axis])
+        return gradient, None
 
 
 def upscale_steps(upscale):

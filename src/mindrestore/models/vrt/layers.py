@@ -4,7 +4,7 @@ import math
 import numpy as np
 from mindspore import Parameter, Tensor, nn
 
-from mindrestore.models.piece import Itemwise, Piece
+from mindrestore.models.piece import Itemwise, Rearrangement
 from mindrestore.ops.activations import gelu
 from mindrestore.ops.convolution_images import conv2d
 from mindrestore.ops.rows import layer_norm, linear
@@ -121,11 +121,14 @@ class GatedMlpOfTokens(Tokenwise):
         return gated_mlp(w, "mlp", x)
 
 
-class Sum(Piece):
+class Sum(Rearrangement):
     """x + y"""
 
     def compute(self, w, x, y):
         return x + y
+
+    def adjoint(self, shapes, gradient):
+        return gradient, gradient
 
 
 def gated_mlp(w, name, x):

@@ -10,7 +10,7 @@ from mindspore.ops import constexpr
 
 from mindrestore.models.vrt import settings
 from mindrestore.models.vrt.attention import Block, WindowedBlock
-from mindrestore.models.vrt.ends import Crop, Details, Embedding, EnlargedDetails, MiddleFrame, upscale_steps
+from mindrestore.models.vrt.ends import Crop, Details, Embedding, EnlargedDetails, MiddleFrame, PixelsLast, upscale_steps
 from mindrestore.models.vrt.flows import SCALES, ClipFlows, of_scale
 from mindrestore.models.vrt.layers import Conv, LayerNorm, Linear, NormedLinear, ResidualLinear, Sum
 from mindrestore.models.vrt.spynet import SpyNet
@@ -103,7 +103,7 @@ class VRT(nn.Cell):
         self.embed = Embedding(self.conv_first, in_chans, self.distances)
         self.finish = NormedLinear(self.norm)
         self.fuse_body = ResidualLinear(self.conv_after_body)
-        self.sum = Sum()
+        self.sum, self.pixels_last = Sum(), PixelsLast()
         if self.interpolates:
             self.make_middle = MiddleFrame(self.linear_fuse, self.conv_last)
         elif upscale == 1:
@@ -144,7 +144,7 @@ class VRT(nn.Cell):
         clip = x[:, :, :self.colours]
         flows = self.flows(clip) if self.pa_frames else ()
         features = self.embed(x, *of_scale(flows, 0)[::max(self.distances, 1)])
-        return self.add_details(self.fuse_body(features, self.body(features, flows)), clip)
+        return self.add_details(self.pixels_last(self.fuse_body(features, self.body(features, flows))), clip)
 
     def interpolate(self, x):
         """Make the frame in the middle of four: (N, 4, C, H, W) -> (N, 1, C, H, W)."""

@@ -4,7 +4,7 @@ Source: VRT (arXiv 2201.12288), section 3.1. Features are channels last: (N, D, 
 """
 from mindspore import nn
 
-from mindrestore.models.piece import Piece
+from mindrestore.models.piece import Rearrangement
 from mindrestore.models.vrt.alignment import Alignment
 from mindrestore.models.vrt.attention import Group
 from mindrestore.models.vrt.layers import GatedMlp, GatedMlpOfTokens, LayerNorm, Linear, NormedLinear, ResidualLinear
@@ -60,22 +60,38 @@ class Refinement(nn.Cell):
         return self.add(x, self.residual_group(x))
 
 
-class Down(Piece):
+class Down(Rearrangement):
     """Four pixels become one of four times the channels, ordered (column, row, channel)."""
 
     def compute(self, w, x):
-        batch, frames, height, width, channels = x.shape
-        x = x.reshape(-1, 2, width // 2, 2, channels).permute(0, 2, 3, 1, 4)
-        return x.reshape(batch, frames, height // 2, width // 2, 4 * channels)
+        return pixels_joined(x)
+
+    def adjoint(self, shapes, gradient):
+        return (pixels_parted(gradient),)
 
 
-class Up(Piece):
+class Up(Rearrangement):
     """The inverse: one pixel's channels, ordered (column, row, channel), become four pixels."""
 
     def compute(self, w, x):
-        batch, frames, height, width, channels = x.shape
-        x = x.reshape(-1, width, 2, 2, channels // 4).permute(0, 3, 1, 2, 4)
-        return x.reshape(batch, frames, 2 * height, 2 * width, channels // 4)
+        return pixels_parted(x)
+
+    def adjoint(self, shapes, gradient):
+        return (pixels_joined(gradient),)
+
+
+def pixels_joined(x):
+    """(N, D, H, W, C) -> (N, D, H / 2, W / 2, 4 C)"""
+    batch, frames, height, width, channels = x.shape
+    x = x.reshape(-1, 2, width // 2, 2, channels).permute(0, 2, 3, 1, 4)
+    return x.reshape(batch, frames, height // 2, width // 2, 4 * channels)
+
+
+def pixels_parted(x):
+    """(N, D, H, W, C) -> (N, D, 2 H, 2 W, C / 4)"""
+    batch, frames, height, width, channels = x.shape
+    x = x.reshape(-1, width, 2, 2, channels // 4).permute(0, 3, 1, 2, 4)
+    return x.reshape(batch, frames, 2 * height, 2 * width, channels // 4)
 
 
 def change_of_scale(change, inputs, channels, rng):

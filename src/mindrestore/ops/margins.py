@@ -1,0 +1,13 @@
+"""Zeros around tensors."""
+from mindspore import ops
+
+
+def with_zeros(x, axis, before, after):
+    """Return ``x`` with entries of zeros before and after it on an axis."""
+    parts = []
+    for length in (before, after):
+        shape = list(x.shape)
+        shape[axis] = length
+        parts.append(ops.zeros(tuple(shape), x.dtype) if length else None)
+    parts = [part for part in (parts[0], x, parts[1]) if part is not None]
+    return ops.cat(parts, axis) if len(parts) > 1 else x
