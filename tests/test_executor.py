@@ -2,11 +2,11 @@
 import mindspore as ms
 import numpy as np
 import pytest
-from mindspore import Parameter, Tensor, nn, ops
+from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
 from mindrestore.executor import Tape
 from mindrestore.executor.piecewise import parts, portion
-from mindrestore.models.piece import Added, Itemwise, Piece, Rearrangement
+from mindrestore.models.piece import Added, Itemwise, Piece, Rearrangement, Section
 
 pytestmark = pytest.mark.usefixtures("prepared")
 
@@ -98,3 +98,46 @@ def test_what_was_added_to_is_not_there_any_more():
         network.steps[0](first, second)
         with pytest.raises(ValueError, match="Curved: what it takes was added to before"):
             network.steps[0](first, second)
+
+
+class Curve(Section):
+    size = "group"
+
+    def __init__(self, factors):
+        super().__init__()
+        self.factors = ParameterTuple(factors)
+        self.bent = nn.CellList([Bent(factor=factor) for factor in factors])
+
+    def construct(self, x, y):
+        for bent in self.bent:
+            x = bent(x, y)
+        return x
+
+
+class Bent(Itemwise):
+    def compute(self, w, shared, constants, x, y):
+        return w["factor"] * ops.sin(x) + y
+
+
+class TwoCurves(nn.Cell):
+    def __init__(self):
+        super().__init__()
+        self.factors = [Parameter(Tensor(np.float32(0.5 + 0.1 * index)), name=f"factor{index}") for index in range(6)]
+        self.first, self.second = Curve(self.factors[:3]), Curve(self.factors[3:])
+
+    def construct(self, x):
+        return self.second(self.first(x, x), x)
+
+
+@pytest.mark.parametrize("chosen", [range(6), range(3, 6), range(2)], ids=["all", "second", "first"])
+def test_of_a_section_nothing_is_kept_but_what_goes_in(chosen):
+    network, x = TwoCurves(), Tensor(np.random.default_rng(0).standard_normal((5, 8)).astype(np.float32))
+    parameters = [network.factors[index] for index in chosen]
+    found, whole = ([gradient.asnumpy() for gradient in Tape(network, parameters, size=size).value_and_gradients(
+        lambda result: (result * result).sum(), x)[1]] for size in ("group", None))
+    np.testing.assert_array_equal(found, whole)
+    assert all(abs(gradient) > 0.1 for gradient in whole)
+    tape = Tape(network, parameters, size="group")
+    with tape.taking_over():
+        network(x)
+    assert [entry.piece for entry in tape.entries] == [network.first, network.second][-2 if 0 in chosen else -1:]

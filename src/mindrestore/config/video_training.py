@@ -55,8 +55,9 @@ class VideoTraining(Training):
     flow_rate: Rate = Field(0.125, description="their highest learning rate over that of the rest; a cosine ends both alike")
     frozen: List[str] = Field([], description="parameters whose names contain one of these are not trained at all")
     recompute: Recompute = Recompute()
-    execution: Literal["pieces", "whole"] = Field(
-        "whole", description="of a step: as one graph, or piece by piece, in little memory")
+    execution: Literal["auto", "whole", "stages", "groups", "pieces"] = Field(
+        "auto", description="of a step: as one graph; piece by piece, of which, of groups of them or of whole stages nothing is "
+        "kept but what goes in: the larger, the less memory; auto: pieces on a CPU, else one graph")
     loss: Literal["charbonnier"] = "charbonnier"
     average: Optional[float] = Field(None, gt=0, lt=1, description="decay of a running average of the weights (EMA)")
     validate_every: Count = 5000

@@ -50,6 +50,10 @@ class Piecewise:
         """Return what a piece makes of its inputs: its call, as long as the context lasts."""
         return run_of(piece, inputs, self.numbers).forward()
 
+    def execute_section(self, section, inputs):
+        """Return what a section makes of its inputs, as ``execute`` does."""
+        return section.inside(*inputs)
+
 
 def run_of(piece, inputs, numbers):
     """Return one execution of a piece, forwards and backwards: by its native operator, item by item, or whole."""

@@ -4,13 +4,13 @@ On the way back each piece is computed a second time, some of its items at a tim
 of one piece, and of the tensors between pieces (arXiv 1604.06174). Of pieces that add to their first input not even that is
 kept: it is had again by subtracting (arXiv 1707.04585).
 """
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, Union
 
 import mindspore as ms
 from mindspore import Tensor
 
 from mindrestore.executor.piecewise import Piecewise, run_of
-from mindrestore.models.piece import Added, Piece, Rearrangement
+from mindrestore.models.piece import Added, Piece, Rearrangement, Section
 
 NUMBERS = 2 ** 22  # half of what is taken at a time forwards, as gradients are taken of as much
 
@@ -43,7 +43,7 @@ class Entry(NamedTuple):
         of_weights: for each weight whether its gradient is wanted.
     """
 
-    piece: Piece
+    piece: Union[Piece, Section]
     inputs: Optional[tuple]
     shapes: tuple
     nodes: tuple
@@ -66,10 +66,13 @@ class Tape(Piecewise):
         start_mean: ``start_mean(tensors)`` begins to average them over processes and returns a function that waits for it and
             gives the result; called with the gradients of each piece as soon as they are there.
         numbers: see ``Piecewise``.
+        size: ``"stage"`` or ``"group"``: of such sections (``mindrestore.models.piece.Section``) nothing is kept but what goes
+            in, so that less is kept and more computed a second time; None: so it is of single pieces.
     """
 
-    def __init__(self, network, parameters, start_mean=None, numbers=NUMBERS):
+    def __init__(self, network, parameters, start_mean=None, numbers=NUMBERS, size=None):
         super().__init__(network, numbers)
+        self.size = size
         self.parameters = list(parameters)
         self.wanted = {id(parameter) for parameter in self.parameters}
         self.start_mean = start_mean or _as_they_are
@@ -91,9 +94,21 @@ class Tape(Piecewise):
 
     def execute(self, piece, inputs):
         """Return what a piece makes of its inputs; recorded where a gradient is wanted of any of it."""
-        nodes = tuple(x.node if isinstance(x, Recorded) else None for x in inputs)
         of_weights = tuple(id(weight) in self.wanted for weight in piece.weights)
         found = super().execute(piece, _tensors(piece, inputs))
+        return self._recorded(piece, inputs, found, of_weights)
+
+    def execute_section(self, section, inputs):
+        """As ``execute``, for a section."""
+        if section.size != self.size:
+            return super().execute_section(section, inputs)
+        with Piecewise(self.network, self.numbers).taking_over():
+            found = section.inside(*_tensors(section, inputs))
+        return self._recorded(section, inputs, found, tuple(id(weight) in self.wanted for weight in section.get_parameters()))
+
+    def _recorded(self, piece, inputs, found, of_weights):
+        """Return what was found, recorded where a gradient is wanted of any of it."""
+        nodes = tuple(x.node if isinstance(x, Recorded) else None for x in inputs)
         if not any(of_weights) and all(node is None for node in nodes):
             return found
         several = isinstance(found, tuple)
@@ -103,8 +118,7 @@ class Tape(Piecewise):
             inputs[0].tensor = None
         self.entries.append(Entry(
             piece, None if isinstance(piece, Rearrangement) else tuple(inputs), tuple(getattr(x, "shape", None) for x in inputs),
-            nodes, tuple(result.node for result in results), results[0].shape, results[0] if undone
-            else None, of_weights))
+            nodes, tuple(result.node for result in results), results[0].shape, results[0] if undone else None, of_weights))
         return results if several else results[0]
 
     def _pull_back(self, of_results, gradients):
@@ -116,27 +130,40 @@ class Tape(Piecewise):
                 if entry.result is None:
                     continue
                 found = [ms.ops.zeros(entry.result_shape, ms.float32)]  # what was added to is needed all the same
-            of_inputs, of_weights = self._pulled_back(entry, found)
+            of_inputs = self._pulled_back(entry, found, gradients)
             for node, gradient in zip(entry.nodes, of_inputs):
                 if node is not None and gradient is not None:
                     former = of_results.get(node)
                     of_results[node] = gradient if former is None else former + gradient
-            gradients.add((weight, gradient) for weight, gradient in zip(entry.piece.weights, of_weights)
-                          if gradient is not None)
 
-    def _pulled_back(self, entry, found):
-        """Return gradients of the inputs and of the weights of one entry, None for what is not wanted."""
+    def _pulled_back(self, entry, found, gradients):
+        """Return gradients of the inputs of one entry, None for what is not wanted; add those of its weights."""
         piece = entry.piece
         if isinstance(piece, Rearrangement):
-            return piece.adjoint(entry.shapes, *found), ()
+            return piece.adjoint(entry.shapes, *found)
+        if isinstance(piece, Section):
+            return self._section_pulled_back(entry, found[0], gradients)
         if entry.result is not None:
             first, *others = entry.inputs
             run = run_of(piece, [entry.result.tensor, *_tensors(piece, others)], self.numbers)
             first.tensor, of_inputs, of_weights = run.backward_undoing(found[0], entry.wanted)
             entry.result.tensor = None
-            return of_inputs, of_weights
-        run = run_of(piece, _tensors(piece, entry.inputs), self.numbers)
-        return run.backward(found[0] if len(found) == 1 else tuple(found), entry.wanted)
+        else:
+            run = run_of(piece, _tensors(piece, entry.inputs), self.numbers)
+            of_inputs, of_weights = run.backward(found[0] if len(found) == 1 else tuple(found), entry.wanted)
+        gradients.add((weight, gradient) for weight, gradient in zip(piece.weights, of_weights) if gradient is not None)
+        return of_inputs
+
+    def _section_pulled_back(self, entry, gradient, gradients):
+        """As ``_pulled_back``: the section is recorded now, piece by piece."""
+        inputs = [tensor if node is None else Recorded(tensor)
+                  for node, tensor in zip(entry.nodes, _tensors(entry.piece, entry.inputs))]
+        outside, self.entries = self.entries, []
+        with self.taking_over():
+            of_results = {entry.piece.inside(*inputs).node: gradient}
+        self._pull_back(of_results, gradients)
+        self.entries = outside
+        return [of_results.get(x.node) if isinstance(x, Recorded) else None for x in inputs]
 
 
 def _tensors(piece, inputs):

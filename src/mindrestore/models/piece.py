@@ -10,7 +10,9 @@ from contextvars import ContextVar
 from mindspore import Parameter, nn
 
 executor = ContextVar("executor", default=None)
-"""What takes the calls of pieces over, an object with ``execute(piece, inputs)``; None: nothing does."""
+"""What takes the calls of pieces and sections over, an object with ``execute(piece, inputs)`` and ``execute_section(section,
+inputs)``; None: nothing does.
+"""
 
 
 class Piece(nn.Cell):
@@ -126,6 +128,26 @@ class Added(Itemwise):
 
     def compute(self, w, shared, constants, first, *others):
         return first + self.change(w, shared, constants, *others)
+
+
+class Section(nn.Cell):
+    """A part of a network that is made of pieces, several tensors in and one out, which a tape may take for one piece.
+
+    It then keeps what goes into the section alone, and executes it piece by piece a second time on the way back.
+
+    Attributes:
+        size: how much such a section is: ``"stage"``, or ``"group"`` of blocks.
+    """
+
+    size = None
+
+    def __call__(self, *inputs):
+        taker = executor.get()
+        return self.inside(*inputs) if taker is None else taker.execute_section(self, inputs)
+
+    def inside(self, *inputs):
+        """Return what the section makes of its inputs, by its pieces."""
+        return super().__call__(*inputs)
 
 
 def named(names, tensors):

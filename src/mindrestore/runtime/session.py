@@ -8,7 +8,7 @@ from pathlib import Path
 
 import mindspore as ms
 
-from mindrestore.runtime import allocator, cluster, device, execution, precision as number_type, threads as cores
+from mindrestore.runtime import allocator, cluster, device, execution, precision as number_type, subnormals, threads as cores
 
 SLOWER = "mindrestore: float16 on a CPU is slower than float32: numbers are rounded to it and computed in float32."
 
@@ -33,6 +33,7 @@ def start(choice="auto", mode="graph", threads=None, precision="float32"):
         print(SLOWER, file=sys.stderr)
     if selected == "cpu":
         allocator.keep_freed_memory()
+        subnormals.flush()
         ms.runtime.launch_blocking()  # a thread that waits for queued operators keeps a core busy: 12 % of a VRT's time
     if threads:
         cores.limit(threads)

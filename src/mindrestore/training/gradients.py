@@ -3,6 +3,7 @@
 Both give callables ``(target, *inputs) -> (loss, gradients in the order of the parameters)``.
 """
 import math
+from functools import partial
 
 import mindspore as ms
 from mindspore import Tensor, ops
@@ -43,13 +44,14 @@ def whole_gradients(network, loss, parameters=None, loss_scale=None):
     return value_and_gradients
 
 
-def piecewise_gradients(network, loss, parameters=None, loss_scale=None):
+def piecewise_gradients(network, loss, parameters=None, loss_scale=None, size=None):
     """Backpropagation piece by piece (``mindrestore.executor``), inside of which everything is computed a second time.
 
-    Equal gradients; of reversible blocks nothing is kept, so that memory does not grow with their number. Arguments as above. Where several processes train, loss and gradients are means over all of them: those of a piece are on
-    their way while the next one is pulled back.
+    Equal gradients; of reversible blocks nothing is kept, so that memory does not grow with their number. Arguments as above;
+    ``size`` as of ``mindrestore.executor.Tape``. Where several processes train, loss and gradients are means over all of them:
+    those of a piece are on their way while the next one is pulled back.
     """
-    tape = Tape(network, network.trainable_params() if parameters is None else parameters, cluster.start_mean)
+    tape = Tape(network, network.trainable_params() if parameters is None else parameters, cluster.start_mean, size=size)
 
     def value_and_gradients(target, *inputs):
         scale = loss_scale.value if loss_scale else 1.0
@@ -66,6 +68,8 @@ def _flattened(gradient):
     return gradient.reshape(-1)
 
 
-GRADIENTS = {"whole": whole_gradients, "pieces": piecewise_gradients}
-REDUCED = {"pieces"}
+GRADIENTS = {"whole": whole_gradients, "pieces": piecewise_gradients,
+             **{f"{size}s": partial(piecewise_gradients, size=size) for size in ("group", "stage")}}
+"""By how a step is executed."""
+REDUCED = {"pieces", "groups", "stages"}
 """Those that give means over all processes."""

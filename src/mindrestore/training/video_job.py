@@ -11,6 +11,7 @@ from mindrestore.data.video_samples import INTERPOLATED, VideoSamples
 from mindrestore.data.video_windows import HELD_OUT, RenderedWindows, StoredWindows
 from mindrestore.errors import UserError
 from mindrestore.models import create_model
+from mindrestore.runtime import device
 from mindrestore.training.average import Average
 from mindrestore.training.gradients import GRADIENTS, REDUCED
 from mindrestore.training.job import Job
@@ -44,9 +45,10 @@ def video_job(config):
         settings.learning_rate, settings.flow_rate * settings.learning_rate))
     updates = adam_updates_with_late_part(network, rates, settings.betas, _is_late, settings.flow_frozen_steps, late_rates)
     loss_scale = needed_loss_scale()
-    gradients = partial(dropping_gradients, GRADIENTS[settings.execution], network, LOSSES[settings.loss], loss_scale=loss_scale)
+    execution = settings.execution if settings.execution != "auto" else "pieces" if device.name() == "cpu" else "whole"
+    gradients = partial(dropping_gradients, GRADIENTS[execution], network, LOSSES[settings.loss], loss_scale=loss_scale)
     return Job("vrt", network, samples, settings.steps, rates, updates, gradients, video_validation(config, network),
-               average=Average(network, settings.average) if settings.average else None, reduced=settings.execution in REDUCED,
+               average=Average(network, settings.average) if settings.average else None, reduced=execution in REDUCED,
                loss_scale=loss_scale)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 from mindspore.ops import constexpr
 
-from mindrestore.models.piece import Itemwise, named
+from mindrestore.models.piece import Itemwise, Section, named
 from mindrestore.models.vrt.layers import GatedMlp, LayerNorm, Linear, gated_mlp, normal
 from mindrestore.native.attention_block import AttentionBlock
 from mindrestore.ops import windows
@@ -17,8 +17,10 @@ from mindrestore.ops.recomputation import Recomputed, evaluated
 from mindrestore.ops.rows import Permuted, layer_norm, linear, repeated, scaled
 
 
-class Group(nn.Cell):
+class Group(Section):
     """Blocks of one window size, every second one with shifted windows."""
+
+    size = "group"
 
     def __init__(self, channels, depth, heads, window, mutual, drop_rates, options, rng):
         super().__init__()

@@ -4,13 +4,13 @@ Source: VRT (arXiv 2201.12288), section 3.1. Features are channels last: (N, D, 
 """
 from mindspore import nn
 
-from mindrestore.models.piece import Rearrangement
+from mindrestore.models.piece import Rearrangement, Section
 from mindrestore.models.vrt.alignment import Alignment
 from mindrestore.models.vrt.attention import Group
 from mindrestore.models.vrt.layers import GatedMlp, GatedMlpOfTokens, LayerNorm, Linear, NormedLinear, ResidualLinear
 
 
-class Stage(nn.Cell):
+class Stage(Section):
     """One of stages 1 to 7.
 
     Args:
@@ -20,6 +20,8 @@ class Stage(nn.Cell):
         neighbours, deformable_groups, scale: of the alignment; no neighbours, no alignment.
         options: ``settings.Options``.
     """
+
+    size = "stage"
 
     def __init__(self, inputs, channels, change, depth, heads, window, drop_rates, neighbours, deformable_groups, scale,
                  options, rng):
@@ -47,8 +49,10 @@ class Stage(nn.Cell):
         return self.fuse(self.pa_deform(x, *flows)) if self.aligns else x
 
 
-class Refinement(nn.Cell):
+class Refinement(Section):
     """One group of stage 8: x + linear(self-attention x)."""
+
+    size = "stage"
 
     def __init__(self, channels, depth, heads, window, drop_rates, options, rng):
         super().__init__()
