@@ -1,5 +1,6 @@
 """A block of windowed attention by the native operator of ``attention_block.cpp``."""
 import ctypes
+import math
 import os
 
 import numpy as np
@@ -44,9 +45,8 @@ class AttentionBlock:
         arrays = [self._array(weights[name]) if name in weights else None for name in WEIGHTS]
         self._shapes = [None if array is None else array.shape for array in arrays]
         table, fc11 = arrays[WEIGHTS.index("attn.relative_position_bias_table")], arrays[WEIGHTS.index("mlp.fc11.weight")]
-        tokens = len(positions)
-        self.sizes = _Sizes(rows=int(np.prod(x.shape[:-1])), windows=cut.count, tokens=tokens, channels=x.shape[-1], heads=heads,
-                            hidden=len(fc11), kinds=0 if cut.masks is None else len(cut.masks), entries=len(table),
+        self.sizes = _Sizes(rows=math.prod(x.shape[:-1]), windows=cut.count, tokens=len(positions), channels=x.shape[-1],
+                            heads=heads, hidden=len(fc11), kinds=0 if cut.masks is None else len(cut.masks), entries=len(table),
                             mutual=encoding is not None, threads=min(cut.count, threads()))
         self.given = _Given(x=self._pointer(x), order=self._pointer(cut.order), positions=self._pointer(positions),
                             kinds=self._pointer(cut.kinds), masks=self._pointer(cut.masks),
