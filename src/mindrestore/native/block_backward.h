@@ -106,7 +106,7 @@ class Backward : public Forward {
         attend(first, count);
         for (int64_t at = 0; at < count; at++) {
             const Window &w = *windows[at];
-            std::memcpy(all_gradients[at]->input, w.x, sizeof(float) * l.padded * l.channels);  // w.x becomes the block's middle
+            std::memcpy(all_gradients[at]->input, w.x, sizeof(float) * l.padded * l.channels);  // which becomes the middle
             by_panels([&](int64_t panel, int64_t some) { leave_back(w, *all_gradients[at], panel, some, gradient); });
         }
         attend_back(count);
@@ -282,7 +282,7 @@ class Backward : public Forward {
                         const Vector slope = weight * (of_weight[half] - less[half]);
                         store(made + i, weight);
                         store(slopes + i, slope);
-                        if (sums) store(sums + i, load(sums + i) + slope);
+                        if (sums) add(sums + i, slope);
                     }
                 });
         std::memset(slopes + l.of_frame * PANEL, 0, sizeof(float) * PANEL * (l.padded_frame - l.of_frame));
@@ -350,7 +350,7 @@ class Backward : public Forward {
     void add_lanes(Weight weight, const float *gradient, int64_t rows) {
         float *to = totals.of(weight);
         for (int64_t row = 0; row < rows; row++)
-            store(to + row * LANES, load(to + row * LANES) + load(gradient + row * PANEL) + load(gradient + row * PANEL + LANES));
+            add(to + row * LANES, load(gradient + row * PANEL) + load(gradient + row * PANEL + LANES));
     }
 
     // to += the gradient of x, given that of weight * normalised x + bias
@@ -366,7 +366,7 @@ class Backward : public Forward {
                 total += y * unit;
                 mean[half] += by[c] * y, along[half] += by[c] * y * unit;
             }
-            store(of_weight + c * LANES, load(of_weight + c * LANES) + total);
+            add(of_weight + c * LANES, total);
         }
         add_lanes(bias, gradient, l.channels);
         for (int half = 0; half < 2; half++) mean[half] *= 1.0f / l.channels, along[half] *= 1.0f / l.channels;
@@ -399,8 +399,9 @@ class Backward : public Forward {
     Floats of_scores{l.padded * PANEL}, query_rows{PANEL * head_columns}, of_rows{PANEL * head_columns};
     // of some panels, for outer products; those called rows are (tokens, columns)
     Floats of_output{AT_ONCE * l.channels * PANEL}, of_hidden{AT_ONCE * 2 * l.hidden * PANEL};
-    Floats of_projected{AT_ONCE * l.channels * PANEL}, feed_rows{AT_ONCE * PANEL * columns}, normed_rows{AT_ONCE * PANEL * columns};
-    Floats gated_rows{AT_ONCE * PANEL * hidden_columns}, attended_rows{AT_ONCE * PANEL * attended_columns};
+    Floats of_projected{AT_ONCE * l.channels * PANEL}, feed_rows{AT_ONCE * PANEL * columns};
+    Floats normed_rows{AT_ONCE * PANEL * columns}, gated_rows{AT_ONCE * PANEL * hidden_columns};
+    Floats attended_rows{AT_ONCE * PANEL * attended_columns};
 };
 
 }  // namespace mindrestore
