@@ -89,6 +89,20 @@ def test_scores_that_differ_by_more_than_float32_can_exponentiate():
 
 
 @compiled_here
+@pytest.mark.parametrize("name", ["attn.qkv_self.weight", "attn.relative_position_bias_table", "mlp.fc11.bias"])
+def test_what_is_no_number_is_not_lost(name):
+    """A run that diverges is noticed by it."""
+    piece, x, gradient = of_windows(8, 2, (2, 4, 4), False, True, (1, 2, 8, 8), 0)
+    weight = piece.weights[piece.names.index(name)]
+    broken = weight.asnumpy().copy()
+    broken[len(broken) // 2] = np.nan  # of the weights of qkv, those of keys alone
+    weight.set_data(Tensor(broken))
+    found, expected = (everything(run, piece, gradient) for run in (run_of(piece, (x,), 1), Run(piece, (x,), 2 ** 22)))
+    for one, other in zip(found, expected):
+        np.testing.assert_array_equal(np.isnan(one), np.isnan(other))
+
+
+@compiled_here
 @pytest.mark.parametrize("count", [1, 3])
 def test_runs_of_as_many_threads_are_bit_equal(count, monkeypatch):
     monkeypatch.setattr(attention_block, "threads", lambda: count)
