@@ -11,7 +11,7 @@ enum Weight {
     NORM2, NORM2_BIAS, FC11, FC11_BIAS, FC12, FC12_BIAS, FC2, FC2_BIAS, WEIGHTS
 };
 
-// As ops/native.py fills them in.
+// As attention_block.py fills them in.
 struct Sizes {
     int64_t rows, windows, tokens, channels, heads, hidden, kinds, entries, mutual, threads;
 };
