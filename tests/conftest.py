@@ -34,6 +34,17 @@ def mode(prepared, request):
 
 
 @pytest.fixture
+def operators(prepared, request):
+    """``native`` or ``mindspore`` (parametrise it indirectly): what pieces are computed by, for one test."""
+    from mindrestore import native
+    if request.param == "native" and not native.available():
+        pytest.skip(f"there are no native operators: {native.described()[1]}")
+    native.use(request.param == "native")
+    yield request.param
+    native.use(True)
+
+
+@pytest.fixture
 def layout(prepared, monkeypatch, request):
     """``frames`` or ``native`` (parametrise it indirectly): which convolution networks are built on, for one test."""
     from mindrestore.ops import convolution, convolution_frames, convolution_native

@@ -20,7 +20,7 @@ from mindrestore.executor.piecewise import Run, run_of
 from mindrestore.models.vrt.attention import Group
 from mindrestore.models.vrt.settings import Options
 from mindrestore.native import attention_block, build, loading
-from mindrestore.runtime import device, execution, precision
+from mindrestore.runtime import device, execution, precision, processor
 
 pytestmark = pytest.mark.usefixtures("prepared")
 compiled_here = pytest.mark.skipif(not any(map(shutil.which, build.COMPILERS)), reason="there is no C++ compiler")
@@ -86,6 +86,20 @@ def test_scores_that_differ_by_more_than_float32_can_exponentiate():
         if "qkv_self.weight" in name:
             weight.set_data(40 * weight)
     assert_equal_to_mindspores(piece, x, gradient, slack=20)  # scores of a thousand are rounded to 1e-4, in either
+
+
+@compiled_here
+@pytest.mark.parametrize("name", ["attn.qkv_self.weight", "attn.relative_position_bias_table", "mlp.fc11.bias"])
+def test_what_is_no_number_is_not_lost(name):
+    """A run that diverges is noticed by it."""
+    piece, x, gradient = of_windows(8, 2, (2, 4, 4), False, True, (1, 2, 8, 8), 0)
+    weight = piece.weights[piece.names.index(name)]
+    broken = weight.asnumpy().copy()
+    broken[len(broken) // 2] = np.nan  # of the weights of qkv, those of keys alone
+    weight.set_data(Tensor(broken))
+    found, expected = (everything(run, piece, gradient) for run in (run_of(piece, (x,), 1), Run(piece, (x,), 2 ** 22)))
+    for one, other in zip(found, expected):
+        np.testing.assert_array_equal(np.isnan(one), np.isnan(other))
 
 
 @compiled_here
@@ -222,7 +236,7 @@ def test_two_that_build_at_once_and_one_that_finds_it_damaged(tmp_path, fresh_en
 def test_another_version_or_processor_has_another_library(monkeypatch, tmp_path):
     compiler = sys.executable  # any program
     key = build._key(compiler)
-    for change in ((build, "FLAGS", ("-O1",)), (build.processor, "instructions", lambda: ["sse"]), (build, "SOURCES", tmp_path)):
+    for change in ((build, "FLAGS", ("-O1",)), (processor, "instructions", lambda: ["sse"]), (build, "SOURCES", tmp_path)):
         with monkeypatch.context() as patch:
             patch.setattr(*change)
             assert build._key(compiler) != key
@@ -243,6 +257,20 @@ def test_the_executor_asks_where_they_are_available(monkeypatch):
 
 
 EXERCISE = Path(__file__).parent / "native" / "exercise.cpp"
+INSTRUCTIONS = {"native": ["-march=native"], "AVX2": ["-march=x86-64-v3"], "baseline": []}
+
+
+def exercised(folder, instructions, *flags):
+    """Return what the program prints that calls the operators for many shapes, a number for each."""
+    program = folder / "exercise"
+    command = ["g++", "-std=c++17", "-g", "-pthread", "-Wno-psabi", *INSTRUCTIONS[instructions], *flags, f"-I{build.SOURCES}"]
+    made = subprocess.run([*command, str(EXERCISE), "-o", str(program)], capture_output=True, text=True)
+    if made.returncode and ("cannot find" in made.stderr or "x86-64-v3" in made.stderr):
+        pytest.skip("the compiler has no sanitizers, or not those instructions")
+    assert made.returncode == 0, made.stderr
+    run = subprocess.run([str(program)], capture_output=True, text=True, timeout=600)
+    assert run.returncode == 0 and len(run.stdout.splitlines()) == 8, run.stdout + run.stderr
+    return [float(line.rpartition(" ")[2]) for line in run.stdout.splitlines()]
 
 
 @pytest.mark.long
@@ -250,13 +278,13 @@ EXERCISE = Path(__file__).parent / "native" / "exercise.cpp"
 @pytest.mark.parametrize("instructions", ["native", "baseline"])
 @pytest.mark.parametrize("sanitizer", ["address,undefined", "thread"])
 def test_sanitizers_find_nothing(sanitizer, instructions, tmp_path):
-    program = tmp_path / "exercise"
-    flags = ["-march=native"] if instructions == "native" else []
-    build_run = subprocess.run(["g++", "-std=c++17", "-O1", "-g", *flags, f"-fsanitize={sanitizer}", "-fno-sanitize-recover=all",
-                                "-pthread", "-Wno-psabi", f"-I{build.SOURCES}", str(EXERCISE), "-o", str(program)],
-                               capture_output=True, text=True)
-    if build_run.returncode and "cannot find" in build_run.stderr:
-        pytest.skip("the compiler has no sanitizers")
-    assert build_run.returncode == 0, build_run.stderr
-    run = subprocess.run([str(program)], capture_output=True, text=True, timeout=600)
-    assert run.returncode == 0 and len(run.stdout.splitlines()) == 8, run.stdout + run.stderr
+    exercised(tmp_path, instructions, "-O1", f"-fsanitize={sanitizer}", "-fno-sanitize-recover=all")
+
+
+@pytest.mark.long
+@pytest.mark.skipif(not shutil.which("g++"), reason="there is no g++")
+def test_vectors_of_any_width_give_the_same(tmp_path):
+    expected = exercised(tmp_path, "native", "-O2")
+    np.testing.assert_allclose(exercised(tmp_path, "baseline", "-O2"), expected, rtol=1e-4)
+    if {"avx2", "fma"} <= set(processor.instructions()):
+        np.testing.assert_allclose(exercised(tmp_path, "AVX2", "-O2"), expected, rtol=1e-4)

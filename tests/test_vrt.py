@@ -137,7 +137,8 @@ def test_denoising_without_flows_restores_every_frame_and_sees_its_neighbours():
     assert np.abs(network(Tensor(noisy)).asnumpy() - restored)[:, 0].max() > 1e-4
 
 
-def test_pieces_are_a_network_whose_windows_are_shifted_and_masked():
+@pytest.mark.parametrize("operators", ["mindspore", "native"], indirect=True)
+def test_pieces_are_a_network_whose_windows_are_shifted_and_masked(operators):
     network = create_model("vrt", **WITHOUT_FLOWS)
     x = Tensor(clip(3, 64, 72, channels=4))
     np.testing.assert_allclose(Piecewise(network)(x).asnumpy(), network(x).asnumpy(), atol=1e-5)
@@ -236,12 +237,13 @@ def test_every_parameter_gets_a_gradient(settings, frames, channels):
         assert np.abs(gradient.asnumpy()).max() > 0, parameter.name
 
 
+@pytest.mark.parametrize("operators", ["mindspore", "native"], indirect=True)
 @pytest.mark.parametrize("settings, frames, channels", [
     pytest.param(TINY, 3, 3, marks=pytest.mark.long), (INTERPOLATION, 4, 3),
     pytest.param(WITHOUT_FLOWS, 3, 4, marks=pytest.mark.long),
     pytest.param(dict(TINY, pa_frames=4, deformable_groups=4), 4, 3, marks=pytest.mark.long)],
     ids=["aligned", "interpolated", "denoised without flows", "two neighbours"])
-def test_gradients_piece_by_piece_are_those_of_the_network(settings, frames, channels):
+def test_gradients_piece_by_piece_are_those_of_the_network(settings, frames, channels, operators):
     """Windows shifted, padded and masked; all gradients together within 1e-5."""
     network, rng = tiny(**settings), np.random.default_rng(1)
     for parameter in network.get_parameters():
@@ -290,8 +292,9 @@ def test_graph_and_pynative_agree():
     np.testing.assert_allclose(whole, eager, atol=1e-5)
 
 
+@pytest.mark.parametrize("operators", ["mindspore", pytest.param("native", marks=pytest.mark.long)], indirect=True)
 @pytest.mark.parametrize("numbers", [4096, pytest.param(160_000, marks=pytest.mark.long)])
-def test_pieces_are_the_network(numbers):
+def test_pieces_are_the_network(numbers, operators):
     """A few windows at a time, padded ones among them."""
     network = tiny()
     x = Tensor(clip(3, 64, 72))

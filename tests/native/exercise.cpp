@@ -7,7 +7,7 @@
 #include <random>
 
 struct Shape {
-    int64_t maps, tokens, channels, heads, hidden, windows, kinds, mutual, padding, threads;
+    int64_t tokens, channels, heads, hidden, windows, kinds, mutual, padding, threads;
     bool qkv_bias, multipliers;
 };
 
@@ -74,15 +74,15 @@ int main(int count, char **words) {
     if (count > 4) {
         const int64_t channels = std::atoi(words[2]);
         for (int time = 0; time < 5; time++)
-            exercise({1, std::atoi(words[1]), channels, 6, 2 * channels, std::atoi(words[3]), 0, std::atoi(words[4]), 0, 1, true, false},
-                     true);
+            exercise({std::atoi(words[1]), channels, 6, 2 * channels, std::atoi(words[3]), 0, std::atoi(words[4]), 0, 1, true,
+                      false}, true);
         return 0;
     }
     const Shape shapes[] = {
-        {1, 384, 120, 6, 240, 2, 0, 0, 0, 2, true, false}, {1, 128, 120, 6, 240, 3, 2, 1, 5, 2, true, true},
-        {1, 384, 180, 6, 360, 1, 3, 0, 7, 1, true, false}, {1, 1, 4, 1, 4, 3, 0, 0, 0, 3, false, false},
-        {1, 2, 5, 5, 3, 2, 2, 1, 1, 2, true, true},        {1, 15, 9, 3, 13, 1, 1, 0, 2, 1, false, true},
-        {1, 70, 33, 3, 50, 5, 4, 1, 69, 2, false, true},   {1, 33, 20, 2, 31, 4, 0, 0, 0, 4, true, false},
+        {384, 120, 6, 240, 2, 0, 0, 0, 2, true, false}, {128, 120, 6, 240, 3, 2, 1, 5, 2, true, true},
+        {384, 180, 6, 360, 1, 3, 0, 7, 1, true, false}, {1, 4, 1, 4, 3, 0, 0, 0, 3, false, false},
+        {2, 5, 5, 3, 2, 2, 1, 1, 2, true, true},        {15, 9, 3, 13, 1, 1, 0, 2, 1, false, true},
+        {70, 33, 3, 50, 5, 4, 1, 69, 2, false, true},   {33, 20, 2, 31, 4, 0, 0, 0, 4, true, false},
     };
     for (const Shape &shape : shapes) {
         const double total = exercise(shape, false);

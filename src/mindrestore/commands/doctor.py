@@ -67,7 +67,7 @@ def _native():
     used, why = native.described()
     if used or not native.wanted():
         return f"native        {'used' if used else 'not used'}: {why}"
-    return f"! native operators cannot be had: {why}; VRT's attention takes several times as long; install g++"
+    return f"! native operators cannot be had: {why}; VRT's attention takes five times as long; install g++"
 
 
 def _fusion():

@@ -17,7 +17,9 @@ extern "C" int mindrestore_block_forward(const Sizes *sizes, const Given *given,
     for (int64_t thread = 0; thread < sizes->threads; thread++) workers.push_back(std::make_unique<Forward>(shared));
     std::atomic<int64_t> next{0};
     side_by_side(sizes->threads, [&](int64_t thread) {
-        for (int64_t number = next++; number < sizes->windows; number = next++) workers[thread]->window(number, y);
+        const int64_t some = shared.at_once;
+        for (int64_t first = some * next++; first < sizes->windows; first = some * next++)
+            workers[thread]->compute(first, std::min(some, sizes->windows - first), y);
     });
     return 0;
 } catch (const std::bad_alloc &) {
@@ -34,8 +36,8 @@ extern "C" int mindrestore_block_backward(const Sizes *sizes, const Given *given
     for (int64_t thread = 0; thread < threads; thread++) workers.push_back(std::make_unique<Backward>(shared));
     side_by_side(threads, [&](int64_t thread) {
         const int64_t end = sizes->windows * (thread + 1) / threads;
-        for (int64_t number = sizes->windows * thread / threads; number < end; number++)
-            workers[thread]->window(number, gradient, of_x);
+        for (int64_t first = sizes->windows * thread / threads; first < end; first += shared.at_once)
+            workers[thread]->compute(first, std::min(shared.at_once, end - first), gradient, of_x);
     });
     side_by_side(threads, [&](int64_t part) {
         for (int64_t thread = 1; thread < threads; thread++) workers[0]->totals.add(workers[thread]->totals, part, threads);

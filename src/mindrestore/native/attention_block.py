@@ -1,5 +1,6 @@
 """A block of windowed attention by the native operator of ``attention_block.cpp``."""
 import ctypes
+import math
 import os
 
 import numpy as np
@@ -44,13 +45,13 @@ class AttentionBlock:
         arrays = [self._array(weights[name]) if name in weights else None for name in WEIGHTS]
         self._shapes = [None if array is None else array.shape for array in arrays]
         table, fc11 = arrays[WEIGHTS.index("attn.relative_position_bias_table")], arrays[WEIGHTS.index("mlp.fc11.weight")]
-        tokens = len(positions)
-        self.sizes = _Sizes(rows=int(np.prod(x.shape[:-1])), windows=cut.count, tokens=tokens, channels=x.shape[-1], heads=heads,
-                            hidden=len(fc11), kinds=0 if cut.masks is None else len(cut.masks), entries=len(table),
+        self.sizes = _Sizes(rows=math.prod(x.shape[:-1]), windows=cut.count, tokens=len(positions), channels=x.shape[-1],
+                            heads=heads, hidden=len(fc11), kinds=0 if cut.masks is None else len(cut.masks), entries=len(table),
                             mutual=encoding is not None, threads=min(cut.count, threads()))
-        self.given = _Given(x=self._pointer(x), order=self._pointer(cut.order), positions=self._pointer(positions),
-                            kinds=self._pointer(cut.kinds), masks=self._pointer(cut.masks),
-                            multipliers=self._pointer(multipliers), encoding=self._pointer(encoding),
+        self.given = _Given(x=self._pointer(x), order=self._pointer(cut.order, np.int32),
+                            positions=self._pointer(positions, np.int32), kinds=self._pointer(cut.kinds, np.int32),
+                            masks=self._pointer(cut.masks), multipliers=self._pointer(multipliers),
+                            encoding=self._pointer(encoding),
                             weights=(ctypes.c_void_p * len(WEIGHTS))(*map(_address, arrays)), scale=scale)
 
     def forward(self):
@@ -78,13 +79,14 @@ class AttentionBlock:
         if function(ctypes.byref(self.sizes), ctypes.byref(self.given), *map(ctypes.c_void_p, more)):
             raise MemoryError(f"{name}: {self.sizes.threads} threads need more memory than there is")
 
-    def _array(self, x):
-        x = np.ascontiguousarray(x.asnumpy() if isinstance(x, Tensor) else x)
+    def _array(self, x, dtype=np.float32):
+        """Return a tensor or array as numbers in a row, its own wherever they are; kept as long as the block is."""
+        x = np.ascontiguousarray(x.asnumpy() if isinstance(x, Tensor) else x, dtype)
         self._kept.append(x)
         return x
 
-    def _pointer(self, x):
-        return None if x is None else _address(self._array(x))
+    def _pointer(self, x, dtype=np.float32):
+        return None if x is None else _address(self._array(x, dtype))
 
 
 def threads():

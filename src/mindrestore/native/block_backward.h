@@ -27,8 +27,9 @@ class Totals {
 
     // Add another thread's; `part` of `parts` of the numbers.
     void add(const Totals &other, int64_t part, int64_t of_parts) {
-        for (int weight = 0; weight < WEIGHTS; weight++) add(parts[weight], other.parts[weight], counts[weight], part, of_parts);
-        add(bias, other.bias, l.heads * l.panels * of_panel, part, of_parts);
+        for (int weight = 0; weight < WEIGHTS; weight++)
+            sum_up(parts[weight], other.parts[weight], counts[weight], part, of_parts);
+        sum_up(bias, other.bias, l.heads * l.panels * of_panel, part, of_parts);
     }
 
     // Write the gradient of one weight as the weight lies.
@@ -55,7 +56,7 @@ class Totals {
 
     int64_t depth_of(Weight weight) const { return weight == PROJ ? l.attended : weight == FC2 ? l.hidden : l.channels; }
 
-    static void add(float *to, const float *from, int64_t count, int64_t part, int64_t of_parts) {
+    static void sum_up(float *to, const float *from, int64_t count, int64_t part, int64_t of_parts) {
         const int64_t end = count * (part + 1) / of_parts;
         for (int64_t at = count * part / of_parts; at < end; at++) to[at] += from[at];
     }
@@ -77,83 +78,104 @@ class Totals {
     Floats parts[WEIGHTS], bias;
 };
 
+// Gradients of what a window is on its way, in panels; those of qkv are (panels, 3 channels, PANEL).
+struct WindowGradients {
+    const Layout &l;
+    const int64_t size = l.padded * l.channels, of_heads = l.padded * rounded_up(l.head, PANEL);
+    Floats input{size}, x{size}, attended{l.padded * l.attended}, self{3 * size}, mutual{(l.frames - 1) * 3 * size};
+    Floats key{of_heads}, value{of_heads};  // of one head: (tokens, columns)
+
+    explicit WindowGradients(const Layout &layout) : l(layout) {}
+    float *x_of(int64_t panel) const { return x + panel * l.channels * PANEL; }
+    void clear_keys() const {
+        std::memset(key, 0, sizeof(float) * of_heads);
+        std::memset(value, 0, sizeof(float) * of_heads);
+    }
+};
+
 class Backward : public Forward {
   public:
-    Totals totals;
+    Totals totals{s};
 
-    explicit Backward(const Shared &shared)
-        : Forward(shared), totals(shared), columns(rounded_up(l.channels, PANEL)), hidden_columns(rounded_up(l.hidden, PANEL)),
-          attended_columns(rounded_up(l.attended, PANEL)), head_columns(rounded_up(l.head, PANEL)),
-          input(l.padded * l.channels), of_x(l.padded * l.channels), of_output(AT_ONCE * l.channels * PANEL), middle(l.channels * PANEL),
-          feed_rows(AT_ONCE * PANEL * columns), gated_rows(AT_ONCE * PANEL * hidden_columns), gated(l.hidden * PANEL),
-          of_hidden(AT_ONCE * 2 * l.hidden * PANEL), of_middle(l.channels * PANEL), of_projected(AT_ONCE * l.channels * PANEL),
-          attended_rows(AT_ONCE * PANEL * attended_columns), of_attended(l.padded * l.attended), of_self(3 * l.padded * l.channels),
-          of_mutual(l.frames == 2 ? 3 * l.padded * l.channels : 0), of_scores(l.padded * PANEL), query_rows(PANEL * head_columns),
-          of_rows(PANEL * head_columns), of_key(l.padded * head_columns), of_value(l.padded * head_columns),
-          normed_rows(AT_ONCE * PANEL * columns), of_normed(l.channels * PANEL) {}
+    explicit Backward(const Shared &shared) : Forward(shared) {
+        for (int64_t place = 0; place < s.at_once; place++) all_gradients.push_back(std::make_unique<WindowGradients>(l));
+    }
 
-    // Given rows of the gradient of y, write those of x and add to the gradients of the weights.
-    void window(int64_t number, const float *gradient, float *to) {
-        attend(number);
-        std::memcpy(input, x, sizeof(float) * l.padded * l.channels);  // which becomes the middle of the block
-        for (int64_t panel = 0; panel < l.panels; panel += AT_ONCE) {
-            const int64_t count = std::min<int64_t>(AT_ONCE, l.panels - panel);
-            for (int64_t at = 0; at < count; at++) feed_back(number, panel + at, at, gradient);
-            add_of_feed_forward(count);
-            for (int64_t at = 0; at < count; at++) project_back(number, panel + at, at);
-            add_outer(PROJ, of_projected, l.channels, attended_rows, attended_columns, count);
+    // Given rows of the gradient of y, write those of x and add to the gradients of the weights, for some windows.
+    void compute(int64_t first, int64_t count, const float *gradient, float *to) {
+        attend(first, count);
+        for (int64_t at = 0; at < count; at++) {
+            const Window &w = *windows[at];
+            std::memcpy(all_gradients[at]->input, w.x, sizeof(float) * l.padded * l.channels);  // which becomes the middle
+            by_panels([&](int64_t panel, int64_t some) { leave_back(w, *all_gradients[at], panel, some, gradient); });
         }
-        for (int64_t head = 0; head < l.heads; head++) {
-            attend_back(number, head);
-            if (l.frames == 2) attend_to_other_back(number, head);
-        }
-        for (int64_t panel = 0; panel < l.panels; panel += AT_ONCE) {
-            const int64_t count = std::min<int64_t>(AT_ONCE, l.panels - panel);
-            for (int64_t at = 0; at < count; at++) split_back(panel + at);
-            add_of_split(panel, count, QKV_SELF, QKV_SELF_BIAS, of_self, nullptr);
-            if (l.frames == 2) add_of_split(panel, count, QKV_MUTUAL, QKV_MUTUAL_BIAS, of_mutual, encoding);
-            for (int64_t at = 0; at < count; at++) write(number, panel + at, of_x + (panel + at) * l.channels * PANEL, to);
-        }
+        attend_back(count);
+        for (int64_t at = 0; at < count; at++)
+            by_panels([&](int64_t panel, int64_t some) { enter_back(*windows[at], *all_gradients[at], panel, some, to); });
     }
 
   private:
     static constexpr int64_t AT_ONCE = 4;  // panels whose outer products are summed in registers
 
-    // Back through the MLP of one panel: `of_x` becomes the gradient of the middle of the block.
-    void feed_back(int64_t number, int64_t panel, int64_t at, const float *gradient) {
+    template <class Work>
+    void by_panels(const Work &work) const {
+        for (int64_t panel = 0; panel < l.panels; panel += AT_ONCE) work(panel, std::min(AT_ONCE, l.panels - panel));
+    }
+
+    // Back through MLP and projection.
+    void leave_back(const Window &w, WindowGradients &g, int64_t panel, int64_t count, const float *gradient) {
+        for (int64_t at = 0; at < count; at++) feed_back(w, g, panel + at, at, gradient);
+        add_of_feed_forward(count);
+        for (int64_t at = 0; at < count; at++) project_back(w, g, panel + at, at);
+        add_outer(PROJ, of_projected, l.channels, attended_rows, attended_columns, count);
+    }
+
+    // Back through qkv and the first normalisation.
+    void enter_back(const Window &w, WindowGradients &g, int64_t panel, int64_t count, float *to) {
+        for (int64_t at = 0; at < count; at++) split_back(w, g, panel + at);
+        add_of_split(w, panel, count, QKV_SELF, QKV_SELF_BIAS, g.self, false);
+        if (l.frames == 2) add_of_split(w, panel, count, QKV_MUTUAL, QKV_MUTUAL_BIAS, g.mutual, true);
+        for (int64_t at = 0; at < count; at++) write(w, panel + at, g.x_of(panel + at), to);
+    }
+
+    // Back through the MLP of one panel: `g.x` becomes the gradient of the middle of the block.
+    void feed_back(const Window &w, WindowGradients &g, int64_t panel, int64_t at, const float *gradient) {
         const int64_t size = l.channels * PANEL, hidden = l.hidden;
-        project(number, panel);
-        const float *from = x + panel * size;
-        normalise(from, NORM2, NORM2_BIAS, nullptr, middle);
+        project(w, panel);
+        normalise(w.x_of(panel), NORM2, NORM2_BIAS, nullptr, middle);
         turned(middle, l.channels, feed_rows + at * PANEL * columns, columns);
         float *slopes = of_hidden + at * 2 * hidden * PANEL, *activated = slopes + hidden * PANEL;
         feed_again(slopes, activated);
         turned(gated, hidden, gated_rows + at * PANEL * hidden_columns, hidden_columns);
-
-        float *of_result = of_x + panel * size, *scaled = of_output + at * size;
-        read(number, panel, gradient, of_result);
-        const float multiplier = multiplier_of(number, 1);
-        for (int64_t i = 0; i < size; i += LANES) store(scaled + i, multiplier * load(of_result + i));
+        read(w, panel, gradient, g.x_of(panel));
+        const float *scaled = multiplied(w, 1, g.x_of(panel), of_output + at * size);
         product(hidden, Columns{s.given.weights[FC2], hidden}, {scaled, PANEL, l.channels},
                 [=](int64_t row, Vector first, Vector second) {
                     float *slope = slopes + row * PANEL, *gate = activated + row * PANEL;
-                    store(slope, load(slope) * first), store(slope + LANES, load(slope + LANES) * second);
-                    store(gate, load(gate) * first), store(gate + LANES, load(gate + LANES) * second);
+                    store(slope, load(slope) * first, load(slope + LANES) * second);
+                    store(gate, load(gate) * first, load(gate + LANES) * second);
                 });
         back_to(of_middle, FC11, l.channels, slopes, hidden, false);
         back_to(of_middle, FC12, l.channels, activated, hidden, true);
-        normalise_back(from, NORM2, NORM2_BIAS, of_middle, of_result);
+        normalise_back(w.x_of(panel), NORM2, NORM2_BIAS, of_middle, g.x_of(panel));
+    }
+
+    // The gradient of what attention or MLP give, `column` 0 or 1, of that of the sum that they go into.
+    const float *multiplied(const Window &w, int column, const float *gradient, float *to) const {
+        const float multiplier = multiplier_of(w, column);
+        for (int64_t at = 0; at < l.channels * PANEL; at += LANES) store(to + at, multiplier * load(gradient + at));
+        return to;
     }
 
     // The hidden layer: `gated` is what comes out of it, `slopes` its slope by fc11's result, `activated` that by fc12's.
     void feed_again(float *slopes, float *activated) {
         const float *of_gelu = s.weight(FC11_BIAS), *of_gate = s.weight(FC12_BIAS);
         float *hidden = gated;
-        product(l.hidden, Packed{s.fc12, l.channels}, {middle, PANEL, l.channels}, [=](int64_t row, Vector first, Vector second) {
-            store(hidden + row * PANEL, first + of_gate[row]);
-            store(hidden + row * PANEL + LANES, second + of_gate[row]);
+        const Panel input{middle, PANEL, l.channels};
+        product(l.hidden, Packed{s.fc12, l.channels}, input, [=](int64_t row, Vector first, Vector second) {
+            store(hidden + row * PANEL, first + of_gate[row], second + of_gate[row]);
         });
-        product(l.hidden, Packed{s.fc11, l.channels}, {middle, PANEL, l.channels}, [=](int64_t row, Vector first, Vector second) {
+        product(l.hidden, Packed{s.fc11, l.channels}, input, [=](int64_t row, Vector first, Vector second) {
             const Vector values[2] = {first + of_gelu[row], second + of_gelu[row]};
             for (int half = 0; half < 2; half++) {
                 const int64_t at = row * PANEL + half * LANES;
@@ -179,41 +201,49 @@ class Backward : public Forward {
     }
 
     // Back through the projection of one panel.
-    void project_back(int64_t number, int64_t panel, int64_t at) {
-        const int64_t size = l.channels * PANEL;
-        float *scaled = of_projected + at * size;
-        const float multiplier = multiplier_of(number, 0);
-        for (int64_t i = 0; i < size; i += LANES) store(scaled + i, multiplier * load(of_x + panel * size + i));
+    void project_back(const Window &w, WindowGradients &g, int64_t panel, int64_t at) {
+        const int64_t place = panel * l.attended * PANEL;
+        const float *scaled = multiplied(w, 0, g.x_of(panel), of_projected + at * l.channels * PANEL);
         add_lanes(PROJ_BIAS, scaled, l.channels);
-        turned(attended + panel * l.attended * PANEL, l.attended, attended_rows + at * PANEL * attended_columns, attended_columns);
-        back_to(of_attended + panel * l.attended * PANEL, PROJ, l.attended, scaled, l.channels, false);
+        turned(w.attended + place, l.attended, attended_rows + at * PANEL * attended_columns, attended_columns);
+        back_to(g.attended + place, PROJ, l.attended, scaled, l.channels, false);
     }
 
-    void attend_back(int64_t number, int64_t head) {
-        const int64_t result = l.attended - l.channels + head * l.head;
-        clear_keys();
-        for (int64_t panel = 0; panel < l.panels; panel++)
-            softmax_back(self, of_self, head, panel, panel, 0, l.frames, s.bias_of(head, panel), s.mask_of(number, panel),
-                         panel * l.attended + result, totals.bias_of(head, panel));
-        write_keys(of_self, head);
+    // Back through attention, windows by turns as in `attend`.
+    void attend_back(int64_t count) {
+        for (int64_t head = 0; head < l.heads; head++) {
+            for (int64_t at = 0; at < count; at++) all_gradients[at]->clear_keys();
+            for (int64_t panel = 0; panel < l.panels; panel++)
+                for (int64_t at = 0; at < count; at++) attend_to_all_back(*windows[at], *all_gradients[at], head, panel);
+            for (int64_t at = 0; at < count; at++) {
+                write_keys(*all_gradients[at], all_gradients[at]->self, head);
+                if (l.frames == 2) attend_to_other_back(*windows[at], *all_gradients[at], head);
+            }
+        }
     }
 
-    void attend_to_other_back(int64_t number, int64_t head) {
-        clear_keys();
+    void attend_to_all_back(const Window &w, WindowGradients &g, int64_t head, int64_t panel) {
+        softmax_back(w, g, w.self, g.self, head, panel, panel, 0, l.frames, s.bias_of(head, panel), s.mask_of(w.number, panel),
+                     w.place_of_self(panel, head), totals.bias_of(head, panel));
+    }
+
+    void attend_to_other_back(const Window &w, WindowGradients &g, int64_t head) {
+        g.clear_keys();
         for (int64_t panel = 0; panel < l.panels; panel++) {
             const int64_t frame = panel / l.panels_of_frame, in_frame = panel % l.panels_of_frame;
-            softmax_back(mutual, of_mutual, head, (1 - frame) * l.panels_of_frame + in_frame, panel, frame, frame + 1, nullptr,
-                         s.mask_of(number, in_frame), panel * l.attended + head * l.head, nullptr);
+            softmax_back(w, g, w.mutual, g.mutual, head, l.other(panel), panel, frame, frame + 1, nullptr,
+                         s.mask_of(w.number, in_frame), w.place_of_mutual(panel, head), nullptr);
         }
-        write_keys(of_mutual, head);
+        write_keys(g, g.mutual, head);
     }
 
     // Back through softmax(query @ key.T + bias + mask) @ value of one panel of queries; `result`: where its channels begin.
-    void softmax_back(const Projected &p, float *to, int64_t head, int64_t queries, int64_t panel, int64_t from, int64_t until,
-                      const float *bias, const float *mask, int64_t result, float *of_bias) {
+    void softmax_back(const Window &w, WindowGradients &g, const Projected &p, float *to, int64_t head, int64_t queries,
+                      int64_t panel, int64_t from, int64_t until, const float *bias, const float *mask, int64_t result,
+                      float *of_bias) {
         const int64_t channel = head * l.head;
         const float *query = p.query + (queries * l.channels + channel) * PANEL;
-        const float *of_result = of_attended + result * PANEL, *value = attended + result * PANEL;
+        const float *of_result = g.attended + result, *value = w.attended + result;
         Vector mean[2] = {}, ignored[2] = {};
         for (int64_t c = 0; c < l.head; c++)
             for (int half = 0; half < 2; half++)
@@ -224,22 +254,22 @@ class Backward : public Forward {
             const int64_t at = (frame - from) * l.padded_frame, first_key = frame * l.padded_frame;
             score(p, head, query, frame, at, bias, mask, ignored);
             slopes_of_scores(p, head, panel, first_key, at, of_result, mean, of_bias);
-            add_rows(of_value + first_key * head_columns, scores + at * PANEL, of_rows);
-            add_rows(of_key + first_key * head_columns, of_scores + at * PANEL, query_rows);
+            add_rows(g.value + first_key * head_columns, scores + at * PANEL, of_rows);
+            add_rows(g.key + first_key * head_columns, of_scores + at * PANEL, query_rows);
         }
         const float scale = s.given.scale, *key = p.key + (from * l.panels_of_frame * l.channels + channel) * PANEL;
         float *of_query = to + (queries * 3 * l.channels + channel) * PANEL;
         product(l.head, PanelRows{key}, {of_scores, PANEL, PANEL, (until - from) * l.panels_of_frame, l.channels * PANEL},
                 [=](int64_t row, Vector first, Vector second) {
-                    store(of_query + row * PANEL, scale * first);
-                    store(of_query + row * PANEL + LANES, scale * second);
+                    store(of_query + row * PANEL, scale * first, scale * second);
                 });
     }
 
     // Make `scores` what softmax made of them, and `of_scores` their gradient, for the keys of one frame.
-    void slopes_of_scores(const Projected &p, int64_t head, int64_t panel, int64_t first_key, int64_t at, const float *of_result,
-                          const Vector *mean, float *of_bias) {
-        const float *largest = p.largest + head * l.padded + panel * PANEL, *inverse = p.inverse + head * l.padded + panel * PANEL;
+    void slopes_of_scores(const Projected &p, int64_t head, int64_t panel, int64_t first_key, int64_t at,
+                          const float *of_result, const Vector *mean, float *of_bias) {
+        const int64_t lanes = head * l.padded + panel * PANEL;
+        const float *largest = p.largest + lanes, *inverse = p.inverse + lanes;
         const Vector most[2] = {load(largest), load(largest + LANES)}, by[2] = {load(inverse), load(inverse + LANES)};
         const Vector less[2] = {mean[0], mean[1]};
         float *made = scores + at * PANEL, *slopes = of_scores + at * PANEL, *sums = of_bias ? of_bias + at * PANEL : nullptr;
@@ -252,7 +282,7 @@ class Backward : public Forward {
                         const Vector slope = weight * (of_weight[half] - less[half]);
                         store(made + i, weight);
                         store(slopes + i, slope);
-                        if (sums) store(sums + i, load(sums + i) + slope);
+                        if (sums) add(sums + i, slope);
                     }
                 });
         std::memset(slopes + l.of_frame * PANEL, 0, sizeof(float) * PANEL * (l.padded_frame - l.of_frame));
@@ -265,40 +295,37 @@ class Backward : public Forward {
                     [=](int64_t row, Vector first, Vector second) { add(to + row * head_columns + column, first, second); });
     }
 
-    void clear_keys() {
-        std::memset(of_key, 0, sizeof(float) * l.padded * head_columns);
-        std::memset(of_value, 0, sizeof(float) * l.padded * head_columns);
-    }
-
-    // The gradients of keys and values of a head, to panels (panels, 3 channels, PANEL).
-    void write_keys(float *to, int64_t head) const {
+    // The gradients of keys and values of a head, to panels.
+    void write_keys(const WindowGradients &g, float *to, int64_t head) const {
         for (int64_t panel = 0; panel < l.panels; panel++) {
             float *key = to + ((panel * 3 + 1) * l.channels + head * l.head) * PANEL, *value = key + l.channels * PANEL;
-            turned_back(of_key + panel * PANEL * head_columns, head_columns, l.head, key);
-            turned_back(of_value + panel * PANEL * head_columns, head_columns, l.head, value);
+            turned_back(g.key + panel * PANEL * head_columns, head_columns, l.head, key);
+            turned_back(g.value + panel * PANEL * head_columns, head_columns, l.head, value);
         }
     }
 
-    // Back through qkv and the first normalisation of one panel: `of_x` becomes the gradient of x.
-    void split_back(int64_t panel) {
+    // `g.x` becomes the gradient of x.
+    void split_back(const Window &w, WindowGradients &g, int64_t panel) {
         const int64_t size = l.channels * PANEL;
-        back_to(of_normed, QKV_SELF, l.channels, of_self + panel * 3 * size, 3 * l.channels, false);
-        if (l.frames == 2) back_to(of_normed, QKV_MUTUAL, l.channels, of_mutual + panel * 3 * size, 3 * l.channels, true);
+        back_to(of_normed, QKV_SELF, l.channels, g.self + panel * 3 * size, 3 * l.channels, false);
+        if (l.frames == 2) back_to(of_normed, QKV_MUTUAL, l.channels, g.mutual + panel * 3 * size, 3 * l.channels, true);
         for (int64_t c = 0; c < l.channels; c++)
             for (int half = 0; half < 2; half++) {
                 float *at = of_normed + c * PANEL + half * LANES;
-                store(at, load(at) * load(real + panel * PANEL + half * LANES));
+                store(at, load(at) * load(w.real + panel * PANEL + half * LANES));
             }
-        normalise_back(input + panel * size, NORM1, NORM1_BIAS, of_normed, of_x + panel * size);
+        normalise_back(g.input + panel * size, NORM1, NORM1_BIAS, of_normed, g.x_of(panel));
     }
 
-    void add_of_split(int64_t panel, int64_t count, Weight weight, Weight bias, const float *gradient, const float *plus) {
-        const int64_t size = l.channels * PANEL;
+    void add_of_split(const Window &w, int64_t panel, int64_t count, Weight weight, Weight bias, const float *gradient,
+                      bool encodes) {
+        const int64_t size = 3 * l.channels * PANEL;
         for (int64_t at = 0; at < count; at++) {
-            turned(plus ? encode(panel + at) : normed + (panel + at) * size, l.channels, normed_rows + at * PANEL * columns, columns);
-            add_lanes(bias, gradient + (panel + at) * 3 * size, 3 * l.channels);
+            const float *from = encodes ? encode(w, panel + at) : w.normed_of(panel + at);
+            turned(from, l.channels, normed_rows + at * PANEL * columns, columns);
+            add_lanes(bias, gradient + (panel + at) * size, 3 * l.channels);
         }
-        add_outer(weight, gradient + panel * 3 * size, 3 * l.channels, normed_rows, columns, count);
+        add_outer(weight, gradient + panel * size, 3 * l.channels, normed_rows, columns, count);
     }
 
     // to (channels, PANEL) = or += weight.T @ gradient (depth, PANEL)
@@ -306,8 +333,8 @@ class Backward : public Forward {
         product(channels, Columns{s.given.weights[weight], channels}, {gradient, PANEL, depth},
                 [=](int64_t row, Vector first, Vector second) {
                     float *at = to + row * PANEL;
-                    if (adds) first += load(at), second += load(at + LANES);
-                    store(at, first), store(at + LANES, second);
+                    if (adds) add(at, first, second);
+                    else store(at, first, second);
                 });
     }
 
@@ -323,7 +350,7 @@ class Backward : public Forward {
     void add_lanes(Weight weight, const float *gradient, int64_t rows) {
         float *to = totals.of(weight);
         for (int64_t row = 0; row < rows; row++)
-            store(to + row * LANES, load(to + row * LANES) + (load(gradient + row * PANEL) + load(gradient + row * PANEL + LANES)));
+            add(to + row * LANES, load(gradient + row * PANEL) + load(gradient + row * PANEL + LANES));
     }
 
     // to += the gradient of x, given that of weight * normalised x + bias
@@ -339,7 +366,7 @@ class Backward : public Forward {
                 total += y * unit;
                 mean[half] += by[c] * y, along[half] += by[c] * y * unit;
             }
-            store(of_weight + c * LANES, load(of_weight + c * LANES) + total);
+            add(of_weight + c * LANES, total);
         }
         add_lanes(bias, gradient, l.channels);
         for (int half = 0; half < 2; half++) mean[half] *= 1.0f / l.channels, along[half] *= 1.0f / l.channels;
@@ -350,10 +377,6 @@ class Backward : public Forward {
                 const Vector slope = by[c] * load(gradient + at) - mean[half] - unit * along[half];
                 store(to + at, load(to + at) + normalised.scale[half] * slope);
             }
-    }
-
-    static void add(float *to, Vector first, Vector second) {
-        store(to, load(to) + first), store(to + LANES, load(to + LANES) + second);
     }
 
     // (channels, PANEL) -> (PANEL, width)
@@ -368,9 +391,17 @@ class Backward : public Forward {
             for (int64_t lane = 0; lane < PANEL; lane++) to[c * PANEL + lane] = from[lane * width + c];
     }
 
-    const int64_t columns, hidden_columns, attended_columns, head_columns;
-    Floats input, of_x, of_output, middle, feed_rows, gated_rows, gated, of_hidden, of_middle, of_projected, attended_rows,
-        of_attended, of_self, of_mutual, of_scores, query_rows, of_rows, of_key, of_value, normed_rows, of_normed;
+    const int64_t columns = rounded_up(l.channels, PANEL), hidden_columns = rounded_up(l.hidden, PANEL);
+    const int64_t attended_columns = rounded_up(l.attended, PANEL), head_columns = rounded_up(l.head, PANEL);
+    std::vector<std::unique_ptr<WindowGradients>> all_gradients;
+    // of one panel
+    Floats middle{l.channels * PANEL}, of_middle{l.channels * PANEL}, of_normed{l.channels * PANEL}, gated{l.hidden * PANEL};
+    Floats of_scores{l.padded * PANEL}, query_rows{PANEL * head_columns}, of_rows{PANEL * head_columns};
+    // of some panels, for outer products; those called rows are (tokens, columns)
+    Floats of_output{AT_ONCE * l.channels * PANEL}, of_hidden{AT_ONCE * 2 * l.hidden * PANEL};
+    Floats of_projected{AT_ONCE * l.channels * PANEL}, feed_rows{AT_ONCE * PANEL * columns};
+    Floats normed_rows{AT_ONCE * PANEL * columns}, gated_rows{AT_ONCE * PANEL * hidden_columns};
+    Floats attended_rows{AT_ONCE * PANEL * attended_columns};
 };
 
 }  // namespace mindrestore

@@ -28,61 +28,68 @@ struct Normalised {
 // What attention of one kind, self or mutual, is computed from: queries (scaled), keys and values, and the softmax's largest
 // score and inverse sum of each query. In panels (panels, channels, PANEL) and as rows of all tokens, (channels, padded).
 struct Projected {
-    Floats query, key, value, key_rows, value_rows, largest, inverse;
+    const int64_t size, of_heads;
+    Floats query{size}, key{size}, value{size}, key_rows{size}, value_rows{size}, largest{of_heads}, inverse{of_heads};
 
-    Projected(const Layout &l, bool there)
-        : query(there * l.padded * l.channels), key(there * l.padded * l.channels), value(there * l.padded * l.channels),
-          key_rows(there * l.padded * l.channels), value_rows(there * l.padded * l.channels), largest(there * l.padded * l.heads),
-          inverse(there * l.padded * l.heads) {}
+    Projected(const Layout &l, bool there) : size(there * l.padded * l.channels), of_heads(there * l.padded * l.heads) {}
+};
+
+// A window on its way through the block, in panels.
+struct Window {
+    const Layout &l;
+    int64_t number = 0;
+    Floats real{l.padded};  // 1 for tokens that are rows of the features, else 0
+    Floats x{l.padded * l.channels}, normed{l.padded * l.channels}, attended{l.padded * l.attended};
+    Projected self{l, true}, mutual{l, l.frames == 2};
+
+    explicit Window(const Layout &layout) : l(layout) {}
+    float *x_of(int64_t panel) const { return x + panel * l.channels * PANEL; }
+    float *normed_of(int64_t panel) const { return normed + panel * l.channels * PANEL; }
+    // What head `head` of self-attention, or of mutual attention, which comes first, makes of a panel.
+    int64_t place_of_self(int64_t panel, int64_t head) const {
+        return (panel * l.attended + l.attended - l.channels + head * l.head) * PANEL;
+    }
+    int64_t place_of_mutual(int64_t panel, int64_t head) const { return (panel * l.attended + head * l.head) * PANEL; }
 };
 
 class Forward {
   public:
-    explicit Forward(const Shared &shared)
-        : s(shared), l(shared.layout), x(l.padded * l.channels), normed(l.padded * l.channels), real(l.padded), self(l, true),
-          mutual(l, l.frames == 2), encoding(l.frames == 2 ? l.padded * l.channels : 0),
-          encoded(l.frames == 2 ? l.channels * PANEL : 0), scores(l.padded * PANEL), attended(l.padded * l.attended),
-          feed(l.channels * PANEL), gate(l.hidden * PANEL) {
+    explicit Forward(const Shared &shared) : s(shared), l(shared.layout) {
+        for (int64_t place = 0; place < s.at_once; place++) windows.push_back(std::make_unique<Window>(l));
         if (l.frames == 2) lay_out_encoding();
     }
 
-    // Compute one window; results go to rows of y (rows, channels).
-    void window(int64_t number, float *y) {
-        attend(number);
-        for (int64_t panel = 0; panel < l.panels; panel++) {
-            project(number, panel);
-            feed_forward(number, panel);
-            write(number, panel, x + panel * l.channels * PANEL, y);
-        }
-    }
-
-  protected:
-    // Read a window into `x` and compute what comes before the projection into `attended`.
-    void attend(int64_t number) {
-        for (int64_t place = 0; place < l.padded; place++) real[place] = row_of(number, place) < 0 ? 0 : 1;
-        for (int64_t panel = 0; panel < l.panels; panel++) {
-            float *of_panel = x + panel * l.channels * PANEL, *normal = normed + panel * l.channels * PANEL;
-            read(number, panel, s.given.x, of_panel);
-            normalise(of_panel, NORM1, NORM1_BIAS, real + panel * PANEL, normal);
-            split(panel, s.qkv_self, QKV_SELF_BIAS, normal, self);
-            if (l.frames == 2) split(panel, s.qkv_mutual, QKV_MUTUAL_BIAS, encode(panel), mutual);
-        }
-        for (int64_t head = 0; head < l.heads; head++)
+    // Compute some windows, at most `at_once`; results go to rows of y (rows, channels).
+    void compute(int64_t first, int64_t count, float *y) {
+        attend(first, count);
+        for (int64_t at = 0; at < count; at++)
             for (int64_t panel = 0; panel < l.panels; panel++) {
-                attend_to_all(number, head, panel);
-                if (l.frames == 2) attend_to_other(number, head, panel);
+                project(*windows[at], panel);
+                feed_forward(*windows[at], panel);
+                write(*windows[at], panel, windows[at]->x_of(panel), y);
             }
     }
 
+  protected:
+    // Read windows into `x` and compute what comes before the projection into `attended`. Windows take turns within each panel
+    // of queries, so that what is added to its scores is read from far away only once.
+    void attend(int64_t first, int64_t count) {
+        for (int64_t at = 0; at < count; at++) begin(*windows[at], first + at);
+        for (int64_t head = 0; head < l.heads; head++)
+            for (int64_t panel = 0; panel < l.panels; panel++)
+                for (int64_t at = 0; at < count; at++) {
+                    attend_to_all(*windows[at], head, panel);
+                    if (l.frames == 2) attend_to_other(*windows[at], head, panel);
+                }
+    }
+
     // x += m0 projection
-    void project(int64_t number, int64_t panel) {
-        const float *bias = s.weight(PROJ_BIAS), multiplier = multiplier_of(number, 0);
-        float *to = x + panel * l.channels * PANEL;
-        product(l.channels, Packed{s.proj, l.attended}, {attended + panel * l.attended * PANEL, PANEL, l.attended},
+    void project(const Window &w, int64_t panel) const {
+        const float *bias = s.weight(PROJ_BIAS), multiplier = multiplier_of(w, 0);
+        float *to = w.x_of(panel);
+        product(l.channels, Packed{s.proj, l.attended}, {w.attended + panel * l.attended * PANEL, PANEL, l.attended},
                 [=](int64_t row, Vector first, Vector second) {
-                    float *at = to + row * PANEL;
-                    store(at, load(at) + multiplier * (first + bias[row]));
-                    store(at + LANES, load(at + LANES) + multiplier * (second + bias[row]));
+                    add(to + row * PANEL, multiplier * (first + bias[row]), multiplier * (second + bias[row]));
                 });
     }
 
@@ -96,37 +103,36 @@ class Forward {
             }
     }
 
-    float multiplier_of(int64_t number, int column) const {
-        return s.given.multipliers ? s.given.multipliers[2 * number + column] : 1;
+    float multiplier_of(const Window &w, int column) const {
+        return s.given.multipliers ? s.given.multipliers[2 * w.number + column] : 1;
     }
 
     // The row of the features at a place of a window, -1 for none.
-    int64_t row_of(int64_t number, int64_t place) const {
+    int64_t row_of(const Window &w, int64_t place) const {
         const int64_t token = l.token_of[place];
         if (token < 0) return -1;
-        const int64_t row = s.given.order[number * l.tokens + token];
+        const int64_t row = s.given.order[w.number * l.tokens + token];
         return row < s.sizes.rows ? row : -1;
     }
 
-    void read(int64_t number, int64_t panel, const float *from, float *to) const {
+    void read(const Window &w, int64_t panel, const float *from, float *to) const {
         for (int lane = 0; lane < PANEL; lane++) {
-            const int64_t row = row_of(number, panel * PANEL + lane);
-            const float *tokens = from + row * l.channels;
-            for (int64_t c = 0; c < l.channels; c++) to[c * PANEL + lane] = row < 0 ? 0 : tokens[c];
+            const int64_t row = row_of(w, panel * PANEL + lane);
+            for (int64_t c = 0; c < l.channels; c++) to[c * PANEL + lane] = row < 0 ? 0 : from[row * l.channels + c];
         }
     }
 
-    void write(int64_t number, int64_t panel, const float *from, float *to) const {
+    void write(const Window &w, int64_t panel, const float *from, float *to) const {
         for (int lane = 0; lane < PANEL; lane++) {
-            const int64_t row = row_of(number, panel * PANEL + lane);
+            const int64_t row = row_of(w, panel * PANEL + lane);
             if (row < 0) continue;
             for (int64_t c = 0; c < l.channels; c++) to[row * l.channels + c] = from[c * PANEL + lane];
         }
     }
 
     // Normalised tokens of a panel with the encoding of their positions.
-    const float *encode(int64_t panel) const {
-        const float *from = normed + panel * l.channels * PANEL, *plus = encoding + panel * l.channels * PANEL;
+    const float *encode(const Window &w, int64_t panel) const {
+        const float *from = w.normed_of(panel), *plus = encoding + panel * l.channels * PANEL;
         for (int64_t at = 0; at < l.channels * PANEL; at += LANES) store(encoded + at, load(from + at) + load(plus + at));
         return encoded;
     }
@@ -139,8 +145,7 @@ class Forward {
         Vector most[2] = {largest[0], largest[1]};
         const auto keep = [&most, to](int64_t key, Vector first, Vector second) {
             most[0] = larger(most[0], first), most[1] = larger(most[1], second);
-            store(to + key * PANEL, first);
-            store(to + key * PANEL + LANES, second);
+            store(to + key * PANEL, first, second);
         };
         const Panel right{query, PANEL, l.head};
         const float *plus = bias ? bias + at * PANEL : mask ? mask + at * PANEL : nullptr;
@@ -161,11 +166,22 @@ class Forward {
 
     const Shared &s;
     const Layout &l;
-    Floats x, normed, real;
-    Projected self, mutual;
-    Floats encoding, encoded, scores, attended;
+    std::vector<std::unique_ptr<Window>> windows;
+    const int64_t of_mutual_alone = (l.frames - 1) * l.channels * PANEL;
+    Floats scores{l.padded * PANEL}, encoding{of_mutual_alone * l.panels}, encoded{of_mutual_alone};
 
   private:
+    void begin(Window &w, int64_t number) {
+        w.number = number;
+        for (int64_t place = 0; place < l.padded; place++) w.real[place] = row_of(w, place) < 0 ? 0 : 1;
+        for (int64_t panel = 0; panel < l.panels; panel++) {
+            read(w, panel, s.given.x, w.x_of(panel));
+            normalise(w.x_of(panel), NORM1, NORM1_BIAS, w.real + panel * PANEL, w.normed_of(panel));
+            split(panel, s.qkv_self, QKV_SELF_BIAS, w.normed_of(panel), w.self);
+            if (l.frames == 2) split(panel, s.qkv_mutual, QKV_MUTUAL_BIAS, encode(w, panel), w.mutual);
+        }
+    }
+
     void lay_out_encoding() {
         for (int64_t place = 0; place < l.padded; place++)
             if (l.token_of[place] >= 0)
@@ -185,25 +201,22 @@ class Forward {
                     const int64_t part = row / channels, channel = row % channels;
                     const float by = part ? 1 : scale;
                     first = by * (first + bias[row]), second = by * (second + bias[row]);
-                    store(parts[part] + channel * PANEL, first);
-                    store(parts[part] + channel * PANEL + LANES, second);
-                    if (!part) return;
-                    store(rows[part] + channel * padded, first);
-                    store(rows[part] + channel * padded + LANES, second);
+                    store(parts[part] + channel * PANEL, first, second);
+                    if (part) store(rows[part] + channel * padded, first, second);
                 });
     }
 
     // Self-attention of one panel of queries to all tokens of the window.
-    void attend_to_all(int64_t number, int64_t head, int64_t panel) {
-        const int64_t result = (panel * l.attended + l.attended - l.channels + head * l.head) * PANEL;
-        softmax(self, head, panel, 0, l.frames, s.bias_of(head, panel), s.mask_of(number, panel), attended + result, panel);
+    void attend_to_all(Window &w, int64_t head, int64_t panel) {
+        softmax(w.self, head, panel, 0, l.frames, s.bias_of(head, panel), s.mask_of(w.number, panel),
+                w.attended + w.place_of_self(panel, head), panel);
     }
 
     // Mutual attention: the queries of the other frame to the tokens of this panel's frame.
-    void attend_to_other(int64_t number, int64_t head, int64_t panel) {
+    void attend_to_other(Window &w, int64_t head, int64_t panel) {
         const int64_t frame = panel / l.panels_of_frame, in_frame = panel % l.panels_of_frame;
-        softmax(mutual, head, (1 - frame) * l.panels_of_frame + in_frame, frame, frame + 1, nullptr, s.mask_of(number, in_frame),
-                attended + (panel * l.attended + head * l.head) * PANEL, panel);
+        softmax(w.mutual, head, l.other(panel), frame, frame + 1, nullptr, s.mask_of(w.number, in_frame),
+                w.attended + w.place_of_mutual(panel, head), panel);
     }
 
     // softmax(query @ key.T + bias + mask) @ value for the queries of one panel and the keys of frames `from` to `to`.
@@ -225,41 +238,35 @@ class Forward {
             std::memset(at, 0, sizeof(float) * PANEL * (l.padded_frame - l.of_frame));
         }
         const Vector inverse[2] = {1.0f / total[0], 1.0f / total[1]};
-        for (int half = 0; half < 2; half++) {
-            store(p.largest + head * l.padded + panel * PANEL + half * LANES, largest[half]);
-            store(p.inverse + head * l.padded + panel * PANEL + half * LANES, inverse[half]);
-        }
+        store(p.largest + head * l.padded + panel * PANEL, largest[0], largest[1]);
+        store(p.inverse + head * l.padded + panel * PANEL, inverse[0], inverse[1]);
         const float *value = p.value + (from * l.panels_of_frame * l.channels + head * l.head) * PANEL;
         product(l.head, PanelRows{value}, {scores, PANEL, PANEL, keys / PANEL, l.channels * PANEL},
                 [=](int64_t row, Vector first, Vector second) {
-                    store(result + row * PANEL, first * inverse[0]);
-                    store(result + row * PANEL + LANES, second * inverse[1]);
+                    store(result + row * PANEL, first * inverse[0], second * inverse[1]);
                 });
     }
 
     // x += m1 mlp(norm2 x)
-    void feed_forward(int64_t number, int64_t panel) {
+    void feed_forward(const Window &w, int64_t panel) const {
         const float *of_gelu = s.weight(FC11_BIAS), *of_gate = s.weight(FC12_BIAS), *bias = s.weight(FC2_BIAS);
-        const float multiplier = multiplier_of(number, 1);
-        float *to = x + panel * l.channels * PANEL, *hidden = gate;
+        const float multiplier = multiplier_of(w, 1);
+        float *to = w.x_of(panel), *hidden = gate;
         normalise(to, NORM2, NORM2_BIAS, nullptr, feed);
-        product(l.hidden, Packed{s.fc12, l.channels}, {feed, PANEL, l.channels}, [=](int64_t row, Vector first, Vector second) {
-            store(hidden + row * PANEL, first + of_gate[row]);
-            store(hidden + row * PANEL + LANES, second + of_gate[row]);
+        const Panel input{feed, PANEL, l.channels};
+        product(l.hidden, Packed{s.fc12, l.channels}, input, [=](int64_t row, Vector first, Vector second) {
+            store(hidden + row * PANEL, first + of_gate[row], second + of_gate[row]);
         });
-        product(l.hidden, Packed{s.fc11, l.channels}, {feed, PANEL, l.channels}, [=](int64_t row, Vector first, Vector second) {
+        product(l.hidden, Packed{s.fc11, l.channels}, input, [=](int64_t row, Vector first, Vector second) {
             float *at = hidden + row * PANEL;
-            store(at, load(at) * gelu(first + of_gelu[row]));
-            store(at + LANES, load(at + LANES) * gelu(second + of_gelu[row]));
+            store(at, load(at) * gelu(first + of_gelu[row]), load(at + LANES) * gelu(second + of_gelu[row]));
         });
         product(l.channels, Packed{s.fc2, l.hidden}, {gate, PANEL, l.hidden}, [=](int64_t row, Vector first, Vector second) {
-            float *at = to + row * PANEL;
-            store(at, load(at) + multiplier * (first + bias[row]));
-            store(at + LANES, load(at + LANES) + multiplier * (second + bias[row]));
+            add(to + row * PANEL, multiplier * (first + bias[row]), multiplier * (second + bias[row]));
         });
     }
 
-    Floats feed, gate;
+    Floats feed{l.channels * PANEL}, gate{l.hidden * PANEL};
 };
 
 }  // namespace mindrestore

@@ -11,7 +11,7 @@ enum Weight {
     NORM2, NORM2_BIAS, FC11, FC11_BIAS, FC12, FC12_BIAS, FC2, FC2_BIAS, WEIGHTS
 };
 
-// As ops/native.py fills them in.
+// As attention_block.py fills them in.
 struct Sizes {
     int64_t rows, windows, tokens, channels, heads, hidden, kinds, entries, mutual, threads;
 };
@@ -40,13 +40,17 @@ struct Layout {
           attended(frames * channels), token_of(padded, -1) {
         for (int64_t token = 0; token < tokens; token++) token_of[place(token)] = token;
     }
+    int64_t other(int64_t panel) const { return (panel + panels_of_frame) % panels; }  // as far into the other frame
     int64_t place(int64_t token) const { return token / of_frame * padded_frame + token % of_frame; }
 };
+
+constexpr int64_t MOST_AT_ONCE = 4;
 
 // What all windows share: weights laid out for products, and what is added to the scores, (panel of queries, key, PANEL).
 class Shared {
   public:
-    Shared(const Sizes &sizes, const Given &given) : sizes(sizes), given(given), layout(sizes) {
+    Shared(const Sizes &sizes, const Given &given) : sizes(sizes), given(given), layout(sizes),
+          at_once(std::clamp<int64_t>(sizes.windows / (2 * sizes.threads), 1, MOST_AT_ONCE)) {
         const int64_t channels = layout.channels, hidden = layout.hidden;
         qkv_self = laid_out(QKV_SELF, 3 * channels, channels);
         if (sizes.mutual) qkv_mutual = laid_out(QKV_MUTUAL, 3 * channels, channels);
@@ -73,6 +77,7 @@ class Shared {
     const Sizes sizes;
     const Given given;
     const Layout layout;
+    const int64_t at_once;  // windows that a thread works on: as many as leave each thread two turns
     Floats qkv_self, qkv_mutual, proj, fc11, fc12, fc2;
 
   private:

@@ -22,9 +22,12 @@ typedef float Unaligned __attribute__((vector_size(4 * LANES), aligned(4), may_a
 
 inline Vector load(const float *from) { return *reinterpret_cast<const Unaligned *>(from); }
 inline void store(float *to, Vector x) { *reinterpret_cast<Unaligned *>(to) = x; }
+inline void store(float *to, Vector first, Vector second) { store(to, first), store(to + LANES, second); }
+inline void add(float *to, Vector x) { store(to, load(to) + x); }
+inline void add(float *to, Vector first, Vector second) { store(to, load(to) + first, load(to + LANES) + second); }
 inline Vector all(float x) { return x - Vector{}; }
-inline Vector larger(Vector x, Vector y) { return x > y ? x : y; }
-inline Vector smaller(Vector x, Vector y) { return x < y ? x : y; }
+inline Vector larger(Vector x, Vector y) { return y > x ? y : x; }  // x where it is not a number
+inline Vector smaller(Vector x, Vector y) { return y < x ? y : x; }
 
 inline Vector square_root(Vector x) {
     for (int lane = 0; lane < LANES; lane++) x[lane] = __builtin_sqrtf(x[lane]);

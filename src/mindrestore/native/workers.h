@@ -16,7 +16,7 @@ void side_by_side(int64_t count, const Work &work) {
     std::vector<std::thread> threads;
     threads.reserve(count);
     try {
-        while (static_cast<int64_t>(threads.size()) + 1 < count) threads.emplace_back(work, static_cast<int64_t>(threads.size()) + 1);
+        for (int64_t number = 1; number < count; number++) threads.emplace_back(work, number);
     } catch (const std::system_error &) {  // no more threads: what is left is done here
     }
     const auto started = static_cast<int64_t>(threads.size());
