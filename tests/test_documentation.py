@@ -14,8 +14,9 @@ from documented_commands import CHECKED, RUN, beginning_of, in_a_process, tried
 from documents import CHINESE, DOCUMENTS, KINDS, ROOT, anchors, blocks, commands_of, headings, inline, links, prose
 
 from mindrestore import cli
-from mindrestore.config import FlowConfig, SnapshotConfig, VideoConfig, load_config
+from mindrestore.config import configuration_of, load_config
 from mindrestore.config.sections import Section
+from mindrestore.models import BUILT_IN, kind_of
 
 ENGLISH = ROOT / "README.md"
 IDS = [path.relative_to(ROOT).as_posix() for path in DOCUMENTS]
@@ -161,7 +162,7 @@ def test_files_settings_and_options_that_are_named_exist(document):
             assert (ROOT / word).exists(), code
         key = re.fullmatch(rf"'?((?:{SECTIONS})(?:\.[a-z_]+)+)(=.*)?", word)
         if key and not word.endswith((".mat", ".mdb", ".py")):
-            assert any(_has(config, key[1].split(".")) for config in (SnapshotConfig, VideoConfig, FlowConfig)), code
+            assert any(_has(configuration_of(kind_of(name)), key[1].split(".")) for name in BUILT_IN), code
         if not code.startswith(("pip ", "pytest ")):
             for option in re.findall(r"(?<!\S)--[a-z][a-z-]+", code):
                 assert option in options, code

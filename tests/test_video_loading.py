@@ -3,15 +3,15 @@ import numpy as np
 import pytest
 
 from mindrestore.checkpoints.native import save_network
-from mindrestore.config.video import VideoModel
 from mindrestore.errors import UserError
-from mindrestore.inference.loading import load_video_network
+from mindrestore.checkpoints.loading import load_for_settings
 from mindrestore.models import create_model
+from mindrestore.models.vrt import VRTSettings
 
 pytestmark = pytest.mark.usefixtures("prepared")
 
-TINY = VideoModel(upscale=1, img_size=[2, 64, 64], window_size=[2, 8, 8], depths=[1] * 8, indep_reconsts=[7],
-                  embed_dims=[4] * 8, num_heads=[1] * 8, deformable_groups=2)
+TINY = VRTSettings(upscale=1, img_size=[2, 64, 64], window_size=[2, 8, 8], depths=[1] * 8, indep_reconsts=[7],
+                   embed_dims=[4] * 8, num_heads=[1] * 8, deformable_groups=2)
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def assert_equal(one, other):
 
 
 def test_without_a_checkpoint_the_network_is_untrained():
-    loaded = load_video_network(TINY, None, "tiny")
+    loaded = load_for_settings(TINY, None, "tiny")
     assert not loaded.trained and loaded.origin is None
     assert loaded.network.settings == TINY.network_settings() and not loaded.network.training
 
@@ -39,26 +39,26 @@ def test_without_a_checkpoint_the_network_is_untrained():
 def test_our_own_checkpoint(network, tmp_path):
     path = tmp_path / "tiny.ckpt"
     save_network(path, network, "vrt", network.settings)
-    loaded = load_video_network(TINY, path, "tiny")
+    loaded = load_for_settings(TINY, path, "tiny")
     assert loaded.trained and loaded.origin == str(path) and loaded.metadata.kind == "vrt"
     assert_equal(loaded.network, network)
-    load_video_network(TINY.model_copy(update={"img_size": [4, 64, 64], "drop_path_rate": 0.0}), path, "tiny")
+    load_for_settings(TINY.model_copy(update={"img_size": [4, 64, 64], "drop_path_rate": 0.0}), path, "tiny")
     with pytest.raises(UserError, match=r"than configuration tiny says \(mlp_ratio 2.0 instead of 3.0\)"):
-        load_video_network(TINY.model_copy(update={"mlp_ratio": 3.0}), path, "tiny")
+        load_for_settings(TINY.model_copy(update={"mlp_ratio": 3.0}), path, "tiny")
 
 
 def test_published_weights(network, tmp_path):
     path = tmp_path / "tiny.npz"
     np.savez(path, **weights(network))
-    loaded = load_video_network(TINY, path, "tiny")
+    loaded = load_for_settings(TINY, path, "tiny")
     assert loaded.trained
     assert_equal(loaded.network, network)
 
 
 def test_mistakes_are_named(tmp_path):
     with pytest.raises(UserError, match="nowhere.ckpt: no such checkpoint"):
-        load_video_network(TINY, tmp_path / "nowhere.ckpt", "tiny")
+        load_for_settings(TINY, tmp_path / "nowhere.ckpt", "tiny")
     revsci = create_model("revsci", blocks=1, channels=8)
     save_network(tmp_path / "other.ckpt", revsci, "revsci", revsci.settings)
     with pytest.raises(UserError, match="holds a revsci network, expected a vrt as configuration tiny says"):
-        load_video_network(TINY, tmp_path / "other.ckpt", "tiny")
+        load_for_settings(TINY, tmp_path / "other.ckpt", "tiny")

@@ -42,10 +42,9 @@ def quoted(text):
 
 def of_whole_network(config):
     """Return ``config``; ``UserError`` where it is of a part that is only trained by itself."""
-    from mindrestore.config import FlowConfig
-    if isinstance(config, FlowConfig):
-        raise UserError(f"configuration {config.name}: SpyNet is trained by itself but used as a part of VRT; give the "
-                        "configuration of a VRT, such as configs/vrt/small_sr.yaml.")
+    if config.problem == "flow":
+        raise UserError(f"configuration {config.name}: {config.model.title} is trained by itself but used as a part of another "
+                        "network; give the configuration of that, such as configs/vrt/small_sr.yaml.")
     return config
 
 
@@ -54,3 +53,19 @@ def start(config):
     from mindrestore.runtime import cluster, session
     cluster.refuse_other_starts()
     session.start(config.runtime.device, config.runtime.mode, config.runtime.threads, config.runtime.precision)
+
+
+def loaded_for(config, options):
+    """Return the network of a command as ``Loaded``: that of its configuration file; without one, what its checkpoint holds,
+    by default what ships, and ``config.model`` becomes that network's settings.
+    """
+    from mindrestore.checkpoints.loading import load, load_for_settings, shipped
+    from mindrestore.models import kind_of
+    checkpoint = options.checkpoint or config.checkpoint
+    if options.config:
+        return load_for_settings(config.model, checkpoint, config.name)
+    loaded = load(checkpoint or shipped(config.model.abilities.tasks[0]))
+    kind = kind_of(loaded.metadata.kind)
+    if kind.problem == config.problem:
+        config.model = kind.settings.of(loaded.metadata.settings)
+    return loaded

@@ -1,4 +1,4 @@
-"""RevSCI's task on a file of measurements: the frames behind them, from any frame on."""
+"""The task of snapshots on a file of measurements: the frames behind them, from any frame on."""
 import numpy as np
 
 from mindrestore.errors import UserError
