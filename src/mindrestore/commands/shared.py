@@ -42,9 +42,12 @@ def quoted(text):
 
 def of_whole_network(config):
     """Return ``config``; ``UserError`` where it is of a part that is only trained by itself."""
-    if config.problem == "flow":
-        raise UserError(f"configuration {config.name}: {config.model.title} is trained by itself but used as a part of another "
-                        "network; give the configuration of that, such as configs/vrt/small_sr.yaml.")
+    from mindrestore.models import kind_of
+    kind = kind_of(config.model.name)
+    if kind.part_of:
+        title, example = kind.part_of
+        raise UserError(f"configuration {config.name}: {kind.title} is trained by itself but used as a part of {title}; give the "
+                        f"configuration of a {title}, such as {example}.")
     return config
 
 

@@ -76,6 +76,7 @@ class NetworkKind:
         published_settings: where weights of the kind are published, a method ``published_settings(shapes)`` that returns the
             settings, as a dict without the name, of the network that weights of these shapes (by name) belong to, and raises
             ``UserError`` ("is no ...") if there is none; otherwise None.
+        part_of: title and a configuration of the network that it is a part of, if it is trained but not used by itself.
     """
 
     problem = None
@@ -84,6 +85,7 @@ class NetworkKind:
     training_keys = None
     shipped = {}
     published_settings = None
+    part_of = None
 
     @property
     def name(self):

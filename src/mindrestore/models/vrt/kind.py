@@ -70,6 +70,7 @@ class SpyNetSettings(Settings):
 
 class SpyNetKind(FlowKind):
     settings = SpyNetSettings
+    part_of = "VRT", "configs/vrt/small_sr.yaml"
 
     def network(self, settings, seed=0):
         from mindrestore.models.vrt.spynet import SpyNet
