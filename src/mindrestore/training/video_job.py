@@ -41,7 +41,7 @@ def video_job(config):
     loss_scale = needed_loss_scale()
     mode = kind.gradients(settings)
     if mode == "pieces" and not made_of_pieces(network):
-        raise UserError(f"training.execution=pieces: a {kind.title} is not made of pieces; leave it away.")
+        raise UserError(f"training.execution=pieces: {kind.title} is not made of pieces; leave it away.")
     gradients = partial(GRADIENTS[mode], network, LOSSES[settings.loss], loss_scale=loss_scale)
     rates = learning_rates(settings.learning_rate, settings.schedule, settings.steps, steps_per_pass)
     return Job(kind.name, network, samples, settings.steps, rates, _updates(kind, network, settings, rates, steps_per_pass),

@@ -1,15 +1,25 @@
-"""Networks for videos: untrained, from our own checkpoints, from published weights; another network is refused."""
+"""Networks from files: untrained, from our own checkpoints, from published weights; another network is refused; each file is
+read once.
+"""
+from pathlib import Path
+
 import numpy as np
 import pytest
+import scipy.io
 
+from mindrestore.checkpoints import mindspore_file, torch_file
+from mindrestore.checkpoints.loading import load, load_for_settings, load_network
 from mindrestore.checkpoints.native import save_network
+from mindrestore.cli import main
+from mindrestore.config import load_config
 from mindrestore.errors import UserError
-from mindrestore.checkpoints.loading import load_for_settings
 from mindrestore.models import create_model
 from mindrestore.models.vrt import VRTSettings
+from mindrestore.restore.networks import choose
 
 pytestmark = pytest.mark.usefixtures("prepared")
 
+GOLDEN, CONFIGS = Path(__file__).parent / "golden", Path(__file__).parents[1] / "configs"
 TINY = VRTSettings(upscale=1, img_size=[2, 64, 64], window_size=[2, 8, 8], depths=[1] * 8, indep_reconsts=[7],
                    embed_dims=[4] * 8, num_heads=[1] * 8, deformable_groups=2)
 
@@ -62,3 +72,49 @@ def test_mistakes_are_named(tmp_path):
     save_network(tmp_path / "other.ckpt", revsci, "revsci", revsci.settings)
     with pytest.raises(UserError, match="holds a revsci network, expected a vrt as configuration tiny says"):
         load_for_settings(TINY, tmp_path / "other.ckpt", "tiny")
+
+
+# One read
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """The names of files whose content was read, one by one."""
+    names = []
+    for module in (mindspore_file, torch_file):
+        def counted(path, read=module.read):
+            names.append(Path(path).name)
+            return read(path)
+        monkeypatch.setattr(module, "read", counted)
+    return names
+
+
+def test_what_ships_is_read_once(reads):
+    assert choose("denoise")[0].origin.name == "vrt_small_denoise.ckpt"
+    config = load_config(CONFIGS / "vrt" / "small_denoise.yaml")
+    assert load_for_settings(config.model, None, config.name).trained
+    assert reads == ["vrt_small_denoise.ckpt"] * 2
+
+
+def test_what_ships_for_another_network_is_not_taken(reads):
+    model = load_config(CONFIGS / "vrt" / "small_denoise.yaml", ["model.mlp_ratio=1"]).model
+    assert not load_for_settings(model, None, "other").trained
+    assert reads == ["vrt_small_denoise.ckpt"]
+
+
+@pytest.mark.parametrize("command", [["convert", "SOURCE", "OUT/again.ckpt"],
+                                     ["eval", "--checkpoint", "SOURCE", "--output", "OUT", "--scenes", "OUT"]])
+def test_a_command_reads_a_file_once(command, reads, tmp_path):
+    scipy.io.savemat(tmp_path / "kobe.mat", {"orig": np.random.default_rng(0).integers(0, 256, (16, 16, 8), np.uint8)})
+    assert main([word.replace("SOURCE", str(GOLDEN / "revsci_two_way.pth")).replace("OUT", str(tmp_path))
+                 for word in command]) == 0
+    assert reads == ["revsci_two_way.pth"]
+
+
+def test_our_own_checkpoint_is_read_once(reads, network, tmp_path):
+    path = tmp_path / "tiny.ckpt"
+    save_network(path, network, "vrt", network.settings)
+    for loaded in (load(path).network, load_for_settings(TINY, path, "tiny").network, load_network(path)[0],
+                   choose("deblur", [path])[0].network):
+        assert_equal(loaded, network)
+    assert reads == ["tiny.ckpt"] * 4
