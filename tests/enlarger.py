@@ -24,10 +24,8 @@ class EnlargerSettings(Settings):
 class Enlarger(nn.Cell):
     """(N, D, 3, H, W) -> (N, D, 3, times · H, times · W)"""
 
-    def __init__(self, settings=None, seed=0, **given):
+    def __init__(self, settings, seed=0):
         super().__init__()
-        settings = settings or EnlargerSettings.of(given)
-        self.settings, self.abilities = settings.network_settings(), settings.abilities
         self.times = settings.times
         weight = np.random.default_rng(seed).normal(0, 0.01, (3 * self.times ** 2, 3, settings.kernel, settings.kernel))
         self.conv = nn.Conv2d(3, 3 * self.times ** 2, settings.kernel, has_bias=True, pad_mode="same",

@@ -10,7 +10,6 @@ from pathlib import Path
 import enlarger
 import numpy as np
 import pytest
-import yaml
 from mindspore import Tensor
 from test_training import assert_same_state
 
@@ -142,9 +141,13 @@ def test_mistakes_in_the_library_are_named():
     with pytest.raises(UserError, match="Enlarger times is 4; choose one of 2, 3"):
         models.create_model("enlarger", times=4)
     with pytest.raises(UserError, match="Enlarger kernel is True; it must be a whole number of at least 1"):
-        enlarger.Enlarger(kernel=True)
+        models.create_model("enlarger", kernel=True)
     with pytest.raises(UserError, match="model enlarger: unknown setting 'kernal', it has times, kernel, seed. Did you mean 'kernel'"):
-        enlarger.Enlarger(kernal=3)
+        models.create_model("enlarger", kernal=3)
+    with pytest.raises(UserError, match="this Enlarger does not say what it can do; build it by create_model"):
+        restore_clip(enlarger.Enlarger(enlarger.EnlargerSettings()), np.zeros((1, 3, 8, 8)))
+    with pytest.raises(UserError, match="is no object of a mindrestore.models.kind.VideoKind"):
+        models.register(enlarger.EnlargerKind)
 
 
 # As a package brings it
@@ -176,8 +179,8 @@ def test_an_installed_package_brings_it(tmp_path, fresh_environment):
 
 
 @pytest.mark.parametrize("entry_point, said", [
-    ("nowhere:KIND", "nowhere:KIND, which an installed package names for it, is no mindrestore.models.kind.NetworkKind"),
-    ("enlarger:np", "enlarger:np, which an installed package names for it, is no mindrestore.models.kind.NetworkKind"),
+    ("nowhere:KIND", "nowhere:KIND, which an installed package names for it, cannot be used (ModuleNotFoundError"),
+    ("enlarger:np", "enlarger:np, which an installed package names for it, cannot be used (UserError: network <module 'numpy'"),
 ])
 def test_a_package_that_brings_something_else_is_named(entry_point, said, tmp_path, fresh_environment):
     assert said in asked(tmp_path, entry_point, fresh_environment).stderr

@@ -6,6 +6,7 @@ import importlib.metadata
 import pkgutil
 
 from mindrestore.errors import UserError
+from mindrestore.models.kind import PROBLEMS, NetworkKind
 
 BUILT_IN = {"revsci": "mindrestore.models.revsci.kind:KIND", "vrt": "mindrestore.models.vrt.kind:KIND",
             "spynet": "mindrestore.models.vrt.kind:SPYNET"}
@@ -25,14 +26,15 @@ def create_model(name, **settings):
     Raises:
         UserError: an unknown name or setting, or a value that cannot be.
     """
-    kind = kind_of(name)
     seed = settings.pop("seed", 0)
-    return kind.network(kind.settings.of(settings), seed)
+    return network_of(kind_of(name).settings.of(settings), seed)
 
 
 def network_of(settings, seed=0):
-    """Build the network of ``Settings``, its first weights by ``seed``."""
-    return kind_of(settings.name).network(settings, seed)
+    """Build the network of ``Settings``, its first weights by ``seed``; it has ``settings`` by name, and ``abilities``."""
+    network = kind_of(settings.name).network(settings, seed)
+    network.settings, network.abilities = settings.network_settings(), settings.abilities
+    return network
 
 
 def kind_of(name):
@@ -52,8 +54,11 @@ def register(kind):
     """Make a ``NetworkKind`` known by its name, for as long as this process runs; it takes the place of a former one.
 
     Raises:
-        UserError: a name that one of mindrestore's own networks has.
+        UserError: no such object, or a name that one of mindrestore's own networks has.
     """
+    if not isinstance(kind, NetworkKind) or kind.problem not in PROBLEMS:
+        raise UserError(f"network {kind!r}: is no object of a mindrestore.models.kind.VideoKind, SnapshotKind or FlowKind; give "
+                        "one of a class derived from these.")
     if kind.name in BUILT_IN:
         raise UserError(f"network {kind.name!r}: is one of mindrestore's own; give yours another name.")
     _registered[kind.name] = kind
@@ -74,6 +79,9 @@ def abilities_of(network):
     """Return the abilities of a network, or of any callable whose ``settings`` say what it can do as a VRT's do."""
     if hasattr(network, "abilities"):
         return network.abilities
+    if not hasattr(network, "settings"):
+        raise UserError(f"this {type(network).__name__} does not say what it can do; build it by create_model, or give it "
+                        "abilities (mindrestore.models.kind.VideoAbilities).")
     from mindrestore.models.vrt.settings import abilities
     return abilities(network.settings)
 
@@ -86,11 +94,10 @@ def _entry_points():
 def _register_installed(entry_point):
     try:
         kind = entry_point.load()
-        fits = kind.name == entry_point.name
+        register(kind)
     except Exception as error:  # whatever goes wrong in a stranger's module
-        raise UserError(f"network {entry_point.name!r}: {entry_point.value}, which an installed package names for it, is no "
-                        f"mindrestore.models.kind.NetworkKind ({type(error).__name__}: {error}); mend that package.") from error
-    if not fits:
+        raise UserError(f"network {entry_point.name!r}: {entry_point.value}, which an installed package names for it, cannot be "
+                        f"used ({type(error).__name__}: {error}); mend that package, or uninstall it.") from error
+    if kind.name != entry_point.name:
         raise UserError(f"network {entry_point.name!r}: {entry_point.value} calls itself {kind.name!r}; give the entry point "
                         "that name.")
-    register(kind)

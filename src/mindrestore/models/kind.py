@@ -13,6 +13,7 @@ from typing import Tuple
 from mindrestore.errors import UserError
 from mindrestore.models.signature import Port, Signature
 
+PROBLEMS = ("video", "snapshot", "flow")
 INTERPOLATED_FRAMES = 4  # that interpolation takes, to make the one in their middle
 
 
@@ -98,10 +99,7 @@ class NetworkKind:
         return self.settings.title
 
     def network(self, settings, seed=0):
-        """Build the cell of ``settings``, an object of the kind's type, with first weights by ``seed``.
-
-        It keeps ``settings.network_settings()`` in ``settings`` and ``settings.abilities`` in ``abilities``.
-        """
+        """Build the cell of ``settings``, an object of the kind's type, its first weights by ``seed`` and nothing else."""
         raise NotImplementedError
 
     def gradients(self, training):

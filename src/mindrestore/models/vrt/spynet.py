@@ -3,7 +3,6 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 from mindspore.ops import constexpr
 
-from mindrestore.models.kind import FlowAbilities
 from mindrestore.models.piece import Piece
 from mindrestore.models.vrt.layers import Conv, conv
 from mindrestore.ops.warp import warp
@@ -26,7 +25,7 @@ class SpyNet(nn.Cell):
 
     def __init__(self, seed=0):
         super().__init__()
-        self.settings, self.abilities = {}, FlowAbilities()
+        self.settings = {}
         rng = np.random.default_rng(seed)
         self.basic_module = nn.CellList([FlowUpdate(rng) for _ in range(LEVELS)])
         self.flows = FlowPyramid(self)
