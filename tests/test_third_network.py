@@ -1,5 +1,5 @@
-"""A network that is not mindrestore's own (``enlarger.py``): trained, stopped and resumed, used, exported and converted through the
-command line, with nothing of mindrestore changed for it.
+"""A network that is not mindrestore's own (``enlarger.py``): trained, stopped and resumed, used, exported and converted
+through the command line, with nothing of mindrestore changed for it.
 """
 import json
 import signal
@@ -102,7 +102,8 @@ def test_scenes_are_scored(capsys):
 
 
 def test_what_is_exported_computes_the_same(tmp_path):
-    assert main(["export", "--config", "mine.yaml", "--checkpoint", "run/last.ckpt", "--output", str(tmp_path / "net.mindir")]) == 0
+    assert main(["export", "--config", "mine.yaml", "--checkpoint", "run/last.ckpt", "--output",
+                 str(tmp_path / "net.mindir")]) == 0
     write_noise(tmp_path / "in")
     for target, network in (("one", ["--model", str(tmp_path / "net.mindir")]),
                             ("other", ["--checkpoint", "run/last.ckpt", "--tile", "2", "24", "32"])):
@@ -142,7 +143,7 @@ def test_mistakes_in_the_library_are_named():
         models.create_model("enlarger", times=4)
     with pytest.raises(UserError, match="Enlarger kernel is True; it must be a whole number of at least 1"):
         models.create_model("enlarger", kernel=True)
-    with pytest.raises(UserError, match="model enlarger: unknown setting 'kernal', it has times, kernel, seed. Did you mean 'kernel'"):
+    with pytest.raises(UserError, match="unknown setting 'kernal', it has times, kernel, seed. Did you mean 'kernel'"):
         models.create_model("enlarger", kernal=3)
     with pytest.raises(UserError, match="this Enlarger does not say what it can do; build it by create_model"):
         restore_clip(enlarger.Enlarger(enlarger.EnlargerSettings()), np.zeros((1, 3, 8, 8)))

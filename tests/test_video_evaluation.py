@@ -10,6 +10,7 @@ import pytest
 from stand_in import StandIn
 from test_video_sets import put
 
+from mindrestore.checkpoints.loading import Loaded, load_for_settings
 from mindrestore.config import load_config, make_config
 from mindrestore.data.degradation import blur_downsampled, noisy, stored
 from mindrestore.data.frames import read_clip
@@ -17,7 +18,6 @@ from mindrestore.data.resize import imresize
 from mindrestore.errors import UserError
 from mindrestore.evaluation.video import evaluate_videos
 from mindrestore.evaluation.video_results import frame_score
-from mindrestore.checkpoints.loading import Loaded, load_for_settings
 from mindrestore.metrics import psnr, to_uint8
 
 pytestmark = pytest.mark.usefixtures("prepared")

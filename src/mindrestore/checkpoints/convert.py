@@ -1,7 +1,6 @@
 """Published checkpoints into our own: ``mindrestore convert in.pth out.ckpt``."""
 from pathlib import Path
 
-from mindrestore.checkpoints import mindspore_file
 from mindrestore.checkpoints.loading import published_network, recognised
 from mindrestore.checkpoints.native import METADATA_ENTRY, save_network
 from mindrestore.checkpoints.sources import arrays_in, described, read_contents

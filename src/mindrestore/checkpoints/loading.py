@@ -130,7 +130,7 @@ def recognised(arrays, source, kind=None):
 
 def shipped(task):
     """Return the path of the checkpoint that ships for a task, None if none does."""
-    paths = [ASSETS / kind.shipped[task] for kind in kinds() if task in kind.shipped]
+    paths = (ASSETS / kind.shipped[task] for kind in kinds() if task in kind.shipped)
     return next((path for path in paths if path.exists()), None)
 
 
@@ -144,21 +144,25 @@ def _read(path):
 
 def _built(stored):
     """Build the network of one of our checkpoints."""
-    path, metadata = stored.path, stored.metadata
-    try:
-        kind = kind_of(metadata.kind)
-        network = network_of(kind.settings.of(metadata.settings))
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{path}: its settings build no {printable(metadata.kind)} network: {error}") from error
-    set_weights(network, stored.arrays, path)
+    network = network_of(_settings_in(stored))
+    set_weights(network, stored.arrays, stored.path)
     return network
+
+
+def _settings_in(stored):
+    """Return the ``Settings`` that one of our checkpoints holds."""
+    metadata = stored.metadata
+    try:
+        return kind_of(metadata.kind).settings.of(metadata.settings)
+    except UserError as error:
+        raise UserError(f"{stored.path}: its settings build no {printable(metadata.kind)} network: {error}") from error
 
 
 def _shipped_like(settings, kind):
     """Return what ships for a network of these very settings as ``Stored``, None if nothing does."""
     path = shipped(next(iter(settings.abilities.tasks), None))
     stored = path and _read(path)
-    same = stored and stored.metadata.kind == kind.name and not _differing(stored.metadata.settings, settings, kind)
+    same = stored and stored.metadata.kind == kind.name and not _differing(_settings_in(stored), settings, kind)
     return stored if same else None
 
 
@@ -169,14 +173,14 @@ def _check(stored, settings, kind, name):
     if stored.metadata.kind != kind.name:
         raise UserError(f"{stored.path}: holds a {printable(stored.metadata.kind)} network, expected a {kind.name} as "
                         f"configuration {name} says.")
-    _refuse_other(stored, stored.metadata.settings, settings, kind, name)
+    _refuse_other(stored, _settings_in(stored), settings, kind, name)
 
 
 def _check_published(stored, settings, kind, name):
     """Raise ``UserError`` where published weights say that their network is not one of these settings."""
     shapes = {name: array.shape for name, array in stored.arrays.items()}
     try:
-        found = kind.published_settings(shapes) if kind.published_settings else settings.network_settings()
+        found = kind.settings.of(kind.published_settings(shapes)) if kind.published_settings else settings
     except UserError:
         return
     _refuse_other(stored, found, settings, kind, name)
@@ -191,7 +195,6 @@ def _refuse_other(stored, found, settings, kind, name):
 
 def _differing(found, settings, kind):
     """Name what the settings ``found`` in a file have that ``settings`` have not, what may differ aside."""
-    found = kind.settings.of(found).network_settings()  # a former version's lack what has a default now
-    wanted = settings.network_settings()
+    found, wanted = found.network_settings(), settings.network_settings()
     return [f"{key} {found[key]} instead of {wanted[key]}" for key in wanted
             if key not in kind.free_settings and found[key] != wanted[key]]

@@ -79,7 +79,7 @@ def load_arrays(path):
 
 
 def metadata_in(path, record):
-    """Return the ``Metadata`` that the ``record`` of a file holds, see ``load_arrays``; raises ``UserError`` if it is damaged."""
+    """Return the ``Metadata`` in the ``record`` of a file, see ``load_arrays``; raises ``UserError`` if it is damaged."""
     record = record if isinstance(record, dict) else {}
     if record.get("format") != FORMAT:
         raise UserError(

@@ -46,8 +46,8 @@ def of_whole_network(config):
     kind = kind_of(config.model.name)
     if kind.part_of:
         title, example = kind.part_of
-        raise UserError(f"configuration {config.name}: {kind.title} is trained by itself but used as a part of {title}; give the "
-                        f"configuration of a {title}, such as {example}.")
+        raise UserError(f"configuration {config.name}: {kind.title} is trained by itself but used as a part of {title}; give "
+                        f"the configuration of a {title}, such as {example}.")
     return config
 
 

@@ -83,7 +83,8 @@ class VideoConfig(Common):
         if self.evaluation.degradation and not allowed[self.task]:
             raise ValueError(f"evaluation.degradation is {self.evaluation.degradation!r}, which does not belong to the "
                              f"task {self.task}")
-        if self.interpolation and [part.model.abilities.tasks[0] for part in (self.interpolation, self)] != ["interpolate", "sr"]:
+        parts = [part.model.abilities.tasks[0] for part in (self.interpolation, self) if part]
+        if self.interpolation and parts != ["interpolate", "sr"]:
             raise ValueError("interpolation.model must interpolate (pa_frames 0, no nonblind_denoising) and model upscale")
         if self.evaluation.sigma is not None and self.task != "denoise":
             raise ValueError(f"evaluation.sigma is for denoising; the task is {self.task}")

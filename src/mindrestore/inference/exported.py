@@ -47,7 +47,7 @@ def load_exported(path):
 
 
 class ExportedVideo:
-    """A network that restores videos, as a file: of fixed size, so that anything smaller is reflected up to it and cut off again.
+    """A file of a network that restores videos: of fixed size, so that anything smaller is reflected up to it and cut off.
 
     Attributes:
         abilities: of the network it was made from.
@@ -75,7 +75,9 @@ class ExportedVideo:
 
 
 class ExportedSnapshot:
-    """A network that reconstructs snapshots, as a file, called as ``mindrestore.inference.Reconstructor`` is; ``precision`` as of ``ExportedVideo``."""
+    """A file of a network that reconstructs snapshots, called as ``mindrestore.inference.Reconstructor`` is; ``precision`` as
+    of ``ExportedVideo``.
+    """
 
     def __init__(self, graph, abilities, shapes, path, precision="float32"):
         self._graph, self._path, self.abilities, self.precision = graph, path, abilities, precision

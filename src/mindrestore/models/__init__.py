@@ -57,8 +57,8 @@ def register(kind):
         UserError: no such object, or a name that one of mindrestore's own networks has.
     """
     if not isinstance(kind, NetworkKind) or kind.problem not in PROBLEMS:
-        raise UserError(f"network {kind!r}: is no object of a mindrestore.models.kind.VideoKind, SnapshotKind or FlowKind; give "
-                        "one of a class derived from these.")
+        raise UserError(f"network {kind!r}: is no object of a mindrestore.models.kind.VideoKind, SnapshotKind or FlowKind; "
+                        "give one of a class derived from these.")
     if kind.name in BUILT_IN:
         raise UserError(f"network {kind.name!r}: is one of mindrestore's own; give yours another name.")
     _registered[kind.name] = kind
@@ -96,8 +96,8 @@ def _register_installed(entry_point):
         kind = entry_point.load()
         register(kind)
     except Exception as error:  # whatever goes wrong in a stranger's module
-        raise UserError(f"network {entry_point.name!r}: {entry_point.value}, which an installed package names for it, cannot be "
-                        f"used ({type(error).__name__}: {error}); mend that package, or uninstall it.") from error
+        raise UserError(f"network {entry_point.name!r}: {entry_point.value}, which an installed package names for it, cannot "
+                        f"be used ({type(error).__name__}: {error}); mend that package, or uninstall it.") from error
     if kind.name != entry_point.name:
         raise UserError(f"network {entry_point.name!r}: {entry_point.value} calls itself {kind.name!r}; give the entry point "
                         "that name.")

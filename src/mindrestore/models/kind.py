@@ -142,10 +142,11 @@ class VideoKind(NetworkKind):
     def signature(self, network, frames, height, width, batch):
         able = network.abilities
         if able.interpolates and frames != INTERPOLATED_FRAMES:
-            raise UserError(f"frame interpolation takes exactly {INTERPOLATED_FRAMES} frames, those around the one that it makes; "
-                            f"{frames} were asked for.")
+            raise UserError(f"frame interpolation takes exactly {INTERPOLATED_FRAMES} frames, those around the one that it "
+                            f"makes; {frames} were asked for.")
         level = ", then the noise level: its standard deviation, white being 1" if able.takes_noise_level else ""
-        clip = Port("clip", (batch, frames, able.channels + able.takes_noise_level, height, width), (0, 1), f"frames, RGB{level}")
+        channels = able.channels + able.takes_noise_level
+        clip = Port("clip", (batch, frames, channels, height, width), (0, 1), f"frames, RGB{level}")
         made = "the frame in the middle of four" if able.interpolates else "the frames, restored"
         restored = Port("restored", (batch, 1 if able.interpolates else frames, able.out_channels, able.scale * height,
                                      able.scale * width), (0, 1), f"{made}; not clamped")
@@ -177,7 +178,7 @@ class VideoKind(NetworkKind):
         """
 
     def late_part(self, training):
-        """Return (``belongs(name)``, first step, factor of the learning rate) of parameters that are frozen at first; or None."""
+        """Return (``belongs(name)``, first step, factor of the learning rate) of parameters that begin late, or None."""
 
     def samples(self, network, samples):
         """Return the samples that the network is trained on, with further inputs of its own after those of ``samples``."""

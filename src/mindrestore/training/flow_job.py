@@ -1,4 +1,4 @@
-"""Training of networks that find motion, on rendered frames, whose motion is known: supervised, at all scales that it returns."""
+"""Training of networks that find motion on rendered frames, whose motion is known: supervised, at all scales."""
 from functools import partial
 
 import numpy as np

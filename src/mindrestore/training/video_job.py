@@ -72,7 +72,7 @@ def freeze(network, parts):
 
 
 def refuse_untrained_frozen(network, parts, given):
-    """Raise ``UserError`` where ``freeze`` leaves weights as they are that no file gave; ``given`` names those that files gave."""
+    """Raise ``UserError`` where ``freeze`` kept weights from training that no file gave; ``given`` names those that one did."""
     never = [parameter for parameter in network.get_parameters()
              if parameter.name not in given and any(part in parameter.name for part in parts)]
     if never:

@@ -7,7 +7,12 @@ from mindrestore.models.settings import Settings
 from mindrestore.models.vrt import published
 from mindrestore.models.vrt.settings import VRTSettings, check_clip
 from mindrestore.models.vrt.training import (
-    FLOW, DroppingSamples, VRTTrainingKeys, dropping_gradients, is_late, refuse_untrained_flow,
+    FLOW,
+    DroppingSamples,
+    VRTTrainingKeys,
+    dropping_gradients,
+    is_late,
+    refuse_untrained_flow,
 )
 
 

@@ -13,7 +13,7 @@ from mindrestore.models.vrt.attention import Block, WindowedBlock
 from mindrestore.models.vrt.ends import Crop, Details, Embedding, EnlargedDetails, MiddleFrame, upscale_steps
 from mindrestore.models.vrt.flows import SCALES, ClipFlows, of_scale
 from mindrestore.models.vrt.layers import Conv, LayerNorm, Linear, NormedLinear, ResidualLinear, Sum
-from mindrestore.models.vrt.settings import STAGES, STAGE_SCALES, Options, VRTSettings
+from mindrestore.models.vrt.settings import STAGE_SCALES, STAGES, Options, VRTSettings
 from mindrestore.models.vrt.spynet import SpyNet
 from mindrestore.models.vrt.stage import Refinement, Stage
 from mindrestore.ops.reflection import reflected
