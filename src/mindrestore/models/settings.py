@@ -62,14 +62,16 @@ class Settings(Section):
             return error["msg"].removeprefix("Value error, ")
         key, *place = error["loc"]
         if error["type"] == "extra_forbidden":
-            return cls.unknown(key)
+            return cls._unknown(key)
         field = cls.model_fields[key]
         if place:  # within a list
-            return f"{cls.title} {key} is {error['input']!r}; {_expected(get_args(field.annotation)[0])}."
-        return f"{cls.title} {key} is {given[key]!r}; {_expected(field.annotation, field.metadata)}."
+            value, expected = error["input"], _expected(get_args(field.annotation)[0])
+        else:
+            value, expected = given.get(key), _expected(field.annotation, field.metadata)
+        return f"{cls.title} {key} is {value!r}; {expected or error['msg']}."
 
     @classmethod
-    def unknown(cls, key):
+    def _unknown(cls, key):
         """Say that there is no setting called ``key``, and which it might have been."""
         known = [name for name in cls.model_fields if name != "name"] + ["seed"]
         near = nearest(key, known)
@@ -78,7 +80,7 @@ class Settings(Section):
 
 
 def _expected(annotation, limits=()):
-    """Say in words what a setting takes, as its type and its limits say."""
+    """Say in words what a setting takes, as its type and its limits say; None for the types and limits that are seldom."""
     if get_origin(annotation) is Annotated:
         annotation, *more = get_args(annotation)
         limits = [limit for each in more for limit in (each.metadata if isinstance(each, FieldInfo) else [each])]
@@ -92,11 +94,15 @@ def _expected(annotation, limits=()):
         return "it must be a list" if length is None else f"it must be a list of {length}"
     if annotation is bool:
         return "it must be true or false"
-    least, above, below = (_limit(limits, name) for name in ("ge", "gt", "lt"))
-    if annotation is int:
-        return f"it must be a whole number of at least {least}"
-    low = f"above {above:g}" if least is None else f"from {least:g}"
-    return f"it must be a number {low}" if below is None else f"it must be a number {low} to below {below:g}"
+    least, above, below, *others = (_limit(limits, name) for name in ("ge", "gt", "lt", "le", "multiple_of"))
+    if any(limit is not None for limit in others):
+        return None
+    if annotation is int and above is None and below is None:
+        return "it must be a whole number" + ("" if least is None else f" of at least {least}")
+    if annotation is float:
+        low = "" if least is above is None else f" above {above:g}" if least is None else f" from {least:g}"
+        return f"it must be a number{low}" + ("" if below is None else f" to below {below:g}" if low else f" below {below:g}")
+    return None
 
 
 def _limit(limits, name):
