@@ -192,7 +192,8 @@ class VideoKind(NetworkKind):
 class SnapshotKind(NetworkKind):
     """A kind of network that reconstructs clips from snapshots, called as ``mindrestore.models.revsci.RevSCI`` is.
 
-    ``settings.abilities`` are ``SnapshotAbilities``.
+    ``settings.abilities`` are ``SnapshotAbilities``. ``mindrestore.inference.Reconstructor`` runs it in RevSCI's segments, so a
+    network of one's own must have head, blocks and tail as a RevSCI has.
     """
 
     problem = "snapshot"
