@@ -12,8 +12,8 @@ def build_mindrestore(case):
     """Return (about, step); ``step()`` waits for the result and returns a function that gives its values."""
     clip, measurement, mask = random_inputs(case)
     import mindspore as ms
+    from mindrestore.executor import Piecewise
     from mindrestore.models import create_model
-    from mindrestore.models.revsci.segments import Segments
     from mindrestore.runtime import session
     from mindrestore.training.gradients import GRADIENTS
     from mindrestore.training.losses import mse
@@ -25,13 +25,13 @@ def build_mindrestore(case):
     fill_mindspore(network)
     clip, measurement, mask = ms.Tensor(clip), ms.Tensor(measurement), ms.Tensor(mask)
     if case["mode"] == "forward":
-        reconstruct = Segments(network)
+        reconstruct = Piecewise(network)
 
         def step():
             result = reconstruct(measurement, mask).asnumpy()  # waits for it
             return lambda: dict(mean=float(result.mean()))
     else:
-        gradients_of = GRADIENTS[case["mode"]](network, mse)
+        gradients_of = GRADIENTS[{"plain": "whole", "reversible": "pieces"}[case["mode"]]](network, mse)
 
         def step():
             loss, gradients = gradients_of(clip, measurement, mask)

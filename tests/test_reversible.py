@@ -8,11 +8,12 @@ import pytest
 from golden.golden_weights import golden_array
 from mindspore import Tensor
 
+from mindrestore.executor import Piecewise
+from mindrestore.executor import tape as tapes
+from mindrestore.executor.piecewise import Run
 from mindrestore.models import create_model
-from mindrestore.models.revsci import bands
-from mindrestore.models.revsci.segments import Segments
 from mindrestore.runtime import execution
-from mindrestore.training.gradients import plain_gradients, reversible_gradients
+from mindrestore.training.gradients import whole_gradients, piecewise_gradients
 from mindrestore.training.losses import charbonnier, mse
 
 
@@ -32,7 +33,7 @@ def assert_equal_gradients(network, reversible, loss=mse):
     arrays = batch(network)
     found_loss, found = reversible(*arrays)
     former, execution._mode = execution._mode, "pynative"
-    expected_loss, expected = plain_gradients(network, loss)(*arrays)
+    expected_loss, expected = whole_gradients(network, loss)(*arrays)
     execution._mode = former
     np.testing.assert_allclose(found_loss.asnumpy(), expected_loss.asnumpy(), rtol=1e-5)
     parameters = network.trainable_params()
@@ -61,7 +62,7 @@ SETTINGS = {
 def test_gradients_are_those_of_plain_training(name, layout, mode):
     network = create_model("revsci", blocks=3, channels=16, **SETTINGS[name])
     loss = charbonnier if "gap_tv" in name else mse
-    assert_equal_gradients(network, reversible_gradients(network, loss), loss)
+    assert_equal_gradients(network, piecewise_gradients(network, loss), loss)
 
 
 @pytest.mark.parametrize("name, layout, blocks", [
@@ -69,7 +70,7 @@ def test_gradients_are_those_of_plain_training(name, layout, mode):
 ], indirect=["layout"])
 def test_gradients_of_compiled_pieces(name, layout, blocks):
     network = create_model("revsci", blocks=blocks, channels=16, **SETTINGS[name])
-    reversible = reversible_gradients(network, mse)
+    reversible = piecewise_gradients(network, mse)
     assert_equal_gradients(network, reversible)
     for parameter in network.get_parameters():  # what is compiled follows the weights
         parameter.set_data(Tensor(golden_array(parameter.name, parameter.shape) / 2))
@@ -112,39 +113,24 @@ def test_memory_is_flat_in_depth(python):
         process = python(PEAK, *run)
         assert process.returncode == 0, process.stderr[-2000:]
         return float(process.stdout)
-    runs = ("reversible", 50), ("reversible", 10), ("plain", 8), ("plain", 4)
+    runs = ("pieces", 50), ("pieces", 10), ("whole", 8), ("whole", 4)
     with ThreadPoolExecutor(2) as two_at_a_time:
         deep, shallow, plain_deep, plain_shallow = two_at_a_time.map(peak, runs)
     assert abs(deep - shallow) < 0.1 * shallow
     assert plain_deep > 1.2 * plain_shallow
 
 
-# Bands of rows
-
-
-@pytest.mark.parametrize("height", [2, 16, 34, 70, 256, 1080])
-@pytest.mark.parametrize("pixels_a_row", [1, 800, 2048, 10**6])
-def test_bands_cover_every_row_once_with_halo(height, pixels_a_row):
-    rows, found = bands.bands(height, pixels_a_row)
-    assert [row for band in found for row in range(band.first, band.last)] == list(range(height))
-    for band in found:
-        assert 0 <= band.start <= band.start + rows <= height
-        assert band.start == 0 or band.start <= band.first - bands.HALO
-        assert band.start + rows == height or band.start + rows >= band.last + bands.HALO
-        assert not any(number % 2 for number in (rows, *band))
-    assert len(found) == 1 or rows * pixels_a_row <= max(bands.PIXELS, 4 * bands.HALO * pixels_a_row)
-
-
 @pytest.mark.parametrize("mode", ["pynative"], indirect=True)
 @pytest.mark.parametrize("layout, colour", [("frames", False), ("frames", True), ("native", True)], indirect=["layout"])
-def test_bands_change_neither_clip_nor_gradients(layout, colour, mode, monkeypatch):
+def test_bands_of_rows_change_neither_clip_nor_gradients(layout, colour, mode):
     network = create_model("revsci", blocks=1, channels=16, colour=colour)
     clips, measurements, masks = batch(network, height=44)
-    whole = Segments(network, mse)
-    expected, (_, expected_gradients) = whole(measurements, masks), whole.value_and_gradients(clips, measurements, masks)
-    monkeypatch.setattr(bands, "PIXELS", 1)
-    assert len(bands.bands(44, 12)[1]) > 3
-    banded = Segments(network, mse)
-    np.testing.assert_allclose(banded(measurements, masks).asnumpy(), expected.asnumpy(), rtol=0, atol=1e-6)
-    for one, other in zip(banded.value_and_gradients(clips, measurements, masks)[1], expected_gradients):
+    numbers = network.head.cost(network.input(measurements, masks)) * 8
+    whole, banded = (tapes.Tape(network, network.trainable_params(), numbers=each) for each in (tapes.NUMBERS, numbers))
+    assert [len(Run(network.head, [network.input(measurements, masks)], each.numbers).parts) for each in (whole, banded)] == [1, 5]
+    clip = Piecewise(network)(measurements, masks).asnumpy()
+    np.testing.assert_allclose(Piecewise(network, numbers)(measurements, masks).asnumpy(), clip, rtol=0, atol=1e-6)
+    expected, found = (each.value_and_gradients(lambda result: mse(result, clips), measurements, masks)[1]
+                       for each in (whole, banded))
+    for one, other in zip(found, expected):
         assert np.linalg.norm(one.asnumpy() - other.asnumpy()) <= 1e-5 * np.linalg.norm(other.asnumpy())

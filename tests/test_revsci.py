@@ -7,12 +7,14 @@ import mindspore as ms
 import numpy as np
 import pytest
 from golden.golden_weights import golden_array
-from mindspore import Tensor
+from mindspore import Tensor, ops
 
 from mindrestore.errors import UserError
+from mindrestore.executor import Piecewise
+from mindrestore.executor.piecewise import NUMBERS, Run
 from mindrestore.models import create_model
 from mindrestore.models.revsci import coupling
-from mindrestore.models.revsci.segments import Segments
+from mindrestore.models.revsci.camera import network_input
 from mindrestore.ops import convolution, convolution_frames, convolution_native
 from mindrestore.sensing.operator import SnapshotImaging
 from mindrestore.training.gradients import GRADIENTS
@@ -65,7 +67,7 @@ def run(network, *inputs):
 ], indirect=["layout", "mode"])
 def test_golden_gradients(name, layout, mode):
     golden, network, inputs = golden_network(name)
-    loss, gradients = GRADIENTS["plain"](network, mse)(Tensor(golden["clip"]), *inputs)
+    loss, gradients = GRADIENTS["whole"](network, mse)(Tensor(golden["clip"]), *inputs)
     np.testing.assert_allclose(loss.asnumpy(), golden["mse"], rtol=1e-4)
     norms = {parameter.name: np.linalg.norm(item.asnumpy())
              for parameter, item in zip(network.trainable_params(), gradients)}
@@ -83,7 +85,7 @@ def test_golden_output(name, layout, mode):
     golden, network, inputs = golden_network(name)
     if mode == "graph":
         ms.set_context(mode=ms.GRAPH_MODE)  # the whole network as one graph; the mode fixture undoes it
-    for forward in (network, Segments(network)):
+    for forward in (network, Piecewise(network)):
         assert np.abs(forward(*inputs).asnumpy() - golden["output"]).max() < 1e-4
 
 
@@ -107,9 +109,8 @@ def test_parameters_are_the_published_ones(name, settings, count):
 @pytest.mark.parametrize("colour", [False, True], ids=["grey", "colour"])
 def test_normalised_input(colour, shared):
     _, masks, measurements = snapshots(5, 8, 12, batch=2, colour=colour)
-    network = create_model("revsci", blocks=1, channels=8, colour=colour)
     mask = masks[0] if shared else masks
-    found = network.network_input(Tensor(measurements), Tensor(mask)).asnumpy()
+    found = network_input(colour, Tensor(measurements), Tensor(mask)).asnumpy()
     mask = np.broadcast_to(mask, masks.shape)
     total = mask.sum(1, keepdims=True)
     normalised = np.broadcast_to(measurements[:, None] / np.where(total == 0, 1, total), mask.shape)
@@ -121,8 +122,7 @@ def test_normalised_input(colour, shared):
 def test_gap_tv_input_is_the_estimate_and_what_it_leaves_unexplained(colour):
     _, masks, measurements = snapshots(5, 8, 12, batch=2, colour=colour)
     estimates = snapshots(5, 8, 12, batch=2, colour=colour, seed=1)[0]
-    network = create_model("revsci", blocks=1, channels=8, colour=colour, start="gap_tv")
-    found = network.network_input(*map(Tensor, (measurements, masks, estimates))).asnumpy()
+    found = network_input(colour, *map(Tensor, (measurements, masks, estimates))).asnumpy()
     for features, mask, measurement, estimate in zip(found, masks, measurements, estimates):
         camera = SnapshotImaging(mask, colour)
         residual = np.broadcast_to(camera.normalised(measurement - camera.A(estimate)), mask.shape)
@@ -279,48 +279,63 @@ COUPLINGS = pytest.mark.parametrize("settings", [
 def noise_features(network):
     """Groups of features of unit variance, as 4 frames of 16 x 16 give them."""
     features = np.random.default_rng(0).standard_normal((1, network.settings["channels"], 4, 8, 8)).astype(np.float32)
-    return network.split(network.to_features(Tensor(features)))
+    return network.split(convolution.implementation().to_features(Tensor(features)))
 
 
-def undone(segments, groups):
-    """Return (values before all blocks, after them, after undoing them), each one array."""
-    before = np.stack([group.asnumpy().copy() for group in groups])
-    groups = segments.run_blocks(groups)
-    after = np.stack([group.asnumpy().copy() for group in groups])
-    return before, after, np.stack([group.asnumpy() for group in segments.undo_blocks(groups)])
+def run_blocks(network, groups):
+    with Piecewise(network).taking_over():
+        for block in network.layers:
+            groups = block(groups)
+    return groups
+
+
+def undo_blocks(network, groups):
+    """As a tape does it on the way back."""
+    groups = list(groups)
+    for block in reversed(network.layers):
+        if block.reverses:
+            groups.reverse()
+        for step, (target, source) in reversed(list(zip(block.steps, block.targets_and_sources))):
+            run = Run(step, [groups[target], groups[source]], NUMBERS)
+            groups[target] = run.backward_undoing(ops.zeros_like(groups[target]), ((False, False), (False,) * 4))[0]
+    return groups
+
+
+def arrays(groups):
+    return np.stack([group.asnumpy().copy() for group in groups])
 
 
 @COUPLINGS
 def test_fifty_blocks_are_undone(settings):
     """Features as the head makes them come back to 1e-5; larger ones, here up to 13, to as much of their size."""
     network = create_model("revsci", blocks=50, **settings)
-    segments = Segments(network)
     _, masks, measurements = snapshots(4, 16, 16)
-    features = network.conv1(network.input_features(Tensor(measurements), Tensor(masks)))
-    before, after, again = undone(segments, network.split(features))
-    assert np.abs(after - before).max() > 0.3
-    assert np.abs(again - before).max() < 1e-5
-    before, after, again = undone(segments, noise_features(network))
-    assert np.abs(again - before).max() < 1e-5 * np.abs(after).max()
+    groups = network.split(network.head(network.input(Tensor(measurements), Tensor(masks))))
+    after = run_blocks(network, groups)
+    assert np.abs(arrays(after) - arrays(groups)).max() > 0.3
+    assert np.abs(arrays(undo_blocks(network, after)) - arrays(groups)).max() < 1e-5
+    groups = noise_features(network)
+    after = run_blocks(network, groups)
+    again = undo_blocks(network, after)
+    assert np.abs(arrays(again) - arrays(groups)).max() < 1e-5 * np.abs(arrays(after)).max()
 
 
 @pytest.mark.parametrize("mode", ["pynative"], indirect=True)
 def test_the_inverse_undoes_block_by_block_what_the_network_does(mode):
-    """The blocks as the network runs them, undone by the segments: also with weights that multiply the features."""
+    """The blocks as the network runs them, undone as a tape does: also with weights that multiply the features."""
     network = with_golden_weights(create_model("revsci", blocks=6, coupling="multi_group", groups=4))
     groups = noise_features(network)
-    before, after = [group.asnumpy().copy() for group in groups], groups
+    after = groups
     for block in network.layers:
         after = block(after)
-    size = max(np.abs(group.asnumpy()).max() for group in after)
-    for one, other in zip(Segments(network).undo_blocks(list(after)), before):
-        assert np.abs(one.asnumpy() - other).max() < 1e-6 * size
+    size = np.abs(arrays(after)).max()
+    assert np.abs(arrays(undo_blocks(network, after)) - arrays(groups)).max() < 1e-6 * size
 
 
 @pytest.mark.parametrize("mode", ["pynative"], indirect=True)
 @pytest.mark.parametrize("colour", [False, True], ids=["grey", "colour"])
-def test_segments_take_estimates_and_a_mask_each(colour, mode):
+def test_pieces_take_estimates_and_a_mask_each(colour, mode):
     clips, masks, measurements = snapshots(3, 8, 10, batch=2, colour=colour)
     network = with_golden_weights(create_model("revsci", blocks=1, channels=8, colour=colour, start="gap_tv"))
     inputs = measurements, masks, clips
-    np.testing.assert_allclose(run(Segments(network), *inputs), run(network, *inputs), atol=1e-5)
+    np.testing.assert_allclose(run(Piecewise(network), *inputs), run(network, *inputs), atol=1e-5)

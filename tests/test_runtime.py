@@ -52,7 +52,7 @@ onednn_verbose,exec,cpu,deconvolution,ref:any,forward_training,src:f32,,alg:dire
     assert not is_reference("brgconv:avx2_preferred")
 
 
-@pytest.mark.parametrize("how", [("pynative", "reversible"), ("graph", "plain")], ids="-".join)
+@pytest.mark.parametrize("how", [("pynative", "pieces"), ("graph", "whole")], ids="-".join)
 def test_no_convolution_of_a_training_step_takes_the_reference_kernel(python, how):
     process = python(STEP, *how, ONEDNN_VERBOSE="1")
     assert process.returncode == 0, failed(process)
@@ -66,7 +66,7 @@ def test_no_convolution_of_a_training_step_takes_the_reference_kernel(python, ho
                     reason="the processor has no AVX-512, whose convolutions are the slow ones")
 def test_without_the_cap_the_reference_kernel_is_taken(python):
     """If this fails, MindSpore's convolutions have become fast by themselves and the cap may go."""
-    process = python(STEP, "pynative", "plain", ONEDNN_VERBOSE="1", ONEDNN_MAX_CPU_ISA="ALL")
+    process = python(STEP, "pynative", "whole", ONEDNN_VERBOSE="1", ONEDNN_MAX_CPU_ISA="ALL")
     assert process.returncode == 0, failed(process)
     assert [kernel for kernel in kernels(process.stdout) if is_reference(kernel)]
 
@@ -161,7 +161,7 @@ def test_no_more_cores_are_used_than_asked_for(python):
 
 
 def test_a_training_step_leaves_no_file_and_prints_nothing(python, tmp_path):
-    process = python(STEP, "graph", "plain")
+    process = python(STEP, "graph", "whole")
     assert process.returncode == 0, failed(process)
     assert process.stdout == ""
     assert list(tmp_path.iterdir()) == []

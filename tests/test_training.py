@@ -29,7 +29,7 @@ from mindrestore.training import log as training_log
 from mindrestore.training import snapshot_job
 from mindrestore.training.average import Average
 from mindrestore.training.dataset import batches
-from mindrestore.training.gradients import GRADIENTS, plain_gradients
+from mindrestore.training.gradients import GRADIENTS, whole_gradients
 from mindrestore.training.losses import mse
 from mindrestore.training.schedules import learning_rates
 from mindrestore.training.step import TrainOneStep
@@ -338,9 +338,9 @@ def a_batch(samples):
 
 
 @quick
-@pytest.mark.parametrize("training_mode", ["plain", "reversible"])
-def test_accumulation_is_the_whole_batch(training_mode):
-    gradients = GRADIENTS[training_mode](create_model("revsci", blocks=1, channels=8), mse)
+@pytest.mark.parametrize("execution", ["whole", "pieces"])
+def test_accumulation_is_the_whole_batch(execution):
+    gradients = GRADIENTS[execution](create_model("revsci", blocks=1, channels=8), mse)
     seen = []
 
     def noted(clips, *inputs):
@@ -467,7 +467,7 @@ def test_applying_an_average_changes_nothing_of_the_training(mode, resumed):
             for parameter in updates[0].optimizer.get_parameters():
                 parameter.set_data(Tensor(parameter.asnumpy()))
         average = Average(network, 0.5)
-        step = TrainOneStep(partial(plain_gradients, network, mse), updates, average=average)
+        step = TrainOneStep(partial(whole_gradients, network, mse), updates, average=average)
         x, losses = np.random.default_rng(0).random((2, 5), np.float32), []
         for _ in range(5):
             losses.append(float(step(Tensor(np.zeros_like(x)), Tensor(x)).asnumpy()))

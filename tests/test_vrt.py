@@ -263,7 +263,7 @@ def test_only_what_is_wanted_is_computed_on_the_way_back():
     tape = Tape(network, wanted)
     with tape.taking_over():
         network(Tensor(clip(4, 64, 64)))
-    pieces = [piece for piece, *_ in tape.entries]
+    pieces = [entry.piece for entry in tape.entries]
     assert pieces[0] is network.stage7.enter and len(pieces) == 12
 
 

@@ -107,7 +107,7 @@ def float32_gradients(monkeypatch):
     def found(*size):
         with monkeypatch.context() as patched:
             patched.setattr(device, "name", lambda: "gpu")
-            gradients, batch, names = of_snapshots("reversible", None, *size)
+            gradients, batch, names = of_snapshots("pieces", None, *size)
             return [gradient.asnumpy() for gradient in gradients(*batch)[1]], names
     return found
 
@@ -175,17 +175,17 @@ def test_training_switches_it_on_by_itself(monkeypatch, kind, name, chosen, scal
 # RevSCI
 
 
-@pytest.mark.parametrize("model, mode_of_training, size", [
-    ("910", "plain", 24), ("910", "reversible", 24), ("910B", "reversible", 24),
-    pytest.param("910", "plain", 256, marks=pytest.mark.long), pytest.param("910", "reversible", 256, marks=pytest.mark.long)])
-def test_gradients_of_revsci(unit, float32_gradients, model, mode_of_training, size):
+@pytest.mark.parametrize("model, execution, size", [
+    ("910", "whole", 24), ("910", "pieces", 24), ("910B", "pieces", 24),
+    pytest.param("910", "whole", 256, marks=pytest.mark.long), pytest.param("910", "pieces", 256, marks=pytest.mark.long)])
+def test_gradients_of_revsci(unit, float32_gradients, model, execution, size):
     """The last bias is apart: its gradient is the mean of what is wrong, near zero, which rounding on the way there moves."""
     expected, names = float32_gradients(size)
     made = unit(model)
-    gradients, batch, _ = of_snapshots(mode_of_training, None, size)
+    gradients, batch, _ = of_snapshots(execution, None, size)
     without = compared([gradient.asnumpy() for gradient in gradients(*batch)[1]], expected, names)
     scale = LossScale()
-    gradients, batch, _ = of_snapshots(mode_of_training, scale, size)
+    gradients, batch, _ = of_snapshots(execution, scale, size)
     found = compared(settled(made, scale, gradients, *batch)[1], expected, names)
     last = found.norms.pop("conv2.6.bias")
     print(f"without {len(without.zeros)} of {len(names)} zero; with a scale of {scale.value:g} {len(found.zeros)} zero, norms "
@@ -258,7 +258,7 @@ def test_gradients_of_spynet(unit, monkeypatch):
 class Step:
     """A ``TrainOneStep`` of a tiny RevSCI; ``taken`` is what its optimiser was given, ``scales`` those that were tried."""
 
-    def __init__(self, mode="reversible", first=2.0 ** 20, factor=1.0):
+    def __init__(self, mode="pieces", first=2.0 ** 20, factor=1.0):
         self.scale, self.taken, self.scales = LossScale(first), [], []
         network = create_model("revsci", blocks=1, channels=8)
         self.gradients = GRADIENTS[mode](network, lambda clip, target: 1e3 * mse(clip, target), loss_scale=self.scale)
@@ -272,7 +272,7 @@ class Step:
                 return self.gradients(*batch)
             return value_and_gradients
         update = Update(self.taken.append, [None] * len(network.trainable_params()), 0)
-        self.run = TrainOneStep(noted, [update], reduced=mode == "reversible", loss_scale=self.scale, refuse=self.refuse)
+        self.run = TrainOneStep(noted, [update], reduced=mode == "pieces", loss_scale=self.scale, refuse=self.refuse)
 
     def __call__(self):
         return self.run(*self.batch)
@@ -283,11 +283,11 @@ class Step:
 
 
 @pytest.mark.parametrize("model", ["910", "910B"])
-@pytest.mark.parametrize("mode_of_training", ["plain", "reversible"])
-def test_a_step_that_overflows_is_noticed_and_repeated(unit, model, mode_of_training):
+@pytest.mark.parametrize("execution", ["whole", "pieces"])
+def test_a_step_that_overflows_is_noticed_and_repeated(unit, model, execution):
     """On a 910 no gradient shows it: what is too large stays at 65504."""
     unit(model)
-    step = Step(mode_of_training)
+    step = Step(execution)
     step()
     assert len(step.scales) > 2 and step.scales == [2.0 ** 20 / 2 ** index for index in range(len(step.scales))]
     assert len(step.taken) == 1 and all(np.isfinite(gradient.asnumpy()).all() for gradient in step.taken[0])
@@ -311,11 +311,11 @@ def test_a_step_that_overflows_at_every_scale_is_refused(unit):
     assert step.scales == [4.0, 2.0, 1.0] and not step.taken
 
 
-@pytest.mark.parametrize("mode_of_training", ["plain", "reversible"])
-def test_all_processes_repeat_what_overflowed_in_one(unit, monkeypatch, mode_of_training):
+@pytest.mark.parametrize("execution", ["whole", "pieces"])
+def test_all_processes_repeat_what_overflowed_in_one(unit, monkeypatch, execution):
     """On a 910 what another one sends does not show it: another's flag is 0 until the scale is 4."""
     unit("910")
-    step = Step(mode_of_training, first=16.0)
+    step = Step(execution, first=16.0)
 
     def mean(tensors):
         *others, fine = tensors

@@ -20,8 +20,8 @@ from mindrestore.ops import windows
 
 WORKLOADS = Path(__file__).with_name("workloads.py")
 SHORT = ("revsci_training multi_group plain", "vrt_restoration smallest")
-LONG = tuple(f"revsci_training {kind} {mode}" for kind, mode in (("two_way", "reversible"), ("grey_estimate", "plain"),
-                                                                 ("colour", "plain")))
+LONG = tuple(f"revsci_training {kind} {mode}" for kind, mode in (("two_way", "pieces"), ("grey_estimate", "whole"),
+                                                                 ("colour", "whole")))
 LONG += ("revsci_restoration two_way", "flow_training", "vrt_restoration aligned", "vrt_restoration without_flows",
          "vrt_training far float16", "vrt_training interpolation float32")
 

@@ -27,7 +27,7 @@ from mindrestore.runtime import device as devices
 from mindrestore.runtime import precision as number_type
 from mindrestore.training.average import Average
 from mindrestore.training.flow_job import end_point_error
-from mindrestore.training.gradients import GRADIENTS, plain_gradients
+from mindrestore.training.gradients import GRADIENTS, whole_gradients
 from mindrestore.training.loss_scale import needed_loss_scale
 from mindrestore.training.losses import LOSSES
 from mindrestore.training.step import TrainOneStep
@@ -83,7 +83,7 @@ def flow_training():
     """SpyNet alone."""
     network = create_model("spynet")
     image = ones(1, 3, 64, 64)
-    train(network, partial(plain_gradients, network, end_point_error), (ones(1, 2, 64, 64), image, image))
+    train(network, partial(whole_gradients, network, end_point_error), (ones(1, 2, 64, 64), image, image))
 
 
 def vrt_restoration(kind):
@@ -105,7 +105,8 @@ def vrt_training(kind, precision):
     gt = ones(1, 1 if network.interpolates else frames, 3, 64 * upscale, 64 * upscale)
     number_type.use(precision)
     loss_scale = needed_loss_scale()
-    train(network, dropping_gradients(network, partial(plain_gradients, network, LOSSES["charbonnier"], loss_scale=loss_scale)),
+    gradients = partial(whole_gradients, network, LOSSES["charbonnier"], loss_scale=loss_scale)
+    train(network, dropping_gradients(network, gradients),
           (gt, lq, ones(1, 2 * len(network.drop_rates))), loss_scale=loss_scale)
 
 
@@ -120,7 +121,7 @@ def ones(*shape):
 
 
 WORKLOADS = {
-    **{f"revsci_training {kind} {mode}": partial(revsci_training, kind, mode) for kind in REVSCI for mode in ("plain", "reversible")},
+    **{f"revsci_training {kind} {mode}": partial(revsci_training, kind, mode) for kind in REVSCI for mode in ("whole", "pieces")},
     **{f"revsci_restoration {kind}": partial(revsci_restoration, kind) for kind in REVSCI},
     **{f"revsci_export {kind}": partial(revsci_export, kind) for kind in REVSCI},
     "flow_training": flow_training,

@@ -25,6 +25,7 @@ def _report(choice):
     yield f"device        {device}"
     if device == "cpu":
         yield from _processor()
+        yield _native()
     yield from _fusion()
     yield from _memory()
     yield from _programs()
@@ -59,6 +60,14 @@ def _processor():
     if not measured.is_fast:
         yield (f"! convolution takes the reference kernel, a hundred times slower; unset {convolution_speed.VARIABLE}, or set "
                f"it to {convolution_speed.FAST_INSTRUCTIONS}")
+
+
+def _native():
+    from mindrestore import native
+    used, why = native.described()
+    if used or not native.wanted():
+        return f"native        {'used' if used else 'not used'}: {why}"
+    return f"! native operators cannot be had: {why}; VRT's attention takes several times as long; install g++"
 
 
 def _fusion():

@@ -53,9 +53,11 @@ def of_whole_network(config):
 
 def start(config):
     """Prepare MindSpore as the configuration says."""
+    from mindrestore import native
     from mindrestore.runtime import cluster, session
     cluster.refuse_other_starts()
     session.start(config.runtime.device, config.runtime.mode, config.runtime.threads, config.runtime.precision)
+    native.use(config.runtime.native)
 
 
 def loaded_for(config, options):

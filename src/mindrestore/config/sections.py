@@ -52,6 +52,7 @@ class Runtime(Section):
     mode: Literal["graph", "pynative"] = "graph"
     threads: Optional[int] = Field(None, ge=1)
     precision: Literal["float32", "float16"] = Field("float32", description="of matrix products and convolutions")
+    native: bool = Field(True, description="operators of our own on a CPU, where there is a C++ compiler")
 
 
 class Common(Section):

@@ -17,13 +17,21 @@ def forward(piece, compiles, items, present, shared):
     compiles: whether it is to be compiled; items, shared: how many there are; present: of each constant whether it is there.
     """
     return _known_or_made(piece, compiles, ("forward", items, present, shared),
-                          lambda: _on_items(piece, items, present, shared))
+                          lambda: _on_items(piece, piece.compute, items, present, shared))
 
 
 def backward(piece, compiles, items, present, shared, wanted):
     """Return the function (gradient, *items, *constants, *shared, *weights) -> their gradients at the places ``wanted``."""
     return _known_or_made(piece, compiles, ("backward", items, present, shared, wanted),
-                          lambda: _pulled_back(_on_items(piece, items, present, shared), wanted))
+                          lambda: _pulled_back(_on_items(piece, piece.compute, items, present, shared), wanted))
+
+
+def backward_undoing(piece, compiles, items, present, shared, wanted):
+    """Return for an ``Added`` the function (gradient, result, *others, *constants, *shared, *weights) -> its first items, then
+    gradients at the places ``wanted``, counted from the others on.
+    """
+    return _known_or_made(piece, compiles, ("backward undoing", items, present, shared, wanted),
+                          lambda: _undone(_on_items(piece, piece.change, items - 1, present, shared), wanted))
 
 
 def shared(piece, compiles, items, present):
@@ -46,14 +54,13 @@ def _known_or_made(piece, compiles, what, make):
     return _known[key]
 
 
-def _on_items(piece, items, present, shared):
+def _on_items(piece, compute, items, present, shared):
     names, first_shared = piece.names, items + sum(present)
     first_weight = first_shared + shared
 
     def run(*tensors):
         constants = _with_gaps(present, tensors[items:first_shared])
-        return piece.compute(named(names, tensors[first_weight:]), tensors[first_shared:first_weight], constants,
-                             *tensors[:items])
+        return compute(named(names, tensors[first_weight:]), tensors[first_shared:first_weight], constants, *tensors[:items])
     return run
 
 
@@ -69,6 +76,13 @@ def _pulled_back(function, wanted):
     def pull(gradient, *tensors):
         _, pull_back = ms.vjp(function, *tensors)
         return _chosen(pull_back(gradient), wanted)
+    return pull
+
+
+def _undone(change, wanted):
+    def pull(gradient, result, *tensors):
+        value, pull_back = ms.vjp(change, *tensors)
+        return (result - value,) + _chosen(pull_back(gradient), wanted)
     return pull
 
 

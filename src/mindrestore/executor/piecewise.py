@@ -1,11 +1,13 @@
 """Networks executed piece by piece: each piece by functions that all of its kind share, some of its items at a time."""
 import contextlib
-import math
+from typing import NamedTuple
 
-from mindspore import Tensor, ops
+import mindspore as ms
+from mindspore import ops
 
+from mindrestore import native
 from mindrestore.executor import functions
-from mindrestore.models.piece import Itemwise, executor
+from mindrestore.models.piece import Itemwise, executor, named
 
 NUMBERS = 2 ** 23  # that all items taken at a time are on their way through a piece, about
 LEAST = 2 ** 16  # of fewer numbers going in a piece is not compiled: that takes longer, and more memory, than it saves
@@ -45,12 +47,48 @@ class Piecewise:
 
     def execute(self, piece, inputs):
         """Return what a piece makes of its inputs: its call, as long as the context lasts."""
-        return Run(piece, inputs, self.numbers).forward() if isinstance(piece, Itemwise) else whole(piece, inputs)
+        return run_of(piece, inputs, self.numbers).forward()
 
 
-def whole(piece, inputs):
-    """Return what a piece makes of its inputs at once."""
-    return piece.compute(dict(zip(piece.names, values(piece.weights))), *inputs)
+def run_of(piece, inputs, numbers):
+    """Return one execution of a piece, forwards and backwards: by its native operator, item by item, or whole."""
+    run = piece.native(*inputs) if native.available() else None
+    if run is None:
+        run = Run(piece, inputs, numbers) if isinstance(piece, Itemwise) else Whole(piece, inputs)
+    return run
+
+
+class Whole:
+    """One execution of a piece at once, without compiling it; see ``Run``."""
+
+    def __init__(self, piece, inputs):
+        self.piece, self.inputs, self.weights = piece, inputs, values(piece.weights)
+
+    def forward(self):
+        """Return the result, or several in a tuple."""
+        return self.piece.compute(named(self.piece.names, self.weights), *self.inputs)
+
+    def backward(self, gradient, wanted):
+        """As ``Run.backward``; of several results a tuple of gradients, None for those that the loss does not depend on."""
+        of_inputs, of_weights = wanted
+        given = [*self.inputs, *self.weights]
+        places = [place for place, each in enumerate((*of_inputs, *of_weights)) if each]
+        count = len(self.inputs)
+
+        def of_wanted(*arguments):
+            tensors = list(given)
+            for place, argument in zip(places, arguments):
+                tensors[place] = argument
+            results = self.piece.compute(named(self.piece.names, tensors[count:]), *tensors[:count])
+            if not isinstance(gradient, tuple):
+                return results
+            return tuple(result for result, each in zip(results, gradient) if each is not None)
+
+        _, pull_back = ms.vjp(of_wanted, *(given[place] for place in places))
+        found = pull_back(tuple(each for each in gradient if each is not None) if isinstance(gradient, tuple) else gradient)
+        found = iter(found if isinstance(found, tuple) else (found,))
+        found = [next(found) if place in places else None for place in range(len(given))]
+        return found[:count], found[count:]
 
 
 class Run:
@@ -58,7 +96,7 @@ class Run:
 
     Args:
         piece: ``Itemwise``.
-        inputs: tensors.
+        inputs: tensors; for ``backward_undoing`` the result in the place of the first.
         numbers: as for ``Piecewise``.
     """
 
@@ -68,26 +106,20 @@ class Run:
         self.constants = piece.constants(self.layout, *inputs)
         self.tables = piece.tables(self.layout)
         self.weights = values(piece.weights)
-        self.count = self.items[0].shape[0]
-        cost = piece.cost(*self.items)
-        self.at_once = portion(self.count, max(1, numbers // cost))
-        self.compiles = piece.compiled and self.at_once * math.prod(self.items[0].shape[1:]) >= LEAST
+        count = self.items[0].shape[piece.axis] // piece.sizes[0]
+        self.at_once = portion(count, max(1, numbers // piece.cost(*self.items)), piece.halo)
+        self.parts = parts(count, self.at_once, piece.halo)
+        self.compiles = piece.compiled and self.items[0].size * self.at_once // count >= LEAST
         self.shared = self._shared()
 
     def forward(self):
         present, given = _there(self.constants)
         function = functions.forward(self.piece, self.compiles, len(self.items), present, len(self.shared))
-        parts = []
-        for start, skipped in self._starts():
-            part = function(*self._part(start, given), *self.shared, *self.weights)
-            parts.append(part[skipped:] if skipped else part)
-        return self.piece.leave(self.layout, parts[0] if len(parts) == 1 else ops.cat(parts))
-
-    def _shared(self):
-        if not self.tables:
-            return ()
-        present, given = _there(self.tables)
-        return functions.shared(self.piece, False, self.at_once, present)(*given, *self.weights)
+        results = []
+        for part in self.parts:
+            result = function(*self._taken(part, self.items), *self._taken(part, given), *self.shared, *self.weights)
+            results.append(self._cut(result, part.first - part.start, part.last - part.start, 1))
+        return self.piece.leave(self.layout, self._joined(results))
 
     def backward(self, gradient, wanted):
         """Return (gradients of the inputs, of the weights), given that of the result; None for what is not ``wanted``.
@@ -95,30 +127,47 @@ class Run:
         wanted: for each input and for each weight, a tuple of tuples of bool.
         """
         of_inputs, of_weights = wanted
-        present, constants = _there(self.constants)
-        places = self._places(of_inputs, len(constants), of_weights)
-        function = functions.backward(self.piece, self.compiles, len(self.items), present, len(self.shared), places)
-        gradient = self.piece.enter(self.layout, gradient)
-        of_items, totals = [[] for wanted in of_inputs if wanted], None
-        for start, skipped in self._starts():
-            part = gradient if self.at_once == self.count else gradient[start:start + self.at_once]
-            if skipped:  # they were in the part before
-                part = ops.cat((ops.zeros_like(part[:skipped]), part[skipped:]))
-            found = function(part, *self._part(start, constants), *self.shared, *self.weights)
-            for parts, each in zip(of_items, found):
-                parts.append(each[skipped:] if skipped else each)
-            rest = found[len(of_items):]
-            totals = rest if totals is None else [total + each for total, each in zip(totals, rest)]
-        of_items = iter([self.piece.leave(self.layout, parts[0] if len(parts) == 1 else ops.cat(parts)) for parts in of_items])
-        return [next(of_items) if wanted else None for wanted in of_inputs], self._of_weights(list(totals), of_weights)
+        _, *found = self._pulled_back(functions.backward, gradient, self.items, of_inputs, of_weights, 0)
+        return found
 
-    def _places(self, of_inputs, constants, of_weights):
-        """Return the places of what gradients are taken of among the arguments of ``functions.forward``."""
-        items = [place for place, wanted in enumerate(of_inputs) if wanted]
-        first = len(self.items) + constants
-        shared = [first + place for place in range(len(self.shared)) if any(of_weights)]
-        first += len(self.shared)
+    def backward_undoing(self, gradient, wanted):
+        """As ``backward`` of an ``Added``; return its first input before these."""
+        (of_first, *of_others), of_weights = wanted
+        first, of_others, of_weights = self._pulled_back(functions.backward_undoing, gradient, self.items[1:], of_others,
+                                                         of_weights, 1)
+        return first, [gradient if of_first else None, *of_others], of_weights
+
+    def _pulled_back(self, make, gradient, differentiated, of_items, of_weights, undone):
+        """Return (the first input where it is ``undone``, gradients of the items ``differentiated``, of the weights)."""
+        present, constants = _there(self.constants)
+        function = make(self.piece, self.compiles, len(self.items), present, len(self.shared),
+                        self._places(of_items, len(differentiated) + len(constants), of_weights))
+        gradient = self.piece.enter(self.layout, gradient)
+        results = [[] for _ in range(undone + sum(of_items))]
+        totals = None
+        for part in self.parts:
+            found = function(self._framed(gradient, part), *self._taken(part, self.items), *self._taken(part, constants),
+                             *self.shared, *self.weights)
+            for each, result in zip(results, found):
+                each.append(result)
+            rest = found[len(results):]
+            totals = rest if totals is None else [total + each for total, each in zip(totals, rest)]
+        first = self.piece.leave(self.layout, self._inner(results.pop(0))) if undone else None
+        overlapped = iter([self.piece.leave(self.layout, self._overlapped(each)) for each in results])
+        return first, [next(overlapped) if each else None for each in of_items], self._of_weights(list(totals), of_weights)
+
+    def _places(self, of_items, first_shared, of_weights):
+        """Return the places of what gradients are taken of among the arguments of the function that is differentiated."""
+        items = [place for place, wanted in enumerate(of_items) if wanted]
+        shared = [first_shared + place for place in range(len(self.shared)) if any(of_weights)]
+        first = first_shared + len(self.shared)
         return tuple(items + shared + [first + place for place, wanted in enumerate(of_weights) if wanted])
+
+    def _shared(self):
+        if not self.tables:
+            return ()
+        present, given = _there(self.tables)
+        return functions.shared(self.piece, False, self.at_once, present)(*given, *self.weights)
 
     def _of_weights(self, totals, wanted):
         """Return gradients of the weights: those taken directly, and those of what is shared, taken further to the weights."""
@@ -135,29 +184,98 @@ class Run:
                 gradients[place - len(tables)] = gradients[place - len(tables)] + further
         return gradients
 
-    def _part(self, start, given):
-        """Return items and constants of one part."""
-        if self.at_once == self.count:
-            return (*self.items, *given)
-        return tuple(x[start:start + self.at_once] for x in (*self.items, *given))
+    def _taken(self, part, tensors):
+        """Return what a part has of items or constants."""
+        return [self._cut(x, part.start, part.start + self.at_once, 0) for x in tensors]
 
-    def _starts(self):
-        """Yield where each part starts and how many of its items were in the one before: the last part may overlap it."""
-        for start in range(0, self.count, self.at_once):
-            last = min(start, self.count - self.at_once)
-            yield last, start - last
+    def _cut(self, x, first, last, side):
+        """Return items of ``x``; side: 0, an input's, or 1, the result's."""
+        size, axis = self.piece.sizes[side], self.piece.axis
+        first, last = first * size, last * size
+        return x if (first, last) == (0, x.shape[axis]) else x[_along(axis, slice(first, last))]
+
+    def _framed(self, gradient, part):
+        """Return the gradient of what is kept of a part's result, zeros around it for what is dropped."""
+        inner = self._cut(gradient, part.first, part.last, 1)
+        return _with_zeros(inner, self.piece.axis, (part.first - part.start) * self.piece.sizes[1],
+                           (part.start + self.at_once - part.last) * self.piece.sizes[1])
+
+    def _inner(self, results):
+        """Return the items of parts together, what they compute twice once."""
+        return self._joined([self._cut(result, part.first - part.start, part.last - part.start, 0)
+                             for result, part in zip(results, self.parts)])
+
+    def _overlapped(self, gradients):
+        """Return the gradients of items, of which several parts may each have a share."""
+        if not self.piece.halo:  # nothing that is kept depends on what is dropped
+            return self._inner(gradients)
+        axis, size = self.piece.axis, self.piece.sizes[0]
+        whole = self.parts[-1].last * size
+        total = 0
+        for part, gradient in zip(self.parts, gradients):
+            above = part.start * size
+            total = total + _with_zeros(gradient, axis, above, whole - above - gradient.shape[axis])
+        return total
+
+    def _joined(self, results):
+        return results[0] if len(results) == 1 else ops.cat(results, self.piece.axis)
 
 
-def portion(count, most):
-    """Return how many of ``count`` items to take at a time: at most ``most``, so that few or none are taken twice."""
-    most = min(count, most)
+class Part(NamedTuple):
+    """Items that are executed at once, from ``start`` on; those from ``first`` to before ``last`` are kept."""
+
+    start: int
+    first: int
+    last: int
+
+
+def portion(count, most, halo=0):
+    """Return how many of ``count`` items to take at a time: at most ``most``, so that few or none are taken twice.
+
+    With a halo, which is part of them, it is twice that on each side at least.
+    """
+    most = min(count, max(most, 4 * halo))
+    if halo:
+        inner = most - 2 * halo
+        return count if most == count else -(-(count - 2 * halo) // -(-(count - 2 * halo) // inner)) + 2 * halo
     divisor = next(size for size in range(most, 0, -1) if count % size == 0)
     return divisor if 2 * divisor >= most else -(-count // -(-count // most))
 
 
+def parts(count, at_once, halo=0):
+    """Return the parts that make up ``count`` items, each of ``at_once``; at the ends of the axis there is no halo."""
+    if at_once >= count:
+        return [Part(0, 0, count)]
+    found = [Part(0, 0, at_once - halo)]
+    while found[-1].last < count:
+        first = found[-1].last
+        start = min(first - halo, count - at_once)
+        found.append(Part(start, first, count if start == count - at_once else start + at_once - halo))
+    return found
+
+
+def _along(axis, selected):
+    """Return the index that selects along an axis, counted from either end."""
+    return (slice(None),) * axis + (selected,) if axis >= 0 else (..., selected) + (slice(None),) * (-1 - axis)
+
+
+def _with_zeros(x, axis, before, after):
+    """Return ``x`` with entries of zeros before and after it on an axis."""
+    shape = list(x.shape)
+    pieces = []
+    for length in (before, after):
+        shape[axis] = length
+        pieces.append(ops.zeros(tuple(shape), x.dtype) if length else None)
+    pieces = [piece for piece in (pieces[0], x, pieces[1]) if piece is not None]
+    return ops.cat(pieces, axis) if len(pieces) > 1 else x
+
+
 def values(weights):
-    """Return parameters as plain tensors: a compiled function takes a Parameter for a constant."""
-    return [Tensor(weight) for weight in weights]
+    """Return parameters as plain tensors: a compiled function takes a Parameter for a constant.
+
+    Views, as a parameter itself cannot be set any more once a gradient was taken of it.
+    """
+    return [weight.reshape(weight.shape) for weight in weights]
 
 
 def _there(tensors):

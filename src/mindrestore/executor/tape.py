@@ -1,35 +1,60 @@
 """Gradients of a network executed piece by piece: what went into each piece is kept, nothing of what it computed inside.
 
 On the way back each piece is computed a second time, some of its items at a time, and its gradients taken then: memory is that
-of one piece, and of the tensors between pieces (arXiv 1604.06174).
+of one piece, and of the tensors between pieces (arXiv 1604.06174). Of pieces that add to their first input not even that is
+kept: it is had again by subtracting (arXiv 1707.04585).
 """
+from typing import NamedTuple, Optional
+
 import mindspore as ms
 from mindspore import Tensor
 
-from mindrestore.executor.piecewise import Piecewise, Run, values
-from mindrestore.models.piece import Itemwise
-
+from mindrestore.executor.piecewise import Piecewise, run_of
+from mindrestore.models.piece import Added, Piece, Rearrangement
 
 NUMBERS = 2 ** 22  # half of what is taken at a time forwards, as gradients are taken of as much
 
 
 class Recorded:
-    """A tensor that came out of a piece while it was recorded. Nothing but a piece can compute with it."""
+    """A tensor that came out of a piece while it was recorded. Nothing but a piece can compute with it.
+
+    Attributes:
+        tensor: None once it follows from what comes after it (``mindrestore.models.piece.Added``).
+        node: what it is known by, for as long as its gradient may be asked for.
+    """
 
     def __init__(self, tensor):
-        self.tensor = tensor
-
-    @property
-    def shape(self):
-        return self.tensor.shape
+        self.tensor, self.node = tensor, object()
+        self.shape, self.dtype = tensor.shape, tensor.dtype
 
     @property
     def ndim(self):
-        return self.tensor.ndim
+        return len(self.shape)
+
+
+class Entry(NamedTuple):
+    """One execution of a piece, as a tape keeps it.
+
+    Attributes:
+        inputs: as they went in, ``Recorded`` or not; None where they are not needed again.
+        nodes: of the inputs, None for those that no gradient is wanted of.
+        results: nodes; ``result_shape`` is the first one's.
+        result: the ``Recorded`` of an ``Added``, of which its first input is had again.
+        of_weights: for each weight whether its gradient is wanted.
+    """
+
+    piece: Piece
+    inputs: Optional[tuple]
+    shapes: tuple
+    nodes: tuple
+    results: tuple
+    result_shape: tuple
+    result: Optional[Recorded]
+    of_weights: tuple
 
     @property
-    def dtype(self):
-        return self.tensor.dtype
+    def wanted(self):
+        return tuple(node is not None for node in self.nodes), self.of_weights
 
 
 class Tape(Piecewise):
@@ -59,61 +84,67 @@ class Tape(Piecewise):
             raise ValueError("no gradient is wanted of anything that the network computes")
         value, of_result = ms.value_and_grad(loss, 0)(result.tensor)
         mean = self.start_mean([value])
-        self._pull_back({id(result): of_result}, gradients)
+        of_results = {result.node: of_result}
+        del result, of_result
+        self._pull_back(of_results, gradients)
         return mean()[0], gradients.of(self.parameters)
 
     def execute(self, piece, inputs):
         """Return what a piece makes of its inputs; recorded where a gradient is wanted of any of it."""
-        of_inputs = tuple(isinstance(x, Recorded) for x in inputs)
+        nodes = tuple(x.node if isinstance(x, Recorded) else None for x in inputs)
         of_weights = tuple(id(weight) in self.wanted for weight in piece.weights)
-        tensors = [x.tensor if isinstance(x, Recorded) else x for x in inputs]
-        results = super().execute(piece, tensors)
-        if not any(of_inputs + of_weights):
-            return results
-        recorded = [Recorded(tensor) for tensor in (results if isinstance(results, tuple) else (results,))]
-        self.entries.append((piece, inputs, recorded, (of_inputs, of_weights)))
-        return tuple(recorded) if isinstance(results, tuple) else recorded[0]
+        found = super().execute(piece, _tensors(piece, inputs))
+        if not any(of_weights) and all(node is None for node in nodes):
+            return found
+        several = isinstance(found, tuple)
+        results = tuple(map(Recorded, found if several else (found,)))
+        undone = isinstance(piece, Added) and nodes[0] is not None
+        if undone:
+            inputs[0].tensor = None
+        self.entries.append(Entry(
+            piece, None if isinstance(piece, Rearrangement) else tuple(inputs), tuple(getattr(x, "shape", None) for x in inputs),
+            nodes, tuple(result.node for result in results), results[0].shape, results[0] if undone
+            else None, of_weights))
+        return results if several else results[0]
 
     def _pull_back(self, of_results, gradients):
-        """Go back through the entries; ``of_results``: gradients of what was recorded, by identity."""
+        """Go back through the entries; ``of_results``: gradients of what was recorded, by node."""
         while self.entries:
-            piece, inputs, results, wanted = self.entries.pop()
-            found = [of_results.pop(id(result), None) for result in results]
+            entry = self.entries.pop()
+            found = [of_results.pop(node, None) for node in entry.results]
             if all(gradient is None for gradient in found):
-                continue
-            tensors = [x.tensor if isinstance(x, Recorded) else x for x in inputs]
-            if isinstance(piece, Itemwise):
-                of_inputs, of_weights = Run(piece, tensors, self.numbers).backward(found[0], wanted)
-            else:
-                of_inputs, of_weights = _whole_backward(piece, tensors, results, found, wanted)
-            for x, gradient in zip(inputs, of_inputs):
-                if gradient is not None:
-                    former = of_results.get(id(x))
-                    of_results[id(x)] = gradient if former is None else former + gradient
-            gradients.add((weight, gradient) for weight, gradient in zip(piece.weights, of_weights) if gradient is not None)
+                if entry.result is None:
+                    continue
+                found = [ms.ops.zeros(entry.result_shape, ms.float32)]  # what was added to is needed all the same
+            of_inputs, of_weights = self._pulled_back(entry, found)
+            for node, gradient in zip(entry.nodes, of_inputs):
+                if node is not None and gradient is not None:
+                    former = of_results.get(node)
+                    of_results[node] = gradient if former is None else former + gradient
+            gradients.add((weight, gradient) for weight, gradient in zip(entry.piece.weights, of_weights)
+                          if gradient is not None)
+
+    def _pulled_back(self, entry, found):
+        """Return gradients of the inputs and of the weights of one entry, None for what is not wanted."""
+        piece = entry.piece
+        if isinstance(piece, Rearrangement):
+            return piece.adjoint(entry.shapes, *found), ()
+        if entry.result is not None:
+            first, *others = entry.inputs
+            run = run_of(piece, [entry.result.tensor, *_tensors(piece, others)], self.numbers)
+            first.tensor, of_inputs, of_weights = run.backward_undoing(found[0], entry.wanted)
+            entry.result.tensor = None
+            return of_inputs, of_weights
+        run = run_of(piece, _tensors(piece, entry.inputs), self.numbers)
+        return run.backward(found[0] if len(found) == 1 else tuple(found), entry.wanted)
 
 
-def _whole_backward(piece, tensors, results, gradients, wanted):
-    """As ``Run.backward``, for a piece that is executed at once, without compiling it."""
-    of_inputs, of_weights = wanted
-    weights = values(piece.weights)
-    places = [place for place, each in enumerate(of_inputs) if each]
-    weight_places = [place for place, each in enumerate(of_weights) if each]
-
-    def of_wanted(*arguments):
-        inputs, given = list(tensors), list(weights)
-        for place, argument in zip(places, arguments):
-            inputs[place] = argument
-        for place, argument in zip(weight_places, arguments[len(places):]):
-            given[place] = argument
-        return piece.compute(dict(zip(piece.names, given)), *inputs)
-
-    gradients = [ms.ops.zeros_like(result.tensor) if gradient is None else gradient
-                 for result, gradient in zip(results, gradients)]
-    _, pull_back = ms.vjp(of_wanted, *(tensors[place] for place in places), *(weights[place] for place in weight_places))
-    found = pull_back(*gradients) if len(gradients) == 1 else pull_back(tuple(gradients))
-    found = iter(found if isinstance(found, tuple) else (found,))
-    return [next(found) if each else None for each in of_inputs], [next(found) if each else None for each in of_weights]
+def _tensors(piece, inputs):
+    """Return inputs without the records around them."""
+    tensors = [x.tensor if isinstance(x, Recorded) else x for x in inputs]
+    if any(tensor is None and x is not None for tensor, x in zip(tensors, inputs)):
+        raise ValueError(f"{type(piece).__name__}: what it takes was added to before, and is not kept")
+    return tensors
 
 
 class _Gradients:

@@ -4,7 +4,7 @@ from mindspore import Tensor
 
 from mindrestore.data.snapshots import starting_estimate
 from mindrestore.errors import UserError
-from mindrestore.models.revsci.segments import Segments
+from mindrestore.executor import Piecewise
 
 
 class Reconstructor:
@@ -16,7 +16,7 @@ class Reconstructor:
 
     def __init__(self, network):
         self.network = network
-        self._segments = Segments(network)
+        self._piecewise = Piecewise(network)
         self._prepared = set()
 
     def prepare(self, frames, height, width):
@@ -49,12 +49,9 @@ class Reconstructor:
         return np.clip(self._run(measurement, mask, estimate), 0, 1)
 
     def _run(self, measurement, mask, estimate):
-        height, width = measurement.shape
         self._prepared.add(mask.shape)
         inputs = [measurement[None], mask]
         if self.network.corrects_estimate:
             shape = ((3,) if self.network.colour else ()) + mask.shape
             inputs.append((np.zeros(shape, np.float32) if estimate is None else estimate)[None])
-        even = [np.pad(x, [(0, 0)] * (x.ndim - 2) + [(0, height % 2), (0, width % 2)], mode="edge") for x in inputs]
-        clip = self._segments(*(Tensor(np.ascontiguousarray(x, np.float32)) for x in even))
-        return clip.numpy()[0][..., :height, :width]
+        return self._piecewise(*(Tensor(np.ascontiguousarray(x, np.float32)) for x in inputs)).numpy()[0]

@@ -102,9 +102,11 @@ class NetworkKind:
         """Build the cell of ``settings``, an object of the kind's type, its first weights by ``seed`` and nothing else."""
         raise NotImplementedError
 
-    def gradients(self, training):
-        """Return how gradients are taken in training, a key of ``mindrestore.training.gradients.GRADIENTS``."""
-        return "plain"
+    def execution(self, training):
+        """Return how a step of training is executed, a key of ``mindrestore.training.gradients.GRADIENTS``: as one graph,
+        ``"whole"``, or ``"pieces"``.
+        """
+        return "whole"
 
     # Export
 
@@ -157,8 +159,8 @@ class VideoKind(NetworkKind):
 
     # Training
 
-    def gradients(self, training):
-        return {"whole": "plain", "pieces": "pieces"}[training.execution]
+    def execution(self, training):
+        return training.execution
 
     def first_weights(self, training):
         """Return the files that a training begins with: pairs of a path and what to put before the names in it."""
@@ -192,8 +194,7 @@ class VideoKind(NetworkKind):
 class SnapshotKind(NetworkKind):
     """A kind of network that reconstructs clips from snapshots, called as ``mindrestore.models.revsci.RevSCI`` is.
 
-    ``settings.abilities`` are ``SnapshotAbilities``. ``mindrestore.inference.Reconstructor`` runs it in RevSCI's segments, so a
-    network of one's own must have head, blocks and tail as a RevSCI has.
+    ``settings.abilities`` are ``SnapshotAbilities``.
     """
 
     problem = "snapshot"

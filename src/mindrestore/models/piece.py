@@ -45,6 +45,24 @@ class Piece(nn.Cell):
     def construct(self, *inputs):
         return self.compute(named(self.names, self.weights), *inputs)
 
+    def native(self, *inputs):
+        """Return the piece on these inputs as one native operator, None for a piece that has none.
+
+        It is an object with ``forward()``, which returns the result, and ``backward(gradient, wanted)``, which returns what
+        ``mindrestore.executor.piecewise.Run.backward`` does. Asked for only where native operators are available.
+        """
+
+
+class Rearrangement(Piece):
+    """A piece without weights whose result is linear in its inputs, so that a tape need not keep these."""
+
+    def adjoint(self, shapes, *gradients):
+        """Return the gradients of the inputs, a tuple, given those of the results.
+
+        shapes: of the inputs, None for what is no tensor; gradients: None for a result that the loss does not depend on.
+        """
+        raise NotImplementedError
+
 
 class Itemwise(Piece):
     """A piece that treats items by themselves, such as windows or frames, so that it can be executed some at a time.
@@ -52,7 +70,15 @@ class Itemwise(Piece):
     ``compute(w, shared, constants, *items)`` takes some of the items and returns as many. Before and after,
     ``layout(*inputs)`` says how inputs are cut into items, ``enter`` does it and ``leave`` undoes it; each is the adjoint of
     the other, as they only rearrange and pad with zeros.
+
+    Attributes:
+        axis: of the items.
+        sizes: entries along the axis of one item in each input, and in the result.
+        halo: items on either side that an item depends on. They are computed along and dropped; at both ends of the axis the
+            piece does what it does at the ends of its input.
     """
+
+    axis, sizes, halo = 0, (1, 1), 0
 
     def layout(self, *inputs):
         """Return what ``enter`` and ``leave`` need to know; None: the first axis of each input counts its items."""
@@ -84,6 +110,20 @@ class Itemwise(Piece):
     def construct(self, *inputs):
         w = named(self.names, self.weights)
         return self.compute(w, (), (), *inputs)
+
+
+class Added(Itemwise):
+    """first + change(w, shared, constants, *others): what was added to can be had again from the result and the others.
+
+    So a tape keeps neither: it follows from what the pieces after it leave. The source of reversible training (arXiv
+    1707.04585).
+    """
+
+    def change(self, w, shared, constants, *others):
+        raise NotImplementedError
+
+    def compute(self, w, shared, constants, first, *others):
+        return first + self.change(w, shared, constants, *others)
 
 
 def named(names, tensors):

@@ -23,6 +23,12 @@ def instruction_set():
     return next((name for flag, name in INSTRUCTION_SETS if flag in words), "unknown")
 
 
+def instructions():
+    """Return the names of what the processor can do beyond its base, sorted; nothing where the system does not say."""
+    lines = [line.partition(":")[2] for line in _cpuinfo().splitlines() if line.lower().startswith(("flags", "features"))]
+    return sorted(set(lines[0].split())) if lines else []
+
+
 def free_memory():
     """Return bytes that this process can still take: the system's, or a container's where that is less."""
     free = psutil.virtual_memory().available

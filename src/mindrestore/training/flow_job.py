@@ -10,7 +10,7 @@ from mindrestore.data.photographs import HELD_OUT_PHOTOGRAPHS
 from mindrestore.metrics import psnr
 from mindrestore.models import network_of
 from mindrestore.ops.warp import warp
-from mindrestore.training.gradients import plain_gradients
+from mindrestore.training.gradients import whole_gradients
 from mindrestore.training.job import Job
 from mindrestore.training.loss_scale import needed_loss_scale
 from mindrestore.training.schedules import learning_rates
@@ -31,7 +31,7 @@ def flow_job(config):
     rates = learning_rates(settings.learning_rate, settings.schedule, settings.steps, max(1, data.clips // settings.batch_size))
     loss_scale = needed_loss_scale()
     return Job(config.model.name, network, samples, settings.steps, rates, adam_updates(network, rates, settings.betas),
-               partial(plain_gradients, network, end_point_error, loss_scale=loss_scale), _validation(network, data),
+               partial(whole_gradients, network, end_point_error, loss_scale=loss_scale), _validation(network, data),
                loss_scale=loss_scale)
 
 

@@ -1,6 +1,6 @@
-"""Loss and gradients of a network for one batch: in one graph, piece by piece, or rebuilt block by block.
+"""Loss and gradients of a network for one batch: in one graph, or piece by piece.
 
-All give callables ``(target, *inputs) -> (loss, gradients in the order of the parameters)``.
+Both give callables ``(target, *inputs) -> (loss, gradients in the order of the parameters)``.
 """
 import math
 
@@ -8,12 +8,11 @@ import mindspore as ms
 from mindspore import Tensor, ops
 
 from mindrestore.executor import Tape
-from mindrestore.models.revsci.segments import Segments
 from mindrestore.runtime import cluster
 from mindrestore.runtime.execution import compiled
 
 
-def plain_gradients(network, loss, parameters=None, loss_scale=None):
+def whole_gradients(network, loss, parameters=None, loss_scale=None):
     """Ordinary backpropagation through one compiled graph; memory grows with depth.
 
     Args:
@@ -47,7 +46,7 @@ def plain_gradients(network, loss, parameters=None, loss_scale=None):
 def piecewise_gradients(network, loss, parameters=None, loss_scale=None):
     """Backpropagation piece by piece (``mindrestore.executor``), inside of which everything is computed a second time.
 
-    Arguments as above. Where several processes train, loss and gradients are means over all of them: those of a piece are on
+    Equal gradients; of reversible blocks nothing is kept, so that memory does not grow with their number. Arguments as above. Where several processes train, loss and gradients are means over all of them: those of a piece are on
     their way while the next one is pulled back.
     """
     tape = Tape(network, network.trainable_params() if parameters is None else parameters, cluster.start_mean)
@@ -59,22 +58,6 @@ def piecewise_gradients(network, loss, parameters=None, loss_scale=None):
     return value_and_gradients
 
 
-def reversible_gradients(network, loss, parameters=None, loss_scale=None):
-    """Reversible backpropagation: equal gradients, memory that does not grow with depth; arguments as above.
-
-    Where several processes train, loss and gradients are means over all of them: those of a block are on their way while
-    the next block is rebuilt.
-    """
-    segments = Segments(network, loss, cluster.start_mean)
-    parameters = network.trainable_params() if parameters is None else parameters
-    places = {parameter.name: place for place, parameter in enumerate(network.trainable_params())}
-
-    def value_and_gradients(target, *inputs):
-        value, gradients = segments.value_and_gradients(target, *inputs, scale=loss_scale.value if loss_scale else None)
-        return value, tuple(gradients[places[parameter.name]] for parameter in parameters)
-    return value_and_gradients
-
-
 _each_flat, _flat = ops.HyperMap(), ops.MultitypeFuncGraph("flat")
 
 
@@ -83,6 +66,6 @@ def _flattened(gradient):
     return gradient.reshape(-1)
 
 
-GRADIENTS = {"plain": plain_gradients, "pieces": piecewise_gradients, "reversible": reversible_gradients}
-REDUCED = {"pieces", "reversible"}
+GRADIENTS = {"whole": whole_gradients, "pieces": piecewise_gradients}
+REDUCED = {"pieces"}
 """Those that give means over all processes."""

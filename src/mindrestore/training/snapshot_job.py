@@ -32,10 +32,10 @@ def snapshot_job(config):
     rates = learning_rates(settings.learning_rate, settings.schedule, steps, steps_per_epoch)
     updates = adam_updates(network, rates, ADAM_BETAS, steps_per_epoch if settings.renew_optimiser else None)
     loss_scale = needed_loss_scale()
-    mode = kind_of(config.model.name).gradients(settings)
+    execution = kind_of(config.model.name).execution(settings)
     return Job(config.model.name, network, samples, steps, rates, updates,
-               partial(GRADIENTS[mode], network, LOSSES[settings.loss], loss_scale=loss_scale),
-               _validation(config, network), mask, rooted=settings.loss in ROOTED, reduced=mode in REDUCED,
+               partial(GRADIENTS[execution], network, LOSSES[settings.loss], loss_scale=loss_scale),
+               _validation(config, network), mask, rooted=settings.loss in ROOTED, reduced=execution in REDUCED,
                loss_scale=loss_scale)
 
 

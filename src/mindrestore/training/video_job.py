@@ -39,14 +39,14 @@ def video_job(config):
     samples = kind.samples(network, _samples(config))
     steps_per_pass = max(1, len(samples) // settings.batch_size)
     loss_scale = needed_loss_scale()
-    mode = kind.gradients(settings)
-    if mode == "pieces" and not made_of_pieces(network):
+    execution = kind.execution(settings)
+    if execution == "pieces" and not made_of_pieces(network):
         raise UserError(f"training.execution=pieces: {kind.title} is not made of pieces; leave it away.")
-    gradients = partial(GRADIENTS[mode], network, LOSSES[settings.loss], loss_scale=loss_scale)
+    gradients = partial(GRADIENTS[execution], network, LOSSES[settings.loss], loss_scale=loss_scale)
     rates = learning_rates(settings.learning_rate, settings.schedule, settings.steps, steps_per_pass)
     return Job(kind.name, network, samples, settings.steps, rates, _updates(kind, network, settings, rates, steps_per_pass),
                kind.with_inputs(network, gradients), video_validation(config, network),
-               average=Average(network, settings.average) if settings.average else None, reduced=mode in REDUCED,
+               average=Average(network, settings.average) if settings.average else None, reduced=execution in REDUCED,
                loss_scale=loss_scale)
 
 

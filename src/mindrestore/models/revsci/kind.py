@@ -29,8 +29,8 @@ class RevSCIKind(SnapshotKind):
         from mindrestore.models.revsci.network import RevSCI
         return RevSCI(settings, seed)
 
-    def gradients(self, training):
-        return training.mode
+    def execution(self, training):
+        return {"plain": "whole", "reversible": "pieces"}[training.mode]
 
     def default_size(self, network):
         return 8, None, None

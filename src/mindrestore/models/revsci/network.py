@@ -5,12 +5,14 @@ Parameter names and shapes are those of the published checkpoints.
 import math
 
 import numpy as np
-from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
+from mindspore import Parameter, ParameterTuple, Tensor, nn
 
-from mindrestore.ops import convolution
-from mindrestore.ops.activations import LeakyReLU, leaky_relu
-from mindrestore.ops.convolution import Conv3d, Conv3dTranspose, initial_weight
+from mindrestore.models.revsci.camera import Crop, NetworkInput, OutputClip, to_even
+from mindrestore.models.revsci.layers import Convolutions, Join, Split, Step
 from mindrestore.models.revsci.settings import RevSCISettings, coupling_of, widths
+from mindrestore.ops import convolution
+from mindrestore.ops.activations import LeakyReLU
+from mindrestore.ops.convolution import Conv3d, Conv3dTranspose, initial_weight
 
 RESIDUAL_LAYERS = ("0.weight", "0.bias", "2.weight", "2.bias")
 SMALL_LAST_LAYER = 0.1  # factor on the last layer's first weights where the output is a correction of an estimate
@@ -32,11 +34,8 @@ class RevSCI(nn.Cell):
         s = RevSCISettings.of(given) if settings is None else settings
         self.settings, self.abilities = s.network_settings(), s.abilities
         self.colour, self.corrects_estimate = s.abilities.colour, s.abilities.corrects_estimate
-        self.groups = s.groups
-        self.features = convolution.implementation()
-        self.channel_axis = self.features.CHANNEL_AXIS
-        self.to_features = self.features.to_features
-        self.from_features = self.features.from_features
+        features = convolution.implementation()
+        axis = features.CHANNEL_AXIS
         rng = np.random.default_rng(seed)
         width = widths(s.colour, s.channels, s.start)
         first, second, third, last = width.head
@@ -53,6 +52,9 @@ class RevSCI(nn.Cell):
             Conv3d(first, second, (3, 3, 3), rng), LeakyReLU(),
             Conv3d(second, third, (1, 1, 1), rng),
             LeakyReLU(), Conv3d(third, last, (3, 3, 3), rng))
+        self.input, self.output = NetworkInput(s.colour, features.to_features), OutputClip(s.colour, features.from_features)
+        self.head, self.tail = Convolutions(self.conv1, (2, 1), axis), Convolutions(self.conv2, (1, 2), axis)
+        self.split, self.join, self.crop = Split(s.groups, axis), Join(s.groups, axis), Crop()
         if s.colour:
             self.fuse_r = nn.SequentialCell(UnusedConvolution(s.channels // 8))
         if self.corrects_estimate:
@@ -73,78 +75,20 @@ class RevSCI(nn.Cell):
         height, width = measurement.shape[-2:]
         odd_height, odd_width = height % 2, width % 2
         if odd_height or odd_width:
-            measurement = _to_even(measurement, odd_height, odd_width)
-            mask = _to_even(mask, odd_height, odd_width)
+            measurement = to_even(measurement, odd_height, odd_width)
+            mask = to_even(mask, odd_height, odd_width)
             if self.corrects_estimate:
-                estimate = _to_even(estimate, odd_height, odd_width)
+                estimate = to_even(estimate, odd_height, odd_width)
         clip = self.reconstruct(measurement, mask, estimate)
-        return clip[..., :height, :width] if odd_height or odd_width else clip
+        return self.crop(clip, (height, width)) if odd_height or odd_width else clip
 
     def reconstruct(self, measurement, mask, estimate=None):
         """As ``construct``, for even height and width."""
-        groups = self.split(self.conv1(self.input_features(measurement, mask, estimate)))
+        inputs = (measurement, mask, estimate) if self.corrects_estimate else (measurement, mask)
+        groups = self.split(self.head(self.input(*inputs)))
         for block in self.layers:
             groups = block(groups)
-        return self.output_clip(self.conv2(self.join(*groups)), measurement, mask, estimate)
-
-    def input_features(self, measurement, mask, estimate=None):
-        """Return the head's input in the layout that ``ops.convolution`` prefers."""
-        return self.to_features(self.network_input(measurement, mask, estimate))
-
-    def split(self, features):
-        """Return the groups of channels, a tuple of ``groups`` tensors."""
-        return ops.split(features, features.shape[self.channel_axis] // self.groups, self.channel_axis)
-
-    def join(self, *groups):
-        """Undo ``split``."""
-        return ops.cat(groups, self.channel_axis)
-
-    def output_clip(self, features, measurement, mask, estimate=None):
-        """Return the clip that the tail's output stands for.
-
-        Normalised start: the output itself. GAP-TV start: a correction of the estimate, and what the corrected clip
-        still leaves unexplained of the measurement is back-projected once more.
-        """
-        clip = self.from_features(features)  # (B, 1 or 3, T, H, W)
-        if not self.colour:
-            clip = clip[:, 0]
-        if not self.corrects_estimate:
-            return clip
-        clip = estimate + clip
-        mask = _batched(mask)
-        unexplained = mask * self.residual(clip, measurement, mask)  # (B, T, H, W)
-        if self.colour:
-            unexplained = unexplained.unsqueeze(1) * self.bayer(clip.shape[-2], clip.shape[-1])
-        return clip + unexplained
-
-    def network_input(self, measurement, mask, estimate=None):
-        """Return the head's input, (B, channels, T, H, W).
-
-        Normalised start, published: grey the measurement over the mask sum, plus itself behind the mask; in colour the
-        mask and the measurement over the mask sum. GAP-TV start: the estimate (3 channels in colour), its residual over
-        the mask sum as it is, which is the correction wherever nothing moves, and behind the mask, back-projected.
-        """
-        mask = _batched(mask)
-        frames = (measurement.shape[0], *mask.shape[1:])
-        if self.corrects_estimate:
-            residual = self.residual(estimate, measurement, mask)
-            residuals = ops.stack((ops.broadcast_to(residual, frames), mask * residual), 1)
-            return ops.cat((estimate if self.colour else estimate.unsqueeze(1), residuals), 1)
-        normalised = measurement.unsqueeze(1) / _mask_sum(mask)  # (B, 1, H, W)
-        if self.colour:
-            return ops.stack((ops.broadcast_to(mask, frames), ops.broadcast_to(normalised, frames)), 1)
-        return (normalised + mask * normalised).unsqueeze(1)
-
-    def residual(self, clip, measurement, mask):
-        """Return what ``clip`` leaves unexplained of the measurement, over the mask sum: (B, 1, H, W)."""
-        if self.colour:
-            clip = (clip * self.bayer(clip.shape[-2], clip.shape[-1])).sum(1)
-        return (measurement.unsqueeze(1) - (mask * clip).sum(1, keepdim=True)) / _mask_sum(mask)
-
-    def bayer(self, height, width):
-        """Return the RGGB pattern (3, 1, H, W): 1 where a pixel sees the colour."""
-        tile = Tensor(np.array([[[1, 0], [0, 0]], [[0, 1], [1, 0]], [[0, 0], [0, 1]]], np.float32)[:, None])
-        return ops.tile(tile, (1, 1, height // 2, width // 2))
+        return self.output(self.tail(self.join(*groups)), *inputs)
 
 
 class ReversibleBlock(nn.Cell):
@@ -152,17 +96,19 @@ class ReversibleBlock(nn.Cell):
 
     def __init__(self, coupling, channels, rng):
         super().__init__()
-        self.steps = coupling.steps
+        self.targets_and_sources = coupling.steps
         self.reverses = coupling.reverses
-        self.residual = residual_function(convolution.implementation().conv3d)
         self.weights = ParameterTuple([
             Parameter(_residual_weight(rng, layer, channels), name=f"{name}.{layer}")
             for name in coupling.names for layer in RESIDUAL_LAYERS])
+        features = convolution.implementation()
+        self.steps = nn.CellList([Step(features.conv3d, features.CHANNEL_AXIS, *self.weights_of(index))
+                                  for index in range(len(coupling.steps))])
 
     def construct(self, groups):
         groups = list(groups)
-        for index, (target, source) in enumerate(self.steps):
-            groups[target] = groups[target] + self.residual(groups[source], *self.weights_of(index))
+        for step, (target, source) in zip(self.steps, self.targets_and_sources):
+            groups[target] = step(groups[target], groups[source])
         return groups[::-1] if self.reverses else groups
 
     def weights_of(self, step):
@@ -180,36 +126,6 @@ class UnusedConvolution(nn.Cell):
         self.bias = Parameter(Tensor(np.zeros(channels, np.float32)), name="bias")
 
 
-def residual_function(conv3d):
-    """Return the residual of a step as a pure function of the source group and its four weights."""
-    def residual(source, weight0, bias0, weight2, bias2):
-        return conv3d(leaky_relu(conv3d(source, weight0, bias0)), weight2, bias2)
-    return residual
-
-
 def _residual_weight(rng, layer, channels):
     shape = (channels, channels, 3, 3, 3) if layer.endswith("weight") else (channels,)
     return initial_weight(rng, shape, math.prod((channels, 3, 3, 3)))
-
-
-def _batched(mask):
-    """(T, H, W) -> (1, T, H, W); one mask a measurement, (B, T, H, W), as it is."""
-    return mask.unsqueeze(0) if mask.ndim == 3 else mask
-
-
-def _mask_sum(mask):
-    """Return how many frames each pixel sees, 1 where it sees none: (B, T, H, W) -> (B, 1, H, W)."""
-    total = mask.sum(1, keepdim=True)
-    return ops.where(total == 0, ops.ones_like(total), total)
-
-
-def _to_even(x, odd_height, odd_width):
-    """Repeat the last row and column of (..., H, W) where there is an odd number of them.
-
-    In colour this breaks the Bayer pattern of the row added, which is cut off again.
-    """
-    if odd_height:
-        x = ops.cat((x, x[..., -1:, :]), -2)
-    if odd_width:
-        x = ops.cat((x, x[..., -1:]), -1)
-    return x

@@ -98,9 +98,9 @@ def _layers(graph, layers, x):
 
 
 def _blocks(graph, network, x):
-    groups = graph("Split", x, outputs=network.groups, axis=1)
+    groups = graph("Split", x, outputs=network.settings["groups"], axis=1)
     for block in network.layers:
-        for index, (target, source) in enumerate(block.steps):
+        for index, (target, source) in enumerate(block.targets_and_sources):
             weight0, bias0, weight2, bias2 = block.weights_of(index)
             inner = graph("LeakyRelu", _convolution(graph, groups[source], weight0, bias0), alpha=LEAKY_SLOPE)
             groups[target] = graph("Add", groups[target], _convolution(graph, inner, weight2, bias2))

@@ -9,6 +9,7 @@ from mindspore import nn, ops
 
 from mindrestore.models.piece import Itemwise, Piece
 from mindrestore.models.vrt.layers import Conv, constant, conv, pixels_last, uniform
+from mindrestore.native.alignment import AlignedImages
 from mindrestore.ops.activations import LeakyReLU, leaky_relu, sigmoid, tanh
 from mindrestore.ops.deformable import TAPS, deformable_conv2d_features
 from mindrestore.ops.warp import warp_features
@@ -37,6 +38,7 @@ class Alignment(nn.Cell):
             layers += [Conv(inputs, outputs, rng), LeakyReLU(SLOPE)]
         self.conv_offset = nn.SequentialCell(layers + [Conv(channels, widths[-1], rng, zero=True)])
         self.pairs = NeighbourPairs(neighbours)
+        self.offsets = AlignmentOffsets(self.conv_offset, neighbours)
         self.align = AlignedNeighbours(self, neighbours, LARGEST_RESIDUE / scale)
         self.join = JoinedByNeighbours()
 
@@ -45,7 +47,8 @@ class Alignment(nn.Cell):
 
         x: (N, D, H, W, C); flows: backward ones by distance k, each (N, D - k, 2, H, W), then forward ones.
         """
-        return self.join(x, self.align(*self.pairs(x, *flows)))
+        pairs = self.pairs(x, *flows)
+        return self.join(x, self.align(self.offsets(*pairs), *pairs[1:]))
 
 
 class NeighbourPairs(Piece):
@@ -75,17 +78,17 @@ class NeighbourPairs(Piece):
         return (current,) + neighbours + paths
 
 
-class AlignedNeighbours(Itemwise):
-    """The neighbours of each image, aligned to it and fused: images (B, H, W, C), flows (B, 2, H, W) -> (B, H, W, C)."""
+class AlignmentOffsets(Itemwise):
+    """What the convolutions say of each image, its neighbours warped to it, and the flows: (B, 27 · groups, H, W).
+
+    In this order: for each group and tap offsets in y and x, before tanh; for each group and tap the factor, before sigmoid.
+    """
 
     compiled = True
 
-    def __init__(self, alignment, neighbours, residue):
-        super().__init__((neighbours, residue), offset=alignment.conv_offset, weight=alignment.weight, bias=alignment.bias)
-        self.neighbours, self.residue = neighbours, residue
-
-    def cost(self, current, *inputs):
-        return 16 * TAPS * math.prod(current.shape[1:])  # what is sampled for all taps, at four corners, and its products
+    def __init__(self, conv_offset, neighbours):
+        super().__init__(neighbours, offset=conv_offset)
+        self.neighbours = neighbours
 
     def compute(self, w, shared, constants, current, *inputs):
         images, flows = inputs[:self.neighbours], inputs[self.neighbours:]
@@ -96,13 +99,35 @@ class AlignedNeighbours(Itemwise):
         y = leaky_relu(conv(w, "offset.0", y, 1, exact=True), SLOPE)
         y = leaky_relu(conv(w, "offset.2", y, 1, exact=True), SLOPE)
         y = leaky_relu(conv(w, "offset.4", y, 1, exact=True), SLOPE)
-        y = conv(w, "offset.6", y, 1, exact=True)
-        of_flow = y.shape[1] // 3 * 2
+        return conv(w, "offset.6", y, 1, exact=True)
+
+
+class AlignedNeighbours(Itemwise):
+    """The neighbours of each image, aligned to it and fused: offsets (B, 27 · groups, H, W) of ``AlignmentOffsets``, images
+    (B, H, W, C) and flows (B, 2, H, W) -> (B, H, W, C).
+    """
+
+    compiled = True
+
+    def __init__(self, alignment, neighbours, residue):
+        super().__init__((neighbours, residue), weight=alignment.weight, bias=alignment.bias)
+        self.neighbours, self.residue = neighbours, residue
+
+    def cost(self, offsets, image, *inputs):
+        return 16 * TAPS * math.prod(image.shape[1:])  # what is sampled for all taps, at four corners, and its products
+
+    def native(self, offsets, *inputs):
+        images, flows = inputs[:self.neighbours], inputs[self.neighbours:]
+        return AlignedImages(offsets, images, flows, *self.weights, self.residue)
+
+    def compute(self, w, shared, constants, offsets, *inputs):
+        images, flows = inputs[:self.neighbours], inputs[self.neighbours:]
+        of_flow = offsets.shape[1] // 3 * 2
         along = ()
         for flow in flows:
             along = along + (flow[:, 1:], flow[:, :1]) * (of_flow // 2 // self.neighbours)  # (y, x), as the offsets are
-        offset = self.residue * tanh(y[:, :of_flow]) + ops.cat(along, 1)
-        return deformable_conv2d_features(ops.cat(images, -1), offset, sigmoid(y[:, of_flow:]), w["weight"], w["bias"])
+        moved = self.residue * tanh(offsets[:, :of_flow]) + ops.cat(along, 1)
+        return deformable_conv2d_features(ops.cat(images, -1), moved, sigmoid(offsets[:, of_flow:]), w["weight"], w["bias"])
 
 
 class JoinedByNeighbours(Piece):

@@ -10,6 +10,7 @@ from mindspore.ops import constexpr
 
 from mindrestore.models.piece import Itemwise, named
 from mindrestore.models.vrt.layers import GatedMlp, LayerNorm, Linear, gated_mlp, normal
+from mindrestore.native.attention_block import AttentionBlock
 from mindrestore.ops import windows
 from mindrestore.ops.half_precision import product
 from mindrestore.ops.recomputation import Recomputed, evaluated
@@ -134,6 +135,12 @@ class WindowedBlock(Itemwise):
         to_self, to_mutual = (shared[0], None) if kinds is None else additives(shared, kinds, x.shape[1])
         x = x + dropped(evaluated(self.attention_part, self.attend, w, x, real, to_self, to_mutual), multipliers, 0)
         return x + dropped(evaluated(self.mlp_part, self.feed_forward, w, x), multipliers, 1)
+
+    def native(self, x):
+        cut = self.layout(x)
+        encoding = windows.sine_positions(*self.window[1:], x.shape[-1]) if self.mutual else None
+        return AttentionBlock(x, dict(zip(self.names, self.weights)), self.heads, self.scale, cut,
+                              windows.relative_positions(cut.window, self.window), encoding, self.constants(cut, x)[2])
 
     def attention_part(self, w, x, real, to_self, to_mutual):
         """Attention of normalised windows (B, N, C) -> (B, N, C).

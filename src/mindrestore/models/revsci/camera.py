@@ -1,0 +1,116 @@
+"""What measurement and mask say before and after the convolutions: the head's input, and the clip that the tail's output means.
+
+A mask is (T, H, W), or (B, T, H, W) for one a measurement; a measurement (B, H, W); an estimate, of the GAP-TV start, is shaped
+like the clip: (B, T, H, W), in colour (B, 3, T, H, W).
+"""
+import numpy as np
+from mindspore import Tensor, ops
+from mindspore.ops import constexpr
+
+from mindrestore.models.piece import Piece
+
+
+class NetworkInput(Piece):
+    """Measurement, mask and, for a GAP-TV start, estimate -> the head's input in the layout that ``ops.convolution`` prefers."""
+
+    def __init__(self, colour, to_features):
+        super().__init__()
+        self.colour, self.to_features = colour, to_features
+
+    def compute(self, w, measurement, mask, estimate=None):
+        return self.to_features(network_input(self.colour, measurement, mask, estimate))
+
+
+class OutputClip(Piece):
+    """The tail's output, and what went into ``NetworkInput`` -> the clip."""
+
+    def __init__(self, colour, from_features):
+        super().__init__()
+        self.colour, self.from_features = colour, from_features
+
+    def compute(self, w, features, measurement, mask, estimate=None):
+        return output_clip(self.colour, self.from_features(features), measurement, mask, estimate)
+
+
+class Crop(Piece):
+    """A clip and ``size`` -> its first ``size`` (height, width)."""
+
+    def compute(self, w, clip, size):
+        return clip[..., :size[0], :size[1]]
+
+
+def network_input(colour, measurement, mask, estimate=None):
+    """Return the head's input, (B, channels, T, H, W).
+
+    Normalised start, published: grey the measurement over the mask sum, plus itself behind the mask; in colour the
+    mask and the measurement over the mask sum. GAP-TV start: the estimate (3 channels in colour), its residual over
+    the mask sum as it is, which is the correction wherever nothing moves, and behind the mask, back-projected.
+    """
+    mask = _batched(mask)
+    frames = (measurement.shape[0], *mask.shape[1:])
+    if estimate is not None:
+        left = residual(colour, estimate, measurement, mask)
+        residuals = ops.stack((ops.broadcast_to(left, frames), mask * left), 1)
+        return ops.cat((estimate if colour else estimate.unsqueeze(1), residuals), 1)
+    normalised = measurement.unsqueeze(1) / _mask_sum(mask)  # (B, 1, H, W)
+    if colour:
+        return ops.stack((ops.broadcast_to(mask, frames), ops.broadcast_to(normalised, frames)), 1)
+    return (normalised + mask * normalised).unsqueeze(1)
+
+
+def output_clip(colour, clip, measurement, mask, estimate=None):
+    """Return the clip that the tail's output (B, 1 or 3, T, H, W) stands for.
+
+    Normalised start: the output itself. GAP-TV start: a correction of the estimate, and what the corrected clip
+    still leaves unexplained of the measurement is back-projected once more.
+    """
+    if not colour:
+        clip = clip[:, 0]
+    if estimate is None:
+        return clip
+    clip = estimate + clip
+    mask = _batched(mask)
+    unexplained = mask * residual(colour, clip, measurement, mask)  # (B, T, H, W)
+    if colour:
+        unexplained = unexplained.unsqueeze(1) * bayer(clip.shape[-2], clip.shape[-1])
+    return clip + unexplained
+
+
+def residual(colour, clip, measurement, mask):
+    """Return what ``clip`` leaves unexplained of the measurement, over the sum of a mask (B, T, H, W): (B, 1, H, W)."""
+    if colour:
+        clip = (clip * bayer(clip.shape[-2], clip.shape[-1])).sum(1)
+    return (measurement.unsqueeze(1) - (mask * clip).sum(1, keepdim=True)) / _mask_sum(mask)
+
+
+def bayer(height, width):
+    """Return the RGGB pattern (3, 1, H, W): 1 where a pixel sees the colour."""
+    return ops.tile(_bayer_tile(), (1, 1, height // 2, width // 2))
+
+
+def to_even(x, odd_height, odd_width):
+    """Repeat the last row and column of (..., H, W) where there is an odd number of them.
+
+    In colour this breaks the Bayer pattern of the row added, which is cut off again.
+    """
+    if odd_height:
+        x = ops.cat((x, x[..., -1:, :]), -2)
+    if odd_width:
+        x = ops.cat((x, x[..., -1:]), -1)
+    return x
+
+
+@constexpr
+def _bayer_tile():
+    return Tensor(np.array([[[1, 0], [0, 0]], [[0, 1], [1, 0]], [[0, 0], [0, 1]]], np.float32)[:, None])
+
+
+def _batched(mask):
+    """(T, H, W) -> (1, T, H, W); one mask a measurement, (B, T, H, W), as it is."""
+    return mask.unsqueeze(0) if mask.ndim == 3 else mask
+
+
+def _mask_sum(mask):
+    """Return how many frames each pixel sees, 1 where it sees none: (B, T, H, W) -> (B, 1, H, W)."""
+    total = mask.sum(1, keepdim=True)
+    return ops.where(total == 0, ops.ones_like(total), total)

@@ -1,0 +1,75 @@
+// Matrix products of a few rows at a time with one panel of columns, in registers.
+#pragma once
+#include "vectors.h"
+
+namespace mindrestore {
+
+// The left operand, in one of three layouts: `at(r)` is where row r begins, `of(at, r, k)` the place of number k of row r + at.
+struct Packed {  // ROWS rows at a time, as `packed` lays them out
+    const float *data;
+    int64_t depth;
+    const float *at(int64_t row) const { return data + row / ROWS * depth * ROWS + row % ROWS; }
+    int64_t place(int row, int64_t k) const { return k * ROWS + row; }
+};
+
+struct Columns {  // (depth, rows): the transpose of a matrix whose rows are `stride` apart
+    const float *data;
+    int64_t stride;
+    const float *at(int64_t row) const { return data + row; }
+    int64_t place(int row, int64_t k) const { return k * stride + row; }
+};
+
+struct PanelRows {  // rows of one panel after the other: (rows, PANEL)
+    const float *data;
+    const float *at(int64_t row) const { return data + row * PANEL; }
+    int64_t place(int row, int64_t k) const { return row * PANEL + k; }
+};
+
+// The right operand, `depth` vectors pairs `stride` apart. The product is summed over `times` such pieces: the left operand's
+// lie `left_step` apart, the right one's follow each other.
+struct Panel {
+    const float *data;
+    int64_t stride, depth;
+    int64_t times = 1, left_step = 0;
+};
+
+template <int COUNT, class Left, class Done>
+inline __attribute__((always_inline)) void tile(const Left &left, int64_t row, const Panel &right, const Done &done) {
+    Vector sums[COUNT][2] = {};
+    const float *a = left.at(row), *b = right.data;
+    for (int64_t time = 0; time < right.times; time++, a += right.left_step)
+        for (int64_t k = 0; k < right.depth; k++, b += right.stride) {
+            const Vector first = load(b), second = load(b + LANES);
+#pragma GCC unroll 12
+            for (int r = 0; r < COUNT; r++) {
+                const Vector number = all(a[left.place(r, k)]);
+                sums[r][0] += number * first;
+                sums[r][1] += number * second;
+            }
+        }
+#pragma GCC unroll 12
+    for (int r = 0; r < COUNT; r++) done(row + r, sums[r][0], sums[r][1]);
+}
+
+// Call `done(row, first, second)` with each row of left @ right, its two vectors.
+template <class Left, class Done>
+inline void product(int64_t rows, const Left &left, const Panel &right, const Done &done) {
+    int64_t row = 0;
+    for (; row + ROWS <= rows; row += ROWS) tile<ROWS>(left, row, right, done);
+    if constexpr (ROWS > 8)
+        if (row + 8 <= rows) tile<8>(left, row, right, done), row += 8;
+    if (row + 4 <= rows) tile<4>(left, row, right, done), row += 4;
+    if (row + 2 <= rows) tile<2>(left, row, right, done), row += 2;
+    if (row < rows) tile<1>(left, row, right, done);
+}
+
+// (rows, depth) -> (rows / ROWS, depth, ROWS), with zeros for the rows that are missing.
+inline void packed(const float *matrix, int64_t rows, int64_t depth, float *to) {
+    for (int64_t first = 0; first < rows; first += ROWS)
+        for (int64_t k = 0; k < depth; k++)
+            for (int64_t row = first; row < first + ROWS; row++) *to++ = row < rows ? matrix[row * depth + k] : 0;
+}
+
+inline int64_t rounded_up(int64_t count, int64_t step) { return (count + step - 1) / step * step; }
+
+}  // namespace mindrestore

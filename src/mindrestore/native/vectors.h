@@ -1,0 +1,76 @@
+// Vectors of float32 as wide as the processor's, in the compiler's own types: one source for AVX-512, AVX2, NEON and SSE.
+#pragma once
+#include <cstdint>
+#include <cstring>
+
+namespace mindrestore {
+
+#if defined(__AVX512F__)
+constexpr int LANES = 16, ROWS = 12;  // 32 registers: 2 x 12 sums, 2 vectors, a number
+#elif defined(__AVX__)
+constexpr int LANES = 8, ROWS = 6;  // 16 registers
+#elif defined(__aarch64__)
+constexpr int LANES = 4, ROWS = 12;
+#else
+constexpr int LANES = 4, ROWS = 6;
+#endif
+constexpr int PANEL = 2 * LANES;  // tokens, or columns, that are computed side by side
+
+typedef float Vector __attribute__((vector_size(4 * LANES)));
+typedef uint32_t Bits __attribute__((vector_size(4 * LANES)));
+typedef float Unaligned __attribute__((vector_size(4 * LANES), aligned(4), may_alias));
+
+inline Vector load(const float *from) { return *reinterpret_cast<const Unaligned *>(from); }
+inline void store(float *to, Vector x) { *reinterpret_cast<Unaligned *>(to) = x; }
+inline Vector all(float x) { return x - Vector{}; }
+inline Vector larger(Vector x, Vector y) { return x > y ? x : y; }
+inline Vector smaller(Vector x, Vector y) { return x < y ? x : y; }
+
+inline Vector square_root(Vector x) {
+    for (int lane = 0; lane < LANES; lane++) x[lane] = __builtin_sqrtf(x[lane]);
+    return x;
+}
+
+inline float sum(Vector x) {
+    float total = 0;
+    for (int lane = 0; lane < LANES; lane++) total += x[lane];
+    return total;
+}
+
+// e^x within 1e-7 of it, for -87 <= x <= 88; below as for -87. x = n ln 2 + r, and e^r by a polynomial fitted to 3e-9.
+inline Vector exponential(Vector x) {
+    const Vector shifter = all(12582912.0f);  // 1.5 * 2^23: what is added to it is rounded to an integer in its last bits
+    x = larger(x, all(-87.0f));
+    const Vector shifted = x * 1.44269504f + shifter;
+    const Vector n = shifted - shifter;
+    const Vector r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+    Vector y = r * 1.38131e-3f + 8.36942e-3f;
+    y = y * r + 4.166846e-2f;
+    y = y * r + 0.16666515f;
+    y = y * r + 0.49999993f;
+    y = y * (r * r) + r;
+    y = y + 1.0f;
+    Bits bits, scale;
+    std::memcpy(&bits, &y, sizeof bits);
+    std::memcpy(&scale, &shifted, sizeof scale);
+    bits += scale << 23;
+    std::memcpy(&y, &bits, sizeof y);
+    return y;
+}
+
+// x Phi(x), the exact GELU, and its slope Phi(x) + x phi(x). Phi as mindrestore.ops.activations has it.
+inline Vector normal_distribution(Vector x) {
+    x = smaller(larger(x, all(-9.0f)), all(9.0f));
+    const Vector square = x * x;
+    const Vector numerator = ((square * 3.88093346e-04f + 1.51485648e-02f) * square + 1.98317761e-01f) * square + 1.59576914f;
+    const Vector denominator = ((square * 4.11229364e-05f + 5.95348564e-03f) * square + 7.87374331e-02f) * square + 1.0f;
+    return 1.0f / (1.0f + exponential(-x * (numerator / denominator)));
+}
+
+inline Vector gelu(Vector x) { return x * normal_distribution(x); }
+
+inline Vector gelu_slope(Vector x, Vector distribution) {
+    return distribution + x * (0.398942280f * exponential(x * x * -0.5f));
+}
+
+}  // namespace mindrestore

@@ -1,0 +1,47 @@
+// Threads that live as long as one call, and memory for them: nothing waits, or spins, between calls.
+#pragma once
+#include <atomic>
+#include <cstdlib>
+#include <memory>
+#include <new>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+namespace mindrestore {
+
+// Call `work(0)` ... `work(count - 1)`, each in a thread of its own as far as the system has threads; return when all are done.
+template <class Work>
+void side_by_side(int64_t count, const Work &work) {
+    std::vector<std::thread> threads;
+    threads.reserve(count);
+    try {
+        while (static_cast<int64_t>(threads.size()) + 1 < count) threads.emplace_back(work, static_cast<int64_t>(threads.size()) + 1);
+    } catch (const std::system_error &) {  // no more threads: what is left is done here
+    }
+    const auto started = static_cast<int64_t>(threads.size());
+    work(0);
+    for (int64_t number = started + 1; number < count; number++) work(number);
+    for (auto &thread : threads) thread.join();
+}
+
+// Zeros, aligned for vectors.
+class Floats {
+  public:
+    explicit Floats(int64_t count = 0) {
+        if (!count) return;
+        const size_t bytes = (static_cast<size_t>(count) * sizeof(float) + 63) / 64 * 64;
+        data_.reset(static_cast<float *>(std::aligned_alloc(64, bytes)));
+        if (!data_) throw std::bad_alloc();
+        std::memset(data_.get(), 0, bytes);
+    }
+    operator float *() const { return data_.get(); }
+
+  private:
+    struct Free {
+        void operator()(float *data) const { std::free(data); }
+    };
+    std::unique_ptr<float, Free> data_;
+};
+
+}  // namespace mindrestore
