@@ -1,5 +1,5 @@
-"""A network that is not mindrestore's own (``enlarger.py``): trained, stopped and resumed, used, exported and converted
-through the command line, with nothing of mindrestore changed for it.
+"""Networks that are not mindrestore's own, one for videos (``enlarger.py``) and one for snapshots (``averager.py``): trained,
+stopped and resumed, used, exported and converted through the command line, with nothing of mindrestore changed for them.
 """
 import json
 import signal
@@ -7,9 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import averager
 import enlarger
 import numpy as np
 import pytest
+import scipy.io
 from mindspore import Tensor
 from test_training import assert_same_state
 
@@ -34,9 +36,10 @@ training: {steps: 6, batch_size: 2, learning_rate: 0.002, save_every: 2, log_eve
 
 @pytest.fixture(scope="module")
 def registered():
-    models.register(enlarger.KIND)
+    for kind in (enlarger.KIND, averager.KIND):
+        models.register(kind)
     yield
-    del models._registered["enlarger"]
+    models._registered.clear()
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +152,33 @@ def test_mistakes_in_the_library_are_named():
         restore_clip(enlarger.Enlarger(enlarger.EnlargerSettings()), np.zeros((1, 3, 8, 8)))
     with pytest.raises(UserError, match="is no object of a mindrestore.models.kind.VideoKind"):
         models.register(enlarger.EnlargerKind)
+
+
+SNAPSHOTS = """
+model: {name: averager}
+data: {kind: rendered, frames: 4, size: 16, clips: 4}
+evaluation: {kind: scenes, path: ., frames: 4}
+training: {steps: 4, batch_size: 2, learning_rate: 0.01, save_every: 2, log_every: 1, validate_every: 4}
+"""
+
+
+def test_one_for_snapshots(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("mine.yaml").write_text(SNAPSHOTS)
+    scipy.io.savemat("kobe.mat", {"orig": np.random.default_rng(0).integers(0, 256, (17, 20, 8), np.uint8)})
+    assert main(["train", "--config", "mine.yaml", "--output", "run"]) == 0
+    network, about = load_network("run/last.ckpt")
+    assert about.kind == "averager" and network.correction.asnumpy() != np.float32(0.1)  # it was trained
+    assert main(["eval", "--config", "mine.yaml", "--checkpoint", "run/last.ckpt", "--output", "scores"]) == 0
+    assert "Averager (last)" in capsys.readouterr().out
+    write_noise("in", count=4)
+    assert main(["simulate", "in", "coded.mat", "--ratio", "4"]) == 0
+    assert main(["restore", "coded.mat", "out", "--task", "sci", "--checkpoint", "run/last.ckpt"]) == 0
+    assert len(list(stored_frames(Path("out")))) == 4
+    assert main(["export", "--checkpoint", "run/last.ckpt", "--output", "net.mindir"]) == 2
+    assert "the averager network has no exporter" in capsys.readouterr().err
+    assert main(["train", "--config", "mine.yaml", "training.mode=plain"]) == 2
+    assert "unknown key training.mode" in capsys.readouterr().err
 
 
 # As a package brings it

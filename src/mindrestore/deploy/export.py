@@ -64,7 +64,7 @@ def export_network(network, metadata, path, file_format="mindir", frames=None, h
     """
     path = _checked_path(path, _checked_format(file_format))
     if metadata.kind not in names():
-        raise UserError(f"{path}: a {metadata.kind} network has no exporter.")
+        raise UserError(f"{path}: the {metadata.kind} network has no exporter.")
     kind = kind_of(metadata.kind)
     _check_sizes(frames, height, width, batch)
     default_frames, *default_size = kind.default_size(network)

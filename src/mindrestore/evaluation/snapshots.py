@@ -40,7 +40,7 @@ def evaluate(config, network, metadata, folder, checkpoint, report=False):
     scenes = evaluation_scenes(config)
     methods = {"network": Reconstructor(network)}
     if config.evaluation.gap_tv:
-        methods["gap_tv"] = _gap_tv(config.evaluation.gap_tv_iterations, network.colour)
+        methods["gap_tv"] = _gap_tv(config.evaluation.gap_tv_iterations, network.abilities.colour)
     headings = {"network": f"{config.model.title} ({Path(checkpoint).stem})",
                 "gap_tv": f"GAP-TV, {config.evaluation.gap_tv_iterations} iterations"}
     rows, masks, records = [], {}, []
@@ -51,7 +51,7 @@ def evaluate(config, network, metadata, folder, checkpoint, report=False):
             if scene is None:
                 rows.append(Row(name))
                 continue
-            if scene.colour != network.colour:
+            if scene.colour != network.abilities.colour:
                 raise UserError(f"scene {name} is {'colour' if scene.colour else 'grey'} and the network is not; "
                                 f"use a checkpoint for {'colour' if scene.colour else 'grey'}.")
             chosen = evaluation_mask(config, *scene.clip.shape[-2:], frames, scene.mask)

@@ -83,7 +83,6 @@ class ExportedSnapshot:
         self._graph, self._path, self.abilities, self.precision = graph, path, abilities, precision
         self._mask_shape = shapes[1]
         self._estimates = len(shapes) == 3
-        self.colour = abilities.colour
 
     def __call__(self, measurement, mask):
         """(H, W), (T, H, W) -> (T, H, W), colour (3, T, H, W), clamped to 0–1."""
@@ -93,7 +92,7 @@ class ExportedSnapshot:
                             f"{' x '.join(map(str, mask.shape))}; export it for this size.")
         inputs = [measurement, mask]
         if self._estimates:
-            inputs.append(starting_estimate(measurement, mask, self.colour))
+            inputs.append(starting_estimate(measurement, mask, self.abilities.colour))
         given = [inputs[0][None], inputs[1], *(x[None] for x in inputs[2:])]
         clip = self._graph(*(Tensor(np.ascontiguousarray(x, np.float32)) for x in given)).numpy()[0]
         return np.clip(clip, 0, 1)

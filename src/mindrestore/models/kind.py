@@ -112,11 +112,11 @@ class NetworkKind:
 
     def default_size(self, network):
         """Return (frames, height, width) of an exported file unless asked otherwise; height and width None if free."""
-        raise UserError(f"a {self.name} network has no exporter.")
+        raise UserError(f"the {self.name} network has no exporter.")
 
     def signature(self, network, frames, height, width, batch):
         """Return the ``Signature`` of an exported file; height and width are None if free."""
-        raise UserError(f"a {self.name} network has no exporter.")
+        raise UserError(f"the {self.name} network has no exporter.")
 
     def any_size(self, network):
         """Return a cell that computes what ``network`` does, for any height and width; asked for where these are free."""
