@@ -86,7 +86,8 @@ def test_one_type_serves_configurations_checkpoints_and_classes(name):
 
 
 def test_a_class_takes_settings_by_name_or_as_an_object(prepared):
-    pairs = [(VRT(**SMALL), VRT(VRTSettings(**SMALL))), (RevSCI(blocks=1, channels=8), RevSCI(RevSCISettings(blocks=1, channels=8)))]
+    pairs = [(VRT(**SMALL), VRT(VRTSettings(**SMALL))),
+             (RevSCI(blocks=1, channels=8), RevSCI(RevSCISettings(blocks=1, channels=8)))]
     for (one, other), made in zip(pairs, (create_model("vrt", **SMALL), create_model("revsci", blocks=1, channels=8))):
         assert one.settings == other.settings == made.settings and one.abilities == other.abilities == made.abilities
     assert pairs[0][0].settings["img_size"] == [2, 64, 64] and pairs[0][0].settings["num_feat"] == 64
