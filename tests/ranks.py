@@ -53,15 +53,15 @@ def use(mode):
 
 def trained(config, resume):
     use(config.runtime.mode)
-    make_job, jobs = trainer.JOBS[type(config)], []
+    make_job, jobs = trainer.JOBS[config.problem], []
 
     def noted(config):
         job = make_job(config)
         jobs.append(job._replace(samples=Noted(job.samples)))
         return jobs[-1]
-    trainer.JOBS[type(config)] = noted
+    trainer.JOBS[config.problem] = noted
     trainer.train(config, resume)
-    trainer.JOBS[type(config)] = make_job
+    trainer.JOBS[config.problem] = make_job
     job, = jobs
     weights = b"".join(parameter.asnumpy().tobytes() for parameter in job.network.get_parameters())
     moments = b"".join(p.asnumpy().tobytes() for update in job.updates for p in update.optimizer.get_parameters())

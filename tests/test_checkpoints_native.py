@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from mindrestore.checkpoints import mindspore_file
-from mindrestore.checkpoints.native import (
-    METADATA_ENTRY, Metadata, load_arrays, load_network, read_metadata, save_arrays, save_network,
-)
+from mindrestore.checkpoints.loading import load_network
+from mindrestore.checkpoints.native import METADATA_ENTRY, Metadata, load_arrays, read_metadata, save_arrays, save_network
 from mindrestore.errors import UserError
 from mindrestore.models import create_model
 from mindrestore.version import __version__

@@ -149,7 +149,8 @@ def test_shapes_of_vrt_are_no_revsci():
 def test_convert(tmp_path):
     target = tmp_path / "out.ckpt"
     line = convert(GOLDEN / "revsci_two_way.pth", target)
-    assert line.endswith("revsci (blocks 4, groups 2, coupling two_way, colour False, channels 64), 562,273 parameters")
+    assert line.endswith("revsci (blocks 4, groups 2, coupling two_way, colour False, channels 64, start normalised), "
+                         "562,273 parameters")
     assert "\n" not in line and str(target) in line
     network, metadata = load_network(target)
     assert metadata == read_metadata(target)

@@ -42,7 +42,7 @@ def test_defaults_are_task_001():
 def test_the_network_tells_the_task(content, task, degradation):
     config = made(content)
     assert (config.task, config.degradation) == (task, degradation)
-    assert VideoConfig(**config.model_dump()) == config
+    assert type(config)(**config.model_dump()) == config
 
 
 @pytest.mark.parametrize("content, override, words", [
@@ -127,12 +127,11 @@ def test_published_configurations_hold_the_published_recipe(name):
 
 @pytest.mark.parametrize("path", sorted(set(CONFIGS.glob("*.yaml")) - {CONFIGS / "small_flow.yaml"}),
                          ids=lambda path: path.stem)
-def test_every_file_builds_a_network_and_has_tiles_of_whole_windows(path):
+def test_every_file_has_tiles_of_whole_windows(path):
     from mindrestore.inference.tiles import checked_tiling
     config = load_config(path)
     parts = [config] + ([config.interpolation] if config.interpolation else [])
     for part in parts:
-        vrt.check(**part.model.network_settings())
         checked_tiling(**part.tiling.model_dump(), window=part.model.window_size)
 
 

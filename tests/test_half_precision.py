@@ -9,7 +9,8 @@ from mindspore import Tensor, nn
 from test_video_training import MODEL
 
 from mindrestore import cli
-from mindrestore.checkpoints.native import Metadata, load_arrays, load_network
+from mindrestore.checkpoints.loading import load_network
+from mindrestore.checkpoints.native import Metadata, load_arrays
 from mindrestore.config import make_config
 from mindrestore.data.rendered import render_clip
 from mindrestore.deploy import export_network
@@ -253,7 +254,7 @@ def test_an_exported_file_carries_its_precision(tmp_path, tiny):
     restored = nn.GraphCell(ms.load(str(tmp_path / "half.mindir")))(*inputs)
     assert restored.dtype == ms.float32
     assert np.abs(restored.asnumpy() - near).max() < 0.1 * np.abs(exact - near).max()
-    assert load_exported(tmp_path / "half.mindir")[2].precision == "float16"
+    assert load_exported(tmp_path / "half.mindir").network.precision == "float16"
 
 
 def test_what_an_exported_file_cannot_be(tmp_path, tiny):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -13,12 +14,13 @@ import pytest
 import yaml
 from stand_in import PlaceDependent, StandIn
 
+from mindrestore.checkpoints import loading
 from mindrestore.cli import main
 from mindrestore.data.frames import stored_frames
 from mindrestore.errors import UserError
-from mindrestore.inference import shipped
 from mindrestore.media.clips import Clip, open_clip
 from mindrestore.media.writing import write_clip
+from mindrestore.models.revsci import RevSCISettings
 from mindrestore.restore import networks, run
 from mindrestore.restore.networks import Chosen
 from mindrestore.restore.run import Request, restore
@@ -282,17 +284,17 @@ def test_default_tiles_are_those_of_the_configurations():
 
 def test_tasks_of_networks():
     fitting = {
-        "sr": dict(upscale=4, pa_frames=2, nonblind_denoising=False),
-        "interpolate": dict(upscale=1, pa_frames=0, nonblind_denoising=False),
-        "denoise": dict(upscale=1, pa_frames=2, nonblind_denoising=True),
+        "sr": StandIn(upscale=4),
+        "interpolate": StandIn(pa_frames=0),
+        "denoise": StandIn(nonblind_denoising=True),
+        "sci": SimpleNamespace(abilities=RevSCISettings().abilities),
     }
-    for task, (name, settings) in itertools.product(fitting, fitting.items()):
-        assert networks.fits(task, "vrt", settings) == (task == name)
-    assert networks.fits("deblur", "vrt", dict(upscale=1, pa_frames=2, nonblind_denoising=False))
-    assert not networks.fits("deblur", "vrt", fitting["denoise"])
-    without_flows = dict(fitting["denoise"], pa_frames=0)
-    assert networks.fits("denoise", "vrt", without_flows) and not networks.fits("interpolate", "vrt", without_flows)
-    assert networks.fits("sci", "revsci", {}) and not networks.fits("sr", "revsci", {})
+    for task, (name, network) in itertools.product(fitting, fitting.items()):
+        assert networks.fits(task, network) == (task == name)
+    assert networks.fits("deblur", StandIn()) and networks.fits("denoise", StandIn())
+    assert not networks.fits("deblur", fitting["denoise"])
+    without_flows = StandIn(nonblind_denoising=True, pa_frames=0)
+    assert networks.fits("denoise", without_flows) and not networks.fits("interpolate", without_flows)
 
 
 @pytest.fixture
@@ -317,7 +319,7 @@ def clips(tmp_path, monkeypatch):
     (["frames", "out", "--task", "sci"], "frames: "),
     (["frames", "out", "--task", "deblur", "--checkpoint", "assets"], "assets: no such checkpoint"),
     (["frames", "out", "--task", "deblur", "--model", "net.mindir"], "net.mindir: no such exported network"),
-    (["frames", "out", "--task", "deblur", "--checkpoint", str(shipped.shipped("sci"))],
+    (["frames", "out", "--task", "deblur", "--checkpoint", str(loading.shipped("sci"))],
      "holds a network to sci, for which --task deblur has no use"),
 ])
 def test_a_mistake_is_one_sentence(arguments, named, clips, capsys):
@@ -349,7 +351,7 @@ def test_a_noise_level_is_asked_for(clips, with_network):
 
 
 def test_a_network_that_is_not_there_names_the_way_out(monkeypatch, tmp_path):
-    monkeypatch.setattr(shipped, "ASSETS", tmp_path)
+    monkeypatch.setattr(loading, "ASSETS", tmp_path)
     with pytest.raises(UserError, match="no network for it ships with this mindrestore; give one with --checkpoint"):
         networks.choose("sr")
 

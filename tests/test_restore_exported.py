@@ -14,6 +14,7 @@ from mindrestore.errors import UserError
 from mindrestore.inference.exported import ExportedVideo, load_exported
 from mindrestore.media.writing import write_clip
 from mindrestore.models import create_model
+from mindrestore.models.kind import VideoAbilities
 
 
 @pytest.fixture(autouse=True)
@@ -68,7 +69,7 @@ def test_what_is_smaller_than_the_file_takes_is_reflected_and_cut_off():
     def graph(x):
         seen.append(x.asnumpy())
         return Tensor(seen[0].repeat(2, 3).repeat(2, 4))
-    network = ExportedVideo(graph, dict(upscale=2), [[1, 6, 3, 16, 24]], "net.mindir")
+    network = ExportedVideo(graph, VideoAbilities(("sr",), scale=2), [[1, 6, 3, 16, 24]], "net.mindir")
     clip = np.random.default_rng(0).random((1, 4, 3, 10, 24), np.float32)
     found = network(Tensor(clip)).asnumpy()
     np.testing.assert_array_equal(found, clip.repeat(2, 3).repeat(2, 4))

@@ -80,6 +80,28 @@ def test_the_cap_is_set_unless_the_user_has_set_it(monkeypatch):
     assert os.environ["ONEDNN_MAX_CPU_ISA"] == "SSE41"
 
 
+LAZY = """
+import sys
+import mindrestore
+from mindrestore.config import load_config
+from mindrestore.models import kind_of
+print(load_config(sys.argv[1]).model.abilities.tasks, kind_of("vrt").title, "mindspore" in sys.modules)
+from mindrestore import create_model, load_network, load_published_weights, restore_video
+print(create_model.__module__, restore_video.__module__, "mindspore" in sys.modules)
+try:
+    from mindrestore import create_modle
+except ImportError as error:
+    print(error)
+"""
+
+
+def test_mindspore_is_imported_when_it_is_needed(python):
+    process = python(LAZY, Path(__file__).parents[1] / "configs" / "vrt" / "small_sr.yaml")
+    first, second, third = process.stdout.splitlines()
+    assert first == "('sr',) VRT False", process.stderr
+    assert second == "mindrestore.models mindrestore.inference.video True" and "create_modle" in third
+
+
 def test_importing_the_package_sets_it_before_mindspore_is_there(python):
     process = python("import sys, os, mindrestore; print(os.environ['ONEDNN_MAX_CPU_ISA'], 'mindspore' in sys.modules)")
     assert process.stdout.split() == ["AVX2", "False"], failed(process)

@@ -16,7 +16,8 @@ import scipy.io
 from mindspore import Parameter, Tensor, nn
 
 from mindrestore import cli
-from mindrestore.checkpoints.native import load_arrays, load_network, read_metadata
+from mindrestore.checkpoints.loading import load_network
+from mindrestore.checkpoints.native import load_arrays, read_metadata
 from mindrestore.config import Schedule, load_config, make_config
 from mindrestore.data.passes import Passes
 from mindrestore.data.snapshots import FixedMask, RandomMasks, SnapshotSamples

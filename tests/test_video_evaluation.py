@@ -10,6 +10,7 @@ import pytest
 from stand_in import StandIn
 from test_video_sets import put
 
+from mindrestore.checkpoints.loading import Loaded, load_for_settings
 from mindrestore.config import load_config, make_config
 from mindrestore.data.degradation import blur_downsampled, noisy, stored
 from mindrestore.data.frames import read_clip
@@ -17,7 +18,6 @@ from mindrestore.data.resize import imresize
 from mindrestore.errors import UserError
 from mindrestore.evaluation.video import evaluate_videos
 from mindrestore.evaluation.video_results import frame_score
-from mindrestore.inference.loading import Loaded, load_video_network
 from mindrestore.metrics import psnr, to_uint8
 
 pytestmark = pytest.mark.usefixtures("prepared")
@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("prepared")
 CONFIGS = Path(__file__).parent.parent / "configs" / "vrt"
 STREET = Path(os.environ.get("MINDRESTORE_DATA", Path(__file__).parents[2] / "shared" / "data")) / "video" / "street"
 MODELS = {"sr": {}, "deblur": {"upscale": 1}, "denoise": {"upscale": 1, "nonblind_denoising": True},
-          "interpolate": {"upscale": 1, "pa_frames": 0}}
+          "interpolate": {"upscale": 1, "pa_frames": 0, "img_size": [4, 64, 64]}}
 
 
 def config(task, *overrides, **evaluation):
@@ -50,7 +50,7 @@ def networks(task):
 @pytest.mark.parametrize("name", ["small_sr", "small_denoise"])
 def test_what_ships_fits_its_configuration(name, prepared):
     config = load_config(CONFIGS / f"{name}.yaml")
-    assert load_video_network(config.model, None, config.name).trained
+    assert load_for_settings(config.model, None, config.name).trained
 
 
 @pytest.fixture

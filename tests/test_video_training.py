@@ -11,13 +11,15 @@ from stand_in import flow_weights
 from test_checkpoints_refused import storage, tensor, zip_file
 
 from mindrestore.checkpoints.fine_tuning import start_from
-from mindrestore.checkpoints.native import load_arrays, load_network
+from mindrestore.checkpoints.loading import load_network
+from mindrestore.checkpoints.native import load_arrays
 from mindrestore.config import make_config
 from mindrestore.errors import UserError
 from mindrestore.models import create_model
+from mindrestore.models.vrt.training import DroppingSamples, is_late
 from mindrestore.training.losses import charbonnier
 from mindrestore.training.trainer import keep_copy, train
-from mindrestore.training.video_job import DroppingSamples, _is_late, video_job
+from mindrestore.training.video_job import video_job
 
 pytestmark = pytest.mark.usefixtures("prepared")
 
@@ -51,7 +53,7 @@ def test_charbonnier_is_its_formula():
 def test_what_is_frozen_first_is_spynet_and_alignment():
     names = {parameter.name for parameter in create_model("vrt", **{k: v for k, v in MODEL.items() if k != "name"}
                                                           ).trainable_params()}
-    late = {name for name in names if _is_late(name)}
+    late = {name for name in names if is_late(name)}
     assert {name.split(".")[0] for name in late} == {"spynet", *(f"stage{number}" for number in range(1, 8))}
     assert all("pa_deform" in name or name.startswith("spynet") for name in late)
     assert "stage1.pa_fuse.fc11.weight" in names - late and "stage1.pa_deform.conv_offset.0.weight" in late

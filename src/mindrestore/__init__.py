@@ -1,8 +1,23 @@
-"""Video restoration on MindSpore: RevSCI snapshot compressive imaging and VRT."""
+"""Video restoration on MindSpore: RevSCI snapshot compressive imaging and VRT.
+
+    from mindrestore import create_model, load_network, load_published_weights, restore_video
+"""
+import importlib
+
 from mindrestore.runtime import convolution_speed as _convolution_speed, quiet as _quiet
 from mindrestore.version import __version__
 
 _quiet.errors_only()  # and this before MindSpore is imported
 _convolution_speed.prefer_fast_instructions()  # must stand before MindSpore's first convolution
 
-__all__ = ["__version__"]
+_MODULES = {"create_model": "models", "load_network": "checkpoints", "load_published_weights": "checkpoints",
+            "restore_video": "inference"}
+
+__all__ = ["__version__", *_MODULES]
+
+
+def __getattr__(name):
+    """Import what is asked for, and MindSpore with it, only then."""
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -14,7 +14,8 @@ import pytest
 from cube_unit import LARGEST, OPERATORS, CubeUnit
 from mindspore import Tensor, ops
 
-from mindrestore.checkpoints.native import load_arrays, load_network
+from mindrestore.checkpoints.loading import load_network
+from mindrestore.checkpoints.native import load_arrays
 from mindrestore.config import load_config, make_config
 from mindrestore.data.rendered import render_clip
 from mindrestore.data.snapshots import starting_estimate
@@ -166,7 +167,7 @@ def test_training_switches_it_on_by_itself(monkeypatch, kind, name, chosen, scal
     config = make_config({"name": "tiny", **TINY[kind]})
     if kind == "spynet":
         monkeypatch.setattr("mindrestore.training.flow_job._validation", lambda *of: None)  # it renders for seconds
-    job = JOBS[type(config)](config)
+    job = JOBS[config.problem](config)
     assert isinstance(job.loss_scale, LossScale) if scaled else job.loss_scale is None
     assert job.gradients.keywords["loss_scale"] is job.loss_scale  # or scaled gradients would be taken for the gradients
 
@@ -200,7 +201,7 @@ def of_job(unit, monkeypatch, config, first=None):
     """Return without a scale and with one how gradients of a configuration's first sample compare."""
     def job_on(name):
         monkeypatch.setattr(device, "name", lambda: name)
-        job = JOBS[type(config)](config)
+        job = JOBS[config.problem](config)
         batch = [Tensor(part[None]) for part in job.samples[0] if part is not None]
         return job, [parameter for update in job.updates for parameter in update.parameters], batch
 

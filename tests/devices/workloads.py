@@ -21,7 +21,10 @@ from mindrestore.errors import UserError
 from mindrestore.inference.snapshots import Reconstructor
 from mindrestore.inference.video import restore_video
 from mindrestore.models import create_model
-from mindrestore.runtime import cluster, device as devices, overflow, precision as number_type, session
+from mindrestore.models.vrt.training import dropping_gradients
+from mindrestore.runtime import cluster, overflow, session
+from mindrestore.runtime import device as devices
+from mindrestore.runtime import precision as number_type
 from mindrestore.training.average import Average
 from mindrestore.training.flow_job import end_point_error
 from mindrestore.training.gradients import GRADIENTS, whole_gradients
@@ -29,7 +32,6 @@ from mindrestore.training.loss_scale import needed_loss_scale
 from mindrestore.training.losses import LOSSES
 from mindrestore.training.step import TrainOneStep
 from mindrestore.training.updates import adam_updates
-from mindrestore.training.video_job import dropping_gradients
 
 SIZE = 8
 REVSCI = {
@@ -103,7 +105,8 @@ def vrt_training(kind, precision):
     gt = ones(1, 1 if network.interpolates else frames, 3, 64 * upscale, 64 * upscale)
     number_type.use(precision)
     loss_scale = needed_loss_scale()
-    train(network, partial(dropping_gradients, whole_gradients, network, LOSSES["charbonnier"], loss_scale=loss_scale),
+    gradients = partial(whole_gradients, network, LOSSES["charbonnier"], loss_scale=loss_scale)
+    train(network, dropping_gradients(network, gradients),
           (gt, lq, ones(1, 2 * len(network.drop_rates))), loss_scale=loss_scale)
 
 

@@ -6,11 +6,11 @@
     archives.py        what damage of a zip archive raises
     mindspore_file.py  MindSpore's .ckpt
     native.py          our own checkpoints: MindSpore's .ckpt with what is needed to build the network again
+    loading.py         from a path, a task or settings to a network
     convert.py         published checkpoints into our own
 """
-from mindrestore.checkpoints.native import (
-    RANDOM_MASK, Metadata, load_arrays, load_network, read_metadata, save_arrays, save_network,
-)
+from mindrestore.checkpoints.loading import load_network
+from mindrestore.checkpoints.native import RANDOM_MASK, Metadata, load_arrays, read_metadata, save_arrays, save_network
 from mindrestore.checkpoints.published import load_published_weights
 from mindrestore.checkpoints.sources import read_arrays
 

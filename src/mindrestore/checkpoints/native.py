@@ -5,11 +5,9 @@ from pathlib import Path
 from typing import Optional
 
 from mindrestore.checkpoints import mindspore_file
-from mindrestore.checkpoints.published import set_weights
 from mindrestore.checkpoints.sources import is_mindspore_file
 from mindrestore.checkpoints.wording import printable
 from mindrestore.errors import UserError
-from mindrestore.models import create_model
 from mindrestore.version import __version__
 
 FORMAT = 1
@@ -45,24 +43,9 @@ def save_network(path, network, kind, settings, mask=None, extra=None):
     save_arrays(path, arrays, vars(metadata))
 
 
-def load_network(path):
-    """Build the network that ``save_network`` wrote to ``path``; return it and its ``Metadata``.
-
-    Raises ``UserError`` if the file is absent, no checkpoint, cut short, not mindrestore's, or does not fit.
-    """
-    arrays, record = load_arrays(path)
-    metadata = _network_metadata(path, record)
-    try:
-        network = create_model(metadata.kind, **metadata.settings)
-    except (TypeError, ValueError) as error:
-        raise UserError(f"{path}: its settings build no {printable(metadata.kind)} network: {error}") from error
-    set_weights(network, arrays, path)
-    return network, metadata
-
-
 def read_metadata(path):
     """Return the ``Metadata`` of the network checkpoint at ``path``. Raises ``UserError`` as ``load_network`` does."""
-    return _network_metadata(path, load_arrays(path)[1])
+    return metadata_in(path, load_arrays(path)[1])
 
 
 def save_arrays(path, arrays, metadata):
@@ -95,7 +78,8 @@ def load_arrays(path):
     return arrays, metadata
 
 
-def _network_metadata(path, record):
+def metadata_in(path, record):
+    """Return the ``Metadata`` in the ``record`` of a file, see ``load_arrays``; raises ``UserError`` if it is damaged."""
     record = record if isinstance(record, dict) else {}
     if record.get("format") != FORMAT:
         raise UserError(

@@ -41,8 +41,12 @@ def read_arrays(source):
     the front of names; half precision becomes float32. Numbers and text among the weights are left out. Arrays may
     share memory and may be read-only. Raises ``UserError`` if the source cannot be read or holds no weights.
     """
-    where = described(source)
-    weights = _unwrapped(_contents(source))
+    return arrays_in(read_contents(source), described(source))
+
+
+def arrays_in(contents, where):
+    """As ``read_arrays``, of the ``contents`` of a source that is called ``where``, such as ``mindspore_file.read`` gives."""
+    weights = _unwrapped(contents)
     if not isinstance(weights, collections.abc.Mapping):
         raise UserError(f"{where}: holds a {type(weights).__name__}; expected arrays by name.")
     arrays = {}
@@ -70,7 +74,8 @@ def is_mindspore_file(path):
     return _reader(path) is mindspore_file.read
 
 
-def _contents(source):
+def read_contents(source):
+    """Return what a source holds, as it lies there: of a file what its format's reader gives."""
     if isinstance(source, collections.abc.Mapping):
         return source
     if not isinstance(source, (str, os.PathLike)):

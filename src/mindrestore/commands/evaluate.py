@@ -2,7 +2,7 @@
 import argparse
 import sys
 
-from mindrestore.commands.shared import command, common, of_whole_network, overrides_of, quoted, start
+from mindrestore.commands.shared import command, common, loaded_for, of_whole_network, overrides_of, quoted, start
 from mindrestore.errors import UserError
 
 
@@ -46,7 +46,7 @@ def settings_of(options):
 
 
 def _run(options):
-    from mindrestore.config import VideoConfig, load_config, make_config
+    from mindrestore.config import load_config, make_config
     overrides = overrides_of(options) + settings_of(options)
     if options.config:
         config = of_whole_network(load_config(options.config, overrides))
@@ -55,33 +55,44 @@ def _run(options):
                         "configs/vrt/small_sr.yaml.")
     else:
         config = make_config({"name": "eval", "evaluation": {"gap_tv": True}}, overrides, "command line")
-    if options.report and not isinstance(config, VideoConfig) and config.evaluation.kind == "captures":
-        raise UserError("--report: a camera's captures have no ground truth to report on; leave it away, pictures and videos "
-                        "are written.")
-    start(config)
     folder = config.output or f"results/{config.name}"
-    (_eval_videos if isinstance(config, VideoConfig) else _eval_snapshots)(config, options, folder)
+    EVALUATIONS[config.problem](config, options, folder)
     print(f"\nPictures and tables are in {folder}.")
 
 
 def _eval_videos(config, options, folder):
+    start(config)
+    from mindrestore.checkpoints.loading import load_for_settings
     from mindrestore.evaluation.video import UNTRAINED, evaluate_videos, video_cases
-    from mindrestore.inference.loading import load_video_network
     cases = video_cases(config)
     parts = [(config.model, options.checkpoint or config.checkpoint)]
     if config.interpolation:
         parts.insert(0, (config.interpolation.model, config.interpolation.checkpoint))
-    loaded = [load_video_network(*part, config.name) for part in parts]
+    loaded = [load_for_settings(*part, config.name) for part in parts]
     if not all(one.trained for one in loaded):
         print(f"mindrestore: weights: {UNTRAINED}.", file=sys.stderr)
     print(evaluate_videos(config, loaded, folder, cases, options.report).table())
 
 
 def _eval_snapshots(config, options, folder):
+    captures = config.evaluation.kind == "captures"
+    if options.report and captures:
+        raise UserError("--report: a camera's captures have no ground truth to report on; leave it away, pictures and videos "
+                        "are written.")
+    if options.config and not (options.checkpoint or config.checkpoint):
+        raise UserError(f"configuration {config.name}: no weights; give --checkpoint, such as runs/{config.name}/best.ckpt.")
+    start(config)
     from mindrestore.evaluation.snapshots import evaluate, reconstruct_captures
-    from mindrestore.inference.loading import load_for_use
-    network, metadata, checkpoint = load_for_use(config, options.checkpoint, bool(options.config))
-    if config.evaluation.kind == "captures":
-        print("\n".join(reconstruct_captures(config, network, metadata, folder)))
+    from mindrestore.models import kind_of
+    loaded = loaded_for(config, options)
+    if kind_of(loaded.metadata.kind).problem != config.problem:
+        raise UserError(f"{loaded.origin}: holds a {loaded.metadata.kind} network, which restores videos; give --config, which "
+                        "says of what.")
+    if captures:
+        print("\n".join(reconstruct_captures(config, loaded.network, loaded.metadata, folder)))
     else:
-        print(evaluate(config, network, metadata, folder, checkpoint, options.report).table())
+        print(evaluate(config, loaded.network, loaded.metadata, folder, loaded.origin, options.report).table())
+
+
+EVALUATIONS = {"video": _eval_videos, "snapshot": _eval_snapshots}
+"""By the problem of the configuration."""

@@ -1,5 +1,5 @@
 """``mindrestore export``, ``export.py``."""
-from mindrestore.commands.shared import command, common, of_whole_network, overrides_of, start
+from mindrestore.commands.shared import command, common, loaded_for, of_whole_network, overrides_of, start
 from mindrestore.errors import UserError
 
 
@@ -21,21 +21,17 @@ def add(commands):
 
 
 def _run(options):
-    from mindrestore.config import VideoConfig, load_config, make_config
+    from mindrestore.config import load_config, make_config
     target, options.output = options.output, None
     overrides = overrides_of(options)
     config = of_whole_network(load_config(options.config, overrides)) if options.config else make_config(
         {"name": "export"}, overrides, "command line")
     start(config)
     from mindrestore.deploy.export import export_network
-    from mindrestore.inference.loading import load_for_use, load_video_network
-    if isinstance(config, VideoConfig):
-        loaded = load_video_network(config.model, options.checkpoint or config.checkpoint, config.name)
-        if not loaded.trained:
-            raise UserError(f"configuration {config.name}: no weights to export; give --checkpoint.")
-        network, metadata = loaded.network, loaded.metadata
-    else:
-        network, metadata, _ = load_for_use(config, options.checkpoint, bool(options.config))
+    loaded = loaded_for(config, options)
+    if not loaded.trained:
+        raise UserError(f"configuration {config.name}: no weights to export; give --checkpoint.")
+    network, metadata = loaded.network, loaded.metadata
     target = target or f"{metadata.kind}.{options.format}"
     summary = export_network(network, metadata, target, options.format, options.frames, options.height, options.width)
     print(f"Wrote {target}: inputs " + ", ".join(f"{port['name']} {port['shape']}" for port in summary["inputs"]) + ".")

@@ -42,10 +42,12 @@ def quoted(text):
 
 def of_whole_network(config):
     """Return ``config``; ``UserError`` where it is of a part that is only trained by itself."""
-    from mindrestore.config import FlowConfig
-    if isinstance(config, FlowConfig):
-        raise UserError(f"configuration {config.name}: SpyNet is trained by itself but used as a part of VRT; give the "
-                        "configuration of a VRT, such as configs/vrt/small_sr.yaml.")
+    from mindrestore.models import kind_of
+    kind = kind_of(config.model.name)
+    if kind.part_of:
+        title, example = kind.part_of
+        raise UserError(f"configuration {config.name}: {kind.title} is trained by itself but used as a part of {title}; give "
+                        f"the configuration of a {title}, such as {example}.")
     return config
 
 
@@ -56,3 +58,19 @@ def start(config):
     cluster.refuse_other_starts()
     session.start(config.runtime.device, config.runtime.mode, config.runtime.threads, config.runtime.precision)
     native.use(config.runtime.native)
+
+
+def loaded_for(config, options):
+    """Return the network of a command as ``Loaded``: that of its configuration file; without one, what its checkpoint holds,
+    by default what ships, and ``config.model`` becomes that network's settings.
+    """
+    from mindrestore.checkpoints.loading import load, load_for_settings, shipped
+    from mindrestore.models import kind_of
+    checkpoint = options.checkpoint or config.checkpoint
+    if options.config:
+        return load_for_settings(config.model, checkpoint, config.name)
+    loaded = load(checkpoint or shipped(config.model.abilities.tasks[0]))
+    kind = kind_of(loaded.metadata.kind)
+    if kind.problem == config.problem:
+        config.model = kind.settings.of(loaded.metadata.settings)
+    return loaded

@@ -1,15 +1,9 @@
-"""Configurations of SpyNet, which finds the motion between frames: to train it before the network that it is a part of."""
-from typing import Literal, Tuple
+"""Configurations of networks that find the motion between frames: to train them before the network that they are a part of."""
+from typing import ClassVar, Tuple
 
 from pydantic import Field
 
 from mindrestore.config.sections import Common, Count, Rate, Schedule, Section, Training
-
-
-class FlowModel(Section):
-    """SpyNet has one size."""
-
-    name: Literal["spynet"] = "spynet"
 
 
 class FlowData(Section):
@@ -34,8 +28,9 @@ class FlowTraining(Training):
 
 
 class FlowConfig(Common):
-    """A whole configuration file of SpyNet."""
+    """A whole configuration file of a network that finds motion."""
 
-    model: FlowModel = FlowModel()
+    problem: ClassVar[str] = "flow"
+
     data: FlowData = FlowData()
     training: FlowTraining = FlowTraining()

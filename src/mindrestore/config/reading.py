@@ -11,9 +11,10 @@ from mindrestore.config.snapshot import SnapshotConfig
 from mindrestore.config.video import VideoConfig
 from mindrestore.errors import UserError, nearest
 from mindrestore.files import existing
+from mindrestore.models import DEFAULT, kind_of, names
 
-CONFIGS = {"revsci": SnapshotConfig, "vrt": VideoConfig, "spynet": FlowConfig}
-"""What a whole configuration is, by ``model.name``."""
+CONFIGS = {"snapshot": SnapshotConfig, "video": VideoConfig, "flow": FlowConfig}
+"""What a whole configuration is, by the problem that its network solves."""
 RENAMED = {"training.precision": "runtime.precision"}
 """Keys of former versions, which configurations saved beside a run hold."""
 
@@ -41,19 +42,38 @@ def make_config(content, overrides=(), origin="settings"):
     for override in overrides:
         _apply(content, override)
     _rename(content)
-    config = _kind_of(content, origin)
+    config = _class_of(content, origin)
     try:
         return config.model_validate(content)
     except ValidationError as error:
-        raise UserError(f"{origin}: {_sentence(error.errors()[0], config)}.") from error
+        raise UserError(f"{origin}: {_sentence(error.errors()[0], config).rstrip('.')}.") from error
 
 
-def _kind_of(content, origin):
-    model = content.get("model")
-    name = model.get("name", "revsci") if isinstance(model, dict) else "revsci"
-    if not isinstance(name, str) or name not in CONFIGS:
-        raise UserError(f"{origin}: model.name is {name!r}: unknown{_hint(name, CONFIGS, 'choose one of')}.")
-    return CONFIGS[name]
+def configuration_of(kind):
+    """Return the class of whole configurations of a ``NetworkKind``."""
+    return CONFIGS[kind.problem].of_kind(kind)
+
+
+def _class_of(content, origin):
+    kind = _kind_of(content.get("model"), DEFAULT, f"{origin}: model.name")
+    config = configuration_of(kind)
+    interpolation = content.get("interpolation")
+    if "interpolation" in config.model_fields:
+        model = interpolation.get("model") if isinstance(interpolation, dict) else None
+        inner = _kind_of(model, kind.name, f"{origin}: interpolation.model.name")
+        if inner.problem != kind.problem:
+            raise UserError(f"{origin}: interpolation.model.name is {inner.name!r}, which restores no videos; give one that "
+                            "interpolates.")
+        config = config.with_interpolation(inner)
+    return config
+
+
+def _kind_of(model, default, key):
+    """Return the ``NetworkKind`` that a section ``model`` names."""
+    name = model.get("name", default) if isinstance(model, dict) else default
+    if not isinstance(name, str) or name not in names():
+        raise UserError(f"{key} is {name!r}: unknown{_hint(name, names(), 'choose one of')}.")
+    return kind_of(name)
 
 
 def _apply(content, override):

@@ -1,14 +1,11 @@
-"""What all configurations share: strict sections, the device, learning rate and steps of training."""
-from typing import Annotated, List, Literal, Optional
+"""What all configurations share: the network, the device, learning rate and steps of training."""
+from functools import lru_cache
+from typing import Annotated, ClassVar, List, Literal, Optional
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, create_model, model_validator
 
-
-class Section(BaseModel):
-    """Typed keys; an unknown one is refused."""
-
-    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
-
+from mindrestore.models.settings import Settings
+from mindrestore.sections import Section
 
 Sizes = Annotated[List[Annotated[int, Field(ge=0)]], Field(min_length=3, max_length=3)]  # (frames, height, width)
 
@@ -59,9 +56,33 @@ class Runtime(Section):
 
 
 class Common(Section):
-    """The keys at the top of every configuration file."""
+    """The keys at the top of every configuration file.
+
+    A subclass is of the configurations of one ``problem``; ``of_kind`` makes of it that of one kind of network.
+    """
+
+    problem: ClassVar[str]
 
     name: str
+    model: Settings
+    training: Training
     runtime: Runtime = Runtime()
     output: Optional[str] = Field(None, description="folder of results; runs/<name> when training")
     checkpoint: Optional[str] = Field(None, description="weights to evaluate")
+
+    @classmethod
+    @lru_cache(maxsize=None)
+    def of_kind(cls, kind):
+        """Return the class of this problem's configurations with the settings of a ``NetworkKind`` and what it adds to the
+        section ``training``.
+        """
+        training = cls.model_fields["training"].annotation
+        if kind.training_keys:
+            training = create_model(training.__name__, __base__=(kind.training_keys, training))
+        return create_model(cls.__name__, __base__=cls, __doc__=cls.__doc__, model=section(kind.settings),
+                            training=section(training))
+
+
+def section(keys):
+    """Return what pydantic's ``create_model`` takes for a section of these ``keys``, all by default."""
+    return keys, Field(default_factory=keys)

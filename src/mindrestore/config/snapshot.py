@@ -1,24 +1,9 @@
-"""Configurations of RevSCI, which reconstructs clips from coded snapshots."""
-from typing import Literal, Optional
+"""Configurations of networks that reconstruct clips from coded snapshots."""
+from typing import ClassVar, Literal, Optional
 
 from pydantic import Field, model_validator
 
 from mindrestore.config.sections import Common, Count, Rate, Schedule, Section, Training
-
-
-class Model(Section):
-    """Settings of ``mindrestore.models.create_model``."""
-
-    name: Literal["revsci"] = "revsci"
-    blocks: int = Field(50, ge=1)
-    groups: int = Field(2, ge=2)
-    coupling: Literal["two_way", "multi_group"] = "two_way"
-    colour: bool = False
-    channels: int = Field(64, ge=8)
-    start: Literal["normalised", "gap_tv"] = "normalised"
-
-    def network_settings(self):
-        return self.model_dump(exclude={"name"})
 
 
 class Mask(Section):
@@ -69,9 +54,8 @@ class Evaluation(Section):
 
 
 class SnapshotTraining(Training):
-    """The defaults are the recipe of the paper's own code."""
+    """The defaults are the recipe of the RevSCI paper's own code."""
 
-    mode: Literal["plain", "reversible"] = "reversible"
     epochs: Count = 100
     steps: Optional[Count] = Field(None, description="instead of epochs")
     batch_size: Count = 3
@@ -85,9 +69,10 @@ class SnapshotTraining(Training):
 
 
 class SnapshotConfig(Common):
-    """A whole configuration file of RevSCI."""
+    """A whole configuration file of a network that reconstructs from snapshots."""
 
-    model: Model = Model()
+    problem: ClassVar[str] = "snapshot"
+
     mask: Mask = Mask()
     measure: Measure = Measure()
     data: Data = Data()

@@ -1,51 +1,14 @@
-"""Configurations of VRT, which restores videos."""
-from typing import Annotated, List, Literal, Optional
+"""Configurations of networks that restore videos."""
+from functools import lru_cache
+from typing import ClassVar, List, Literal, Optional
 
-from pydantic import Field, model_validator
+from pydantic import Field, create_model, model_validator
 
-from mindrestore.config.sections import Common, Section, Sizes
+from mindrestore.config.sections import Common, Section, Sizes, section
 from mindrestore.config.video_training import VideoData, VideoTraining
+from mindrestore.models.settings import Settings
 
-Counts = List[Annotated[int, Field(ge=1)]]  # one a stage
 TASKS = ("sr", "deblur", "denoise", "interpolate", "space_time_sr")
-
-
-class VideoModel(Section):
-    """Settings of ``mindrestore.models.create_model("vrt")``, which checks how they fit each other; the defaults are
-    those of published task 001.
-    """
-
-    name: Literal["vrt"] = "vrt"
-    upscale: Literal[1, 2, 3, 4, 8] = 4
-    in_chans: int = Field(3, ge=1)
-    out_chans: int = Field(3, ge=1)
-    img_size: Sizes = [6, 64, 64]
-    window_size: Sizes = [6, 8, 8]
-    depths: Counts = [8] * 7 + [4] * 6
-    indep_reconsts: List[int] = [11, 12]
-    embed_dims: Counts = [120] * 7 + [180] * 6
-    num_heads: Counts = [6] * 13
-    mul_attn_ratio: float = Field(0.75, ge=0, le=1)
-    mlp_ratio: float = Field(2.0, gt=0)
-    qkv_bias: bool = True
-    qk_scale: Optional[float] = None
-    drop_path_rate: float = Field(0.2, ge=0, lt=1)
-    pa_frames: Literal[0, 2, 4, 6] = Field(2, description="0: none, which interpolates, or denoises without flows")
-    deformable_groups: int = Field(12, ge=1)
-    num_feat: int = Field(64, ge=1, description="channels at the size of the result")
-    nonblind_denoising: bool = False
-
-    def network_settings(self):
-        return self.model_dump(exclude={"name"})
-
-    @property
-    def task(self):
-        """What such a network is for: one of ``TASKS`` but the last."""
-        if self.upscale > 1:
-            return "sr"
-        if self.nonblind_denoising:
-            return "denoise"
-        return "interpolate" if self.pa_frames == 0 else "deblur"
 
 
 class Tiling(Section):
@@ -59,7 +22,7 @@ class Tiling(Section):
 class Interpolation(Section):
     """The network that doubles the frame rate before ``model`` upscales: together, space-time super-resolution."""
 
-    model: VideoModel
+    model: Settings
     tiling: Tiling = Tiling(tile=[0, 0, 0])
     checkpoint: Optional[str] = None
 
@@ -85,9 +48,10 @@ class VideoEvaluation(Section):
 
 
 class VideoConfig(Common):
-    """A whole configuration file of VRT."""
+    """A whole configuration file of a network that restores videos."""
 
-    model: VideoModel = VideoModel()
+    problem: ClassVar[str] = "video"
+
     tiling: Tiling = Tiling()
     interpolation: Optional[Interpolation] = None
     data: Optional[VideoData] = None
@@ -98,7 +62,12 @@ class VideoConfig(Common):
     @property
     def task(self):
         """One of ``TASKS``."""
-        return "space_time_sr" if self.interpolation else self.model.task
+        return "space_time_sr" if self.interpolation else self.model.abilities.tasks[0]
+
+    @property
+    def scale(self):
+        """How many times the height and width of what is given are restored."""
+        return self.model.abilities.scale
 
     @property
     def degradation(self):
@@ -114,16 +83,18 @@ class VideoConfig(Common):
         if self.evaluation.degradation and not allowed[self.task]:
             raise ValueError(f"evaluation.degradation is {self.evaluation.degradation!r}, which does not belong to the "
                              f"task {self.task}")
-        if self.interpolation and (self.interpolation.model.task, self.model.task) != ("interpolate", "sr"):
+        parts = [part.model.abilities.tasks[0] for part in (self.interpolation, self) if part]
+        if self.interpolation and parts != ["interpolate", "sr"]:
             raise ValueError("interpolation.model must interpolate (pa_frames 0, no nonblind_denoising) and model upscale")
         if self.evaluation.sigma is not None and self.task != "denoise":
             raise ValueError(f"evaluation.sigma is for denoising; the task is {self.task}")
-        if self.training.initial_flow and self.model.pa_frames == 0:
-            raise ValueError("training.initial_flow: this network has no SpyNet to take it (model.pa_frames is 0); leave it "
-                             "away")
-        recompute = self.training.recompute
-        for part, stages in (("attention", recompute.attention), ("mlp", recompute.mlp)):
-            if max(stages, default=0) >= len(self.model.depths):
-                raise ValueError(f"training.recompute.{part} has stage {max(stages)}; the stages of this network are 0 to "
-                                 f"{len(self.model.depths) - 1}, one for each of model.depths")
+        self.model.check_training(self.training)
         return self
+
+    @classmethod
+    @lru_cache(maxsize=None)
+    def with_interpolation(cls, kind):
+        """Return this class with the settings of a ``NetworkKind`` for the network that interpolates."""
+        interpolation = create_model("Interpolation", __base__=Interpolation, __doc__=Interpolation.__doc__,
+                                     model=section(kind.settings))
+        return create_model(cls.__name__, __base__=cls, __doc__=cls.__doc__, interpolation=(Optional[interpolation], None))

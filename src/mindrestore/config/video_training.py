@@ -1,11 +1,9 @@
-"""How VRT is trained; the defaults are the published recipe."""
-from typing import Annotated, List, Literal, Optional, Tuple
+"""How networks that restore videos are trained; the defaults are VRT's published recipe."""
+from typing import List, Literal, Optional, Tuple
 
 from pydantic import Field, model_validator
 
 from mindrestore.config.sections import Count, Rate, Schedule, Section, Training
-
-Stages = List[Annotated[int, Field(ge=0)]]
 
 
 class VideoData(Section):
@@ -32,17 +30,6 @@ class VideoData(Section):
         return self
 
 
-class Recompute(Section):
-    """Parts that keep nothing for their gradients but what goes into them, and are computed a second time on the way back.
-
-    The lists are of stages, counted from 0 as ``model.indep_reconsts`` counts them: 0 to 6, then the groups of stage 8.
-    """
-
-    attention: Stages = []
-    mlp: Stages = []
-    second_groups: bool = Field(False, description="attention of the second group of blocks in each of stages 0 to 6 as well")
-
-
 class VideoTraining(Training):
     """``batch_size`` is the total over all devices; ``initial`` may be a checkpoint of another task."""
 
@@ -51,10 +38,7 @@ class VideoTraining(Training):
     learning_rate: Rate = 4e-4
     betas: Tuple[float, float] = (0.9, 0.99)
     schedule: Schedule = Schedule(kind="cosine", final=1e-7)
-    flow_frozen_steps: int = Field(20_000, ge=0, description="steps before SpyNet and alignment are trained too")
-    flow_rate: Rate = Field(0.125, description="their highest learning rate over that of the rest; a cosine ends both alike")
     frozen: List[str] = Field([], description="parameters whose names contain one of these are not trained at all")
-    recompute: Recompute = Recompute()
     execution: Literal["auto", "whole", "stages", "groups", "pieces"] = Field(
         "auto", description="of a step: as one graph; piece by piece, of which, of groups of them or of whole stages nothing is "
         "kept but what goes in: the larger, the less memory; auto: pieces on a CPU, else one graph")
@@ -63,4 +47,3 @@ class VideoTraining(Training):
     validate_every: Count = 5000
     save_every: Count = 5000
     log_every: Count = 100
-    initial_flow: Optional[str] = Field(None, description="weights of SpyNet to start from")

@@ -20,16 +20,14 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
 
-from mindrestore.deploy import revsci, vrt
+from mindrestore.deploy.onnx_graph import Graph
 from mindrestore.errors import UserError
 from mindrestore.files import replacing
+from mindrestore.models import kind_of, names
 from mindrestore.runtime import device, precision
 from mindrestore.version import __version__
 
 FORMATS = ("mindir", "air", "onnx")
-KINDS = {"revsci": revsci, "vrt": vrt}
-"""For each kind of network: its ``signature``, ``default_size`` and ``write_onnx``; where that leaves height and width free,
-``any_size``, the network for free sizes, too."""
 TOLERANCES = {"float32": 1e-4, "float16": 4e-3}
 """By precision: largest difference allowed between the file and the network; white is 1. Numbers in the middle between two of
 float16 may be rounded to either; a step of 8 bits is 4e-3."""
@@ -65,9 +63,9 @@ def export_network(network, metadata, path, file_format="mindir", frames=None, h
             file that computes something else than the network. Nothing is left behind then.
     """
     path = _checked_path(path, _checked_format(file_format))
-    if metadata.kind not in KINDS:
-        raise UserError(f"{path}: a {metadata.kind} network has no exporter; export one of {', '.join(KINDS)}.")
-    kind = KINDS[metadata.kind]
+    if metadata.kind not in names():
+        raise UserError(f"{path}: the {metadata.kind} network has no exporter.")
+    kind = kind_of(metadata.kind)
     _check_sizes(frames, height, width, batch)
     default_frames, *default_size = kind.default_size(network)
     frames = default_frames if frames is None else frames
@@ -104,7 +102,8 @@ def _stored(network, kind, described, free, path):
     with tempfile.TemporaryDirectory(prefix="mindrestore-") as folder:
         stored = Path(folder, f"network{path.suffix}")
         if path.suffix == ".onnx":
-            kind.write_onnx(network, described, stored)
+            graph = kind.onnx(network, described, Graph)
+            graph.write(stored, "; ".join(f"{port.name}: {port.meaning}" for port in (*described.inputs, *described.outputs)))
         else:
             _export(kind.any_size(network) if free else network, described.inputs, stored)
         yield stored

@@ -34,7 +34,7 @@ class Graph:
         return name
 
     def input(self, port):
-        """Add a ``mindrestore.deploy.signature.Port`` as input; returns its name."""
+        """Add a ``mindrestore.models.signature.Port`` as input; returns its name."""
         self._inputs.append(self._value(port))
         return port.name
 

@@ -26,18 +26,18 @@ def evaluation_scenes(config):
 
     Raises ``UserError`` if a file or folder of scenes is not there or holds none.
     """
-    settings = config.evaluation
+    settings, colour = config.evaluation, config.model.abilities.colour
     if settings.kind == "demo":
-        return {scene.name: scene for scene in demo_scenes(config.model.colour)}
+        return {scene.name: scene for scene in demo_scenes(colour)}
     if not settings.path:
         raise UserError("evaluation.path is missing: give the folder of the scenes to score.")
     if Path(settings.path).is_file():
-        return {path.stem: load_scene(path, colour=config.model.colour) for path in scene_paths(settings.path)}
+        return {path.stem: load_scene(path, colour=colour) for path in scene_paths(settings.path)}
     paths = find_benchmark_scenes(settings.path)
     if not any(paths.values()):
         raise UserError(f"{settings.path}: holds none of the benchmark scenes {', '.join(paths)}; "
                         "expected .mat files with these names.")
-    return {name: load_scene(path, name, config.model.colour) if path else None for name, path in paths.items()}
+    return {name: load_scene(path, name, colour) if path else None for name, path in paths.items()}
 
 
 def evaluation_mask(config, height, width, frames, stored=None):

@@ -1,4 +1,4 @@
-"""Evaluate RevSCI, which reconstructs from snapshots: score known scenes, or see what a real camera captured."""
+"""Evaluate networks that reconstruct from snapshots: score known scenes, or see what a real camera captured."""
 import sys
 from pathlib import Path
 
@@ -40,8 +40,8 @@ def evaluate(config, network, metadata, folder, checkpoint, report=False):
     scenes = evaluation_scenes(config)
     methods = {"network": Reconstructor(network)}
     if config.evaluation.gap_tv:
-        methods["gap_tv"] = _gap_tv(config.evaluation.gap_tv_iterations, network.colour)
-    headings = {"network": f"RevSCI ({Path(checkpoint).stem})",
+        methods["gap_tv"] = _gap_tv(config.evaluation.gap_tv_iterations, network.abilities.colour)
+    headings = {"network": f"{config.model.title} ({Path(checkpoint).stem})",
                 "gap_tv": f"GAP-TV, {config.evaluation.gap_tv_iterations} iterations"}
     rows, masks, records = [], {}, []
     frames = config.evaluation.frames
@@ -51,7 +51,7 @@ def evaluate(config, network, metadata, folder, checkpoint, report=False):
             if scene is None:
                 rows.append(Row(name))
                 continue
-            if scene.colour != network.colour:
+            if scene.colour != network.abilities.colour:
                 raise UserError(f"scene {name} is {'colour' if scene.colour else 'grey'} and the network is not; "
                                 f"use a checkpoint for {'colour' if scene.colour else 'grey'}.")
             chosen = evaluation_mask(config, *scene.clip.shape[-2:], frames, scene.mask)
@@ -62,7 +62,7 @@ def evaluate(config, network, metadata, folder, checkpoint, report=False):
                 measure = dict(config.measure.model_dump(), rng=config.mask.seed)
                 done[method] = reconstruct_scene(scene, chosen.mask, _counted(reconstruct, bar), measure)
             rows.append(Row(name, {method: score(name, made) for method, made in done.items()}))
-            _write_comparison(folder / f"{name.lower()}.png", done, chosen.mask, rows[-1])
+            _write_comparison(folder / f"{name.lower()}.png", done, chosen.mask, rows[-1], config.model.title)
             if report:
                 records.append(_record(name, {headings[method]: made for method, made in done.items()}))
     made_with = {
@@ -160,13 +160,13 @@ def _gap_tv(iterations, colour):
     return reconstruct
 
 
-def _write_comparison(path, done, mask, row):
+def _write_comparison(path, done, mask, row, title):
     first = {method: made[0] for method, made in done.items()}
     network = first["network"]
     total = mask.sum(0)
     columns = {"measurement / mask sum": network.measurement / np.where(total == 0, 1, total)}
     if "gap_tv" in first:
         columns[f"GAP-TV {row.scores['gap_tv'].psnr:.2f} dB"] = first["gap_tv"].clip
-    columns[f"RevSCI {row.scores['network'].psnr:.2f} dB"] = network.clip
+    columns[f"{title} {row.scores['network'].psnr:.2f} dB"] = network.clip
     columns["ground truth"] = network.truth
     pictures.write_comparison(path, columns)

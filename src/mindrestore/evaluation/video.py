@@ -1,4 +1,4 @@
-"""Evaluate VRT, which restores videos: score clips beside what costs nothing, or restore what has no ground truth."""
+"""Evaluate networks that restore videos: score clips beside what costs nothing, or restore what has no ground truth."""
 import time
 from pathlib import Path
 
@@ -31,7 +31,7 @@ def evaluate_videos(config, loaded, folder, cases=None, report=False):
 
     Args:
         config: ``mindrestore.config.VideoConfig``.
-        loaded: ``mindrestore.inference.loading.Loaded``, for space-time super-resolution two: interpolation first.
+        loaded: ``mindrestore.checkpoints.loading.Loaded``, for space-time super-resolution two: interpolation first.
         folder: of the results; frames go to ``folder/frames/<clip>/00000000.png``.
         cases: what ``video_cases`` found.
         report: write ``folder/report.html`` too.
@@ -45,7 +45,8 @@ def evaluate_videos(config, loaded, folder, cases=None, report=False):
     folder = Path(folder)
     cases = video_cases(config) if cases is None else cases
     networks = [one.network for one in loaded]
-    heading = "VRT" if all(one.trained for one in loaded) else "VRT (untrained)"
+    title = config.model.title
+    heading = title if all(one.trained for one in loaded) else f"{title} (untrained)"
     methods = {"network": heading, "plain": PLAIN[config.task]}
     rows, records = [], []
     for made in cases:
@@ -86,7 +87,7 @@ def _scored(made, networks, config, picture, frames, methods, record):
         raise UserError(f"clip {made.name}: has more frames of ground truth than the {number + 1} of low quality.")
     scores = {method: scorer.result(made.name, number + 1, timed.seconds)
               for (method, scorer), timed in zip(scorers.items(), (restored, plain))}
-    shown.write(picture, [PLAIN[config.task], "VRT", "ground truth"], [scores["plain"], scores["network"], None])
+    shown.write(picture, [PLAIN[config.task], config.model.title, "ground truth"], [scores["plain"], scores["network"], None])
     return scores
 
 
@@ -145,7 +146,7 @@ class _Shown:
 def _title(config):
     settings = config.evaluation
     where = settings.gt or settings.lq or settings.path
-    title = TITLES[config.task].format(scale=config.model.upscale)
+    title = TITLES[config.task].format(scale=config.scale)
     if settings.set in ("folder", DEMO):
         title += f": {where or 'demonstration scenes'}"
     else:
@@ -155,8 +156,9 @@ def _title(config):
 
 def _made_with(config, loaded):
     settings, tiling = config.evaluation, config.tiling
+    models = [config.interpolation.model, config.model] if config.interpolation else [config.model]
     found = {"weights": "; ".join(one.origin if one.trained else UNTRAINED for one in loaded),
-             "network": "; ".join(circumstances.described(one.network, "vrt") for one in loaded),
+             "network": "; ".join(circumstances.described(one.network, model.name) for one, model in zip(loaded, models)),
              "tiles": f"{tiling.tile}, overlap {tiling.overlap}, {tiling.blend} blend (frames, height, width)"}
     if not settings.lq and config.degradation:
         noise = f" (sigma {settings.sigma:g}, seed {settings.seed})" if config.degradation == "noise" else ""

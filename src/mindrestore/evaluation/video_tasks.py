@@ -12,7 +12,7 @@ from mindrestore.data.degradation import degraded
 from mindrestore.data.resize import imresize
 from mindrestore.errors import UserError
 from mindrestore.inference.video import restore_space_time, restore_video
-from mindrestore.models.vrt.settings import INTERPOLATED_FRAMES
+from mindrestore.models.kind import INTERPOLATED_FRAMES
 
 VIMEO_FRAMES, VIMEO_CENTRE = 7, 3
 PLAIN = {"sr": "bicubic", "space_time_sr": "bicubic, mean of neighbours", "interpolate": "mean of neighbours",
@@ -70,7 +70,7 @@ def case(clip, config):
         UserError: frame counts of ground truth and low quality that do not fit each other, too few frames, or no noise
             level.
     """
-    task, settings, scale = config.task, config.evaluation, config.model.upscale
+    task, settings, scale = config.task, config.evaluation, config.scale
     if task == "denoise" and settings.sigma is None:
         raise UserError("evaluation.sigma is missing: this network denoises at a given noise level; give --sigma, such "
                         "as 25.")
@@ -123,7 +123,7 @@ def _made(truth, step, config) -> Stream:
         if config.degradation is None:
             return frames
         settings = config.evaluation
-        return degraded(frames, config.degradation, config.model.upscale, settings.sigma, settings.seed)
+        return degraded(frames, config.degradation, config.scale, settings.sigma, settings.seed)
     return given
 
 

@@ -6,9 +6,12 @@ import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
 
+from mindrestore.checkpoints.loading import Loaded
+from mindrestore.checkpoints.native import Metadata
 from mindrestore.data.snapshots import starting_estimate
 from mindrestore.errors import UserError
 from mindrestore.files import existing
+from mindrestore.models import kind_of
 from mindrestore.ops.reflection import reflected
 
 
@@ -19,19 +22,19 @@ def load_exported(path):
         path: of the .mindir file.
 
     Returns:
-        (kind, settings, network): ``"vrt"`` and an ``ExportedVideo``, or ``"revsci"`` and an ``ExportedSnapshot``.
+        ``Loaded``, its network an ``ExportedVideo`` or ``ExportedSnapshot``.
 
     Raises:
-        UserError: either file is missing or not what was exported.
+        UserError: either file is missing or not what was exported, or the network is of a kind that is not known here.
     """
     path = existing(path, "exported network")
     record_path = existing(path.with_suffix(".json"), "description beside the exported network")
     try:
         record = json.loads(record_path.read_text(encoding="utf-8"))
-        kind, settings, inputs = record["kind"], record["settings"], record["inputs"]
+        kind, shapes = kind_of(record["kind"]), [port["shape"] for port in record["inputs"]]
+        settings, network = kind.settings.of(record["settings"]), EXPORTED[kind.problem]
+        metadata = Metadata(kind.name, record["settings"], record.get("mask"))
         precision = record.get("precision", "float32")
-        network = {"vrt": ExportedVideo, "revsci": ExportedSnapshot}[kind]
-        shapes = [port["shape"] for port in inputs]
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{record_path}: does not describe an exported network ({error!r}); export it again.") from error
     try:
@@ -40,20 +43,20 @@ def load_exported(path):
         reason = str(error).strip().splitlines()[0]
         raise UserError(f"{path}: MindSpore cannot load it ({reason}); expected a .mindir file, export it again.") from error
     graph.set_inputs(*(Tensor(shape=shape, dtype=ms.float32) for shape in shapes))
-    return kind, settings, network(graph, settings, shapes, path, precision)
+    return Loaded(network(graph, settings.abilities, shapes, path, precision), True, str(path), metadata)
 
 
 class ExportedVideo:
-    """A VRT as a file: of fixed size, so that anything smaller is reflected up to it and cut off again.
+    """A file of a network that restores videos: of fixed size, so that anything smaller is reflected up to it and cut off.
 
     Attributes:
-        settings: of the network it was made from.
+        abilities: of the network it was made from.
         tile: (frames, height, width) that it takes, for ``restore_video``.
         precision: ``"float32"`` or ``"float16"``, in which it multiplies and convolves whatever ``runtime.precision`` says.
     """
 
-    def __init__(self, graph, settings, shapes, path, precision="float32"):
-        self._graph, self.settings, self.precision = graph, settings, precision
+    def __init__(self, graph, abilities, shapes, path, precision="float32"):
+        self._graph, self.abilities, self.precision = graph, abilities, precision
         batch, frames, _, height, width = shapes[0]
         if batch != 1:
             raise UserError(f"{path}: takes {batch} clips a call; export it with a batch of 1.")
@@ -67,18 +70,19 @@ class ExportedVideo:
             if length > x.shape[axis]:
                 x = np.take(x, reflected(x.shape[axis], length), axis)
         restored = self._graph(Tensor(np.ascontiguousarray(x)))
-        scale = self.settings["upscale"]
+        scale = self.abilities.scale
         return restored[:, :frames, :, :scale * height, :scale * width]
 
 
 class ExportedSnapshot:
-    """A RevSCI as a file, called as ``mindrestore.inference.Reconstructor`` is; ``precision`` as of ``ExportedVideo``."""
+    """A file of a network that reconstructs snapshots, called as ``mindrestore.inference.Reconstructor`` is; ``precision`` as
+    of ``ExportedVideo``.
+    """
 
-    def __init__(self, graph, settings, shapes, path, precision="float32"):
-        self._graph, self._path, self.settings, self.precision = graph, path, settings, precision
+    def __init__(self, graph, abilities, shapes, path, precision="float32"):
+        self._graph, self._path, self.abilities, self.precision = graph, path, abilities, precision
         self._mask_shape = shapes[1]
         self._estimates = len(shapes) == 3
-        self.colour = settings["colour"]
 
     def __call__(self, measurement, mask):
         """(H, W), (T, H, W) -> (T, H, W), colour (3, T, H, W), clamped to 0–1."""
@@ -88,7 +92,11 @@ class ExportedSnapshot:
                             f"{' x '.join(map(str, mask.shape))}; export it for this size.")
         inputs = [measurement, mask]
         if self._estimates:
-            inputs.append(starting_estimate(measurement, mask, self.colour))
+            inputs.append(starting_estimate(measurement, mask, self.abilities.colour))
         given = [inputs[0][None], inputs[1], *(x[None] for x in inputs[2:])]
         clip = self._graph(*(Tensor(np.ascontiguousarray(x, np.float32)) for x in given)).numpy()[0]
         return np.clip(clip, 0, 1)
+
+
+EXPORTED = {"video": ExportedVideo, "snapshot": ExportedSnapshot}
+"""By problem: what runs an exported file."""

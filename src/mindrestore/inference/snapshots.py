@@ -1,4 +1,4 @@
-"""Reconstruct clips from coded snapshots with a trained RevSCI."""
+"""Reconstruct clips from coded snapshots with a trained network."""
 import numpy as np
 from mindspore import Tensor
 
@@ -8,10 +8,10 @@ from mindrestore.executor import Piecewise
 
 
 class Reconstructor:
-    """A RevSCI network ready to reconstruct; what it compiles for one size of measurement serves all of that size.
+    """A network ready to reconstruct; what it compiles for one size of measurement serves all of that size.
 
     Args:
-        network: ``mindrestore.models.revsci.RevSCI`` with trained weights.
+        network: such as ``mindrestore.models.revsci.RevSCI``, with trained weights.
     """
 
     def __init__(self, network):
@@ -44,14 +44,14 @@ class Reconstructor:
             raise UserError(f"a measurement of shape {measurement.shape} and a mask of shape {mask.shape} do not fit: "
                             "expected (H, W) and (T, H, W).")
         estimate = None
-        if self.network.corrects_estimate:
-            estimate = starting_estimate(measurement, mask, self.network.colour)
+        if self.network.abilities.corrects_estimate:
+            estimate = starting_estimate(measurement, mask, self.network.abilities.colour)
         return np.clip(self._run(measurement, mask, estimate), 0, 1)
 
     def _run(self, measurement, mask, estimate):
         self._prepared.add(mask.shape)
         inputs = [measurement[None], mask]
-        if self.network.corrects_estimate:
-            shape = ((3,) if self.network.colour else ()) + mask.shape
+        if self.network.abilities.corrects_estimate:
+            shape = ((3,) if self.network.abilities.colour else ()) + mask.shape
             inputs.append((np.zeros(shape, np.float32) if estimate is None else estimate)[None])
         return self._piecewise(*(Tensor(np.ascontiguousarray(x, np.float32)) for x in inputs)).numpy()[0]

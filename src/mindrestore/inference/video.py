@@ -1,4 +1,4 @@
-"""Restore clips of any length and size with a VRT network: tile by tile, frame after frame, in bounded memory.
+"""Restore clips of any length and size with a network: tile by tile, frame after frame, in bounded memory.
 
     frames = restore_video(network, stream_frames("clip.mp4", colour=True), tile=(12, 256, 256))
     for frame in frames: ...                                    # (3, sH, sW), as soon as it is complete
@@ -11,7 +11,6 @@ import collections
 import contextlib
 import itertools
 import sys
-from typing import NamedTuple, Tuple
 
 import numpy as np
 from mindspore import Tensor
@@ -20,27 +19,12 @@ from tqdm import tqdm
 from mindrestore.errors import UserError
 from mindrestore.executor import Piecewise
 from mindrestore.inference.tiles import axis_tiles, checked_tiling, fade, sequences, tile_starts
-from mindrestore.models.vrt import VRT
-from mindrestore.models.vrt.settings import INTERPOLATED_FRAMES, interpolates
+from mindrestore.models import abilities_of
+from mindrestore.models.kind import INTERPOLATED_FRAMES
+from mindrestore.models.piece import made_of_pieces
 
 TILE, OVERLAP = (12, 256, 256), (2, 20, 20)
 WHITE = 255  # sigma is given on the scale of 8-bit frames, as papers do
-
-
-class Needs(NamedTuple):
-    """What the pipeline must know of a network; read off its ``settings``, the arguments of ``create_model``."""
-
-    scale: int
-    window: Tuple[int, int, int]
-    interpolates: bool  # 4 frames in, the one between the middle two out
-    takes_sigma: bool  # as a fourth channel
-
-    @classmethod
-    def of(cls, network):
-        settings = network.settings
-        denoises = bool(settings.get("nonblind_denoising", False))
-        return cls(settings.get("upscale", 1), tuple(settings.get("window_size", (1, 8, 8))),
-                   interpolates(settings.get("pa_frames", 2), denoises), denoises)
 
 
 def restore_video(network, clip, tile=TILE, overlap=OVERLAP, blend="published", sigma=None, total=None, progress=None,
@@ -48,9 +32,10 @@ def restore_video(network, clip, tile=TILE, overlap=OVERLAP, blend="published", 
     """Restore a clip.
 
     Args:
-        network: a VRT; any callable from Tensor (1, D, C, H, W) to Tensor (1, D, 3, sH, sW), for interpolation from
-            (1, 4, C, H, W) to (1, 1, C, H, W), with ``settings`` that say ``upscale``, ``window_size``, ``pa_frames``
-            and ``nonblind_denoising`` (0 and false: it interpolates).
+        network: of those that restore videos; any callable from Tensor (1, D, C, H, W) to Tensor (1, D, 3, sH, sW), for
+            interpolation from (1, 4, C, H, W) to (1, 1, C, H, W), with ``abilities``
+            (``mindrestore.models.kind.VideoAbilities``), or ``settings`` that say ``upscale``, ``window_size``, ``pa_frames``
+            and ``nonblind_denoising`` (0 and false: it interpolates) as a VRT's do.
         clip: an array (D, 3, H, W), or any iterable of frames (3, H, W); float32 0–1. It is read as far as needed.
         tile: (frames, height, width) of what the network is given at a time, 0 for all there are. Height and width must
             be multiples of the window. Interpolation takes 4 frames whatever the tile says.
@@ -71,13 +56,13 @@ def restore_video(network, clip, tile=TILE, overlap=OVERLAP, blend="published", 
         UserError: at once for a tiling that cannot be, a sigma that is missing or not wanted; on the way for a clip
             without frames or a frame of another size.
     """
-    needs = Needs.of(network)
-    network = Piecewise(network) if isinstance(network, VRT) else network
+    needs = abilities_of(network)
+    network = Piecewise(network) if made_of_pieces(network) else network
     tile, overlap = checked_tiling(tile, overlap, needs.window, blend)
-    if needs.takes_sigma and sigma is None:
+    if needs.takes_noise_level and sigma is None:
         raise UserError("sigma is missing: this network denoises at a given noise level; give it, of 0 to 255.")
-    if sigma is not None and not (needs.takes_sigma and 0 <= sigma <= WHITE):
-        raise UserError(f"sigma {sigma:g}: it must be 0 to 255." if needs.takes_sigma else
+    if sigma is not None and not (needs.takes_noise_level and 0 <= sigma <= WHITE):
+        raise UserError(f"sigma {sigma:g}: it must be 0 to 255." if needs.takes_noise_level else
                         f"sigma {sigma:g}: this network does not take a noise level; leave it away.")
     total = len(clip) if total is None and hasattr(clip, "__len__") else total
     if needs.interpolates:
@@ -229,7 +214,7 @@ class _Spatial:
         """Frames flip-padded where an axis is whole, with the noise level as a fourth channel where it is wanted."""
         for axis, plan in zip((2, 3), self._axes):
             frames = _flipped(frames, axis, plan.padding)
-        if self.needs.takes_sigma:
+        if self.needs.takes_noise_level:
             level = np.full((len(frames), 1, *frames.shape[2:]), self.sigma / WHITE, np.float32)
             frames = np.concatenate((frames, level), 1)
         return frames

@@ -150,6 +150,11 @@ class Section(nn.Cell):
         return super().__call__(*inputs)
 
 
+def made_of_pieces(network):
+    """Tell whether a network can be executed piece by piece (``mindrestore.executor``)."""
+    return isinstance(network, nn.Cell) and any(isinstance(cell, Piece) for _, cell in network.cells_and_names())
+
+
 def named(names, tensors):
     """Return a dict of ``tensors`` by name; for graphs too."""
     result = {}

@@ -2,15 +2,11 @@
 from pathlib import Path
 from typing import NamedTuple, Tuple
 
-from mindrestore.checkpoints.convert import published_network
-from mindrestore.checkpoints.native import load_network
-from mindrestore.checkpoints.sources import is_mindspore_file
+from mindrestore.checkpoints.loading import load, load_for_task
 from mindrestore.errors import UserError
-from mindrestore.files import existing
 from mindrestore.inference.exported import load_exported
-from mindrestore.inference.shipped import shipped
 from mindrestore.inference.tile_choice import fitted_tile
-from mindrestore.models.vrt.settings import interpolates
+from mindrestore.models import abilities_of
 from mindrestore.restore.tasks import PARTS
 from mindrestore.runtime import precision
 
@@ -62,20 +58,20 @@ def choose(task, checkpoints=(), models=(), tile=None, overlap=None, size=None):
     """
     parts = PARTS.get(task, (task,))
     picked = {}
-    for path, read in [(path, _from_checkpoint) for path in checkpoints] + [(path, load_exported) for path in models]:
-        kind, settings, network = read(path)
+    for path, read in [(path, load) for path in checkpoints] + [(path, load_exported) for path in models]:
+        network = read(path).network
         own = getattr(network, "precision", "float16")  # what is not exported computes as it is asked to
         if precision.chosen() == "float16" != own:
             raise UserError(f"{path}: was exported in {own} and computes in that; leave --precision away, or export it with "
                             "--precision float16.")
-        part = next((part for part in parts if part not in picked and fits(part, kind, settings)), None)
+        part = next((part for part in parts if part not in picked and fits(part, network)), None)
         if part is None:
-            raise UserError(f"{path}: holds a network to {_purpose(kind, settings)}, for which --task {task} has no use; "
+            raise UserError(f"{path}: holds a network to {_purpose(network)}, for which --task {task} has no use; "
                             "give one for this task, or another --task.")
         picked[part] = Path(path), network
     for part in parts:
         if part not in picked:
-            picked[part] = _shipped(part), _from_checkpoint(_shipped(part))[2]
+            picked[part] = _shipped(part)
     return [_chosen(part, *picked[part], tile, overlap, size) for part in parts]
 
 
@@ -87,49 +83,34 @@ def _chosen(task, path, network, tile, overlap, size):
     return Chosen(task, network, path, tile, tuple(overlap or _within(DEFAULTS[task].overlap, tile)))
 
 
-def fits(task, kind, settings):
-    """Whether a network of ``kind`` and ``settings`` does ``task``; which of same-size tasks it does nobody can tell."""
-    if task == "sci" or kind != "vrt":
-        return (task, kind) == ("sci", "revsci")
-    if task == "deblur" and settings["nonblind_denoising"]:
-        return False
-    return (_interpolates(settings), settings["upscale"] > 1) == (task == "interpolate", task == "sr")
+def fits(task, network):
+    """Whether a network does ``task``; which of several that its settings allow it was trained for nobody can tell."""
+    return task in abilities_of(network).tasks
+
+
+def _purpose(network):
+    """Say in a word or two what a network is for."""
+    able = abilities_of(network)
+    scale = getattr(able, "scale", 1)
+    return " or ".join(f"{task} x{scale}" if scale > 1 else task for task in able.tasks) or "find motion"
 
 
 def _shipped(task):
-    path = shipped(task)
-    if path is None:
+    """Return (path, network) of what ships for a task."""
+    loaded = load_for_task(task)
+    if loaded is None:
         raise UserError(f"--task {task}: no network for it ships with this mindrestore; give one with --checkpoint, your own "
                         "(.ckpt) or a published one (.pth).")
-    return path
-
-
-def _from_checkpoint(path):
-    """Return (kind, settings, network) of a checkpoint of ours or of published weights."""
-    path = existing(path, "checkpoint")
-    network, metadata = (load_network if is_mindspore_file(path) else published_network)(path)
-    return metadata.kind, network.settings, network
-
-
-def _purpose(kind, settings):
-    """Say in a word or two what a network is for."""
-    if kind == "revsci":
-        return "sci"
-    return "interpolate" if _interpolates(settings) else f"sr x{settings['upscale']}" if settings["upscale"] > 1 else (
-        "denoise" if settings["nonblind_denoising"] else "deblur or denoise")
-
-
-def _interpolates(settings):
-    return interpolates(settings["pa_frames"], settings["nonblind_denoising"])
+    return Path(loaded.origin), loaded.network
 
 
 def _own_tile(task, network, overlap, size):
     most = DEFAULTS[task].tile
     if size is None:
         return most
-    if network.settings["embed_dims"][0] > FEW_CHANNELS:
+    if network.abilities.features > FEW_CHANNELS:
         most = min(most[0], LARGE[0]), *LARGE[1:]
-    return fitted_tile(most, size, overlap, network.settings["window_size"][1])
+    return fitted_tile(most, size, overlap, network.abilities.window[1])
 
 
 def _within(overlap, tile):

@@ -15,6 +15,7 @@ from mindrestore.restore.networks import Chosen, choose
 from mindrestore.restore.parts import Parts
 from mindrestore.restore.progress import FrameBar
 from mindrestore.restore.snapshots import SnapshotRestorer
+from mindrestore.restore.tasks import PROBLEMS
 from mindrestore.restore.videos import VideoRestorer
 from mindrestore.runtime import precision
 from mindrestore.version import __version__
@@ -111,14 +112,22 @@ def _prepared(request, kind):
     source, target = Path(request.source), Path(request.target)
     if target.exists() and source.exists() and target.samefile(source):
         raise UserError(f"{target}: is the input itself; give another name for the output.")
-    options = ("sigma", "tile", "overlap") if request.task == "sci" else ("mask",)
-    for name in options:
-        if getattr(request, name) is not None:
-            raise UserError(f"--{name}: has no meaning for --task {request.task}; leave it away.")
-    if request.task == "sci":
-        found = load_measurements(source, request.mask)
-        chosen = choose(request.task, request.checkpoints, request.models)
-        return Job(SnapshotRestorer(found, chosen), chosen, request.rate or found.rate, 8, False, None, False)
+    problem = PROBLEMS[request.task]
+    for other, (_, options) in RESTORERS.items():
+        for name in options:
+            if other != problem and getattr(request, name) is not None:
+                raise UserError(f"--{name}: has no meaning for --task {request.task}; leave it away.")
+    make, _ = RESTORERS[problem]
+    return make(request, source, kind)
+
+
+def _of_measurements(request, source, kind):
+    found = load_measurements(source, request.mask)
+    chosen = choose(request.task, request.checkpoints, request.models)
+    return Job(SnapshotRestorer(found, chosen), chosen, request.rate or found.rate, 8, False, None, False)
+
+
+def _of_a_clip(request, source, kind):
     clip = open_clip(source)
     chosen = choose(request.task, request.checkpoints, request.models, request.tile, request.overlap,
                     (clip.height, clip.width))
@@ -126,6 +135,10 @@ def _prepared(request, kind):
     names = clip.names if restorer.count == clip.count else None
     return Job(restorer, chosen, request.rate or clip.rate, 8 if kind == "video" else clip.bits, clip.grey, names,
                clip.is_video)
+
+
+RESTORERS = {"video": (_of_a_clip, ("sigma", "tile", "overlap")), "snapshot": (_of_measurements, ("mask",))}
+"""By problem: what makes the ``Job`` of a request, and the options that only such requests have."""
 
 
 def _restore_frames(parts, job):

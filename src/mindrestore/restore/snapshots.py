@@ -1,4 +1,4 @@
-"""RevSCI's task on a file of measurements: the frames behind them, from any frame on."""
+"""The task of snapshots on a file of measurements: the frames behind them, from any frame on."""
 import numpy as np
 
 from mindrestore.errors import UserError
@@ -22,7 +22,7 @@ class SnapshotRestorer:
     def __init__(self, found, chosen):
         self._found = found
         network = chosen[0].network
-        if found.colour is not None and found.colour != network.colour:
+        if found.colour is not None and found.colour != network.abilities.colour:
             kind, other = ("colour", "grey") if found.colour else ("grey", "colour")
             raise UserError(f"{found.path}: was measured in {kind} and {chosen[0].origin} reconstructs {other}; give a "
                             f"network for {kind} with --checkpoint.")

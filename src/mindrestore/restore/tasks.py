@@ -1,5 +1,8 @@
 """The tasks by name; light, as the command line lists them before anything is computed."""
 
-TASKS = ("sr", "deblur", "denoise", "interpolate", "space-time-sr", "sci")
+PROBLEMS = {"sr": "video", "deblur": "video", "denoise": "video", "interpolate": "video", "space-time-sr": "video",
+            "sci": "snapshot"}
+"""By task, the problem that it belongs to (``mindrestore.models.kind``)."""
+TASKS = tuple(PROBLEMS)
 PARTS = {"space-time-sr": ("interpolate", "sr")}
 """Tasks that are others one after the other."""

@@ -1,4 +1,4 @@
-"""VRT's tasks on a clip from disk: restored frames from any frame on, equal to those of a run from the first."""
+"""Tasks of videos on a clip from disk: restored frames from any frame on, equal to those of a run from the first."""
 import itertools
 
 import numpy as np
@@ -6,7 +6,8 @@ import numpy as np
 from mindrestore.data.resize import imresize
 from mindrestore.errors import UserError
 from mindrestore.inference.tiles import tile_starts
-from mindrestore.inference.video import Needs, restore_video
+from mindrestore.inference.video import restore_video
+from mindrestore.models import abilities_of
 
 SAMPLED = 4  # frames a sample is restored from
 
@@ -30,10 +31,10 @@ class VideoRestorer:
 
     def __init__(self, clip, chosen, sigma=None):
         self.clip, self._sigma = clip, sigma
-        needs = [Needs.of(one.network) for one in chosen]
-        if needs[-1].takes_sigma and sigma is None:
+        needs = [abilities_of(one.network) for one in chosen]
+        if needs[-1].takes_noise_level and sigma is None:
             raise UserError("--sigma is missing: say how noisy the clip is, such as --sigma 25 for visible noise (0 to 255).")
-        if sigma is not None and not needs[-1].takes_sigma:
+        if sigma is not None and not needs[-1].takes_noise_level:
             raise UserError(f"--sigma {sigma:g}: {chosen[-1].origin} takes no noise level; leave it away.")
         self._interpolator = chosen[0] if needs[0].interpolates else None
         self._restorer = None if needs[-1].interpolates else chosen[-1]

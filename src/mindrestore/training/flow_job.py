@@ -1,4 +1,4 @@
-"""Training of SpyNet on rendered frames, whose motion is known: supervised, at all scales that it returns."""
+"""Training of networks that find motion on rendered frames, whose motion is known: supervised, at all scales."""
 from functools import partial
 
 import numpy as np
@@ -8,7 +8,7 @@ from mindrestore.checkpoints.fine_tuning import start_from
 from mindrestore.data.flow_samples import FlowSamples
 from mindrestore.data.photographs import HELD_OUT_PHOTOGRAPHS
 from mindrestore.metrics import psnr
-from mindrestore.models import create_model
+from mindrestore.models import network_of
 from mindrestore.ops.warp import warp
 from mindrestore.training.gradients import whole_gradients
 from mindrestore.training.job import Job
@@ -24,13 +24,13 @@ VALIDATION_SEED = 1
 def flow_job(config):
     """Return the ``Job`` of a ``FlowConfig``; ``UserError`` for settings that do not fit each other."""
     settings, data = config.training, config.data
-    network = create_model("spynet", seed=settings.seed)
+    network = network_of(config.model, settings.seed)
     if settings.initial:
         print(start_from(network, settings.initial).sentence)
     samples = FlowSamples(data.patch, data.sigma, data.clips, settings.seed)
     rates = learning_rates(settings.learning_rate, settings.schedule, settings.steps, max(1, data.clips // settings.batch_size))
     loss_scale = needed_loss_scale()
-    return Job("spynet", network, samples, settings.steps, rates, adam_updates(network, rates, settings.betas),
+    return Job(config.model.name, network, samples, settings.steps, rates, adam_updates(network, rates, settings.betas),
                partial(whole_gradients, network, end_point_error, loss_scale=loss_scale), _validation(network, data),
                loss_scale=loss_scale)
 

@@ -8,8 +8,10 @@ from functools import partial
 import mindspore as ms
 from mindspore import Tensor, ops
 
+from mindrestore.errors import UserError
 from mindrestore.executor import Tape
-from mindrestore.runtime import cluster
+from mindrestore.models.piece import made_of_pieces
+from mindrestore.runtime import cluster, device
 from mindrestore.runtime.execution import compiled
 
 
@@ -73,3 +75,17 @@ GRADIENTS = {"whole": whole_gradients, "pieces": piecewise_gradients,
 """By how a step is executed."""
 REDUCED = {"pieces", "groups", "stages"}
 """Those that give means over all processes."""
+
+
+def executed(execution, network):
+    """Return which of ``GRADIENTS`` a network is trained by, ``"auto"`` standing for what serves it best on this device.
+
+    Raises:
+        UserError: one that it cannot be trained by.
+    """
+    in_pieces = made_of_pieces(network)
+    if execution == "auto":
+        return "pieces" if in_pieces and device.name() == "cpu" else "whole"
+    if execution != "whole" and not in_pieces:
+        raise UserError(f"training.execution={execution}: a {type(network).__name__} is not made of pieces; leave it away.")
+    return execution

@@ -1,4 +1,4 @@
-"""Training of RevSCI: clips behind masks, validation on scenes."""
+"""Training on snapshots: clips behind masks, validation on scenes."""
 from functools import partial
 
 from mindrestore.checkpoints import native, published
@@ -7,7 +7,7 @@ from mindrestore.data.snapshots import FixedMask, RandomMasks, SnapshotSamples
 from mindrestore.evaluation.snapshot_scenes import evaluation_mask, evaluation_scenes
 from mindrestore.evaluation.snapshot_scoring import reconstruct_scene, score
 from mindrestore.inference.snapshots import Reconstructor
-from mindrestore.models import create_model
+from mindrestore.models import kind_of, network_of
 from mindrestore.sensing.masks import fingerprint, load_mask, random_mask
 from mindrestore.training.gradients import GRADIENTS, REDUCED
 from mindrestore.training.job import Job
@@ -18,13 +18,12 @@ from mindrestore.training.shared_mean import shared_mean
 from mindrestore.training.updates import adam_updates
 
 ADAM_BETAS = (0.9, 0.999)
-EXECUTIONS = {"plain": "whole", "reversible": "pieces"}
 
 
 def snapshot_job(config):
     """Return the ``Job`` of a ``SnapshotConfig``; ``UserError`` for settings that do not fit each other."""
     settings = config.training
-    network = create_model(config.model.name, **config.model.network_settings(), seed=settings.seed)
+    network = network_of(config.model, settings.seed)
     if settings.initial:
         published.load_published_weights(network, settings.initial)
     samples, mask = _samples(config)
@@ -33,8 +32,8 @@ def snapshot_job(config):
     rates = learning_rates(settings.learning_rate, settings.schedule, steps, steps_per_epoch)
     updates = adam_updates(network, rates, ADAM_BETAS, steps_per_epoch if settings.renew_optimiser else None)
     loss_scale = needed_loss_scale()
-    execution = EXECUTIONS[settings.mode]
-    return Job("revsci", network, samples, steps, rates, updates,
+    execution = kind_of(config.model.name).execution(settings)
+    return Job(config.model.name, network, samples, steps, rates, updates,
                partial(GRADIENTS[execution], network, LOSSES[settings.loss], loss_scale=loss_scale),
                _validation(config, network), mask, rooted=settings.loss in ROOTED, reduced=execution in REDUCED,
                loss_scale=loss_scale)
@@ -42,7 +41,8 @@ def snapshot_job(config):
 
 def _samples(config):
     """Return (samples, how a checkpoint records the mask)."""
-    clips = training_clips(config.data, config.model.colour)
+    able = config.model.abilities
+    clips = training_clips(config.data, able.colour)
     if config.mask.path:
         mask = load_mask(config.mask.path, config.data.frames)
         masks, record = FixedMask(mask), fingerprint(mask)
@@ -51,7 +51,7 @@ def _samples(config):
         masks, record = FixedMask(mask), fingerprint(mask)
     else:
         masks, record = RandomMasks(config.mask.density), native.RANDOM_MASK
-    samples = SnapshotSamples(clips, masks, config.model.colour, config.model.start == "gap_tv",
+    samples = SnapshotSamples(clips, masks, able.colour, able.corrects_estimate,
                               config.measure.read_noise, config.measure.bits, config.training.seed)
     return samples, record
 

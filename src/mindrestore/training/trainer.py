@@ -8,7 +8,6 @@ import yaml
 from mindspore import Model
 
 from mindrestore.checkpoints import native
-from mindrestore.config import FlowConfig, SnapshotConfig, VideoConfig
 from mindrestore.errors import Stopped, UserError
 from mindrestore.files import replacing, write_text
 from mindrestore.runtime import cluster
@@ -22,8 +21,8 @@ from mindrestore.training.state import digest_of_state, restore_state, save_stat
 from mindrestore.training.step import TrainOneStep
 from mindrestore.training.video_job import video_job
 
-JOBS = {SnapshotConfig: snapshot_job, VideoConfig: video_job, FlowConfig: flow_job}
-"""What makes a ``Job`` of each kind of configuration."""
+JOBS = {"snapshot": snapshot_job, "video": video_job, "flow": flow_job}
+"""By problem: what makes a ``Job`` of a configuration."""
 
 
 def train(config, resume=False):
@@ -54,7 +53,7 @@ def train(config, resume=False):
         raise UserError(f"training.batch_size is {settings.batch_size}, the total over all devices: {cluster.size()} devices "
                         f"times {settings.accumulation} parts (training.accumulation) do not divide it.")
 
-    job = JOBS[type(config)](config)
+    job = JOBS[config.problem](config)
     progress = restore_state(state, job.network, job.updates, job.average) if resume else {"step": 0, "best": None}
     first, last = progress["step"], job.steps
     if first >= last:

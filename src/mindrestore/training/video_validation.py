@@ -1,4 +1,4 @@
-"""Validation of VRT while it trains: the clips of its evaluation, restored in tiles as they will be."""
+"""Validation on videos while a network trains: the clips of its evaluation, restored in tiles as they will be."""
 from mindrestore.data.video_sets import DEMO
 from mindrestore.evaluation.video import video_cases
 from mindrestore.evaluation.video_results import ClipScorer

@@ -1,3 +1,15 @@
-from mindrestore.models.revsci.network import RevSCI
+"""RevSCI, reversible snapshot compressive imaging.
 
-__all__ = ["RevSCI"]
+What needs no MindSpore (``kind``, ``settings``, ``published``) is read without it.
+"""
+import importlib
+
+_MODULES = {"RevSCI": "network", "RevSCISettings": "settings"}
+
+__all__ = ["RevSCI", "RevSCISettings"]
+
+
+def __getattr__(name):
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

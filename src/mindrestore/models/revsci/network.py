@@ -7,9 +7,9 @@ import math
 import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor, nn
 
-from mindrestore.models.revsci import settings
 from mindrestore.models.revsci.camera import Crop, NetworkInput, OutputClip, to_even
 from mindrestore.models.revsci.layers import Convolutions, Join, Split, Step
+from mindrestore.models.revsci.settings import RevSCISettings, coupling_of, widths
 from mindrestore.ops import convolution
 from mindrestore.ops.activations import LeakyReLU
 from mindrestore.ops.convolution import Conv3d, Conv3dTranspose, initial_weight
@@ -22,49 +22,41 @@ class RevSCI(nn.Cell):
     """Reversible network for snapshot compressive imaging.
 
     Args:
-        blocks: number of reversible blocks.
-        groups: groups that a block's channels are split into; 2 for ``two_way``.
-        coupling: ``"two_way"`` or ``"multi_group"``.
-        colour: whether the measurement is an RGGB mosaic and the output RGB.
-        channels: width inside the blocks, 64 as published; every other layer's width scales with it.
-        start: ``"normalised"``, as published, starts from the measurement divided by the sum of the masks;
-            ``"gap_tv"`` starts from an estimate of the clip (``mindrestore.sensing.gap_tv``) and corrects it.
+        settings: ``RevSCISettings``; or these by name, as in ``RevSCI(blocks=10, channels=16)``.
         seed: of the initial weights.
 
     Raises:
         UserError: a setting that cannot be.
     """
 
-    def __init__(self, blocks=50, groups=2, coupling="two_way", colour=False, channels=64, start="normalised", seed=0):
+    def __init__(self, settings=None, seed=0, **given):
         super().__init__()
-        settings.check(blocks, groups, coupling, colour, channels, start)
-        self.settings = dict(blocks=blocks, groups=groups, coupling=coupling, colour=colour, channels=channels,
-                             start=start)
-        self.colour = colour
-        self.corrects_estimate = start == "gap_tv"
+        s = RevSCISettings.of(given) if settings is None else settings
+        self.settings, self.abilities = s.network_settings(), s.abilities
+        self.colour, self.corrects_estimate = s.abilities.colour, s.abilities.corrects_estimate
         features = convolution.implementation()
         axis = features.CHANNEL_AXIS
         rng = np.random.default_rng(seed)
-        width = settings.widths(colour, channels, start)
+        width = widths(s.colour, s.channels, s.start)
         first, second, third, last = width.head
         self.conv1 = nn.SequentialCell(
             Conv3d(width.inputs, first, (5, 5, 5), rng), LeakyReLU(),
             Conv3d(first, second, (3, 3, 3), rng), LeakyReLU(),
             Conv3d(second, third, (1, 1, 1), rng), LeakyReLU(),
             Conv3d(third, last, width.last_kernel, rng, stride=2), LeakyReLU())
-        plan = settings.coupling_of(coupling, groups)
-        self.layers = nn.CellList([ReversibleBlock(plan, channels // groups, rng) for _ in range(blocks)])
+        plan = coupling_of(s.coupling, s.groups)
+        self.layers = nn.CellList([ReversibleBlock(plan, s.channels // s.groups, rng) for _ in range(s.blocks)])
         first, second, third, last = width.tail
         self.conv2 = nn.SequentialCell(
-            Conv3dTranspose(channels, first, rng), LeakyReLU(),
+            Conv3dTranspose(s.channels, first, rng), LeakyReLU(),
             Conv3d(first, second, (3, 3, 3), rng), LeakyReLU(),
             Conv3d(second, third, (1, 1, 1), rng),
             LeakyReLU(), Conv3d(third, last, (3, 3, 3), rng))
-        self.input, self.output = NetworkInput(colour, features.to_features), OutputClip(colour, features.from_features)
+        self.input, self.output = NetworkInput(s.colour, features.to_features), OutputClip(s.colour, features.from_features)
         self.head, self.tail = Convolutions(self.conv1, (2, 1), axis), Convolutions(self.conv2, (1, 2), axis)
-        self.split, self.join, self.crop = Split(groups, axis), Join(groups, axis), Crop()
-        if colour:
-            self.fuse_r = nn.SequentialCell(UnusedConvolution(channels // 8))
+        self.split, self.join, self.crop = Split(s.groups, axis), Join(s.groups, axis), Crop()
+        if s.colour:
+            self.fuse_r = nn.SequentialCell(UnusedConvolution(s.channels // 8))
         if self.corrects_estimate:
             weight = self.conv2[6].weight
             weight.set_data(Tensor(SMALL_LAST_LAYER * weight.numpy()))

@@ -1,11 +1,41 @@
 """What a RevSCI network is built from, checked before anything is built."""
-from typing import NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
-from mindrestore.errors import UserError
+from pydantic import Field, model_validator
+
+from mindrestore.models.kind import SnapshotAbilities
 from mindrestore.models.revsci import coupling as couplings
+from mindrestore.models.settings import Flag, Settings, Whole
 
-COUPLINGS = ("two_way", "multi_group")
-STARTS = ("normalised", "gap_tv")
+
+class RevSCISettings(Settings):
+    """Settings of a RevSCI; the defaults are the paper's network of 50 two-way blocks."""
+
+    title: ClassVar[str] = "RevSCI"
+
+    name: Literal["revsci"] = "revsci"
+    blocks: Whole = Field(50, description="reversible blocks")
+    groups: Whole = Field(2, description="groups that a block's channels are split into; 2 for two_way")
+    coupling: Literal["two_way", "multi_group"] = "two_way"
+    colour: Flag = Field(False, description="the measurement is an RGGB mosaic and the output RGB")
+    channels: Whole = Field(64, description="width inside the blocks; every other layer's width scales with it")
+    start: Literal["normalised", "gap_tv"] = Field(
+        "normalised", description="as published, the measurement divided by the sum of the masks; or an estimate of the clip "
+        "(mindrestore.sensing.gap_tv), which the network corrects")
+
+    @property
+    def abilities(self):
+        return SnapshotAbilities(colour=self.colour, corrects_estimate=self.start == "gap_tv")
+
+    @model_validator(mode="after")
+    def _fits(self):
+        if self.channels % 8:
+            raise ValueError(f"RevSCI channels is {self.channels}; it must be a multiple of 8.")
+        if self.coupling == "two_way" and self.groups != 2:
+            raise ValueError(f"RevSCI groups is {self.groups}; two_way coupling has exactly 2, more need multi_group.")
+        if self.groups < 2 or self.channels % self.groups:
+            raise ValueError(f"RevSCI groups is {self.groups}; it must be at least 2 and divide the {self.channels} channels.")
+        return self
 
 
 class Widths(NamedTuple):
@@ -15,25 +45,6 @@ class Widths(NamedTuple):
     head: tuple  # outputs of the head's four convolutions
     last_kernel: tuple  # of the head's strided convolution
     tail: tuple  # outputs of the tail's four convolutions
-
-
-def check(blocks, groups, coupling, colour, channels, start):
-    """Raise ``UserError`` naming the setting that cannot be, and what it could be."""
-    for name, value in (("blocks", blocks), ("groups", groups), ("channels", channels)):
-        if not isinstance(value, int) or isinstance(value, bool) or value < 1:
-            raise UserError(f"RevSCI {name} is {value!r}; it must be a whole number of at least 1.")
-    if coupling not in COUPLINGS:
-        raise UserError(f"RevSCI coupling is {coupling!r}; choose one of {', '.join(COUPLINGS)}.")
-    if start not in STARTS:
-        raise UserError(f"RevSCI start is {start!r}; choose one of {', '.join(STARTS)}.")
-    if not isinstance(colour, bool):
-        raise UserError(f"RevSCI colour is {colour!r}; it must be true or false.")
-    if channels % 8:
-        raise UserError(f"RevSCI channels is {channels}; it must be a multiple of 8.")
-    if coupling == "two_way" and groups != 2:
-        raise UserError(f"RevSCI groups is {groups}; two_way coupling has exactly 2, more need multi_group.")
-    if groups < 2 or channels % groups:
-        raise UserError(f"RevSCI groups is {groups}; it must be at least 2 and divide the {channels} channels.")
 
 
 def coupling_of(name, groups):

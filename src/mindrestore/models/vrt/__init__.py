@@ -1,5 +1,15 @@
-"""VRT, video restoration transformer."""
-from mindrestore.models.vrt.network import VRT
-from mindrestore.models.vrt.spynet import SpyNet
+"""VRT, video restoration transformer.
 
-__all__ = ["SpyNet", "VRT"]
+What needs no MindSpore (``kind``, ``settings``, ``published``) is read without it.
+"""
+import importlib
+
+_MODULES = {"SpyNet": "spynet", "VRT": "network", "VRTSettings": "settings"}
+
+__all__ = ["SpyNet", "VRT", "VRTSettings"]
+
+
+def __getattr__(name):
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

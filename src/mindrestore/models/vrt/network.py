@@ -13,6 +13,7 @@ from mindrestore.models.vrt.attention import Block, WindowedBlock
 from mindrestore.models.vrt.ends import Crop, Details, Embedding, EnlargedDetails, MiddleFrame, PixelsLast, upscale_steps
 from mindrestore.models.vrt.flows import SCALES, ClipFlows, of_scale
 from mindrestore.models.vrt.layers import Conv, LayerNorm, Linear, NormedLinear, ResidualLinear, Sum
+from mindrestore.models.vrt.settings import STAGE_SCALES, STAGES, Options, VRTSettings
 from mindrestore.models.vrt.spynet import SpyNet
 from mindrestore.models.vrt.stage import Refinement, Stage
 from mindrestore.ops.reflection import reflected
@@ -26,90 +27,67 @@ class VRT(nn.Cell):
     """Video restoration transformer.
 
     Args:
-        upscale: 1, 2, 3, 4 or 8.
-        in_chans, out_chans: of a frame, without the noise level.
-        img_size: (frames, height, width) trained on; any other size can be restored.
-        window_size: of self-attention, (frames, height, width).
-        depths, embed_dims, num_heads: blocks, channels and heads of the seven stages and of each group of stage 8.
-        indep_reconsts: which groups, counted over all of them, attend within a frame only.
-        mul_attn_ratio: part of a stage's blocks that have mutual attention.
-        mlp_ratio: hidden channels over channels.
-        qkv_bias, qk_scale: of attention; None scales by the root of a head's channels.
-        drop_path_rate: of the last block in training; it rises linearly from 0.
-        pa_frames: 2, 4 or 6 frames aligned to each; 0 for none: frame interpolation, or non-blind denoising without flows.
-        deformable_groups: of the alignment.
-        num_feat: channels of the features at the size of the result: of upsampling, and of interpolation's last layers.
-        nonblind_denoising: whether frames come with a noise level as one more channel.
+        settings: ``VRTSettings``; or these by name, as in ``VRT(upscale=2, depths=...)``.
         seed: of the first weights.
 
     Raises:
         UserError: a setting that cannot be.
     """
 
-    def __init__(self, upscale=4, in_chans=3, out_chans=3, img_size=(6, 64, 64), window_size=(6, 8, 8),
-                 depths=(8,) * 7 + (4,) * 6, indep_reconsts=(11, 12), embed_dims=(120,) * 7 + (180,) * 6,
-                 num_heads=(6,) * 13, mul_attn_ratio=0.75, mlp_ratio=2.0, qkv_bias=True, qk_scale=None,
-                 drop_path_rate=0.2, pa_frames=2, deformable_groups=12, num_feat=64, nonblind_denoising=False,
-                 seed=0):
+    def __init__(self, settings=None, seed=0, **given):
         super().__init__()
-        given = dict(
-            upscale=upscale, in_chans=in_chans, out_chans=out_chans, img_size=img_size, window_size=window_size,
-            depths=depths, indep_reconsts=indep_reconsts, embed_dims=embed_dims, num_heads=num_heads,
-            mul_attn_ratio=mul_attn_ratio, mlp_ratio=mlp_ratio, qkv_bias=qkv_bias, qk_scale=qk_scale,
-            drop_path_rate=drop_path_rate, pa_frames=pa_frames, deformable_groups=deformable_groups,
-            num_feat=num_feat, nonblind_denoising=nonblind_denoising)
-        settings.check(**given)
-        self.settings = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
-        self.upscale, self.pa_frames = upscale, pa_frames
-        self.colours, self.nonblind = in_chans, nonblind_denoising
-        self.interpolates = settings.interpolates(pa_frames, nonblind_denoising)
-        self.least_size = 8 * max(window_size[1], 8), 8 * max(window_size[2], 8)
-        self.distances = pa_frames // 2
+        s = VRTSettings.of(given) if settings is None else settings
+        self.settings, self.abilities = s.network_settings(), s.abilities
+        self.upscale, self.pa_frames = s.upscale, s.pa_frames
+        self.colours, self.nonblind = s.in_chans, s.nonblind_denoising
+        self.interpolates = s.abilities.interpolates
+        self.least_size = 8 * max(s.window_size[1], 8), 8 * max(s.window_size[2], 8)
+        self.distances = s.pa_frames // 2
         rng = np.random.default_rng(seed)
-        window = tuple(window_size)
-        options = settings.Options(mul_attn_ratio, mlp_ratio, qkv_bias, qk_scale)
-        rates = drop_rates(depths, drop_path_rate)
-        first, last = embed_dims[0], embed_dims[-1]
+        window = tuple(s.window_size)
+        options = Options(s.mul_attn_ratio, s.mlp_ratio, s.qkv_bias, s.qk_scale)
+        rates = drop_rates(s.depths, s.drop_path_rate)
+        depths, channels, heads = s.depths, s.embed_dims, s.num_heads
+        first, last = channels[0], channels[-1]
 
-        inputs = 9 * in_chans if pa_frames else in_chans
-        self.conv_first = Conv(inputs + nonblind_denoising, first, rng, FEATURE_KERNEL)
-        if pa_frames:
+        inputs = 9 * s.in_chans if s.pa_frames else s.in_chans
+        self.conv_first = Conv(inputs + s.nonblind_denoising, first, rng, FEATURE_KERNEL)
+        if s.pa_frames:
             self.spynet = SpyNet(rng)
-        for index, (scale, change) in enumerate(zip(settings.SCALES, CHANGES)):
+        for index, (scale, change) in enumerate(zip(STAGE_SCALES, CHANGES)):
             setattr(self, f"stage{index + 1}", Stage(
-                embed_dims[max(index - 1, 0)], embed_dims[index], change, depths[index], num_heads[index], window,
-                rates[index], self.distances, deformable_groups, scale, options, rng))
-        stages = settings.STAGES
+                channels[max(index - 1, 0)], channels[index], change, depths[index], heads[index], window,
+                rates[index], self.distances, s.deformable_groups, scale, options, rng))
         widen = nn.SequentialCell(
-            nn.Identity(), LayerNorm(embed_dims[stages - 1]), Linear(embed_dims[stages - 1], embed_dims[stages], rng))
+            nn.Identity(), LayerNorm(channels[STAGES - 1]), Linear(channels[STAGES - 1], channels[STAGES], rng))
         self.stage8 = nn.CellList([widen] + [
-            Refinement(embed_dims[index], depths[index], num_heads[index],
-                       (1, *window[1:]) if index in indep_reconsts else window, rates[index], options, rng)
-            for index in range(stages, len(depths))])
+            Refinement(channels[index], depths[index], heads[index],
+                       (1, *window[1:]) if index in s.indep_reconsts else window, rates[index], options, rng)
+            for index in range(STAGES, len(depths))])
         self.widen = NormedLinear(widen[1], widen[2])
         self.norm = LayerNorm(last)
         self.conv_after_body = Linear(last, first, rng)
         if self.interpolates:
-            self.linear_fuse = Conv(first * img_size[0], num_feat, rng, (1, 1))
-            self.conv_last = Conv(num_feat, out_chans, rng, (7, 7))
-        elif upscale == 1:
-            self.conv_last = Conv(first, out_chans, rng, FEATURE_KERNEL)
+            self.linear_fuse = Conv(first * s.img_size[0], s.num_feat, rng, (1, 1))
+            self.conv_last = Conv(s.num_feat, s.out_chans, rng, (7, 7))
+        elif s.upscale == 1:
+            self.conv_last = Conv(first, s.out_chans, rng, FEATURE_KERNEL)
         else:
-            self.conv_before_upsample = nn.SequentialCell(Conv(first, num_feat, rng, FEATURE_KERNEL))
-            self.upsample = upsample(num_feat, upscale, rng)
-            self.conv_last = Conv(num_feat, out_chans, rng, FEATURE_KERNEL)
-        if pa_frames:
+            self.conv_before_upsample = nn.SequentialCell(Conv(first, s.num_feat, rng, FEATURE_KERNEL))
+            self.upsample = upsample(s.num_feat, s.upscale, rng)
+            self.conv_last = Conv(s.num_feat, s.out_chans, rng, FEATURE_KERNEL)
+        if s.pa_frames:
             self.flows = ClipFlows(self.spynet, self.distances)
-        self.embed = Embedding(self.conv_first, in_chans, self.distances)
+        self.embed = Embedding(self.conv_first, s.in_chans, self.distances)
         self.finish = NormedLinear(self.norm)
         self.fuse_body = ResidualLinear(self.conv_after_body)
         self.sum, self.pixels_last = Sum(), PixelsLast()
         if self.interpolates:
             self.make_middle = MiddleFrame(self.linear_fuse, self.conv_last)
-        elif upscale == 1:
+        elif s.upscale == 1:
             self.add_details = Details(self.conv_last)
         else:
-            self.add_details = EnlargedDetails(self.conv_before_upsample, self.upsample, self.conv_last, upscale)
+            self.add_details = EnlargedDetails(self.conv_before_upsample, self.upsample, self.conv_last, s.upscale)
         self.crop = Crop()
         self.__dict__["_multipliers"] = None
         for number, block in enumerate(self.windowed_blocks()):

@@ -1,13 +1,15 @@
 """What a VRT is built from, checked before anything is built, and the settings of the published tasks."""
-from typing import NamedTuple, Optional
+from typing import Annotated, ClassVar, List, Literal, NamedTuple, Optional
+
+from pydantic import Field, model_validator
 
 from mindrestore.errors import UserError
+from mindrestore.models.kind import INTERPOLATED_FRAMES, VideoAbilities
+from mindrestore.models.settings import Counts, Flag, Settings, Three, Whole
 
-SCALES = (1, 2, 4, 8, 4, 2, 1)  # of stages 1 to 7
-STAGES = len(SCALES)
+STAGE_SCALES = (1, 2, 4, 8, 4, 2, 1)  # of stages 1 to 7
+STAGES = len(STAGE_SCALES)
 FEWEST_FRAMES = {0: 2, 2: 2, 4: 3, 6: 4}  # by pa_frames
-INTERPOLATED_FRAMES = 4
-UPSCALES = (1, 2, 3, 4, 8)
 
 _SUPER_RESOLUTION = dict(
     upscale=4, depths=(8,) * 7 + (4,) * 6, indep_reconsts=(11, 12), embed_dims=(120,) * 7 + (180,) * 6,
@@ -33,7 +35,7 @@ TASKS = {
     "009_videofi_vimeo_4frames": dict(
         _SAME_SIZE, img_size=(4, 192, 192), window_size=(4, 8, 8), indep_reconsts=(), pa_frames=0),
 }
-"""Settings of the published networks; what is not named is the default of ``VRT``."""
+"""Settings of the published networks; what is not named is the default of ``VRTSettings``."""
 
 
 class Options(NamedTuple):
@@ -45,51 +47,97 @@ class Options(NamedTuple):
     qk_scale: Optional[float]
 
 
-def check(upscale, in_chans, out_chans, img_size, window_size, depths, indep_reconsts, embed_dims, num_heads,
-          mul_attn_ratio, mlp_ratio, qkv_bias, qk_scale, drop_path_rate, pa_frames, deformable_groups,
-          num_feat, nonblind_denoising):
-    """Raise ``UserError`` naming the setting that cannot be, and what it could be."""
-    _one_of("upscale", upscale, UPSCALES)
-    _one_of("pa_frames", pa_frames, tuple(FEWEST_FRAMES))
-    for name, value in (("in_chans", in_chans), ("out_chans", out_chans), ("deformable_groups", deformable_groups),
-                        ("num_feat", num_feat)):
-        _whole(name, value)
-    for name, value in (("img_size", img_size), ("window_size", window_size)):
-        _list(name, value, 3)
-    for name, value in (("depths", depths), ("embed_dims", embed_dims), ("num_heads", num_heads)):
-        _list(name, value)
-    _list("indep_reconsts", indep_reconsts, least=0)
-    if len(depths) <= STAGES:
-        raise UserError(f"VRT depths has {len(depths)} entries; it must have one for each of the {STAGES} stages and "
-                        "one or more for the groups of stage 8.")
-    for name, value in (("embed_dims", embed_dims), ("num_heads", num_heads)):
-        if len(value) != len(depths):
-            raise UserError(f"VRT {name} has {len(value)} entries; it must have {len(depths)}, as many as depths.")
-    for channels, heads in zip(embed_dims, num_heads):
-        if channels % heads:
-            raise UserError(f"VRT num_heads has {heads}, which does not divide the {channels} of embed_dims.")
-    for channels in embed_dims[:STAGES]:
-        if channels % 4:
-            raise UserError(f"VRT embed_dims has {channels}; those of the {STAGES} stages must be multiples of 4.")
-    if pa_frames:
-        _deformable(pa_frames, deformable_groups, embed_dims)
-    else:
-        if upscale != 1:
-            raise UserError(f"VRT upscale is {upscale}; with pa_frames 0 (no alignment) it must be 1.")
-        if interpolates(pa_frames, nonblind_denoising) and img_size[0] != INTERPOLATED_FRAMES:
-            raise UserError(f"VRT img_size is {list(img_size)}; frame interpolation (pa_frames 0) takes "
-                            f"{INTERPOLATED_FRAMES} frames.")
-    for name, value, most in (("mul_attn_ratio", mul_attn_ratio, 1), ("drop_path_rate", drop_path_rate, 1),
-                              ("mlp_ratio", mlp_ratio, None), ("qk_scale", qk_scale, None)):
-        _number(name, value, most)
-    for name, value in (("qkv_bias", qkv_bias), ("nonblind_denoising", nonblind_denoising)):
-        if not isinstance(value, bool):
-            raise UserError(f"VRT {name} is {value!r}; it must be true or false.")
+class VRTSettings(Settings):
+    """Settings of a VRT; the defaults are those of published task 001.
+
+    Those that are lists have an entry for each of the seven stages and for each group of stage 8.
+    """
+
+    title: ClassVar[str] = "VRT"
+
+    name: Literal["vrt"] = "vrt"
+    upscale: Literal[1, 2, 3, 4, 8] = 4
+    in_chans: Whole = Field(3, description="channels of a frame, without the noise level")
+    out_chans: Whole = 3
+    img_size: Three = Field([6, 64, 64], description="(frames, height, width) trained on; any other size can be restored")
+    window_size: Three = Field([6, 8, 8], description="of self-attention, (frames, height, width)")
+    depths: Counts = Field([8] * 7 + [4] * 6, description="blocks")
+    indep_reconsts: List[Annotated[int, Field(strict=True, ge=0)]] = Field(
+        [11, 12], description="which groups, counted over stages and groups, attend within a frame only")
+    embed_dims: Counts = Field([120] * 7 + [180] * 6, description="channels")
+    num_heads: Counts = Field([6] * 13, description="heads of attention")
+    mul_attn_ratio: float = Field(0.75, ge=0, lt=1, description="part of a stage's blocks that have mutual attention")
+    mlp_ratio: float = Field(2.0, gt=0, description="hidden channels over channels")
+    qkv_bias: Flag = Field(True, description="of attention")
+    qk_scale: Optional[Annotated[float, Field(gt=0)]] = Field(
+        None, description="of attention; None: by the root of a head's channels")
+    drop_path_rate: float = Field(0.2, ge=0, lt=1, description="of the last block in training; it rises linearly from 0")
+    pa_frames: Literal[0, 2, 4, 6] = Field(
+        2, description="frames aligned to each; 0: none, which interpolates, or denoises without flows")
+    deformable_groups: Whole = Field(12, description="of the alignment")
+    num_feat: Whole = Field(64, description="channels of the features at the size of the result: of upsampling, and of "
+                            "interpolation's last layers")
+    nonblind_denoising: Flag = Field(False, description="frames come with a noise level as one more channel")
+
+    @property
+    def abilities(self):
+        return abilities(self.network_settings())
+
+    def check_training(self, training):
+        if training.initial_flow and self.pa_frames == 0:
+            raise ValueError("training.initial_flow: this network has no SpyNet to take it (model.pa_frames is 0); leave it "
+                             "away")
+        recompute = training.recompute
+        for part, stages in (("attention", recompute.attention), ("mlp", recompute.mlp)):
+            if max(stages, default=0) >= len(self.depths):
+                raise ValueError(f"training.recompute.{part} has stage {max(stages)}; the stages of this network are 0 to "
+                                 f"{len(self.depths) - 1}, one for each of model.depths")
+
+    @model_validator(mode="after")
+    def _fits(self):
+        if len(self.depths) <= STAGES:
+            raise ValueError(f"VRT depths has {len(self.depths)} entries; it must have one for each of the {STAGES} stages and "
+                             "one or more for the groups of stage 8.")
+        for name, value in (("embed_dims", self.embed_dims), ("num_heads", self.num_heads)):
+            if len(value) != len(self.depths):
+                raise ValueError(f"VRT {name} has {len(value)} entries; it must have {len(self.depths)}, as many as depths.")
+        for channels, heads in zip(self.embed_dims, self.num_heads):
+            if channels % heads:
+                raise ValueError(f"VRT num_heads has {heads}, which does not divide the {channels} of embed_dims.")
+        for channels in self.embed_dims[:STAGES]:
+            if channels % 4:
+                raise ValueError(f"VRT embed_dims has {channels}; those of the {STAGES} stages must be multiples of 4.")
+        if self.pa_frames:
+            self._check_alignment()
+        elif self.upscale != 1:
+            raise ValueError(f"VRT upscale is {self.upscale}; with pa_frames 0 (no alignment) it must be 1.")
+        elif self.abilities.interpolates and self.img_size[0] != INTERPOLATED_FRAMES:
+            raise ValueError(f"VRT img_size is {self.img_size}; frame interpolation (pa_frames 0) takes "
+                             f"{INTERPOLATED_FRAMES} frames.")
+        return self
+
+    def _check_alignment(self):
+        neighbours, groups = self.pa_frames // 2, self.deformable_groups
+        if groups % neighbours:
+            raise ValueError(f"VRT deformable_groups is {groups}; with pa_frames {self.pa_frames} it must be a multiple of "
+                             f"{neighbours}.")
+        for channels in self.embed_dims[:STAGES]:
+            if channels % neighbours or neighbours * channels % groups:
+                raise ValueError(f"VRT deformable_groups is {groups}; it must divide the {neighbours} times {channels} "
+                                 "channels that are aligned.")
 
 
-def interpolates(pa_frames, nonblind_denoising):
-    """Tell whether a network of these settings makes the frame in the middle of four, instead of restoring those given."""
-    return pa_frames == 0 and not nonblind_denoising
+def abilities(settings):
+    """Return the ``VideoAbilities`` of a network whose ``settings``, by name, are those of a VRT, or say as much as matters."""
+    denoises = bool(settings.get("nonblind_denoising", False))
+    interpolates = settings.get("pa_frames", 2) == 0 and not denoises
+    scale = settings.get("upscale", 1)
+    tasks = (("sr",) if scale > 1 else ("denoise",) if denoises else ("interpolate",) if interpolates
+             else ("deblur", "denoise"))  # which of the two nobody can tell by the settings
+    return VideoAbilities(
+        tasks=tasks, scale=scale, window=tuple(settings.get("window_size", (1, 8, 8))), interpolates=interpolates,
+        takes_noise_level=denoises, channels=settings.get("in_chans", 3), out_channels=settings.get("out_chans", 3),
+        features=settings.get("embed_dims", (0,))[0], clip=tuple(settings.get("img_size", (6, 64, 64))))
 
 
 def check_clip(shape, channels, interpolating):
@@ -101,38 +149,3 @@ def check_clip(shape, channels, interpolating):
     if interpolating and shape[1] != INTERPOLATED_FRAMES:
         raise UserError(f"frame interpolation takes exactly {INTERPOLATED_FRAMES} frames, those around the one that it "
                         f"makes; this clip has {shape[1]}.")
-
-
-def _deformable(pa_frames, groups, embed_dims):
-    neighbours = pa_frames // 2
-    if groups % neighbours:
-        raise UserError(f"VRT deformable_groups is {groups}; with pa_frames {pa_frames} it must be a multiple of "
-                        f"{neighbours}.")
-    for channels in embed_dims[:STAGES]:
-        if channels % neighbours or neighbours * channels % groups:
-            raise UserError(f"VRT deformable_groups is {groups}; it must divide the {neighbours} times {channels} "
-                            "channels that are aligned.")
-
-
-def _one_of(name, value, choices):
-    if isinstance(value, bool) or value not in choices:
-        raise UserError(f"VRT {name} is {value!r}; choose one of {', '.join(map(str, choices))}.")
-
-
-def _whole(name, value, least=1):
-    if not isinstance(value, int) or isinstance(value, bool) or value < least:
-        raise UserError(f"VRT {name} is {value!r}; it must be a whole number of at least {least}.")
-
-
-def _list(name, value, length=None, least=1):
-    if not isinstance(value, (list, tuple)) or length not in (None, len(value)):
-        raise UserError(f"VRT {name} is {value!r}; it must be a list{f' of {length}' if length else ''}.")
-    for item in value:
-        _whole(name, item, least)
-
-
-def _number(name, value, most):
-    if name == "qk_scale" and value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or value < 0 or most is not None and value >= most:
-        raise UserError(f"VRT {name} is {value!r}; it must be a number {f'from 0 to below {most}' if most else 'above 0'}.")

@@ -5,7 +5,6 @@ MindSpore's own ONNX exporter has no Conv3D, so the graph is written from the ne
 """
 import numpy as np
 
-from mindrestore.deploy.onnx_graph import Graph
 from mindrestore.ops.activations import LEAKY_SLOPE
 from mindrestore.ops.convolution import Conv3d, Conv3dTranspose
 from mindrestore.sensing.bayer import rggb
@@ -13,9 +12,11 @@ from mindrestore.sensing.bayer import rggb
 BAYER = rggb(2, 2)[:, None]  # (3, 1, 2, 2), what repeats
 
 
-def write(network, signature, path):
-    """Write a RevSCI ``network`` with the inputs and outputs of ``signature`` to ``path``."""
-    graph = Graph()
+def drawn(network, signature, graph):
+    """Draw a RevSCI ``network`` with the inputs and outputs of ``signature`` on an empty ``graph``; return it.
+
+    graph: ``mindrestore.deploy.onnx_graph.Graph``.
+    """
     inputs = [graph.input(port) for port in signature.inputs]
     size = graph("Slice", graph("Shape", inputs[0]), [1], [3])  # height and width
     measurement, mask, *estimate = (_to_even(graph, value, len(port.shape), size)
@@ -26,7 +27,7 @@ def write(network, signature, path):
     clip = camera.output_clip(_layers(graph, network.conv2, features), *estimate)
     clip = graph("Slice", clip, [0, 0], size, [-2, -1])
     graph.output(clip, signature.outputs[0])
-    graph.write(path, "; ".join(f"{port.name}: {port.meaning}" for port in (*signature.inputs, *signature.outputs)))
+    return graph
 
 
 class _Camera:
@@ -97,9 +98,9 @@ def _layers(graph, layers, x):
 
 
 def _blocks(graph, network, x):
-    groups = graph("Split", x, outputs=network.groups, axis=1)
+    groups = graph("Split", x, outputs=network.settings["groups"], axis=1)
     for block in network.layers:
-        for index, (target, source) in enumerate(block.steps):
+        for index, (target, source) in enumerate(block.targets_and_sources):
             weight0, bias0, weight2, bias2 = block.weights_of(index)
             inner = graph("LeakyRelu", _convolution(graph, groups[source], weight0, bias0), alpha=LEAKY_SLOPE)
             groups[target] = graph("Add", groups[target], _convolution(graph, inner, weight2, bias2))

@@ -1,0 +1,29 @@
+"""RevSCI as it is exported: for any height and width."""
+from mindspore import nn, ops
+
+
+class AnySize(nn.Cell):
+    """A RevSCI network as a graph for any height and width: what a branch on odd sizes does elsewhere, slices do here.
+
+    Arguments and result as ``RevSCI.construct``.
+    """
+
+    def __init__(self, network):
+        super().__init__(auto_prefix=False)  # the network's parameters keep their names
+        self.network = network
+        self.corrects_estimate = network.corrects_estimate
+
+    def construct(self, measurement, mask, estimate=None):
+        height, width = measurement.shape[-2:]
+        if self.corrects_estimate:
+            estimate = _to_even(estimate)
+        clip = self.network.reconstruct(_to_even(measurement), _to_even(mask), estimate)
+        return clip[..., :height, :width]
+
+
+def _to_even(x):
+    """Repeat the last row and column of (..., H, W), and keep of them what makes height and width even."""
+    height, width = x.shape[-2:]
+    x = ops.cat((x, x[..., -1:, :]), -2)
+    x = ops.cat((x, x[..., -1:]), -1)
+    return x[..., :height + height % 2, :width + width % 2]

@@ -1,0 +1,63 @@
+"""What is particular to RevSCI."""
+from typing import Literal
+
+from pydantic import Field
+
+from mindrestore.models.kind import SnapshotKind
+from mindrestore.models.revsci import published
+from mindrestore.models.revsci.settings import RevSCISettings
+from mindrestore.models.signature import Port, Signature
+from mindrestore.sections import Section
+
+
+class RevSCITrainingKeys(Section):
+    """Keys of RevSCI's own in the section ``training``."""
+
+    mode: Literal["plain", "reversible"] = Field(
+        "reversible", description="how gradients are taken: in memory that grows with depth, or rebuilding block by block")
+
+
+class RevSCIKind(SnapshotKind):
+    settings = RevSCISettings
+    training_keys = RevSCITrainingKeys
+    shipped = {"sci": "revsci_small.ckpt"}
+
+    def published_settings(self, shapes):
+        return published.settings_from_shapes(shapes)
+
+    def network(self, settings, seed=0):
+        from mindrestore.models.revsci.network import RevSCI
+        return RevSCI(settings, seed)
+
+    def execution(self, training):
+        return {"plain": "whole", "reversible": "pieces"}[training.mode]
+
+    def default_size(self, network):
+        return 8, None, None
+
+    def signature(self, network, frames, height, width, batch):
+        image = (height, width)
+        planes = (batch, 3, frames) if network.colour else (batch, frames)
+        inputs = [
+            Port("measurement", (batch, *image), (0, frames),
+                 "sum over the frames of mask times frame, in units of one frame's white"
+                 + (", seen through an RGGB mosaic" if network.colour else "")),
+            Port("mask", (frames, *image), (0, 1), "1 where a pixel of a frame is seen, 0 where it is not"),
+        ]
+        if network.corrects_estimate:
+            inputs.append(Port("estimate", (*planes, *image), (0, 1),
+                               "first estimate of the clip, as mindrestore.data.snapshots.starting_estimate makes it"))
+        clip = Port("clip", (*planes, *image), (0, 1), "the clip; not clamped, so clamp it to its range")
+        return Signature(tuple(inputs), (clip,), (frames, *image), None,
+                         f"one measurement gives the {frames} frames it was made of; clamp them to 0..1")
+
+    def any_size(self, network):
+        from mindrestore.models.revsci.exported import AnySize
+        return AnySize(network)
+
+    def onnx(self, network, signature, new_graph):
+        from mindrestore.models.revsci.onnx import drawn
+        return drawn(network, signature, new_graph())
+
+
+KIND = RevSCIKind()

@@ -1,0 +1,85 @@
+"""What is particular to VRT and to SpyNet, the part of it that finds motion."""
+from typing import ClassVar, Literal
+
+from mindrestore.errors import UserError
+from mindrestore.models.kind import FlowAbilities, FlowKind, VideoKind
+from mindrestore.models.settings import Settings
+from mindrestore.models.vrt import published
+from mindrestore.models.vrt.settings import VRTSettings, check_clip
+from mindrestore.models.vrt.training import (
+    FLOW,
+    DroppingSamples,
+    VRTTrainingKeys,
+    dropping_gradients,
+    is_late,
+    refuse_untrained_flow,
+)
+
+
+class VRTKind(VideoKind):
+    settings = VRTSettings
+    free_settings = ("img_size", "drop_path_rate")  # they change nothing about the weights
+    training_keys = VRTTrainingKeys
+    shipped = {"sr": "vrt_small_sr.ckpt", "denoise": "vrt_small_denoise.ckpt"}
+
+    def published_settings(self, shapes):
+        return published.settings_from_shapes(shapes)
+
+    def network(self, settings, seed=0):
+        from mindrestore.models.vrt.network import VRT
+        return VRT(settings, seed)
+
+    def signature(self, network, frames, height, width, batch):
+        able = network.abilities
+        channels = able.channels + able.takes_noise_level
+        check_clip((batch, frames, channels, height, width), channels, able.interpolates)
+        return super().signature(network, frames, height, width, batch)
+
+    def onnx(self, network, signature, new_graph):
+        missing = "" if network.pa_frames == 0 else (
+            "; it warps frames along flows and aligns them by deformable convolution, for which MindSpore's ONNX exporter has "
+            "no operators (GridSampler2D, DeformableOffsets)")
+        raise UserError(f"format onnx: a VRT is not written as ONNX{missing}; choose mindir, which runs on every device.")
+
+    # Training: the published recipe
+
+    def first_weights(self, training):
+        return super().first_weights(training) + ([(training.initial_flow, FLOW)] if training.initial_flow else [])
+
+    def prepare(self, network, training, given, resumed):
+        if not resumed:
+            refuse_untrained_flow(network, training, given)
+        network.recompute_parts(**training.recompute.model_dump())
+
+    def late_part(self, training):
+        return is_late, training.flow_frozen_steps, training.flow_rate
+
+    def samples(self, network, samples):
+        return DroppingSamples(samples, network.drop_rates) if any(network.drop_rates) else samples
+
+    def with_inputs(self, network, gradients):
+        return dropping_gradients(network, gradients) if any(network.drop_rates) else gradients
+
+
+class SpyNetSettings(Settings):
+    """SpyNet has one size."""
+
+    title: ClassVar[str] = "SpyNet"
+
+    name: Literal["spynet"] = "spynet"
+
+    @property
+    def abilities(self):
+        return FlowAbilities()
+
+
+class SpyNetKind(FlowKind):
+    settings = SpyNetSettings
+    part_of = "VRT", "configs/vrt/small_sr.yaml"
+
+    def network(self, settings, seed=0):
+        from mindrestore.models.vrt.spynet import SpyNet
+        return SpyNet(seed)
+
+
+KIND, SPYNET = VRTKind(), SpyNetKind()

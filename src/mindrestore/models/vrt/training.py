@@ -1,0 +1,98 @@
+"""What VRT adds to training: stochastic depth, SpyNet and alignment that begin late, parts that are computed a second time.
+
+Source: arXiv 2201.12288, section 4, and its training code.
+"""
+from typing import Annotated, List, Optional
+
+import numpy as np
+from pydantic import Field
+
+from mindrestore.errors import UserError
+from mindrestore.sections import Section
+
+LATE = ("spynet", "deform")  # in the names of parameters that are frozen at first
+FLOW = "spynet."  # begins the names of those that find motion
+Stages = List[Annotated[int, Field(ge=0)]]
+
+
+class Recompute(Section):
+    """Parts that keep nothing for their gradients but what goes into them, and are computed a second time on the way back.
+
+    The lists are of stages, counted from 0 as ``model.indep_reconsts`` counts them: 0 to 6, then the groups of stage 8.
+    """
+
+    attention: Stages = []
+    mlp: Stages = []
+    second_groups: bool = Field(False, description="attention of the second group of blocks in each of stages 0 to 6 as well")
+
+
+class VRTTrainingKeys(Section):
+    """Keys of VRT's own in the section ``training``; the defaults are the published recipe."""
+
+    flow_frozen_steps: int = Field(20_000, ge=0, description="steps before SpyNet and alignment are trained too")
+    flow_rate: float = Field(0.125, gt=0, description="their highest learning rate over that of the rest; a cosine ends both "
+                             "alike")
+    recompute: Recompute = Recompute()
+    initial_flow: Optional[str] = Field(None, description="weights of SpyNet to start from")
+
+
+def is_late(name):
+    """Tell whether a parameter belongs to SpyNet or the alignment, which are frozen at first."""
+    return any(part in name for part in LATE)
+
+
+def refuse_untrained_flow(network, training, given):
+    """Raise ``UserError`` where an untrained SpyNet would be frozen, for a while or for good.
+
+    Alignment may be frozen at first as it is: its offsets begin at zero, so it follows the flows.
+
+    Args:
+        network: ``VRT`` before its first step, some of its parameters frozen.
+        training: section of the configuration.
+        given: names of the parameters that were read from files.
+    """
+    flow = [parameter for parameter in network.get_parameters()
+            if parameter.name.startswith(FLOW) and parameter.name not in given]
+    never = any(not parameter.requires_grad for parameter in flow)
+    if flow and (never or training.flow_frozen_steps):
+        setting = "training.frozen" if never else f"training.flow_frozen_steps={training.flow_frozen_steps}"
+        raise UserError(
+            f"{setting} freezes SpyNet, which finds motion, and {len(flow)} of its parameters are untrained; give them with "
+            "training.initial_flow=FILE, the published file (spynet_sintel_final-3d2a1287.pth, trained on Sintel) or your own "
+            "(python train.py --config configs/vrt/small_flow.yaml makes runs/vrt_small_flow/last.ckpt), or train SpyNet from "
+            "the first step on with training.flow_frozen_steps=0 'training.frozen=[]'.")
+
+
+class DroppingSamples:
+    """Samples, each with the multipliers of stochastic depth (arXiv 1603.09382): 0 (dropped) or 1 / keep probability.
+
+    Args:
+        samples: ``VideoSamples``.
+        drop_rates: of every block; each has two multipliers, of its attention and of its MLP.
+    """
+
+    def __init__(self, samples, drop_rates):
+        self.samples, self.keep = samples, 1 - np.repeat(np.asarray(drop_rates, np.float32), 2)
+        self.columns = (*samples.columns, "multipliers")
+
+    def __len__(self):
+        return len(self.samples)
+
+    def name(self, number):
+        return self.samples.name(number)
+
+    def __getitem__(self, number):
+        rng = np.random.default_rng([self.samples.seed, number, len(self.keep)])
+        return (*self.samples[number], (rng.random(self.keep.shape, np.float32) < self.keep) / self.keep)
+
+
+def dropping_gradients(network, gradients):
+    """Gradients of a VRT whose last input says what stochastic depth does to it (``VRT.dropping``)."""
+    def of_parameters(parameters):
+        of_network = gradients(parameters)
+
+        def value_and_gradients(target, clip, multipliers):
+            with network.dropping(multipliers):
+                return of_network(target, clip)
+        return value_and_gradients
+    return of_parameters
