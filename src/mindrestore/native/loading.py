@@ -53,7 +53,7 @@ def _library():
         except build.Unavailable as error:
             _loaded = None, str(error)
             if cluster.is_main():
-                print(f"mindrestore: without native operators, as {error}: VRT takes longer on this CPU.", file=sys.stderr)
+                print(f"mindrestore: without native operators, as {error}: networks take longer on this CPU.", file=sys.stderr)
     return _loaded
 
 
