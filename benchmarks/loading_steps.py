@@ -27,7 +27,7 @@ def our_batches(case):
     from mindrestore.data.frame_stores import open_store
     from mindrestore.data.video_samples import VideoSamples
     from mindrestore.data.video_windows import StoredWindows
-    from mindrestore.training.dataset import batches
+    from mindrestore.runtime.dataset import batches
     windows = StoredWindows(*map(open_store, case["paths"]), case["frames"], case["patch"], case["scale"])
     samples = VideoSamples(windows, "sr", scale=case["scale"])
 

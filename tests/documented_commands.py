@@ -12,7 +12,7 @@ from mindrestore import cli
 from mindrestore.commands.evaluate import settings_of
 from mindrestore.commands.shared import overrides_of
 from mindrestore.config import VideoConfig, load_config, make_config
-from mindrestore.inference.shipped import shipped
+from mindrestore.checkpoints.loading import shipped
 from mindrestore.media.writing import kind_of
 from mindrestore.restore.tasks import PARTS
 

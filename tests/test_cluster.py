@@ -17,7 +17,7 @@ from mindrestore.config import make_config
 from mindrestore.errors import UserError
 from mindrestore.ops import convolution
 from mindrestore.runtime import cluster, execution
-from mindrestore.training.dataset import batches
+from mindrestore.runtime.dataset import batches
 from mindrestore.training.losses import LOSSES, ROOTED
 from mindrestore.training.step import TrainOneStep
 from mindrestore.training.trainer import train

@@ -128,7 +128,7 @@ def test_published_configurations_hold_the_published_recipe(name):
 @pytest.mark.parametrize("path", sorted(set(CONFIGS.glob("*.yaml")) - {CONFIGS / "small_flow.yaml"}),
                          ids=lambda path: path.stem)
 def test_every_file_has_tiles_of_whole_windows(path):
-    from mindrestore.inference.tiles import checked_tiling
+    from mindrestore.tiling import checked_tiling
     config = load_config(path)
     parts = [config] + ([config.interpolation] if config.interpolation else [])
     for part in parts:

@@ -15,9 +15,9 @@ from mindrestore.config import make_config
 from mindrestore.data.rendered import render_clip
 from mindrestore.deploy import export_network
 from mindrestore.errors import UserError
-from mindrestore.inference import Reconstructor, restore_clip
-from mindrestore.inference.exported import load_exported
-from mindrestore.inference.shipped import shipped
+from mindrestore.restore import Reconstructor, restore_clip
+from mindrestore.restore.exported import load_exported
+from mindrestore.checkpoints.loading import shipped
 from mindrestore.metrics import psnr
 from mindrestore.models import create_model
 from mindrestore.models.vrt import alignment

@@ -12,7 +12,7 @@ from mindrestore.data.frame_stores import open_store
 from mindrestore.data.video_samples import VideoSamples
 from mindrestore.data.video_windows import StoredWindows
 from mindrestore.errors import UserError
-from mindrestore.training.dataset import batches
+from mindrestore.runtime.dataset import batches
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 CLIPS, FRAMES, PATCH = 2, 8, 32

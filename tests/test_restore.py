@@ -24,7 +24,7 @@ from mindrestore.models.revsci import RevSCISettings
 from mindrestore.restore import networks, run
 from mindrestore.restore.networks import Chosen
 from mindrestore.restore.run import Request, restore
-from mindrestore.restore.videos import VideoRestorer
+from mindrestore.restore.restorers import VideoRestorer
 
 ROOT = Path(__file__).resolve().parent.parent
 HEIGHT, WIDTH = 32, 48

@@ -28,7 +28,7 @@ from mindrestore.sensing.operator import SnapshotImaging
 from mindrestore.training import log as training_log
 from mindrestore.training import snapshot_job
 from mindrestore.training.average import Average
-from mindrestore.training.dataset import batches
+from mindrestore.runtime.dataset import batches
 from mindrestore.training.gradients import GRADIENTS, whole_gradients
 from mindrestore.training.losses import mse
 from mindrestore.training.schedules import learning_rates

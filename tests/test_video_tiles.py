@@ -6,7 +6,7 @@ import pytest
 
 from mindrestore.errors import UserError
 from mindrestore.inference.tile_choice import fitted_tile
-from mindrestore.inference.tiles import (
+from mindrestore.tiling import (
     BLENDS, axis_tiles, border_weights, checked_tiling, fade, sequences, tile_starts,
 )
 

@@ -11,7 +11,7 @@ _quiet.errors_only()  # and this before MindSpore is imported
 _convolution_speed.prefer_fast_instructions()  # must stand before MindSpore's first convolution
 
 _MODULES = {"create_model": "models", "load_network": "checkpoints", "load_published_weights": "checkpoints",
-            "restore_video": "inference"}
+            "restore_video": "restore"}
 
 __all__ = ["__version__", *_MODULES]
 

@@ -20,7 +20,7 @@ from mindrestore.config import load_config, make_config
 from mindrestore.data.rendered import render_clip
 from mindrestore.data.snapshots import starting_estimate
 from mindrestore.errors import UserError
-from mindrestore.inference.shipped import shipped
+from mindrestore.checkpoints.loading import shipped
 from mindrestore.models import create_model
 from mindrestore.runtime import cluster, device, overflow, precision
 from mindrestore.sensing.masks import random_mask

@@ -18,8 +18,8 @@ from mindspore import Tensor
 from mindrestore.checkpoints.native import Metadata
 from mindrestore.deploy import export_network
 from mindrestore.errors import UserError
-from mindrestore.inference.snapshots import Reconstructor
-from mindrestore.inference.video import restore_video
+from mindrestore.restore.snapshots import Reconstructor
+from mindrestore.restore.video import restore_video
 from mindrestore.models import create_model
 from mindrestore.models.vrt.training import dropping_gradients
 from mindrestore.runtime import cluster, overflow, session

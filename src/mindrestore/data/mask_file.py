@@ -1,7 +1,7 @@
 """Masks as files hold them."""
 import numpy as np
 
-from mindrestore.data.mat_file import pick, read_mat, time_first
+from mindrestore.mat_files import pick, read_mat, time_first
 from mindrestore.errors import UserError
 from mindrestore.files import existing
 

@@ -19,7 +19,7 @@ import scipy.io
 
 from mindrestore.data.captures import load_capture
 from mindrestore.data.mask_file import MASK_KEYS, checked_mask, load_mask
-from mindrestore.data.mat_file import pick, read_mat, time_first
+from mindrestore.mat_files import pick, read_mat, time_first
 from mindrestore.errors import UserError
 from mindrestore.files import replacing
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from mindrestore.data.frames import IMAGE_SUFFIXES, VIDEO_SUFFIXES, read_clip, visible
 from mindrestore.data.mask_file import MASK_KEYS, checked_mask
-from mindrestore.data.mat_file import pick, read_mat, time_first
+from mindrestore.mat_files import pick, read_mat, time_first
 from mindrestore.errors import UserError
 from mindrestore.files import existing
 

@@ -17,7 +17,7 @@ from mindrestore.evaluation.snapshot_results import SceneResults
 from mindrestore.evaluation.snapshot_scenes import evaluation_mask, evaluation_scenes
 from mindrestore.evaluation.snapshot_scoring import reconstruct_scene, score
 from mindrestore.files import existing
-from mindrestore.inference.snapshots import Reconstructor
+from mindrestore.restore.snapshots import Reconstructor
 from mindrestore.metrics import psnr
 from mindrestore.sensing.gap_tv import gap_tv
 

@@ -11,7 +11,7 @@ import numpy as np
 from mindrestore.data.degradation import degraded
 from mindrestore.data.resize import imresize
 from mindrestore.errors import UserError
-from mindrestore.inference.video import restore_space_time, restore_video
+from mindrestore.restore.video import restore_space_time, restore_video
 from mindrestore.models.kind import INTERPOLATED_FRAMES
 
 VIMEO_FRAMES, VIMEO_CENTRE = 7, 3

@@ -4,7 +4,7 @@ from typing import NamedTuple, Tuple
 
 from mindrestore.checkpoints.loading import load, load_for_task
 from mindrestore.errors import UserError
-from mindrestore.inference.exported import load_exported
+from mindrestore.restore.exported import load_exported
 from mindrestore.inference.tile_choice import fitted_tile
 from mindrestore.models import abilities_of
 from mindrestore.restore.tasks import PARTS

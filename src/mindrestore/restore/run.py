@@ -10,13 +10,13 @@ from mindrestore.media.audio import carry_over
 from mindrestore.media.clips import open_clip
 from mindrestore.media.pixels import stored
 from mindrestore.media.writing import check_target, kind_of, stored_size, write_clip
-from mindrestore.restore.beside import write_beside, write_preview
+from mindrestore.restore.side_by_side import write_beside, write_preview
 from mindrestore.restore.networks import Chosen, choose
-from mindrestore.restore.parts import Parts
+from mindrestore.restore.finished import Parts
 from mindrestore.restore.progress import FrameBar
-from mindrestore.restore.snapshots import SnapshotRestorer
+from mindrestore.restore.snapshot_restorer import SnapshotRestorer
 from mindrestore.restore.tasks import PROBLEMS
-from mindrestore.restore.videos import VideoRestorer
+from mindrestore.restore.restorers import VideoRestorer
 from mindrestore.runtime import precision
 from mindrestore.version import __version__
 

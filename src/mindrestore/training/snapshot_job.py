@@ -6,7 +6,7 @@ from mindrestore.data.providers import training_clips
 from mindrestore.data.snapshots import FixedMask, RandomMasks, SnapshotSamples
 from mindrestore.evaluation.snapshot_scenes import evaluation_mask, evaluation_scenes
 from mindrestore.evaluation.snapshot_scoring import reconstruct_scene, score
-from mindrestore.inference.snapshots import Reconstructor
+from mindrestore.restore.snapshots import Reconstructor
 from mindrestore.models import kind_of, network_of
 from mindrestore.sensing.masks import fingerprint, load_mask, random_mask
 from mindrestore.training.gradients import GRADIENTS, REDUCED

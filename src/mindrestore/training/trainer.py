@@ -12,7 +12,7 @@ from mindrestore.errors import Stopped, UserError
 from mindrestore.files import replacing, write_text
 from mindrestore.runtime import cluster
 from mindrestore.training.callbacks import Progress, Save, Validate
-from mindrestore.training.dataset import batches
+from mindrestore.runtime.dataset import batches
 from mindrestore.training.failures import Failures
 from mindrestore.training.flow_job import flow_job
 from mindrestore.training.log import SilentLog, TrainingLog

@@ -5,8 +5,8 @@ import numpy as np
 
 from mindrestore.data.resize import imresize
 from mindrestore.errors import UserError
-from mindrestore.inference.tiles import tile_starts
-from mindrestore.inference.video import restore_video
+from mindrestore.tiling import tile_starts
+from mindrestore.restore.video import restore_video
 from mindrestore.models import abilities_of
 
 SAMPLED = 4  # frames a sample is restored from

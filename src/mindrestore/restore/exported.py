@@ -75,7 +75,7 @@ class ExportedVideo:
 
 
 class ExportedSnapshot:
-    """A file of a network that reconstructs snapshots, called as ``mindrestore.inference.Reconstructor`` is; ``precision`` as
+    """A file of a network that reconstructs snapshots, called as ``mindrestore.restore.Reconstructor`` is; ``precision`` as
     of ``ExportedVideo``.
     """
 

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from mindrestore.errors import UserError
 from mindrestore.executor import Piecewise
-from mindrestore.inference.tiles import axis_tiles, checked_tiling, fade, sequences, tile_starts
+from mindrestore.tiling import axis_tiles, checked_tiling, fade, sequences, tile_starts
 from mindrestore.models import abilities_of
 from mindrestore.models.kind import INTERPOLATED_FRAMES
 from mindrestore.models.piece import made_of_pieces
@@ -40,7 +40,7 @@ def restore_video(network, clip, tile=TILE, overlap=OVERLAP, blend="published", 
         tile: (frames, height, width) of what the network is given at a time, 0 for all there are. Height and width must
             be multiples of the window. Interpolation takes 4 frames whatever the tile says.
         overlap: (frames, height, width) that neighbouring tiles share.
-        blend: ``"published"`` or ``"feathered"``, see ``mindrestore.inference.tiles``.
+        blend: ``"published"`` or ``"feathered"``, see ``mindrestore.tiling``.
         sigma: noise level of 0–255, needed by a network that denoises at a given level and by no other.
         total: frames of the clip, for the time left, where ``len(clip)`` does not tell.
         progress: a name shows a progress bar with that name on stderr; a function is called after every tile with the
