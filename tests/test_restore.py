@@ -14,6 +14,7 @@ import pytest
 import yaml
 from stand_in import PlaceDependent, StandIn
 
+from mindrestore import tiling
 from mindrestore.checkpoints import loading
 from mindrestore.cli import main
 from mindrestore.data.frames import stored_frames
@@ -23,8 +24,8 @@ from mindrestore.media.writing import write_clip
 from mindrestore.models.revsci import RevSCISettings
 from mindrestore.restore import networks, run
 from mindrestore.restore.networks import Chosen
-from mindrestore.restore.run import Request, restore
 from mindrestore.restore.restorers import VideoRestorer
+from mindrestore.restore.run import Request, restore
 
 ROOT = Path(__file__).resolve().parent.parent
 HEIGHT, WIDTH = 32, 48
@@ -277,9 +278,9 @@ def test_memory_does_not_grow_with_the_clip(python, tmp_path):
 def test_default_tiles_are_those_of_the_configurations():
     files = {"sr": "small_sr", "deblur": "small_deblur", "denoise": "small_denoise", "interpolate": "small_interpolate"}
     for task, name in files.items():
-        tiling = yaml.safe_load((ROOT / "configs" / "vrt" / f"{name}.yaml").read_text())["tiling"]
-        default = networks.DEFAULTS[task]
-        assert [list(default.tile), list(default.overlap)] == [tiling["tile"], tiling["overlap"]]
+        configured = yaml.safe_load((ROOT / "configs" / "vrt" / f"{name}.yaml").read_text())["tiling"]
+        default = tiling.TASKS[task]
+        assert [list(default.tile), list(default.overlap)] == [configured["tile"], configured["overlap"]]
 
 
 def test_tasks_of_networks():

@@ -1,19 +1,164 @@
-"""Cutting one axis into overlapping tiles, and weighing what several tiles say of one place.
+"""Tiles: how axes are cut into them, how what several say of one place is weighed, and how large they are by default.
 
-Pure arithmetic. All tiles of an axis have one size, so that a network meets one shape and compiles once. Two blends:
-
-``published``  the rule of VRT's evaluation code: in space each border between two tiles drops ``overlap`` output
-               pixels, half on either side, not multiplied by the scale, and what is still covered twice is averaged; in
-               time nothing is dropped and all that overlaps is averaged
-``feathered``  every inner border fades out over the whole overlap, by a raised cosine: no seam
+Pure arithmetic, without MindSpore or files. All tiles of an axis have one size, so that a network meets one shape and compiles
+once. Sizes are (frames, height, width) of what a network is given, 0 being all there are.
 """
-from typing import NamedTuple, Tuple
+import math
+from typing import Callable, NamedTuple, Tuple
 
 import numpy as np
 
 from mindrestore.errors import UserError
 
-BLENDS = ("published", "feathered")
+Sizes = Tuple[int, int, int]  # frames, height, width
+
+
+# Defaults and memory
+
+
+class Tiling(NamedTuple):
+    """The size of a tile, and what neighbouring ones share."""
+
+    tile: Sizes
+    overlap: Sizes
+
+
+PUBLISHED = Tiling((12, 256, 256), (2, 20, 20))
+"""That of a configuration, and of ``mindrestore.restore.restore_video``, which says nothing else."""
+TASKS = {
+    "sr": Tiling((8, 128, 128), (2, 16, 16)),
+    "deblur": Tiling((8, 256, 320), (2, 16, 16)),
+    "denoise": Tiling((8, 256, 320), (2, 16, 16)),
+    "interpolate": Tiling((0, 192, 320), (0, 16, 16)),
+    "sci": Tiling((0, 0, 0), (0, 0, 0)),
+}
+"""By task of ``mindrestore restore``: the largest tile, which ``fitted_tile`` fits to a clip; for networks of few channels."""
+FEW_CHANNELS = 32
+LARGE = (6, 128, 128)  # the largest tile of a network of more channels: about 6 GB with a published one
+
+
+class Measured(NamedTuple):
+    """What one kind of network was measured to take on a CPU, and the tiles to choose from, largest first."""
+
+    fixed: float  # bytes, whatever the tile
+    a_pixel: float  # bytes a pixel of each of the tile's frames
+    tiles: Tuple[Sizes, ...]
+
+
+NETWORKS = {
+    "small networks": Measured(0.65e9, 4.6e3, ((8, 256, 320), (8, 192, 320), (8, 128, 192), (8, 128, 128), (6, 128, 128),
+                                               (4, 64, 64))),
+    "published networks": Measured(0.65e9, 50e3, ((12, 256, 256), (6, 192, 192), (6, 128, 128), (6, 64, 64))),
+}
+"""By kind of network. Small: denoising with flows, 8 frames of 64 x 64, 128 x 128 and 192 x 320 (2.9 GB). Published:
+super-resolution, 6 frames of 64 x 64 alone, so all it took beyond what a small network takes anyway is counted to the
+pixels."""
+SHARE = 0.7  # of free memory; the rest is left to others
+LEAST = 64  # height and width below which a network pads what it is given
+
+
+def recommended_tile(free, network):
+    """Return the largest tile that fits into ``free`` bytes; None if not even the smallest does.
+
+    Args:
+        free: bytes.
+        network: one of ``NETWORKS``.
+    """
+    measured = NETWORKS[network]
+    for tile in measured.tiles:
+        frames, height, width = tile
+        if measured.fixed + measured.a_pixel * frames * height * width < SHARE * free:
+            return tile
+    return None
+
+
+def default_tile(task, channels, overlap, size, multiple):
+    """Return the tile of a task of ``mindrestore restore``.
+
+    Args:
+        task: one of ``TASKS``.
+        channels: of the network's features.
+        overlap: that neighbours share at least.
+        size: height and width of the frames.
+        multiple: of the network's window, which height and width are multiples of.
+    """
+    largest = TASKS[task].tile
+    if channels > FEW_CHANNELS:
+        largest = min(largest[0], LARGE[0]), *LARGE[1:]
+    return fitted_tile(largest, size, overlap, multiple)
+
+
+def default_overlap(task, tile):
+    """Return the overlap of a task: no more than a quarter of the tile, where the tile is not all there is."""
+    return tuple(min(shared, size // 4) if size else shared for shared, size in zip(TASKS[task].overlap, tile))
+
+
+def fitted_tile(largest, size, overlap, multiple=8):
+    """Return the tile of no more pixels than ``largest`` for which least is computed to cover a frame.
+
+    Args:
+        largest: a tile; the result has as many frames.
+        size: height and width of the frames.
+        overlap: that neighbours share at least.
+        multiple: of the network's window, which height and width are multiples of.
+    """
+    def divided(extent, shared):
+        for count in range(1, max(1, extent // LEAST) + 1):
+            yield count, math.ceil((extent + (count - 1) * shared) / count / multiple) * multiple
+
+    possible = [(rows * height * columns * width, rows * columns, height, width)
+                for rows, height in divided(size[0], overlap[1]) for columns, width in divided(size[1], overlap[2])
+                if height * width <= largest[1] * largest[2]]
+    return (largest[0], *min(possible)[2:]) if possible else tuple(largest)
+
+
+# Blends
+
+
+def dropped_border(size, before, after, overlap, scale=1):
+    """Weights of a tile that drops ``overlap`` output pixels at each border with another, half on either side."""
+    weights = np.ones(size)
+    if before:
+        weights[:overlap // 2] = 0
+    if after:
+        weights[size - (overlap + 1) // 2:] = 0
+    return weights
+
+
+def faded_border(size, before, after, overlap, scale=1):
+    """Weights of a tile that fades over the whole overlap, by a raised cosine, at each border with another."""
+    length = overlap * scale
+    slope = np.sin(np.pi / 2 * (np.arange(min(length, size)) + 0.5) / max(length, 1)) ** 2
+    weights = np.ones(size)
+    if before:
+        weights[:len(slope)] *= slope
+    if after:
+        weights[size - len(slope):] *= slope[::-1]
+    return weights
+
+
+def all_alike(size, before, after, overlap, scale=1):
+    """Weights of a tile that counts as much at its borders as elsewhere."""
+    return np.ones(size)
+
+
+class Blend(NamedTuple):
+    """A rule of what a tile counts, before weights are normalised: in space, and in time.
+
+    Both are functions of (size of the tile in outputs, whether a tile lies before, whether one lies after, overlap in inputs,
+    outputs an input) that return (size,) float64.
+    """
+
+    space: Callable
+    time: Callable
+
+
+BLENDS = {"published": Blend(dropped_border, all_alike), "feathered": Blend(faded_border, faded_border)}
+"""``published``: the rule of VRT's evaluation code: in space a border drops ``overlap`` pixels of the result, not multiplied by
+the scale; what is still covered twice is averaged, and in time all that overlaps. ``feathered``: no seam, in space and time."""
+
+
+# Axes
 
 
 class Tile(NamedTuple):
@@ -53,7 +198,7 @@ def axis_tiles(extent, tile, overlap, window=1, scale=1, blend="published"):
     if not 0 < tile < extent:
         return Axis(-extent % window, (Tile(0, extent + -extent % window, 0, np.ones(extent * scale, np.float32)),))
     starts = tile_starts(extent, tile, overlap)
-    raw = [border_weights(tile * scale, start > 0, start < starts[-1], overlap, scale, blend) for start in starts]
+    raw = [BLENDS[blend].space(tile * scale, start > 0, start < starts[-1], overlap, scale) for start in starts]
     total = np.zeros(extent * scale)
     for start, weights in zip(starts, raw):
         total[start * scale:(start + tile) * scale] += weights
@@ -68,38 +213,6 @@ def tile_starts(extent, tile, overlap):
     if not 0 < tile < extent:
         return [0]
     return [*range(0, extent - tile, tile - overlap), extent - tile]
-
-
-def border_weights(size, before, after, overlap, scale=1, blend="published"):
-    """Weights of a spatial tile before they are normalised.
-
-    Args:
-        size: output positions of the tile.
-        before, after: whether another tile lies on that side.
-        overlap, scale, blend: as for ``axis_tiles``.
-
-    Returns:
-        (size,) float64.
-    """
-    weights = np.ones(size)
-    if blend == "feathered":
-        return weights * fade(size, before, after, overlap * scale)
-    if before:
-        weights[:overlap // 2] = 0
-    if after:
-        weights[size - (overlap + 1) // 2:] = 0
-    return weights
-
-
-def fade(size, before, after, length):
-    """Weights (size,) that rise over ``length`` positions where something lies before, and fall where after."""
-    slope = np.sin(np.pi / 2 * (np.arange(min(length, size)) + 0.5) / max(length, 1)) ** 2
-    weights = np.ones(size)
-    if before:
-        weights[:len(slope)] *= slope
-    if after:
-        weights[size - len(slope):] *= slope[::-1]
-    return weights
 
 
 def sequences(frames, tile, overlap):

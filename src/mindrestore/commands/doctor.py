@@ -77,7 +77,7 @@ def _fusion():
 
 
 def _memory():
-    from mindrestore.inference.tile_choice import NETWORKS, recommended_tile
+    from mindrestore.tiling import NETWORKS, recommended_tile
     from mindrestore.runtime import processor
     free = processor.free_memory()
     yield f"free memory   {free / 1e9:.1f} GB"

@@ -7,6 +7,7 @@ from pydantic import Field, create_model, model_validator
 from mindrestore.config.sections import Common, Section, Sizes, section
 from mindrestore.config.video_training import VideoData, VideoTraining
 from mindrestore.models.settings import Settings
+from mindrestore.tiling import BLENDS, PUBLISHED
 
 TASKS = ("sr", "deblur", "denoise", "interpolate", "space_time_sr")
 
@@ -14,9 +15,9 @@ TASKS = ("sr", "deblur", "denoise", "interpolate", "space_time_sr")
 class Tiling(Section):
     """What the network is given at a time, as (frames, height, width); 0 is all there are."""
 
-    tile: Sizes = [12, 256, 256]
-    overlap: Sizes = [2, 20, 20]
-    blend: Literal["published", "feathered"] = "published"
+    tile: Sizes = list(PUBLISHED.tile)
+    overlap: Sizes = list(PUBLISHED.overlap)
+    blend: Literal[tuple(BLENDS)] = "published"
 
 
 class Interpolation(Section):

@@ -5,29 +5,10 @@ from typing import NamedTuple, Tuple
 from mindrestore.checkpoints.loading import load, load_for_task
 from mindrestore.errors import UserError
 from mindrestore.restore.exported import load_exported
-from mindrestore.inference.tile_choice import fitted_tile
 from mindrestore.models import abilities_of
 from mindrestore.restore.tasks import PARTS
 from mindrestore.runtime import precision
-
-
-class Default(NamedTuple):
-    """What a task takes where the user says nothing: the most that a tile may be, and what tiles share."""
-
-    tile: Tuple[int, int, int] = (8, 256, 320)  # frames, height, width
-    overlap: Tuple[int, int, int] = (2, 16, 16)
-
-
-DEFAULTS = {
-    "sr": Default((8, 128, 128)),
-    "deblur": Default(),
-    "denoise": Default(),
-    "interpolate": Default((0, 192, 320), (0, 16, 16)),
-    "sci": Default((0, 0, 0), (0, 0, 0)),
-}
-"""By task, those that ``PARTS`` names as others aside; for networks of few channels."""
-FEW_CHANNELS = 32
-LARGE = (6, 128, 128)  # the most of a tile for a network of more channels: about 6 GB with a published one
+from mindrestore.tiling import TASKS, default_overlap, default_tile
 
 
 class Chosen(NamedTuple):
@@ -79,8 +60,8 @@ def _chosen(task, path, network, tile, overlap, size):
     own = getattr(network, "tile", None)
     if own and tile:
         raise UserError(f"{path}: an exported network has the tile {list(own)}; leave --tile away.")
-    tile = own or tile and tuple(tile) or _own_tile(task, network, overlap or DEFAULTS[task].overlap, size)
-    return Chosen(task, network, path, tile, tuple(overlap or _within(DEFAULTS[task].overlap, tile)))
+    tile = own or tile and tuple(tile) or _own_tile(task, network, overlap or TASKS[task].overlap, size)
+    return Chosen(task, network, path, tile, tuple(overlap or default_overlap(task, tile)))
 
 
 def fits(task, network):
@@ -105,14 +86,7 @@ def _shipped(task):
 
 
 def _own_tile(task, network, overlap, size):
-    most = DEFAULTS[task].tile
     if size is None:
-        return most
-    if network.abilities.features > FEW_CHANNELS:
-        most = min(most[0], LARGE[0]), *LARGE[1:]
-    return fitted_tile(most, size, overlap, network.abilities.window[1])
-
-
-def _within(overlap, tile):
-    """An overlap no larger than a quarter of the tile, where the tile is not all there is."""
-    return tuple(min(shared, size // 4) if size else shared for shared, size in zip(overlap, tile))
+        return TASKS[task].tile
+    able = network.abilities
+    return default_tile(task, able.features, overlap, size, able.window[1])

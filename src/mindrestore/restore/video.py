@@ -10,25 +10,23 @@ window, because that is part of the published tiling.
 import collections
 import contextlib
 import itertools
-import sys
 
 import numpy as np
 from mindspore import Tensor
-from tqdm import tqdm
 
 from mindrestore.errors import UserError
 from mindrestore.executor import Piecewise
-from mindrestore.tiling import axis_tiles, checked_tiling, fade, sequences, tile_starts
 from mindrestore.models import abilities_of
 from mindrestore.models.kind import INTERPOLATED_FRAMES
 from mindrestore.models.piece import made_of_pieces
+from mindrestore.restore.progress import tile_bar
+from mindrestore.tiling import BLENDS, PUBLISHED, axis_tiles, checked_tiling, sequences, tile_starts
 
-TILE, OVERLAP = (12, 256, 256), (2, 20, 20)
 WHITE = 255  # sigma is given on the scale of 8-bit frames, as papers do
 
 
-def restore_video(network, clip, tile=TILE, overlap=OVERLAP, blend="published", sigma=None, total=None, progress=None,
-                  between_only=False):
+def restore_video(network, clip, tile=PUBLISHED.tile, overlap=PUBLISHED.overlap, blend="published", sigma=None, total=None,
+                  progress=None, between_only=False):
     """Restore a clip.
 
     Args:
@@ -123,8 +121,8 @@ def _restore(spatial, frames):
             given = np.stack(held)
             if not depth:
                 given = _flipped(given, 0, -len(held) % spatial.needs.window[0])
-            faded = fade(len(held), start > 0, not last, shared if spatial.blend == "feathered" else 0)
-            for index, (frame, weight) in enumerate(zip(spatial(given), faded.astype(np.float32))):
+            counts = BLENDS[spatial.blend].time(len(held), start > 0, not last, shared).astype(np.float32)
+            for index, (frame, weight) in enumerate(zip(spatial(given), counts)):
                 frame *= weight
                 if index < len(sums):
                     sums[index] += frame
@@ -207,8 +205,7 @@ class _Spatial:
         self._size = (height * scale, width * scale)
         if self.progress:
             tiles = self.runs and self.runs * len(self._axes[0].tiles) * len(self._axes[1].tiles)
-            self._bar = _Told(self.progress, tiles) if callable(self.progress) else tqdm(
-                total=tiles, unit="tile", desc=self.progress, file=sys.stderr, leave=False)
+            self._bar = tile_bar(self.progress, tiles)
 
     def _given(self, frames):
         """Frames flip-padded where an axis is whole, with the noise level as a fourth channel where it is wanted."""
@@ -218,20 +215,6 @@ class _Spatial:
             level = np.full((len(frames), 1, *frames.shape[2:]), self.sigma / WHITE, np.float32)
             frames = np.concatenate((frames, level), 1)
         return frames
-
-
-class _Told:
-    """In the place of a progress bar: a function that is told how many tiles are done, and of how many."""
-
-    def __init__(self, tell, total):
-        self._tell, self._total, self._done = tell, total, 0
-
-    def update(self):
-        self._done += 1
-        self._tell(self._done, self._total)
-
-    def close(self):
-        """Nothing is open."""
 
 
 def _flipped(array, axis, count):
