@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import ranks as ranks_program
 import scipy.io
 from mindspore import Tensor
 from stand_in import flow_weights
 
-import ranks as ranks_program
 from mindrestore.checkpoints.native import load_arrays, read_metadata
 from mindrestore.config import make_config
 from mindrestore.errors import UserError
@@ -19,9 +19,9 @@ from mindrestore.ops import convolution
 from mindrestore.runtime import cluster, execution
 from mindrestore.runtime.dataset import batches
 from mindrestore.training.losses import LOSSES, ROOTED
+from mindrestore.training.optimizers import Update
 from mindrestore.training.step import TrainOneStep
 from mindrestore.training.trainer import train
-from mindrestore.training.updates import Update
 
 pytestmark = pytest.mark.usefixtures("prepared")
 

@@ -3,10 +3,9 @@ from pathlib import Path
 from typing import NamedTuple, Optional
 
 from mindrestore.checkpoints.native import Metadata, load_arrays, metadata_in
-from mindrestore.checkpoints.published import set_weights
 from mindrestore.checkpoints.sources import is_mindspore_file, read_arrays
-from mindrestore.checkpoints.wording import printable
-from mindrestore.errors import UserError
+from mindrestore.checkpoints.weights import set_weights
+from mindrestore.errors import UserError, printable
 from mindrestore.files import existing
 from mindrestore.models import kind_of, kinds, names, network_of
 

@@ -6,8 +6,7 @@ from typing import Optional
 
 from mindrestore.checkpoints import mindspore_file
 from mindrestore.checkpoints.sources import is_mindspore_file
-from mindrestore.checkpoints.wording import printable
-from mindrestore.errors import UserError
+from mindrestore.errors import UserError, printable
 from mindrestore.version import __version__
 
 FORMAT = 1

@@ -9,9 +9,8 @@ import numpy as np
 import safetensors
 
 from mindrestore.checkpoints import mindspore_file, number_types, torch_file
-from mindrestore.checkpoints.archives import DAMAGED
-from mindrestore.checkpoints.wording import printable, some_of
-from mindrestore.errors import UserError
+from mindrestore.checkpoints.torch_file import DAMAGED
+from mindrestore.errors import UserError, printable, some_of
 from mindrestore.files import existing
 
 WRAPPERS = ("params_ema", "params", "state_dict", "model", "net")

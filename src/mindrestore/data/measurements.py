@@ -18,10 +18,10 @@ import numpy as np
 import scipy.io
 
 from mindrestore.data.captures import load_capture
-from mindrestore.data.mask_file import MASK_KEYS, checked_mask, load_mask
-from mindrestore.mat_files import pick, read_mat, time_first
 from mindrestore.errors import UserError
 from mindrestore.files import replacing
+from mindrestore.mat_files import pick, read_mat, time_first
+from mindrestore.sensing.masks import MASK_KEYS, checked_mask, load_mask
 
 WHITE = 255
 LARGEST = 2 ** 31 - 1  # bytes of one array in a MATLAB file of version 5

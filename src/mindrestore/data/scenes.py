@@ -7,10 +7,10 @@ from typing import Optional
 import numpy as np
 
 from mindrestore.data.frames import IMAGE_SUFFIXES, VIDEO_SUFFIXES, read_clip, visible
-from mindrestore.data.mask_file import MASK_KEYS, checked_mask
-from mindrestore.mat_files import pick, read_mat, time_first
 from mindrestore.errors import UserError
 from mindrestore.files import existing
+from mindrestore.mat_files import pick, read_mat, time_first
+from mindrestore.sensing.masks import MASK_KEYS, checked_mask
 
 CLIP_KEYS = ("orig", "patch_save", "p1", "p2", "p3")
 

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import yaml
 
-from mindrestore.evaluation.frame_record import TRUTH
+from mindrestore.evaluation.pictures import TRUTH
 from mindrestore.files import write_text
 from mindrestore.media.pixels import stored
 
@@ -29,7 +29,7 @@ def write_report(path, results, records, settings):
     Args:
         path: of the .html file.
         results: ``mindrestore.evaluation.results.Results``.
-        records: list of ``mindrestore.evaluation.frame_record.FrameRecord``.
+        records: list of ``mindrestore.evaluation.pictures.FrameRecord``.
         settings: configuration, JSON values.
     """
     page = string.Template(TEMPLATE.read_text(encoding="utf-8"))

@@ -9,16 +9,15 @@ from mindrestore.checkpoints.native import RANDOM_MASK
 from mindrestore.data.captures import load_capture
 from mindrestore.data.scenes import BENCHMARK
 from mindrestore.errors import UserError
-from mindrestore.evaluation import circumstances, pictures
-from mindrestore.evaluation.frame_record import FrameRecord
+from mindrestore.evaluation import pictures
+from mindrestore.evaluation.pictures import FrameRecord
 from mindrestore.evaluation.report import write_report
-from mindrestore.evaluation.results import Row
-from mindrestore.evaluation.snapshot_results import SceneResults
+from mindrestore.evaluation.results import Row, environment, network_line
+from mindrestore.evaluation.snapshot_results import SceneResults, reconstruct_scene, score
 from mindrestore.evaluation.snapshot_scenes import evaluation_mask, evaluation_scenes
-from mindrestore.evaluation.snapshot_scoring import reconstruct_scene, score
 from mindrestore.files import existing
-from mindrestore.restore.snapshots import Reconstructor
 from mindrestore.metrics import psnr
+from mindrestore.restore.snapshots import Reconstructor
 from mindrestore.sensing.gap_tv import gap_tv
 
 
@@ -66,9 +65,9 @@ def evaluate(config, network, metadata, folder, checkpoint, report=False):
             if report:
                 records.append(_record(name, {headings[method]: made for method, made in done.items()}))
     made_with = {
-        "checkpoint": str(checkpoint), "network": circumstances.described(network, metadata.kind),
+        "checkpoint": str(checkpoint), "network": network_line(network, metadata.kind),
         "mask": "; ".join(f"{chosen.origin} (fingerprint {key})" for key, chosen in masks.items()),
-        "mask trained with": metadata.mask or "unknown", **circumstances.environment()}
+        "mask trained with": metadata.mask or "unknown", **environment()}
     warning = mask_warning(metadata.mask, masks)
     if warning:
         made_with["warning"] = warning

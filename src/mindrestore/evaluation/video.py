@@ -6,10 +6,10 @@ import numpy as np
 
 from mindrestore.data.video_sets import DEMO, evaluation_clips
 from mindrestore.errors import UserError
-from mindrestore.evaluation import circumstances, pictures
-from mindrestore.evaluation.frame_record import FrameRecord
+from mindrestore.evaluation import pictures
+from mindrestore.evaluation.pictures import FrameRecord
 from mindrestore.evaluation.report import write_report
-from mindrestore.evaluation.results import Row
+from mindrestore.evaluation.results import Row, environment, network_line
 from mindrestore.evaluation.video_results import ClipResults, ClipScorer
 from mindrestore.evaluation.video_tasks import PLAIN, case
 
@@ -158,7 +158,7 @@ def _made_with(config, loaded):
     settings, tiling = config.evaluation, config.tiling
     models = [config.interpolation.model, config.model] if config.interpolation else [config.model]
     found = {"weights": "; ".join(one.origin if one.trained else UNTRAINED for one in loaded),
-             "network": "; ".join(circumstances.described(one.network, model.name) for one, model in zip(loaded, models)),
+             "network": "; ".join(network_line(one.network, model.name) for one, model in zip(loaded, models)),
              "tiles": f"{tiling.tile}, overlap {tiling.overlap}, {tiling.blend} blend (frames, height, width)"}
     if not settings.lq and config.degradation:
         noise = f" (sigma {settings.sigma:g}, seed {settings.seed})" if config.degradation == "noise" else ""
@@ -168,4 +168,4 @@ def _made_with(config, loaded):
     if config.published:
         found["published"] = f"{config.published} (published, not measured here)"
     found["scores"] = "frames clamped and rounded to 8 bits, no border; seconds include compiling the network"
-    return {**found, **circumstances.environment()}
+    return {**found, **environment()}

@@ -5,6 +5,8 @@
     out                         a folder of PNG files, 8 or 16 bits
 """
 import contextlib
+import shutil
+import subprocess
 from pathlib import Path
 
 import cv2
@@ -126,3 +128,21 @@ def _write_folder(path, images, names):
     with replacing_folder(path) as scratch:
         for name, image in zip(names, images):
             write_picture(scratch / f"{name}.png", image)
+
+
+def carry_over(source, target):
+    """Copy the sound of the video ``source`` into the video ``target``, its pictures untouched.
+
+    Returns a sentence that says what became of it; ``target`` is a whole video either way.
+    """
+    ffmpeg = shutil.which("ffmpeg")
+    if ffmpeg is None:
+        return "Audio is not carried over; with ffmpeg installed it is copied."
+    try:
+        with replacing(target) as joined:
+            subprocess.run([ffmpeg, "-nostdin", "-loglevel", "error", "-y", "-i", str(target), "-i", str(source), "-map",
+                            "0:v:0", "-map", "1:a?", "-c", "copy", str(joined)], check=True, capture_output=True, text=True)
+    except subprocess.CalledProcessError as error:
+        reason = (error.stderr.strip().splitlines() or [f"exit status {error.returncode}"])[-1]
+        return f"Audio is not carried over: ffmpeg could not copy it ({reason})."
+    return "Audio, where there was any, was copied by ffmpeg."

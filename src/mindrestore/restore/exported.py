@@ -12,7 +12,7 @@ from mindrestore.data.snapshots import starting_estimate
 from mindrestore.errors import UserError
 from mindrestore.files import existing
 from mindrestore.models import kind_of
-from mindrestore.ops.reflection import reflected
+from mindrestore.ops.margins import reflected
 
 
 def load_exported(path):

@@ -6,17 +6,15 @@ from typing import List, NamedTuple, Optional, Tuple
 
 from mindrestore.data.measurements import load_measurements
 from mindrestore.errors import UserError
-from mindrestore.media.audio import carry_over
 from mindrestore.media.clips import open_clip
 from mindrestore.media.pixels import stored
-from mindrestore.media.writing import check_target, kind_of, stored_size, write_clip
-from mindrestore.restore.side_by_side import write_beside, write_preview
-from mindrestore.restore.networks import Chosen, choose
+from mindrestore.media.writing import carry_over, check_target, kind_of, stored_size, write_clip
 from mindrestore.restore.finished import Parts
+from mindrestore.restore.networks import Chosen, choose
 from mindrestore.restore.progress import FrameBar
-from mindrestore.restore.snapshot_restorer import SnapshotRestorer
+from mindrestore.restore.restorers import SnapshotRestorer, VideoRestorer
+from mindrestore.restore.side_by_side import write_beside, write_preview
 from mindrestore.restore.tasks import PROBLEMS
-from mindrestore.restore.restorers import VideoRestorer
 from mindrestore.runtime import precision
 from mindrestore.version import __version__
 

@@ -4,7 +4,7 @@ from functools import partial
 import numpy as np
 from mindspore import Tensor, ops
 
-from mindrestore.checkpoints.fine_tuning import start_from
+from mindrestore.checkpoints.weights import start_from
 from mindrestore.data.flow_samples import FlowSamples
 from mindrestore.data.photographs import HELD_OUT_PHOTOGRAPHS
 from mindrestore.metrics import psnr
@@ -13,8 +13,7 @@ from mindrestore.ops.warp import warp
 from mindrestore.training.gradients import whole_gradients
 from mindrestore.training.job import Job
 from mindrestore.training.loss_scale import needed_loss_scale
-from mindrestore.training.schedules import learning_rates
-from mindrestore.training.updates import adam_updates
+from mindrestore.training.optimizers import adam_updates, learning_rates
 
 EPSILON = 1e-6
 VALIDATION_PAIRS = 24

@@ -1,7 +1,7 @@
 """What the trainer needs to know of whatever it trains."""
 from typing import Any, Callable, List, NamedTuple, Optional
 
-from mindrestore.training.updates import Update
+from mindrestore.training.optimizers import Update
 
 
 class Job(NamedTuple):

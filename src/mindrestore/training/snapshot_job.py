@@ -1,21 +1,20 @@
 """Training on snapshots: clips behind masks, validation on scenes."""
 from functools import partial
 
-from mindrestore.checkpoints import native, published
+from mindrestore.checkpoints import load_published_weights, native
 from mindrestore.data.providers import training_clips
 from mindrestore.data.snapshots import FixedMask, RandomMasks, SnapshotSamples
+from mindrestore.evaluation.snapshot_results import reconstruct_scene, score
 from mindrestore.evaluation.snapshot_scenes import evaluation_mask, evaluation_scenes
-from mindrestore.evaluation.snapshot_scoring import reconstruct_scene, score
-from mindrestore.restore.snapshots import Reconstructor
 from mindrestore.models import kind_of, network_of
+from mindrestore.restore.snapshots import Reconstructor
 from mindrestore.sensing.masks import fingerprint, load_mask, random_mask
 from mindrestore.training.gradients import GRADIENTS, REDUCED
 from mindrestore.training.job import Job
 from mindrestore.training.loss_scale import needed_loss_scale
 from mindrestore.training.losses import LOSSES, ROOTED
-from mindrestore.training.schedules import learning_rates
-from mindrestore.training.shared_mean import shared_mean
-from mindrestore.training.updates import adam_updates
+from mindrestore.training.optimizers import adam_updates, learning_rates
+from mindrestore.training.validation import shared_mean
 
 ADAM_BETAS = (0.9, 0.999)
 
@@ -25,7 +24,7 @@ def snapshot_job(config):
     settings = config.training
     network = network_of(config.model, settings.seed)
     if settings.initial:
-        published.load_published_weights(network, settings.initial)
+        load_published_weights(network, settings.initial)
     samples, mask = _samples(config)
     steps_per_epoch = max(1, len(samples) // settings.batch_size)
     steps = settings.steps or settings.epochs * steps_per_epoch

@@ -1,7 +1,7 @@
 """One training step: gradients, accumulation, clipping, optimiser."""
 from mindspore import nn, ops
 
-from mindrestore.runtime import cluster, overflow
+from mindrestore.runtime import cluster, precision
 from mindrestore.runtime.execution import compiled
 
 
@@ -11,7 +11,7 @@ class TrainOneStep(nn.Cell):
     Args:
         gradients: of a list of parameters makes ``(target, *inputs) -> (loss, gradients)``, see
             ``mindrestore.training.gradients``.
-        updates: what each optimiser moves (``mindrestore.training.updates``).
+        updates: what each optimiser moves (``mindrestore.training.optimizers``).
         accumulation: equal parts that a batch is worked off in, so that memory is that of one part.
         clip_norm: largest global norm of the gradients of what is trained, or ``None``.
         step: how many steps were taken before.
@@ -68,10 +68,10 @@ class TrainOneStep(nn.Cell):
     def _of_all(self, gradients_of, batch):
         """Return loss and gradients of all processes together, and whether these are fine, asked with a loss scale only."""
         if self.loss_scale:
-            overflow.forget()
+            precision.forget_overflow()
         loss, gradients = self._accumulated(gradients_of, batch)
         # asked before the mean, in each process: where float16 has no infinity a mean does not show what overflowed in one
-        fine = [overflow.none_in(gradients)] if self.loss_scale else []
+        fine = [precision.none_overflowed(gradients)] if self.loss_scale else []
         if self.reduced:
             fine = cluster.mean(fine) if fine else fine
         else:

@@ -11,9 +11,8 @@ from mindrestore.checkpoints import native
 from mindrestore.errors import Stopped, UserError
 from mindrestore.files import replacing, write_text
 from mindrestore.runtime import cluster
-from mindrestore.training.callbacks import Progress, Save, Validate
 from mindrestore.runtime.dataset import batches
-from mindrestore.training.failures import Failures
+from mindrestore.training.callbacks import Failures, Progress, Save, Validate
 from mindrestore.training.flow_job import flow_job
 from mindrestore.training.log import SilentLog, TrainingLog
 from mindrestore.training.snapshot_job import snapshot_job

@@ -2,7 +2,7 @@
 from functools import partial
 from pathlib import Path
 
-from mindrestore.checkpoints.fine_tuning import start_from
+from mindrestore.checkpoints.weights import start_from
 from mindrestore.data.clip_lists import read_list
 from mindrestore.data.frame_stores import training_stores
 from mindrestore.data.video_samples import INTERPOLATED, VideoSamples
@@ -14,9 +14,8 @@ from mindrestore.training.gradients import GRADIENTS, REDUCED, executed
 from mindrestore.training.job import Job
 from mindrestore.training.loss_scale import needed_loss_scale
 from mindrestore.training.losses import LOSSES
-from mindrestore.training.schedules import learning_rates
-from mindrestore.training.updates import adam_updates, adam_updates_with_late_part
-from mindrestore.training.video_validation import video_validation
+from mindrestore.training.optimizers import adam_updates, adam_updates_with_late_part, learning_rates
+from mindrestore.training.validation import video_validation
 
 
 def video_job(config):
