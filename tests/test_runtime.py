@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mindrestore.runtime import convolution_speed
+from mindrestore.runtime import environment
 
 STEP = """
 import numpy as np, sys
@@ -72,11 +72,11 @@ def test_without_the_cap_the_reference_kernel_is_taken(python):
 
 
 def test_the_cap_is_set_unless_the_user_has_set_it(monkeypatch):
-    monkeypatch.delenv(convolution_speed.VARIABLE, raising=False)
-    convolution_speed.prefer_fast_instructions()
+    monkeypatch.delenv(environment.INSTRUCTIONS, raising=False)
+    environment.prefer_fast_instructions()
     assert os.environ["ONEDNN_MAX_CPU_ISA"] == "AVX2"
-    monkeypatch.setenv(convolution_speed.VARIABLE, "SSE41")
-    convolution_speed.prefer_fast_instructions()
+    monkeypatch.setenv(environment.INSTRUCTIONS, "SSE41")
+    environment.prefer_fast_instructions()
     assert os.environ["ONEDNN_MAX_CPU_ISA"] == "SSE41"
 
 

@@ -16,15 +16,14 @@ import shutil
 import tempfile
 from pathlib import Path
 
-import mindspore as ms
 import numpy as np
-from mindspore import Tensor, nn
+from mindspore import Tensor
 
 from mindrestore.deploy.onnx_graph import Graph
 from mindrestore.errors import UserError
 from mindrestore.files import replacing
 from mindrestore.models import kind_of, names
-from mindrestore.runtime import device, precision
+from mindrestore.runtime import device, mindir, precision
 from mindrestore.version import __version__
 
 FORMATS = ("mindir", "air", "onnx")
@@ -94,35 +93,21 @@ def export_network(network, metadata, path, file_format="mindir", frames=None, h
 
 @contextlib.contextmanager
 def _stored(network, kind, described, free, path):
-    """Give the path of ``network``, exported into a temporary folder.
-
-    MindSpore takes ASCII paths without spaces only, makes the file read-only and, above 1 GB, writes several: all that
-    stays in the temporary folder.
-    """
+    """Give the path of ``network``, exported into a temporary folder."""
     with tempfile.TemporaryDirectory(prefix="mindrestore-") as folder:
         stored = Path(folder, f"network{path.suffix}")
         if path.suffix == ".onnx":
             graph = kind.onnx(network, described, Graph)
             graph.write(stored, "; ".join(f"{port.name}: {port.meaning}" for port in (*described.inputs, *described.outputs)))
         else:
-            _export(kind.any_size(network) if free else network, described.inputs, stored)
+            mindir.write(kind.any_size(network) if free else network, [port.shape for port in described.inputs], stored)
         yield stored
-
-
-def _export(cell, ports, path):
-    inputs = [Tensor(shape=list(port.shape), dtype=ms.float32) for port in ports]
-    level = ms.get_context("jit_syntax_level")
-    try:
-        ms.export(cell, *inputs, file_name=str(path), file_format=path.suffix[1:].upper())
-    finally:
-        ms.set_context(jit_syntax_level=level)  # which a failing export leaves changed
 
 
 def _opened(stored, ports, suffix):
     """Return the file as a function from arrays to an array; None where nothing here runs it."""
     if suffix == ".mindir":
-        graph = nn.GraphCell(ms.load(str(stored)))
-        graph.set_inputs(*(Tensor(shape=list(port.shape), dtype=ms.float32) for port in ports))
+        graph = mindir.read(stored, [port.shape for port in ports])
         return lambda *inputs: graph(*map(Tensor, inputs)).numpy()
     if suffix == ".onnx":
         with contextlib.suppress(ImportError):

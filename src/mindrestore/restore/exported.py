@@ -1,10 +1,8 @@
 """Run what ``mindrestore export`` wrote: a MINDIR file in the place of the network it was made from."""
 import json
-from pathlib import Path
 
-import mindspore as ms
 import numpy as np
-from mindspore import Tensor, nn
+from mindspore import Tensor
 
 from mindrestore.checkpoints.loading import Loaded
 from mindrestore.checkpoints.native import Metadata
@@ -13,6 +11,7 @@ from mindrestore.errors import UserError
 from mindrestore.files import existing
 from mindrestore.models import kind_of
 from mindrestore.ops.margins import reflected
+from mindrestore.runtime import mindir
 
 
 def load_exported(path):
@@ -38,11 +37,9 @@ def load_exported(path):
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{record_path}: does not describe an exported network ({error!r}); export it again.") from error
     try:
-        graph = nn.GraphCell(ms.load(str(Path(path).resolve())))
-    except (RuntimeError, ValueError, TypeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(f"{path}: MindSpore cannot load it ({reason}); expected a .mindir file, export it again.") from error
-    graph.set_inputs(*(Tensor(shape=shape, dtype=ms.float32) for shape in shapes))
+        graph = mindir.read(path, shapes)
+    except ValueError as error:
+        raise UserError(f"{path}: MindSpore cannot load it ({error}); expected a .mindir file, export it again.") from error
     return Loaded(network(graph, settings.abilities, shapes, path, precision), True, str(path), metadata)
 
 

@@ -1,5 +1,6 @@
 """How a function is executed: compiled into a graph, or operator by operator (PyNative)."""
 import mindspore as ms
+from mindspore import Tensor, ops
 
 from mindrestore.runtime import precision
 
@@ -31,3 +32,16 @@ def compiled(function):
             graphs[chosen] = ms.jit(function)
         return graphs[chosen](*inputs)
     return run
+
+
+def put(parameter, value):
+    """Change a parameter in place, to an array of its shape.
+
+    ``set_data`` would give it memory that a function compiled before neither reads nor writes.
+    """
+    ops.Assign()(parameter, Tensor(value))
+
+
+def fuses():
+    """Return whether MindSpore fuses operators of a graph into kernels that it compiles."""
+    return ms.get_context("enable_graph_kernel")

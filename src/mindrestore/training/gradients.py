@@ -11,7 +11,7 @@ from mindspore import Tensor, ops
 from mindrestore.errors import UserError
 from mindrestore.executor import Tape
 from mindrestore.models.piece import made_of_pieces
-from mindrestore.runtime import cluster, device
+from mindrestore.runtime import cluster, device, many
 from mindrestore.runtime.execution import compiled
 
 
@@ -34,7 +34,7 @@ def whole_gradients(network, loss, parameters=None, loss_scale=None):
 
     def in_a_row(scale, target, *inputs):
         value, gradients = recorded(scale, target, *inputs)
-        return ops.cat((value.reshape(1), *_each_flat(_flat, gradients)))  # a loop over 1000 of them is refused
+        return ops.cat((value.reshape(1), *many.flat(gradients)))
     function = compiled(in_a_row)
 
     def value_and_gradients(target, *inputs):
@@ -60,14 +60,6 @@ def piecewise_gradients(network, loss, parameters=None, loss_scale=None, size=No
         value, gradients = tape.value_and_gradients(lambda result: scale * loss(result, target), *inputs)
         return (value / scale, tuple(gradient / scale for gradient in gradients)) if loss_scale else (value, gradients)
     return value_and_gradients
-
-
-_each_flat, _flat = ops.HyperMap(), ops.MultitypeFuncGraph("flat")
-
-
-@_flat.register("Tensor")
-def _flattened(gradient):
-    return gradient.reshape(-1)
 
 
 GRADIENTS = {"whole": whole_gradients, "pieces": piecewise_gradients,

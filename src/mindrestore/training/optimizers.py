@@ -3,7 +3,9 @@ import math
 from typing import List, NamedTuple
 
 import numpy as np
-from mindspore import Parameter, Tensor, nn, ops
+from mindspore import Parameter, nn
+
+from mindrestore.runtime.execution import put
 
 
 def learning_rates(rate, schedule, steps, steps_per_epoch):
@@ -64,8 +66,8 @@ class RenewedAdam(nn.Adam):
 
     def forget(self):
         for kept, first in ((self.moment1, 0), (self.moment2, 0), ((self.beta1_power, self.beta2_power), 1)):
-            for parameter in kept:  # in place: set_data would give it memory that the compiled step neither reads nor writes
-                ops.Assign()(parameter, Tensor(np.full(parameter.shape, first, np.float32)))
+            for parameter in kept:
+                put(parameter, np.full(parameter.shape, first, np.float32))
 
 
 def adam_updates(network, rates, betas, renewed_every=None):

@@ -1,7 +1,7 @@
 """One training step: gradients, accumulation, clipping, optimiser."""
 from mindspore import nn, ops
 
-from mindrestore.runtime import cluster, precision
+from mindrestore.runtime import cluster, many, precision
 from mindrestore.runtime.execution import compiled
 
 
@@ -94,20 +94,6 @@ class TrainOneStep(nn.Cell):
 def _clip_function(norm):
     def clip(*gradients):
         """Scale all gradients alike so that their global norm is ``norm`` at most."""
-        total = ops.clamp(ops.sqrt(ops.AddN()(_each(_square_sum, gradients))), norm)
-        return _each(ops.partial(_shrunk, norm / total), gradients)
+        total = ops.clamp(many.global_norm(gradients), norm)
+        return many.scaled(norm / total, gradients)
     return clip
-
-
-_each = ops.HyperMap()  # MindSpore unrolls a loop into calls within each other, and refuses 1000 of them
-_square_sum, _shrunk = ops.MultitypeFuncGraph("square_sum"), ops.MultitypeFuncGraph("shrunk")
-
-
-@_square_sum.register("Tensor")
-def _sum_of_squares(gradient):
-    return (gradient * gradient).sum()
-
-
-@_shrunk.register("Tensor", "Tensor")
-def _multiplied(factor, gradient):
-    return gradient * factor
