@@ -9,13 +9,12 @@ from mindrestore.checkpoints.native import RANDOM_MASK
 from mindrestore.data.captures import load_capture
 from mindrestore.data.scenes import BENCHMARK
 from mindrestore.errors import UserError
-from mindrestore.evaluation import pictures
-from mindrestore.evaluation.pictures import FrameRecord
-from mindrestore.evaluation.report import write_report
+from mindrestore.evaluation.report import FrameRecord, write_report
 from mindrestore.evaluation.results import Row, environment, network_line
 from mindrestore.evaluation.snapshot_results import SceneResults, reconstruct_scene, score
 from mindrestore.evaluation.snapshot_scenes import evaluation_mask, evaluation_scenes
 from mindrestore.files import existing
+from mindrestore.media import pictures
 from mindrestore.metrics import psnr
 from mindrestore.restore.snapshots import Reconstructor
 from mindrestore.sensing.gap_tv import gap_tv

@@ -6,12 +6,11 @@ import numpy as np
 
 from mindrestore.data.video_sets import DEMO, evaluation_clips
 from mindrestore.errors import UserError
-from mindrestore.evaluation import pictures
-from mindrestore.evaluation.pictures import FrameRecord
-from mindrestore.evaluation.report import write_report
+from mindrestore.evaluation.report import FrameRecord, write_report
 from mindrestore.evaluation.results import Row, environment, network_line
 from mindrestore.evaluation.video_results import ClipResults, ClipScorer
 from mindrestore.evaluation.video_tasks import PLAIN, case
+from mindrestore.media import pictures
 
 TITLES = {"sr": "Super-resolution x{scale}", "deblur": "Deblurring", "denoise": "Denoising",
           "interpolate": "Frame interpolation", "space_time_sr": "Space-time super-resolution x2, x{scale}"}

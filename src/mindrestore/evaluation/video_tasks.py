@@ -11,8 +11,8 @@ import numpy as np
 from mindrestore.data.degradation import degraded
 from mindrestore.data.resize import imresize
 from mindrestore.errors import UserError
-from mindrestore.restore.video import restore_space_time, restore_video
 from mindrestore.models.kind import INTERPOLATED_FRAMES
+from mindrestore.restore.video import restore_space_time, restore_video
 
 VIMEO_FRAMES, VIMEO_CENTRE = 7, 3
 PLAIN = {"sr": "bicubic", "space_time_sr": "bicubic, mean of neighbours", "interpolate": "mean of neighbours",

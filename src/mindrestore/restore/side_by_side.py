@@ -1,7 +1,7 @@
 """Input and output side by side: a picture of a few frames before the work, a clip after it."""
 import numpy as np
 
-from mindrestore.evaluation.pictures import write_comparison
+from mindrestore.media.pictures import write_comparison
 from mindrestore.media.pixels import in_8_bits, in_colour, stored
 from mindrestore.media.writing import write_clip
 
