@@ -26,10 +26,10 @@ def our_batches(case):
     """Return ``(first, count) -> batches`` of tensors, as training reads them."""
     from mindrestore.data.frame_stores import open_store
     from mindrestore.data.video_samples import VideoSamples
-    from mindrestore.data.video_windows import StoredWindows
+    from mindrestore.data.subclips import StoredSubclips
     from mindrestore.runtime.dataset import batches
-    windows = StoredWindows(*map(open_store, case["paths"]), case["frames"], case["patch"], case["scale"])
-    samples = VideoSamples(windows, "sr", scale=case["scale"])
+    subclips = StoredSubclips(*map(open_store, case["paths"]), case["frames"], case["patch"], case["scale"])
+    samples = VideoSamples(subclips, "sr", scale=case["scale"])
 
     def batches_from(first, count):
         with batches(samples, first, count, case["batch"], workers=max(1, case["workers"])) as dataset:

@@ -37,7 +37,7 @@ def test_defaults_are_task_001():
     (DENOISE, "denoise", "noise"),
     ({"model": {"upscale": 1, "nonblind_denoising": True, "pa_frames": 0}}, "denoise", "noise"),
     ({"model": INTERPOLATE}, "interpolate", None),
-    ({"interpolation": {"model": {"name": "vrt", **INTERPOLATE}}}, "space_time_sr", "bicubic"),
+    ({"interpolation": {"model": {"name": "vrt", **INTERPOLATE}}}, "space-time-sr", "bicubic"),
 ])
 def test_the_network_tells_the_task(content, task, degradation):
     config = made(content)

@@ -128,11 +128,11 @@ def test_a_relative_import_is_refused(tmp_path):
 
 
 def test_the_former_name_of_restore_still_imports():
-    from mindrestore.inference import Reconstructor, restore_clip, restore_space_time, restore_video
     from mindrestore.inference.shipped import shipped
     from mindrestore.inference.tiles import axis_tiles, tile_starts
 
     from mindrestore import restore
+    from mindrestore.inference import Reconstructor, restore_clip, restore_space_time, restore_video
     assert (Reconstructor, restore_clip, restore_space_time, restore_video) == (
         restore.Reconstructor, restore.restore_clip, restore.restore_space_time, restore.restore_video)
     assert shipped("sci").exists() and len(axis_tiles(90, 40, 20).tiles) == len(tile_starts(90, 40, 20)) == 4

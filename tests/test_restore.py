@@ -23,7 +23,7 @@ from mindrestore.media.clips import Clip, open_clip
 from mindrestore.media.writing import write_clip
 from mindrestore.models.revsci import RevSCISettings
 from mindrestore.restore import networks, run
-from mindrestore.restore.networks import Chosen
+from mindrestore.restore.networks import TaskNetwork
 from mindrestore.restore.restorers import VideoRestorer
 from mindrestore.restore.run import Request, restore
 
@@ -58,8 +58,8 @@ def read(path):
 def with_network(monkeypatch):
     """``with_network(network, ...)``: the networks that any task takes."""
     def use(*chosen, tile=(4, 16, 16), overlap=(2, 4, 4)):
-        monkeypatch.setattr(run, "choose", lambda task, *_: [
-            Chosen(task, network, Path(__file__), tile, overlap) for network in chosen])
+        monkeypatch.setattr(run, "choose", lambda task, *_, **__: [
+            TaskNetwork(task, network, Path(__file__), tile, overlap) for network in chosen])
     return use
 
 
@@ -180,7 +180,7 @@ def test_from_any_frame_on_the_frames_are_those_of_the_whole_run(chosen, tile, o
             return iter(frames[first:])
 
     clip = InMemory(Path("memory"), count, 20, 20, 8, False)
-    restorer = VideoRestorer(clip, [Chosen("", network, Path("x"), tile, overlap) for network in chosen])
+    restorer = VideoRestorer(clip, [TaskNetwork("", network, Path("x"), tile, overlap) for network in chosen])
     whole = list(restorer.restored())
     assert len(whole) == restorer.count == len(list(restorer.beside()))
     for first in range(restorer.count):
@@ -253,8 +253,8 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from stand_in import StandIn
 from mindrestore.restore import run
-from mindrestore.restore.networks import Chosen
-run.choose = lambda task, *_: [Chosen(task, StandIn(), Path(sys.argv[2]), (8, 192, 320), (2, 16, 16))]
+from mindrestore.restore.networks import TaskNetwork
+run.choose = lambda task, *_, **__: [TaskNetwork(task, StandIn(), Path(sys.argv[2]), (8, 192, 320), (2, 16, 16))]
 run.restore(run.Request(sys.argv[2], sys.argv[3], "deblur", compare=True))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """

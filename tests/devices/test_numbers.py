@@ -271,7 +271,7 @@ class Step:
                 return self.gradients(*batch)
             return value_and_gradients
         update = Update(self.taken.append, [None] * len(network.trainable_params()), 0)
-        self.run = TrainOneStep(noted, [update], reduced=mode == "pieces", loss_scale=self.scale, refuse=self.refuse)
+        self.run = TrainOneStep(noted, [update], mean_over_ranks=mode == "pieces", loss_scale=self.scale, refuse=self.refuse)
 
     def __call__(self):
         return self.run(*self.batch)

@@ -59,7 +59,7 @@ def revsci_training(kind, mode):
     target = ones(2, *((3,) if settings.get("colour") else ()), 2, SIZE, SIZE)
     estimate = (target,) if settings.get("start") == "gap_tv" else ()
     train(network, partial(GRADIENTS[mode], network, LOSSES["mse"]), (target, measurement, mask, *estimate), accumulation=2,
-          clip_norm=0.1, rooted=True, average=Average(network, 0.9))
+          clip_norm=0.1, sqrt_loss=True, average=Average(network, 0.9))
 
 
 def revsci_restoration(kind):

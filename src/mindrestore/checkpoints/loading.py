@@ -28,7 +28,7 @@ class Loaded(NamedTuple):
     metadata: Optional[Metadata] = None
 
 
-class Stored(NamedTuple):
+class FileContents(NamedTuple):
     """What a file holds: arrays by name, and what it says of their network, None where the weights are published ones."""
 
     path: Path
@@ -43,9 +43,12 @@ def load(path):
     Raises:
         UserError: no such file, or nothing in it that is known.
     """
-    stored = _read(path)
-    network, metadata = (_built(stored), stored.metadata) if stored.metadata else recognised(stored.arrays, stored.path)
-    return Loaded(network, True, str(stored.path), metadata)
+    contents = _read(path)
+    if contents.metadata:
+        network, metadata = _built(contents), contents.metadata
+    else:
+        network, metadata = recognised(contents.arrays, contents.path)
+    return Loaded(network, True, str(contents.path), metadata)
 
 
 def load_for_task(task):
@@ -68,22 +71,22 @@ def load_for_settings(settings, path, name):
     """
     kind = kind_of(settings.name)
     if path is None:
-        found = _shipped_like(settings, kind)
-        if found is None:
+        contents = _shipped_like(settings, kind)
+        if contents is None:
             network = network_of(settings)
             return Loaded(network, False, None, Metadata(kind.name, network.settings))
     else:
-        found = _read(path)
-        _check(found, settings, kind, name)
-    if found.metadata:
-        return Loaded(_built(found), True, str(found.path), found.metadata)
+        contents = _read(path)
+        _check(contents, settings, kind, name)
+    if contents.metadata:
+        return Loaded(_built(contents), True, str(contents.path), contents.metadata)
     network = network_of(settings)
     try:
-        set_weights(network, found.arrays, found.path)
+        set_weights(network, contents.arrays, contents.path)
     except UserError:
-        _check_published(found, settings, kind, name)  # says more
+        _check_published(contents, settings, kind, name)  # says more
         raise
-    return Loaded(network, True, str(found.path), Metadata(kind.name, network.settings))
+    return Loaded(network, True, str(contents.path), Metadata(kind.name, network.settings))
 
 
 def load_network(path):
@@ -92,8 +95,8 @@ def load_network(path):
     Raises ``UserError`` if the file is absent, no checkpoint, cut short, not mindrestore's, or does not fit.
     """
     arrays, record = load_arrays(path)
-    stored = Stored(path, arrays, metadata_in(path, record))
-    return _built(stored), stored.metadata
+    contents = FileContents(path, arrays, metadata_in(path, record))
+    return _built(contents), contents.metadata
 
 
 def published_network(source, kind=None):
@@ -137,63 +140,63 @@ def _read(path):
     path = existing(path, "checkpoint")
     if is_mindspore_file(path):
         arrays, record = load_arrays(path)
-        return Stored(path, arrays, metadata_in(path, record))
-    return Stored(path, read_arrays(path), None)
+        return FileContents(path, arrays, metadata_in(path, record))
+    return FileContents(path, read_arrays(path), None)
 
 
-def _built(stored):
+def _built(contents):
     """Build the network of one of our checkpoints."""
-    network = network_of(_settings_in(stored))
-    set_weights(network, stored.arrays, stored.path)
+    network = network_of(_settings_in(contents))
+    set_weights(network, contents.arrays, contents.path)
     return network
 
 
-def _settings_in(stored):
+def _settings_in(contents):
     """Return the ``Settings`` that one of our checkpoints holds."""
-    metadata = stored.metadata
+    metadata = contents.metadata
     try:
         return kind_of(metadata.kind).settings.of(metadata.settings)
     except UserError as error:
-        raise UserError(f"{stored.path}: its settings build no {printable(metadata.kind)} network: {error}") from error
+        raise UserError(f"{contents.path}: its settings build no {printable(metadata.kind)} network: {error}") from error
 
 
 def _shipped_like(settings, kind):
-    """Return what ships for a network of these very settings as ``Stored``, None if nothing does."""
+    """Return what ships for a network of these very settings as ``FileContents``, None if nothing does."""
     path = shipped(next(iter(settings.abilities.tasks), None))
-    stored = path and _read(path)
-    same = stored and stored.metadata.kind == kind.name and not _differing(_settings_in(stored), settings, kind)
-    return stored if same else None
+    contents = path and _read(path)
+    same = contents and contents.metadata.kind == kind.name and not _differing(_settings_in(contents), settings, kind)
+    return contents if same else None
 
 
-def _check(stored, settings, kind, name):
+def _check(contents, settings, kind, name):
     """Raise ``UserError`` unless one of our checkpoints is of a network of these settings."""
-    if stored.metadata is None:
+    if contents.metadata is None:
         return
-    if stored.metadata.kind != kind.name:
-        raise UserError(f"{stored.path}: holds a {printable(stored.metadata.kind)} network, expected a {kind.name} as "
+    if contents.metadata.kind != kind.name:
+        raise UserError(f"{contents.path}: holds a {printable(contents.metadata.kind)} network, expected a {kind.name} as "
                         f"configuration {name} says.")
-    _refuse_other(stored, _settings_in(stored), settings, kind, name)
+    _refuse_other(contents, _settings_in(contents), settings, kind, name)
 
 
-def _check_published(stored, settings, kind, name):
+def _check_published(contents, settings, kind, name):
     """Raise ``UserError`` where published weights say that their network is not one of these settings."""
-    shapes = {name: array.shape for name, array in stored.arrays.items()}
+    shapes = {name: array.shape for name, array in contents.arrays.items()}
     try:
-        found = kind.settings.of(kind.published_settings(shapes)) if kind.published_settings else settings
+        file_settings = kind.settings.of(kind.published_settings(shapes)) if kind.published_settings else settings
     except UserError:
         return
-    _refuse_other(stored, found, settings, kind, name)
+    _refuse_other(contents, file_settings, settings, kind, name)
 
 
-def _refuse_other(stored, found, settings, kind, name):
-    differing = _differing(found, settings, kind)
+def _refuse_other(contents, file_settings, settings, kind, name):
+    differing = _differing(file_settings, settings, kind)
     if differing:
-        raise UserError(f"{stored.path}: holds another network than configuration {name} says ({', '.join(differing)}); "
+        raise UserError(f"{contents.path}: holds another network than configuration {name} says ({', '.join(differing)}); "
                         "leave --config away, or give the configuration it was trained with.")
 
 
-def _differing(found, settings, kind):
-    """Name what the settings ``found`` in a file have that ``settings`` have not, what may differ aside."""
-    found, wanted = found.network_settings(), settings.network_settings()
-    return [f"{key} {found[key]} instead of {wanted[key]}" for key in wanted
-            if key not in kind.free_settings and found[key] != wanted[key]]
+def _differing(file_settings, settings, kind):
+    """Name what the settings in a file have that ``settings`` have not, what may differ aside."""
+    file_settings, wanted = file_settings.network_settings(), settings.network_settings()
+    return [f"{key} {file_settings[key]} instead of {wanted[key]}" for key in wanted
+            if key not in kind.free_settings and file_settings[key] != wanted[key]]

@@ -9,7 +9,7 @@ from mindrestore.config.video_training import VideoData, VideoTraining
 from mindrestore.models.settings import Settings
 from mindrestore.tiling import BLENDS, PUBLISHED
 
-TASKS = ("sr", "deblur", "denoise", "interpolate", "space_time_sr")
+TASKS = ("sr", "deblur", "denoise", "interpolate", "space-time-sr")
 
 
 class Tiling(Section):
@@ -63,7 +63,7 @@ class VideoConfig(Common):
     @property
     def task(self):
         """One of ``TASKS``."""
-        return "space_time_sr" if self.interpolation else self.model.abilities.tasks[0]
+        return "space-time-sr" if self.interpolation else self.model.abilities.tasks[0]
 
     @property
     def scale(self):
@@ -73,13 +73,13 @@ class VideoConfig(Common):
     @property
     def degradation(self):
         """How low quality is made, or called in a data set; None for interpolation, which leaves frames out."""
-        by_task = {"sr": "bicubic", "space_time_sr": "bicubic", "deblur": "blur", "denoise": "noise"}
+        by_task = {"sr": "bicubic", "space-time-sr": "bicubic", "deblur": "blur", "denoise": "noise"}
         return self.evaluation.degradation or by_task.get(self.task)
 
     @model_validator(mode="after")
     def _fits(self):
         reduces = self.evaluation.degradation in ("bicubic", "gaussian")
-        allowed = {"sr": reduces, "space_time_sr": reduces, "deblur": self.evaluation.degradation == "blur",
+        allowed = {"sr": reduces, "space-time-sr": reduces, "deblur": self.evaluation.degradation == "blur",
                    "denoise": self.evaluation.degradation == "noise", "interpolate": False}
         if self.evaluation.degradation and not allowed[self.task]:
             raise ValueError(f"evaluation.degradation is {self.evaluation.degradation!r}, which does not belong to the "

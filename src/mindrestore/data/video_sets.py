@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Dict, List, NamedTuple, Optional, Tuple, Union
 
-from mindrestore.data.degradation import stored
+from mindrestore.data.degradation import rounded_to_8_bits
 from mindrestore.data.demo import demo_scenes
 from mindrestore.data.frames import IMAGE_SUFFIXES, VIDEO_SUFFIXES, frame_files, stream_frames, visible
 from mindrestore.data.scenes import Scene
@@ -53,7 +53,7 @@ class SceneSource(NamedTuple):
 
     def frames(self):
         """An iterator over frames (3, H, W), float32 0–1, rounded to 8 bits as a file has them."""
-        return map(stored, self.scene.clip.swapaxes(0, 1))
+        return map(rounded_to_8_bits, self.scene.clip.swapaxes(0, 1))
 
     def count(self):
         return self.scene.clip.shape[1]

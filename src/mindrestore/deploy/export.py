@@ -74,9 +74,9 @@ def export_network(network, metadata, path, file_format="mindir", frames=None, h
         raise UserError(f"{path}: an AIR file has a fixed size; give height and width.")
     described = kind.signature(network, frames, height, width, batch)
     with replacing(path) as scratch, replacing(path.with_suffix(".json")) as scratch_summary, \
-            _stored(network, kind, described, free, path) as stored:
+            _written(network, kind, described, free, path) as written:
         compared = None
-        run = _opened(stored, described.inputs, path.suffix)
+        run = _opened(written, described.inputs, path.suffix)
         if run:
             compared = _compare(run, network, described.inputs, TRIAL_SIZES if free else ((height, width),) * 2)
             if not compared["largest_difference"] < TOLERANCES[precision.chosen()]:
@@ -86,33 +86,33 @@ def export_network(network, metadata, path, file_format="mindir", frames=None, h
         summary = dict(file=path.name, format=path.suffix[1:], kind=metadata.kind, settings=dict(metadata.settings),
                        mask=metadata.mask, version=__version__, trained_with_version=metadata.version,
                        exported_on=device.name(), precision=precision.chosen(), **described.record(), compared=compared)
-        shutil.copyfile(stored, scratch)
+        shutil.copyfile(written, scratch)
         scratch_summary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     return summary
 
 
 @contextlib.contextmanager
-def _stored(network, kind, described, free, path):
+def _written(network, kind, described, free, path):
     """Give the path of ``network``, exported into a temporary folder."""
     with tempfile.TemporaryDirectory(prefix="mindrestore-") as folder:
-        stored = Path(folder, f"network{path.suffix}")
+        written = Path(folder, f"network{path.suffix}")
         if path.suffix == ".onnx":
             graph = kind.onnx(network, described, Graph)
-            graph.write(stored, "; ".join(f"{port.name}: {port.meaning}" for port in (*described.inputs, *described.outputs)))
+            graph.write(written, "; ".join(f"{port.name}: {port.meaning}" for port in (*described.inputs, *described.outputs)))
         else:
-            mindir.write(kind.any_size(network) if free else network, [port.shape for port in described.inputs], stored)
-        yield stored
+            mindir.write(kind.any_size(network) if free else network, [port.shape for port in described.inputs], written)
+        yield written
 
 
-def _opened(stored, ports, suffix):
+def _opened(written, ports, suffix):
     """Return the file as a function from arrays to an array; None where nothing here runs it."""
     if suffix == ".mindir":
-        graph = mindir.read(stored, [port.shape for port in ports])
+        graph = mindir.read(written, [port.shape for port in ports])
         return lambda *inputs: graph(*map(Tensor, inputs)).numpy()
     if suffix == ".onnx":
         with contextlib.suppress(ImportError):
             import onnxruntime
-            session = onnxruntime.InferenceSession(str(stored), providers=["CPUExecutionProvider"])
+            session = onnxruntime.InferenceSession(str(written), providers=["CPUExecutionProvider"])
             return lambda *inputs: session.run(None, {port.name: x for port, x in zip(ports, inputs)})[0]
     return None
 

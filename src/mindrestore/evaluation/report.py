@@ -17,7 +17,7 @@ import numpy as np
 import yaml
 
 from mindrestore.files import write_text
-from mindrestore.media.pixels import stored
+from mindrestore.media.pixels import to_image
 
 TEMPLATE = Path(__file__).resolve().parent.parent / "assets" / "report.html"
 ZOOMED = 48  # pixels a side of the enlarged part
@@ -179,7 +179,7 @@ def _curve(record):
 
 
 def _png(image):
-    return _data("png", cv2.imencode(".png", stored(image))[1].tobytes())
+    return _data("png", cv2.imencode(".png", to_image(image))[1].tobytes())
 
 
 def _data(kind, content):

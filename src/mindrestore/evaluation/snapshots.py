@@ -52,20 +52,20 @@ def evaluate(config, network, metadata, folder, checkpoint, report=False):
             if scene.colour != network.abilities.colour:
                 raise UserError(f"scene {name} is {'colour' if scene.colour else 'grey'} and the network is not; "
                                 f"use a checkpoint for {'colour' if scene.colour else 'grey'}.")
-            chosen = evaluation_mask(config, *scene.clip.shape[-2:], frames, scene.mask)
-            masks[chosen.fingerprint] = chosen
-            _prepare(methods["network"], chosen.mask, bar)
-            done = {}
+            camera = evaluation_mask(config, *scene.clip.shape[-2:], frames, scene.mask)
+            masks[camera.fingerprint] = camera
+            _prepare(methods["network"], camera.mask, bar)
+            by_method = {}
             for method, reconstruct in methods.items():
                 measure = dict(config.measure.model_dump(), rng=config.mask.seed)
-                done[method] = reconstruct_scene(scene, chosen.mask, _counted(reconstruct, bar), measure)
-            rows.append(Row(name, {method: score(name, made) for method, made in done.items()}))
-            _write_comparison(folder / f"{name.lower()}.png", done, chosen.mask, rows[-1], config.model.title)
+                by_method[method] = reconstruct_scene(scene, camera.mask, _counted(reconstruct, bar), measure)
+            rows.append(Row(name, {method: score(name, by_method[method]) for method in methods}))
+            _write_comparison(folder / f"{name.lower()}.png", by_method, camera.mask, rows[-1], config.model.title)
             if report:
-                records.append(_record(name, {headings[method]: made for method, made in done.items()}))
+                records.append(_record(name, {headings[method]: by_method[method] for method in methods}))
     made_with = {
         "checkpoint": str(checkpoint), "network": network_line(network, metadata.kind),
-        "mask": "; ".join(f"{chosen.origin} (fingerprint {key})" for key, chosen in masks.items()),
+        "mask": "; ".join(f"{camera.origin} (fingerprint {key})" for key, camera in masks.items()),
         "mask trained with": metadata.mask or "unknown", **environment()}
     warning = mask_warning(metadata.mask, masks)
     if warning:
@@ -96,10 +96,10 @@ def reconstruct_captures(config, network, metadata, folder):
         capture = load_capture(file)
         if "frames" in settings.model_fields_set and capture.frames != settings.frames:
             continue
-        chosen = evaluation_mask(config, *capture.measurements.shape[-2:], capture.frames)
-        masks[chosen.fingerprint] = chosen
+        camera = evaluation_mask(config, *capture.measurements.shape[-2:], capture.frames)
+        masks[camera.fingerprint] = camera
         for number, measurement in enumerate(capture.measurements):
-            clip = reconstruct(measurement, chosen.mask)
+            clip = reconstruct(measurement, camera.mask)
             name = capture.name if len(capture.measurements) == 1 else f"{capture.name}_{number + 1}"
             pictures.write_strip(folder / f"{name}.png", clip)
             pictures.write_video(folder / f"{name}.mp4", clip)

@@ -3,7 +3,7 @@ import cv2
 import numpy as np
 
 from mindrestore.media import writing
-from mindrestore.media.pixels import in_colour, stored
+from mindrestore.media.pixels import in_colour, to_image
 
 GAP, LABEL_HEIGHT = 6, 22
 FRAMES_A_SECOND = 10
@@ -57,7 +57,7 @@ def _cell(clip, index, row, name):
 
 
 def _bgr(clip, index):
-    return in_colour(stored(clip[..., index, :, :]))
+    return in_colour(to_image(clip[..., index, :, :]))
 
 
 def _white(height, width):

@@ -6,7 +6,7 @@ WHITE = {8: 255, 16: 65535}
 TYPES = {8: np.uint8, 16: np.uint16}
 
 
-def stored(frame, bits=8, grey=False):
+def to_image(frame, bits=8, grey=False):
     """Clamp and round a frame to an image of ``bits``.
 
     Args:
@@ -33,3 +33,6 @@ def in_8_bits(image):
 def in_colour(image):
     """A grey or BGR image as BGR (H, W, 3)."""
     return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if image.ndim == 2 else image
+
+
+stored = to_image  # its former name, which programs use

@@ -4,14 +4,14 @@ from typing import NamedTuple, Tuple
 
 from mindrestore.checkpoints.loading import load, load_for_task
 from mindrestore.errors import UserError
-from mindrestore.restore.exported import load_exported
 from mindrestore.models import abilities_of
-from mindrestore.restore.tasks import PARTS
+from mindrestore.restore.exported import load_exported
+from mindrestore.restore.tasks import STEPS
 from mindrestore.runtime import precision
 from mindrestore.tiling import TASKS, default_overlap, default_tile
 
 
-class Chosen(NamedTuple):
+class TaskNetwork(NamedTuple):
     """A network for one task, ready to use."""
 
     task: str
@@ -32,12 +32,12 @@ def choose(task, checkpoints=(), models=(), tile=None, overlap=None, size=None):
         size: height and width of the clip, which the task's own tile is fitted to.
 
     Returns:
-        List of ``Chosen``: one, for space-time super-resolution two, the interpolating one first.
+        List of ``TaskNetwork``: one, for space-time super-resolution two, the interpolating one first.
 
     Raises:
         UserError: no such file, a network of another task, or none for the task.
     """
-    parts = PARTS.get(task, (task,))
+    steps = STEPS.get(task, (task,))
     picked = {}
     for path, read in [(path, load) for path in checkpoints] + [(path, load_exported) for path in models]:
         network = read(path).network
@@ -45,15 +45,15 @@ def choose(task, checkpoints=(), models=(), tile=None, overlap=None, size=None):
         if precision.chosen() == "float16" != own:
             raise UserError(f"{path}: was exported in {own} and computes in that; leave --precision away, or export it with "
                             "--precision float16.")
-        part = next((part for part in parts if part not in picked and fits(part, network)), None)
-        if part is None:
+        step = next((step for step in steps if step not in picked and fits(step, network)), None)
+        if step is None:
             raise UserError(f"{path}: holds a network to {_purpose(network)}, for which --task {task} has no use; "
                             "give one for this task, or another --task.")
-        picked[part] = Path(path), network
-    for part in parts:
-        if part not in picked:
-            picked[part] = _shipped(part)
-    return [_chosen(part, *picked[part], tile, overlap, size) for part in parts]
+        picked[step] = Path(path), network
+    for step in steps:
+        if step not in picked:
+            picked[step] = _shipped(step)
+    return [_chosen(step, *picked[step], tile, overlap, size) for step in steps]
 
 
 def _chosen(task, path, network, tile, overlap, size):
@@ -61,7 +61,7 @@ def _chosen(task, path, network, tile, overlap, size):
     if own and tile:
         raise UserError(f"{path}: an exported network has the tile {list(own)}; leave --tile away.")
     tile = own or tile and tuple(tile) or _own_tile(task, network, overlap or TASKS[task].overlap, size)
-    return Chosen(task, network, path, tile, tuple(overlap or default_overlap(task, tile)))
+    return TaskNetwork(task, network, path, tile, tuple(overlap or default_overlap(task, tile)))
 
 
 def fits(task, network):

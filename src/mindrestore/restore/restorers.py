@@ -19,7 +19,7 @@ class VideoRestorer:
 
     Args:
         clip: what to restore.
-        chosen: list of ``mindrestore.restore.networks.Chosen``: one network, or an interpolating one and an upscaling one.
+        networks: list of ``mindrestore.restore.networks.TaskNetwork``: one, or an interpolating and an upscaling one.
         sigma: noise level of 0–255, for a network that takes one.
 
     Attributes:
@@ -31,18 +31,18 @@ class VideoRestorer:
         UserError: no noise level and a network that takes one, or the other way round.
     """
 
-    def __init__(self, clip, chosen, sigma=None):
+    def __init__(self, clip, networks, sigma=None):
         self.clip, self._sigma = clip, sigma
-        needs = [abilities_of(one.network) for one in chosen]
+        needs = [abilities_of(each.network) for each in networks]
         if needs[-1].takes_noise_level and sigma is None:
             raise UserError("--sigma is missing: say how noisy the clip is, such as --sigma 25 for visible noise (0 to 255).")
         if sigma is not None and not needs[-1].takes_noise_level:
-            raise UserError(f"--sigma {sigma:g}: {chosen[-1].origin} takes no noise level; leave it away.")
-        self._interpolator = chosen[0] if needs[0].interpolates else None
-        self._restorer = None if needs[-1].interpolates else chosen[-1]
+            raise UserError(f"--sigma {sigma:g}: {networks[-1].origin} takes no noise level; leave it away.")
+        self._interpolator = networks[0] if needs[0].interpolates else None
+        self._restorer = None if needs[-1].interpolates else networks[-1]
         self.scale = needs[-1].scale
         self.speed = 2 if self._interpolator else 1
-        self.count = self._made(clip.count)
+        self.count = self._restored_count(clip.count)
         self.height, self.width = self.scale * clip.height, self.scale * clip.width
 
     def restored(self, first=0, tell=None):
@@ -53,7 +53,7 @@ class VideoRestorer:
         if self._restorer is None:
             return self._interpolated(self.clip.frames, self.clip.count, first, tell)
         start = self._start(first)
-        frames = self._restore(self._given(start), self.count - start, tell)
+        frames = self._restore(self._input(start), self.count - start, tell)
         return itertools.islice(frames, first - start, None)
 
     def beside(self):
@@ -75,12 +75,12 @@ class VideoRestorer:
         if self._interpolator:
             frames = self._interpolated(opened, len(given), 0)
         if self._restorer:
-            frames = self._restore(frames, self._made(len(given)))
+            frames = self._restore(frames, self._restored_count(len(given)))
         shown = given[number // self.speed - first]
         restored = next(itertools.islice(frames, number - self.speed * first, None))
         return (imresize(shown, self.scale) if self.scale > 1 else shown), restored
 
-    def _made(self, count):
+    def _restored_count(self, count):
         return 2 * count - 1 if self._interpolator else count
 
     def _start(self, first):
@@ -89,7 +89,7 @@ class VideoRestorer:
         starts = tile_starts(self.count, frames, self._restorer.overlap[0])
         return next(start for start in starts if not frames or start + frames > first)
 
-    def _given(self, first):
+    def _input(self, first):
         """What the restoring network is given, from frame ``first`` on."""
         if self._interpolator is None:
             return self.clip.frames(first)
@@ -112,8 +112,8 @@ class SnapshotRestorer:
     """Reconstructs ``mindrestore.data.measurements.Measurements``; used as ``mindrestore.restore.restorers.VideoRestorer``.
 
     Args:
-        found: the measurements.
-        chosen: list of one ``mindrestore.restore.networks.Chosen``.
+        measurements: of one file.
+        networks: list of one ``mindrestore.restore.networks.TaskNetwork``.
 
     Raises:
         UserError: colour measurements and a network for grey ones, or the other way round.
@@ -121,26 +121,26 @@ class SnapshotRestorer:
 
     speed = 1
 
-    def __init__(self, found, chosen):
-        self._found = found
-        network = chosen[0].network
-        if found.colour is not None and found.colour != network.abilities.colour:
-            kind, other = ("colour", "grey") if found.colour else ("grey", "colour")
-            raise UserError(f"{found.path}: was measured in {kind} and {chosen[0].origin} reconstructs {other}; give a "
-                            f"network for {kind} with --checkpoint.")
+    def __init__(self, measurements, networks):
+        self._measurements = measurements
+        network = networks[0].network
+        if measurements.colour is not None and measurements.colour != network.abilities.colour:
+            kind, other = ("colour", "grey") if measurements.colour else ("grey", "colour")
+            raise UserError(f"{measurements.path}: was measured in {kind} and {networks[0].origin} reconstructs {other}; give "
+                            f"a network for {kind} with --checkpoint.")
         self._reconstruct = network if isinstance(network, ExportedSnapshot) else Reconstructor(network)
-        self._frames, self.height, self.width = found.mask.shape
-        self.count = len(found.measurements) * self._frames
-        total = found.mask.sum(0)
+        self._frames, self.height, self.width = measurements.mask.shape
+        self.count = len(measurements.measurements) * self._frames
+        total = measurements.mask.sum(0)
         self._light = np.where(total == 0, 1, total)
 
     def restored(self, first=0, tell=None):
         """An iterator over the frames from number ``first`` on, (H, W) or (3, H, W); ``tell`` as of videos."""
         start = first // self._frames
-        for number in range(start, len(self._found.measurements)):
+        for number in range(start, len(self._measurements.measurements)):
             clip = self._clip(number)
             if tell:
-                tell(number - start + 1, len(self._found.measurements) - start)
+                tell(number - start + 1, len(self._measurements.measurements) - start)
             for index in range(first - start * self._frames if number == start else 0, self._frames):
                 yield clip[..., index, :, :]
 
@@ -155,7 +155,7 @@ class SnapshotRestorer:
         return self._shown(measured), self._clip(measured)[..., number % self._frames, :, :]
 
     def _clip(self, number):
-        return self._reconstruct(self._found.measurements[number], self._found.mask)
+        return self._reconstruct(self._measurements.measurements[number], self._measurements.mask)
 
     def _shown(self, number):
-        return self._found.measurements[number] / self._light
+        return self._measurements.measurements[number] / self._light

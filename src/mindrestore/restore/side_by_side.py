@@ -2,7 +2,7 @@
 import numpy as np
 
 from mindrestore.media.pictures import write_comparison
-from mindrestore.media.pixels import in_8_bits, in_colour, stored
+from mindrestore.media.pixels import in_8_bits, in_colour, to_image
 from mindrestore.media.writing import write_clip
 
 MOMENTS = (0, 0.5, 1)  # of the clip, in a preview
@@ -32,7 +32,7 @@ def write_beside(path, given, images, count, rate):
         for frame, image in zip(given, images):
             image = in_colour(in_8_bits(image))
             between = np.full((image.shape[0], GAP, 3), 255, np.uint8)
-            yield np.concatenate((in_colour(stored(frame)), between, image), 1)
+            yield np.concatenate((in_colour(to_image(frame)), between, image), 1)
     write_clip(path, joined(), count, rate)
 
 

@@ -10,7 +10,7 @@ INSTRUCTIONS, FAST_INSTRUCTIONS = "ONEDNN_MAX_CPU_ISA", "AVX2"
 
 
 def log_errors_only():
-    """Keep MindSpore's warnings off the terminal, unless the user has set its log level. It reads the variable when imported."""
+    """Keep MindSpore's warnings off the terminal, unless the user has set its log level, which it reads when imported."""
     os.environ.setdefault(LOG_LEVEL, ERRORS)
 
 

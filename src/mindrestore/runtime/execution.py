@@ -27,10 +27,10 @@ def compiled(function):
     graphs = {}
 
     def run(*inputs):
-        chosen = precision.chosen()  # a graph keeps the one that it was compiled in
-        if chosen not in graphs:
-            graphs[chosen] = ms.jit(function)
-        return graphs[chosen](*inputs)
+        number_type = precision.chosen()  # a graph keeps the one that it was compiled in
+        if number_type not in graphs:
+            graphs[number_type] = ms.jit(function)
+        return graphs[number_type](*inputs)
     return run
 
 

@@ -32,5 +32,5 @@ def forget_overflow():
 
 
 def none_overflowed(tensors):
-    """Return a float32 scalar tensor: 1 if nothing in ``tensors``, or computed for them since ``forget_overflow``, overflowed."""
+    """Return a float32 scalar tensor: 1 if nothing in ``tensors``, or computed since ``forget_overflow``, overflowed."""
     return amp.all_finite(list(tensors)).to(ms.float32)

@@ -3,8 +3,8 @@
 MindSpore's CPU kernels allocate their large buffers anew at every step. By default glibc maps and unmaps each of them, and the
 page faults cost a third of a training step (measured: 2.8 s against 1.2 s for the small RevSCI).
 
-MindSpore's own threads differ in whether they take numbers below 1e-38 for zero, and which one computes what changes from run to
-run: so would results, in their last bits where a gradient has become that small. A thread begins as the one that starts it.
+MindSpore's own threads differ in whether they take numbers below 1e-38 for zero, and which one computes what changes from run
+to run: so would results, in their last bits where a gradient has become that small. A thread begins as the one that starts it.
 """
 import contextlib
 import ctypes

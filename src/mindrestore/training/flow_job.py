@@ -29,9 +29,11 @@ def flow_job(config):
     samples = FlowSamples(data.patch, data.sigma, data.clips, settings.seed)
     rates = learning_rates(settings.learning_rate, settings.schedule, settings.steps, max(1, data.clips // settings.batch_size))
     loss_scale = needed_loss_scale()
-    return Job(config.model.name, network, samples, settings.steps, rates, adam_updates(network, rates, settings.betas),
-               partial(whole_gradients, network, end_point_error, loss_scale=loss_scale), _validation(network, data),
-               loss_scale=loss_scale)
+    return Job(
+        kind=config.model.name, network=network, samples=samples, steps=settings.steps, rates=rates,
+        updates=adam_updates(network, rates, settings.betas),
+        gradients=partial(whole_gradients, network, end_point_error, loss_scale=loss_scale),
+        validate=_validation(network, data), loss_scale=loss_scale)
 
 
 def end_point_error(flows, truth):

@@ -65,7 +65,7 @@ def piecewise_gradients(network, loss, parameters=None, loss_scale=None, size=No
 GRADIENTS = {"whole": whole_gradients, "pieces": piecewise_gradients,
              **{f"{size}s": partial(piecewise_gradients, size=size) for size in ("group", "stage")}}
 """By how a step is executed."""
-REDUCED = {"pieces", "groups", "stages"}
+MEAN_OVER_RANKS = {"pieces", "groups", "stages"}
 """Those that give means over all processes."""
 
 

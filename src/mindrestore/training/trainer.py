@@ -65,8 +65,10 @@ def train(config, resume=False):
         write_text(folder / "config.yaml", yaml.safe_dump(config.model_dump(), sort_keys=False))
     log = TrainingLog(folder, last, first) if cluster.is_main() else SilentLog()
     failures = Failures(job.samples, settings.batch_size, state)
-    step_cell = TrainOneStep(job.gradients, job.updates, settings.accumulation, settings.clip_norm, first, job.average,
-                             job.rooted, job.reduced, job.loss_scale, failures.refuse)
+    step_cell = TrainOneStep(
+        job.gradients, job.updates, accumulation=settings.accumulation, clip_norm=settings.clip_norm, step=first,
+        average=job.average, sqrt_loss=job.sqrt_loss, mean_over_ranks=job.mean_over_ranks, loss_scale=job.loss_scale,
+        refuse=failures.refuse)
 
     def averaged():
         return job.average.applied() if job.average else contextlib.nullcontext()
