@@ -13,20 +13,20 @@ PACKAGE = Path(mindrestore.__file__).parent
 ARROWS = {
     "__main__": {"cli"},
     "cli": {"commands", "exit_status", "version"},
-    "commands": {"training", "evaluation", "deploy", "restore", "config", "checkpoints", "models", "native", "tiling", "runtime",
-                 "errors", "version"},
+    "commands": {"training", "evaluation", "restore", "deploy", "checkpoints", "config", "models", "native", "runtime",
+                 "tiling", "errors", "version"},
     "inference": {"restore", "checkpoints", "tiling"},  # the former name of restore
-    "training": {"evaluation", "restore", "checkpoints", "data", "executor", "models", "sensing", "ops", "runtime", "metrics",
-                 "files", "errors"},
-    "evaluation": {"restore", "checkpoints", "media", "data", "models", "sensing", "runtime", "metrics", "files", "errors",
-                   "version"},
-    "restore": {"checkpoints", "media", "data", "executor", "models", "sensing", "ops", "tiling", "runtime", "metrics", "files",
+    "training": {"evaluation", "restore", "checkpoints", "config", "data", "executor", "models", "sensing", "ops", "runtime",
+                 "metrics", "files", "errors"},
+    "evaluation": {"restore", "checkpoints", "config", "media", "data", "models", "sensing", "runtime", "metrics", "files",
+                   "errors", "version"},
+    "restore": {"checkpoints", "media", "data", "executor", "models", "sensing", "ops", "runtime", "tiling", "metrics", "files",
                 "errors", "version"},
-    "deploy": {"models", "runtime", "files", "errors", "version"},
+    "deploy": {"checkpoints", "models", "runtime", "files", "errors", "version"},
     "checkpoints": {"models", "files", "errors", "version"},
     "config": {"models", "sections", "tiling", "files", "errors"},
     "media": {"data", "files", "errors"},
-    "data": {"sensing", "mat_files", "metrics", "files", "errors"},
+    "data": {"sensing", "metrics", "mat_files", "files", "errors"},
     "executor": {"models", "native", "ops", "runtime"},
     "models": {"native", "sensing", "ops", "sections", "errors"},
     "native": {"runtime"},
@@ -109,8 +109,11 @@ def test_rooms_that_read_write_and_draw_need_no_mindspore(room):
 
 
 @pytest.mark.parametrize("line", [
-    "from mindrestore.training.step import TrainOneStep", "import mindrestore.training.step", "from mindrestore import training",
-    "def late():\n    from mindrestore import data, training", "import importlib\nimportlib.import_module('mindrestore.training')",
+    "from mindrestore.training.step import TrainOneStep",
+    "import mindrestore.training.step",
+    "from mindrestore import training",
+    "def late():\n    from mindrestore import data, training",
+    "import importlib\nimportlib.import_module('mindrestore.training')",
 ])
 def test_an_arrow_upwards_is_found_wherever_it_hides(tmp_path, line):
     (tmp_path / "ops").mkdir()

@@ -4,7 +4,7 @@ Pure arithmetic, without MindSpore or files. All tiles of an axis have one size,
 once. Sizes are (frames, height, width) of what a network is given, 0 being all there are.
 """
 import math
-from typing import Callable, NamedTuple, Tuple
+from typing import Callable, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 import numpy as np
 
@@ -57,7 +57,7 @@ SHARE = 0.7  # of free memory; the rest is left to others
 LEAST = 64  # height and width below which a network pads what it is given
 
 
-def recommended_tile(free, network):
+def recommended_tile(free: int, network: str) -> Optional[Sizes]:
     """Return the largest tile that fits into ``free`` bytes; None if not even the smallest does.
 
     Args:
@@ -72,7 +72,7 @@ def recommended_tile(free, network):
     return None
 
 
-def default_tile(task, channels, overlap, size, multiple):
+def default_tile(task: str, channels: int, overlap: Sizes, size: Tuple[int, int], multiple: int) -> Sizes:
     """Return the tile of a task of ``mindrestore restore``.
 
     Args:
@@ -88,12 +88,12 @@ def default_tile(task, channels, overlap, size, multiple):
     return fitted_tile(largest, size, overlap, multiple)
 
 
-def default_overlap(task, tile):
+def default_overlap(task: str, tile: Sizes) -> Sizes:
     """Return the overlap of a task: no more than a quarter of the tile, where the tile is not all there is."""
     return tuple(min(shared, size // 4) if size else shared for shared, size in zip(TASKS[task].overlap, tile))
 
 
-def fitted_tile(largest, size, overlap, multiple=8):
+def fitted_tile(largest: Sizes, size: Tuple[int, int], overlap: Sizes, multiple: int = 8) -> Sizes:
     """Return the tile of no more pixels than ``largest`` for which least is computed to cover a frame.
 
     Args:
@@ -115,7 +115,7 @@ def fitted_tile(largest, size, overlap, multiple=8):
 # Blends
 
 
-def dropped_border(size, before, after, overlap, scale=1):
+def dropped_border(size: int, before: bool, after: bool, overlap: int, scale: int = 1) -> np.ndarray:
     """Weights of a tile that drops ``overlap`` output pixels at each border with another, half on either side."""
     weights = np.ones(size)
     if before:
@@ -125,7 +125,7 @@ def dropped_border(size, before, after, overlap, scale=1):
     return weights
 
 
-def faded_border(size, before, after, overlap, scale=1):
+def faded_border(size: int, before: bool, after: bool, overlap: int, scale: int = 1) -> np.ndarray:
     """Weights of a tile that fades over the whole overlap, by a raised cosine, at each border with another."""
     length = overlap * scale
     slope = np.sin(np.pi / 2 * (np.arange(min(length, size)) + 0.5) / max(length, 1)) ** 2
@@ -137,7 +137,7 @@ def faded_border(size, before, after, overlap, scale=1):
     return weights
 
 
-def all_alike(size, before, after, overlap, scale=1):
+def all_alike(size: int, before: bool, after: bool, overlap: int, scale: int = 1) -> np.ndarray:
     """Weights of a tile that counts as much at its borders as elsewhere."""
     return np.ones(size)
 
@@ -170,7 +170,7 @@ class Tile(NamedTuple):
     weights: np.ndarray  # (outputs,) float32; over all tiles of an axis they sum to 1 everywhere
 
     @property
-    def outputs(self):
+    def outputs(self) -> slice:
         return slice(self.first, self.first + len(self.weights))
 
 
@@ -181,7 +181,7 @@ class Axis(NamedTuple):
     tiles: Tuple[Tile, ...]
 
 
-def axis_tiles(extent, tile, overlap, window=1, scale=1, blend="published"):
+def axis_tiles(extent: int, tile: int, overlap: int, window: int = 1, scale: int = 1, blend: str = "published") -> Axis:
     """Divide a spatial axis.
 
     Args:
@@ -208,14 +208,14 @@ def axis_tiles(extent, tile, overlap, window=1, scale=1, blend="published"):
         for start, weights in zip(starts, raw)))
 
 
-def tile_starts(extent, tile, overlap):
+def tile_starts(extent: int, tile: int, overlap: int) -> List[int]:
     """Where tiles begin: every ``tile - overlap`` positions, the last one at the end of the axis."""
     if not 0 < tile < extent:
         return [0]
     return [*range(0, extent - tile, tile - overlap), extent - tile]
 
 
-def sequences(frames, tile, overlap):
+def sequences(frames: Iterable, tile: int, overlap: int) -> Iterator[Tuple[int, List, bool]]:
     """Divide time: go through ``frames`` once, holding one tile of them.
 
     The same tiles as ``tile_starts`` gives, though nobody knows the number of frames yet.
@@ -242,7 +242,7 @@ def sequences(frames, tile, overlap):
         yield first, held, True
 
 
-def checked_tiling(tile, overlap, window, blend):
+def checked_tiling(tile: Sequence[int], overlap: Sequence[int], window: Sizes, blend: str) -> Tuple[Sizes, Sizes]:
     """Return tile and overlap as tuples of three ints (frames, height, width).
 
     Raises:

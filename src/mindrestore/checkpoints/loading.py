@@ -1,13 +1,16 @@
 """From a path, a task or the settings of a configuration to a network with its weights; every file is read once."""
 from pathlib import Path
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, Tuple
+
+from mindspore import nn
 
 from mindrestore.checkpoints.native import Metadata, load_arrays, metadata_in
-from mindrestore.checkpoints.sources import is_mindspore_file, read_arrays
+from mindrestore.checkpoints.sources import Arrays, Source, is_mindspore_file, read_arrays
 from mindrestore.checkpoints.weights import set_weights
 from mindrestore.errors import UserError, printable
-from mindrestore.files import existing
+from mindrestore.files import PathLike, existing
 from mindrestore.models import kind_of, kinds, names, network_of
+from mindrestore.models.settings import Settings
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 
@@ -36,7 +39,7 @@ class FileContents(NamedTuple):
     metadata: Optional[Metadata]
 
 
-def load(path):
+def load(path: PathLike) -> Loaded:
     """Return what a file holds as ``Loaded``: a checkpoint of ours, or published weights of a network that is recognised by
     their names and shapes.
 
@@ -51,13 +54,13 @@ def load(path):
     return Loaded(network, True, str(contents.path), metadata)
 
 
-def load_for_task(task):
+def load_for_task(task: str) -> Optional[Loaded]:
     """Return the network that ships for a task as ``Loaded``, None if none does."""
     path = shipped(task)
     return path and load(path)
 
 
-def load_for_settings(settings, path, name):
+def load_for_settings(settings: Settings, path: Optional[PathLike], name: str) -> Loaded:
     """Return the network of a configuration as ``Loaded``.
 
     Args:
@@ -89,7 +92,7 @@ def load_for_settings(settings, path, name):
     return Loaded(network, True, str(contents.path), Metadata(kind.name, network.settings))
 
 
-def load_network(path):
+def load_network(path: PathLike) -> Tuple[nn.Cell, Metadata]:
     """Build the network that ``save_network`` wrote to ``path``; return it and its ``Metadata``.
 
     Raises ``UserError`` if the file is absent, no checkpoint, cut short, not mindrestore's, or does not fit.
@@ -99,7 +102,7 @@ def load_network(path):
     return _built(contents), contents.metadata
 
 
-def published_network(source, kind=None):
+def published_network(source: Source, kind: Optional[str] = None) -> Tuple[nn.Cell, Metadata]:
     """Build the network whose published weights are in the file ``source``; return it and its ``Metadata``.
 
     ``kind`` is the name of the network's, or None to recognise it. Raises ``UserError`` if the source cannot be read or is no
@@ -108,7 +111,7 @@ def published_network(source, kind=None):
     return recognised(read_arrays(source), source, kind)
 
 
-def recognised(arrays, source, kind=None):
+def recognised(arrays: Arrays, source: Source, kind: Optional[str] = None) -> Tuple[nn.Cell, Metadata]:
     """As ``published_network``, of the ``arrays`` by name that were read from ``source``."""
     if kind is None:
         candidates = (each for each in kinds() if each.published_settings)
@@ -130,7 +133,7 @@ def recognised(arrays, source, kind=None):
     raise UserError(f"{source}: {' '.join(reasons)}")
 
 
-def shipped(task):
+def shipped(task: str) -> Optional[Path]:
     """Return the path of the checkpoint that ships for a task, None if none does."""
     paths = (ASSETS / kind.shipped[task] for kind in kinds() if task in kind.shipped)
     return next((path for path in paths if path.exists()), None)

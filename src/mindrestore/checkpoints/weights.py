@@ -3,12 +3,14 @@ from typing import FrozenSet, NamedTuple
 
 import mindspore
 import numpy as np
+from mindspore import nn
 
-from mindrestore.checkpoints.sources import described, read_arrays
+from mindrestore.checkpoints.sources import Arrays, Source, described, read_arrays
 from mindrestore.errors import UserError, some_of
+from mindrestore.files import PathLike
 
 
-def load_published_weights(network, source):
+def load_published_weights(network: nn.Cell, source: Source) -> nn.Cell:
     """Set every parameter of ``network`` from ``source`` and return the network.
 
     ``source`` is anything ``read_arrays`` takes: the path of a PyTorch file, .npz, .safetensors or .ckpt, or a dict of
@@ -21,7 +23,7 @@ def load_published_weights(network, source):
     return network
 
 
-def set_weights(network, arrays, where):
+def set_weights(network: nn.Cell, arrays: Arrays, where: PathLike) -> None:
     """Set every parameter of ``network`` from ``arrays`` (name -> NumPy array); ``where`` names them in an error.
 
     Raises ``UserError`` as ``load_published_weights`` does.
@@ -63,7 +65,7 @@ class Taken(NamedTuple):
     names: FrozenSet[str]
 
 
-def start_from(network, source, prefix=""):
+def start_from(network: nn.Cell, source: Source, prefix: str = "") -> Taken:
     """Set those parameters of ``network`` that ``source`` has in their shape.
 
     Args:

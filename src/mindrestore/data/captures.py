@@ -3,12 +3,13 @@ to score.
 """
 import re
 from dataclasses import dataclass
+from typing import Optional
 
 import numpy as np
 
-from mindrestore.mat_files import pick, read_mat, time_first
 from mindrestore.errors import UserError
-from mindrestore.files import existing
+from mindrestore.files import PathLike, existing
+from mindrestore.mat_files import pick, read_mat, time_first
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +27,7 @@ class Capture:
     frames: int
 
 
-def load_capture(path, frames=None):
+def load_capture(path: PathLike, frames: Optional[int] = None) -> Capture:
     """Read real measurements.
 
     Args:

@@ -19,7 +19,7 @@ import scipy.io
 
 from mindrestore.data.captures import load_capture
 from mindrestore.errors import UserError
-from mindrestore.files import replacing
+from mindrestore.files import PathLike, replacing
 from mindrestore.mat_files import pick, read_mat, time_first
 from mindrestore.sensing.masks import MASK_KEYS, checked_mask, load_mask
 
@@ -46,7 +46,7 @@ class Measurements:
     colour: Optional[bool] = None
 
 
-def load_measurements(path, mask=None):
+def load_measurements(path: PathLike, mask: Optional[PathLike] = None) -> Measurements:
     """Read measurements and their mask.
 
     Args:
@@ -74,7 +74,8 @@ def load_measurements(path, mask=None):
     return _fitting(Measurements(path, np.ascontiguousarray(stored, np.float32) / np.float32(white), planes, rate, colour))
 
 
-def save_measurements(path, clip, measurements, mask, rate=None):
+def save_measurements(path: PathLike, clip: np.ndarray, measurements: np.ndarray, mask: np.ndarray,
+                      rate: Optional[float] = None) -> None:
     """Write measurements, mask and the clip they were made of as a MATLAB file of version 5, whole or not at all.
 
     Args:

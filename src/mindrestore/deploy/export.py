@@ -15,13 +15,15 @@ import json
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any, Dict, Optional
 
 import numpy as np
-from mindspore import Tensor
+from mindspore import Tensor, nn
 
+from mindrestore.checkpoints.native import Metadata
 from mindrestore.deploy.onnx_graph import Graph
 from mindrestore.errors import UserError
-from mindrestore.files import replacing
+from mindrestore.files import PathLike, replacing
 from mindrestore.models import kind_of, names
 from mindrestore.runtime import device, mindir, precision
 from mindrestore.version import __version__
@@ -33,7 +35,9 @@ float16 may be rounded to either; a step of 8 bits is 4e-3."""
 TRIAL_SIZES = ((32, 48), (21, 14))  # height and width at which a file of free size is compared
 
 
-def export_network(network, metadata, path, file_format="mindir", frames=None, height=None, width=None, batch=1):
+def export_network(network: nn.Cell, metadata: Metadata, path: PathLike, file_format: str = "mindir",
+                   frames: Optional[int] = None, height: Optional[int] = None, width: Optional[int] = None,
+                   batch: int = 1) -> Dict[str, Any]:
     """Export ``network`` to ``path``, and what there is to know about the file to ``path`` with suffix .json.
 
     Inputs of the exported RevSCI, in order: measurement (B, H, W), mask (T, H, W) and, with ``start="gap_tv"``,

@@ -1,11 +1,14 @@
 """Evaluate networks that reconstruct from snapshots: score known scenes, or see what a real camera captured."""
 import sys
 from pathlib import Path
+from typing import List
 
 import numpy as np
+from mindspore import nn
 from tqdm import tqdm
 
-from mindrestore.checkpoints.native import RANDOM_MASK
+from mindrestore.checkpoints.native import RANDOM_MASK, Metadata
+from mindrestore.config.snapshot import SnapshotConfig
 from mindrestore.data.captures import load_capture
 from mindrestore.data.scenes import BENCHMARK
 from mindrestore.errors import UserError
@@ -13,14 +16,15 @@ from mindrestore.evaluation.report import FrameRecord, write_report
 from mindrestore.evaluation.results import Row, environment, network_line
 from mindrestore.evaluation.snapshot_results import SceneResults, reconstruct_scene, score
 from mindrestore.evaluation.snapshot_scenes import evaluation_mask, evaluation_scenes
-from mindrestore.files import existing
+from mindrestore.files import PathLike, existing
 from mindrestore.media import pictures
 from mindrestore.metrics import psnr
 from mindrestore.restore.snapshots import Reconstructor
 from mindrestore.sensing.gap_tv import gap_tv
 
 
-def evaluate(config, network, metadata, folder, checkpoint, report=False):
+def evaluate(config: SnapshotConfig, network: nn.Cell, metadata: Metadata, folder: PathLike, checkpoint: PathLike,
+             report: bool = False) -> SceneResults:
     """Score the configuration's scenes; write tables and pictures into ``folder``.
 
     Args:
@@ -81,7 +85,7 @@ def evaluate(config, network, metadata, folder, checkpoint, report=False):
     return results
 
 
-def reconstruct_captures(config, network, metadata, folder):
+def reconstruct_captures(config: SnapshotConfig, network: nn.Cell, metadata: Metadata, folder: PathLike) -> List[str]:
     """Reconstruct a camera's measurements; write a strip of frames and a video for each. Returns lines to print."""
     folder, settings = Path(folder), config.evaluation
     if not settings.path or not config.mask.path:

@@ -1,15 +1,19 @@
 """Evaluate networks that restore videos: score clips beside what costs nothing, or restore what has no ground truth."""
 import time
 from pathlib import Path
+from typing import List, Optional, Sequence
 
 import numpy as np
 
+from mindrestore.checkpoints.loading import Loaded
+from mindrestore.config.video import VideoConfig
 from mindrestore.data.video_sets import DEMO, evaluation_clips
 from mindrestore.errors import UserError
 from mindrestore.evaluation.report import FrameRecord, write_report
 from mindrestore.evaluation.results import Row, environment, network_line
 from mindrestore.evaluation.video_results import ClipResults, ClipScorer
-from mindrestore.evaluation.video_tasks import PLAIN, case
+from mindrestore.evaluation.video_tasks import PLAIN, Case, case
+from mindrestore.files import PathLike
 from mindrestore.media import pictures
 
 TITLES = {"sr": "Super-resolution x{scale}", "deblur": "Deblurring", "denoise": "Denoising",
@@ -17,7 +21,7 @@ TITLES = {"sr": "Super-resolution x{scale}", "deblur": "Deblurring", "denoise": 
 UNTRAINED = "UNTRAINED: random numbers, not a result; train, or give --checkpoint"
 
 
-def video_cases(config):
+def video_cases(config: VideoConfig) -> List[Case]:
     """Find what the configuration evaluates, before anything is computed: a list of ``Case``.
 
     Raises ``UserError`` as ``evaluation_clips`` and ``case`` do.
@@ -25,7 +29,8 @@ def video_cases(config):
     return [case(clip, config) for clip in evaluation_clips(config.evaluation, config.degradation)]
 
 
-def evaluate_videos(config, loaded, folder, cases=None, report=False):
+def evaluate_videos(config: VideoConfig, loaded: Sequence[Loaded], folder: PathLike, cases: Optional[Sequence[Case]] = None,
+                    report: bool = False) -> ClipResults:
     """Restore the configuration's clips and score them; write tables, a picture a clip and, if asked, all frames.
 
     Args:

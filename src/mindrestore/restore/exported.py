@@ -8,13 +8,13 @@ from mindrestore.checkpoints.loading import Loaded
 from mindrestore.checkpoints.native import Metadata
 from mindrestore.data.snapshots import starting_estimate
 from mindrestore.errors import UserError
-from mindrestore.files import existing
+from mindrestore.files import PathLike, existing
 from mindrestore.models import kind_of
 from mindrestore.ops.margins import reflected
 from mindrestore.runtime import mindir
 
 
-def load_exported(path):
+def load_exported(path: PathLike) -> Loaded:
     """Load an exported file and the JSON file beside it.
 
     Args:

@@ -1,14 +1,15 @@
 """Which network a task takes: the small one that ships, a checkpoint of the user's, or an exported file."""
 from pathlib import Path
-from typing import NamedTuple, Tuple
+from typing import Any, Iterable, List, NamedTuple, Optional, Tuple
 
 from mindrestore.checkpoints.loading import load, load_for_task
 from mindrestore.errors import UserError
+from mindrestore.files import PathLike
 from mindrestore.models import abilities_of
 from mindrestore.restore.exported import load_exported
 from mindrestore.restore.tasks import STEPS
 from mindrestore.runtime import precision
-from mindrestore.tiling import TASKS, default_overlap, default_tile
+from mindrestore.tiling import TASKS, Sizes, default_overlap, default_tile
 
 
 class TaskNetwork(NamedTuple):
@@ -21,7 +22,8 @@ class TaskNetwork(NamedTuple):
     overlap: Tuple[int, int, int]
 
 
-def choose(task, checkpoints=(), models=(), tile=None, overlap=None, size=None):
+def choose(task: str, checkpoints: Iterable[PathLike] = (), models: Iterable[PathLike] = (), tile: Optional[Sizes] = None,
+           overlap: Optional[Sizes] = None, size: Optional[Tuple[int, int]] = None) -> List[TaskNetwork]:
     """Load the networks of a task.
 
     Args:
@@ -64,7 +66,7 @@ def _chosen(task, path, network, tile, overlap, size):
     return TaskNetwork(task, network, path, tile, tuple(overlap or default_overlap(task, tile)))
 
 
-def fits(task, network):
+def fits(task: str, network: Any) -> bool:
     """Whether a network does ``task``; which of several that its settings allow it was trained for nobody can tell."""
     return task in abilities_of(network).tasks
 

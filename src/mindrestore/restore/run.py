@@ -2,7 +2,7 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import List, NamedTuple, Optional, Tuple
+from typing import Callable, List, NamedTuple, Optional, Tuple
 
 from mindrestore.data.measurements import load_measurements
 from mindrestore.errors import UserError
@@ -65,7 +65,7 @@ class Job(NamedTuple):
     audible: bool  # whether the source can have sound
 
 
-def restore(request, say=print):
+def restore(request: Request, say: Callable[[str], None] = print) -> None:
     """Do what a ``Request`` asks for; ``say`` is given each line of the account.
 
     Raises:

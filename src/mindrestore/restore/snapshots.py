@@ -1,6 +1,6 @@
 """Reconstruct clips from coded snapshots with a trained network."""
 import numpy as np
-from mindspore import Tensor
+from mindspore import Tensor, nn
 
 from mindrestore.data.snapshots import starting_estimate
 from mindrestore.errors import UserError
@@ -14,19 +14,19 @@ class Reconstructor:
         network: such as ``mindrestore.models.revsci.RevSCI``, with trained weights.
     """
 
-    def __init__(self, network):
+    def __init__(self, network: nn.Cell) -> None:
         self.network = network
         self._piecewise = Piecewise(network)
         self._prepared = set()
 
-    def prepare(self, frames, height, width):
+    def prepare(self, frames: int, height: int, width: int) -> bool:
         """Compile for measurements of this size ahead of time; return whether that was still to be done."""
         if (frames, height, width) in self._prepared:
             return False
         self._run(np.zeros((height, width), np.float32), np.ones((frames, height, width), np.float32), None)
         return True
 
-    def __call__(self, measurement, mask):
+    def __call__(self, measurement: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """Reconstruct one clip.
 
         Args:

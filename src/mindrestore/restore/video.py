@@ -10,6 +10,7 @@ window, because that is part of the published tiling.
 import collections
 import contextlib
 import itertools
+from typing import Any, Callable, Dict, Iterable, Iterator, Optional, Sequence, Union
 
 import numpy as np
 from mindspore import Tensor
@@ -22,11 +23,13 @@ from mindrestore.models.piece import made_of_pieces
 from mindrestore.restore.progress import tile_bar
 from mindrestore.tiling import BLENDS, PUBLISHED, axis_tiles, checked_tiling, sequences, tile_starts
 
+Progress = Union[str, Callable[[int, Optional[int]], None], None]
 WHITE = 255  # sigma is given on the scale of 8-bit frames, as papers do
 
 
-def restore_video(network, clip, tile=PUBLISHED.tile, overlap=PUBLISHED.overlap, blend="published", sigma=None, total=None,
-                  progress=None, between_only=False):
+def restore_video(network: Callable, clip: Iterable[np.ndarray], tile: Sequence[int] = PUBLISHED.tile,
+                  overlap: Sequence[int] = PUBLISHED.overlap, blend: str = "published", sigma: Optional[float] = None,
+                  total: Optional[int] = None, progress: Progress = None, between_only: bool = False) -> Iterator[np.ndarray]:
     """Restore a clip.
 
     Args:
@@ -73,12 +76,14 @@ def restore_video(network, clip, tile=PUBLISHED.tile, overlap=PUBLISHED.overlap,
     return _between(spatial, _frames(clip)) if between_only else _interpolate(spatial, _frames(clip))
 
 
-def restore_clip(network, clip, **options):
+def restore_clip(network: Callable, clip: Iterable[np.ndarray], **options: Any) -> np.ndarray:
     """Restore a clip that fits in memory: ``restore_video`` as an array (D', 3, sH, sW), float32."""
     return np.stack(list(restore_video(network, clip, **options)))
 
 
-def restore_space_time(interpolator, upscaler, clip, options=None, upscaler_options=None):
+def restore_space_time(interpolator: Callable, upscaler: Callable, clip: Iterable[np.ndarray],
+                       options: Optional[Dict[str, Any]] = None,
+                       upscaler_options: Optional[Dict[str, Any]] = None) -> Iterator[np.ndarray]:
     """Space-time super-resolution: interpolate, then upscale what there is then, each with its own tiling, streamed.
 
     Args:

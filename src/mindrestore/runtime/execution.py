@@ -1,6 +1,9 @@
 """How a function is executed: compiled into a graph, or operator by operator (PyNative)."""
+from typing import Callable
+
 import mindspore as ms
-from mindspore import Tensor, ops
+import numpy as np
+from mindspore import Parameter, Tensor, ops
 
 from mindrestore.runtime import precision
 
@@ -8,19 +11,19 @@ MODES = ("graph", "pynative")
 _mode = "graph"
 
 
-def use(mode):
+def use(mode: str) -> None:
     """Make ``compiled`` compile (``"graph"``) or leave functions as they are (``"pynative"``, for debugging)."""
     global _mode
     _mode = mode
     ms.set_context(mode=ms.PYNATIVE_MODE)  # what is to be a graph is compiled piece by piece, by ``compiled``
 
 
-def mode():
+def mode() -> str:
     """Return ``"graph"`` or ``"pynative"``."""
     return _mode
 
 
-def compiled(function):
+def compiled(function: Callable) -> Callable:
     """Return ``function`` compiled by MindSpore on its first call for each set of input shapes and each precision."""
     if _mode != "graph":
         return function
@@ -34,7 +37,7 @@ def compiled(function):
     return run
 
 
-def put(parameter, value):
+def put(parameter: Parameter, value: np.ndarray) -> None:
     """Change a parameter in place, to an array of its shape.
 
     ``set_data`` would give it memory that a function compiled before neither reads nor writes.
@@ -42,6 +45,6 @@ def put(parameter, value):
     ops.Assign()(parameter, Tensor(value))
 
 
-def fuses():
+def fuses() -> bool:
     """Return whether MindSpore fuses operators of a graph into kernels that it compiles."""
     return ms.get_context("enable_graph_kernel")

@@ -5,6 +5,7 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import Optional
 
 import mindspore as ms
 
@@ -14,7 +15,7 @@ from mindrestore.runtime import precision as number_type
 SLOWER = "mindrestore: float16 on a CPU is slower than float32: numbers are rounded to it and computed in float32."
 
 
-def start(choice="auto", mode="graph", threads=None, precision="float32"):
+def start(choice: str = "auto", mode: str = "graph", threads: Optional[int] = None, precision: str = "float32") -> str:
     """Select device and execution mode, meet the other processes if there are any, and return the name of the device.
 
     Args:

@@ -1,16 +1,17 @@
 """Masks of coded snapshots: read from files, drawn at random, cut to size, recognised again."""
 import hashlib
+from typing import Optional, Union
 
 import numpy as np
 
 from mindrestore.errors import UserError
-from mindrestore.files import existing
+from mindrestore.files import PathLike, existing
 from mindrestore.mat_files import pick, read_mat, time_first
 
 MASK_KEYS = ("mask", "masks", "Mask", "MASK", "mask_test", "Phi", "phi")
 
 
-def load_mask(path, frames=None):
+def load_mask(path: PathLike, frames: Optional[int] = None) -> np.ndarray:
     """Read a mask from a file.
 
     Args:
@@ -34,7 +35,7 @@ def load_mask(path, frames=None):
     return mask[:frames]
 
 
-def checked_mask(stored, path):
+def checked_mask(stored: np.ndarray, path: PathLike) -> np.ndarray:
     """A stored ``(T, H, W)`` of any number type as the float32 mask that ``load_mask`` returns; ``path`` is for its
     errors.
     """
@@ -49,7 +50,8 @@ def checked_mask(stored, path):
     return mask
 
 
-def random_mask(frames, height, width, density=0.5, rng=None):
+def random_mask(frames: int, height: int, width: int, density: float = 0.5,
+                rng: Union[np.random.Generator, int, None] = None) -> np.ndarray:
     """Draw a binary mask, every pixel of every plane open with probability ``density``.
 
     ``rng`` is a NumPy generator or a seed. Returns ``(T, H, W)`` float32 of 0 and 1; raises ``UserError`` for a size
@@ -63,7 +65,7 @@ def random_mask(frames, height, width, density=0.5, rng=None):
     return (rng.random((frames, height, width), dtype=np.float32) < density).astype(np.float32)
 
 
-def crop_mask(mask, height, width, top=0, left=0):
+def crop_mask(mask: np.ndarray, height: int, width: int, top: int = 0, left: int = 0) -> np.ndarray:
     """Cut a mask to size: ``(T, H, W)`` -> ``(T, height, width)``; ``UserError`` where it does not reach."""
     if min(top, left) < 0 or min(height, width) < 1 or top + height > mask.shape[-2] or left + width > mask.shape[-1]:
         raise UserError(f"a mask of {mask.shape[-2]} x {mask.shape[-1]} pixels has no part of {height} x {width} "
@@ -71,7 +73,7 @@ def crop_mask(mask, height, width, top=0, left=0):
     return mask[:, top:top + height, left:left + width]
 
 
-def fingerprint(mask):
+def fingerprint(mask: np.ndarray) -> str:
     """16 hexadecimal digits that tell masks apart, the same for equal shapes and equal values as float32."""
     mask = np.ascontiguousarray(mask, "<f4") + np.float32(0)  # turns minus zero into zero
     digest = hashlib.sha256(repr(mask.shape).encode())

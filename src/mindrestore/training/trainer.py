@@ -8,6 +8,7 @@ import yaml
 from mindspore import Model
 
 from mindrestore.checkpoints import native
+from mindrestore.config.sections import Common
 from mindrestore.errors import Stopped, UserError
 from mindrestore.files import replacing, write_text
 from mindrestore.runtime import cluster
@@ -24,7 +25,7 @@ JOBS = {"snapshot": snapshot_job, "video": video_job, "flow": flow_job}
 """By problem: what makes a ``Job`` of a configuration."""
 
 
-def train(config, resume=False):
+def train(config: Common, resume: bool = False) -> Path:
     """Train; write ``last_state.ckpt`` (to resume from), ``last.ckpt``, ``best.ckpt``, ``log.jsonl`` and ``config.yaml``.
 
     Of several processes (``mindrestore.runtime.cluster``) each trains on its share of every batch; the main one writes.
