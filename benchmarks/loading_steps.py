@@ -12,6 +12,7 @@ import numpy as np
 
 def ours(case):
     import mindspore
+
     from mindrestore.runtime import session
     session.start("cpu")
     return dict(version=f"mindspore {mindspore.__version__}"), _steps(case, our_batches(case))
@@ -25,8 +26,8 @@ def theirs(case):
 def our_batches(case):
     """Return ``(first, count) -> batches`` of tensors, as training reads them."""
     from mindrestore.data.frame_stores import open_store
-    from mindrestore.data.video_samples import VideoSamples
     from mindrestore.data.subclips import StoredSubclips
+    from mindrestore.data.video_samples import VideoSamples
     from mindrestore.runtime.dataset import batches
     subclips = StoredSubclips(*map(open_store, case["paths"]), case["frames"], case["patch"], case["scale"])
     samples = VideoSamples(subclips, "sr", scale=case["scale"])

@@ -124,8 +124,8 @@ def decoded_here(pairs=240):
     from mindrestore.data.frame_stores import open_store
     from mindrestore.data.lmdb_writer import create_lmdb
     from mindrestore.data.rendered import render_clip
-    from mindrestore.data.video_samples import VideoSamples
     from mindrestore.data.subclips import StoredSubclips
+    from mindrestore.data.video_samples import VideoSamples
     frames = 12
     with tempfile.TemporaryDirectory() as folder:
         clip = (255 * render_clip(0, frames, 720, 1280, colour=True)).round().astype(np.uint8)  # (3, T, H, W)

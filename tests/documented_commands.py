@@ -9,10 +9,10 @@ from documents import ROOT
 from test_launchers import HCCN_TOOL
 
 from mindrestore import cli
+from mindrestore.checkpoints.loading import shipped
 from mindrestore.commands.evaluate import settings_of
 from mindrestore.commands.shared import overrides_of
 from mindrestore.config import VideoConfig, load_config, make_config
-from mindrestore.checkpoints.loading import shipped
 from mindrestore.media.writing import kind_of
 from mindrestore.restore.tasks import STEPS
 

@@ -24,7 +24,7 @@ ARROWS = {
                 "errors", "version"},
     "deploy": {"checkpoints", "models", "runtime", "files", "errors", "version"},
     "checkpoints": {"models", "files", "errors", "version"},
-    "config": {"models", "sections", "tiling", "files", "errors"},
+    "config": {"data", "models", "sections", "tiling", "files", "errors"},
     "media": {"data", "files", "errors"},
     "data": {"sensing", "metrics", "mat_files", "files", "errors"},
     "executor": {"models", "native", "ops", "runtime"},

@@ -6,7 +6,14 @@ import pytest
 
 from mindrestore.errors import UserError
 from mindrestore.tiling import (
-    BLENDS, axis_tiles, checked_tiling, dropped_border, faded_border, fitted_tile, sequences, tile_starts,
+    BLENDS,
+    axis_tiles,
+    checked_tiling,
+    dropped_border,
+    faded_border,
+    fitted_tile,
+    sequences,
+    tile_starts,
 )
 
 AXES = list(itertools.product((1, 7, 16, 17, 23, 40), (0, 8, 16), (0, 1, 2, 5, 7), (1, 4)))

@@ -101,15 +101,15 @@ def _by_image(images, channel_axis):
     return images.reshape(-1, *images.shape[-3:])
 
 
-def _similarity(one, other, peak):
+def _similarity(image, reference, peak):
     """Mean structural similarity of two ``(channels, H, W)``."""
-    mean_one, mean_other = _window_mean(one), _window_mean(other)
-    variance_one = _window_mean(one * one) - mean_one**2
-    variance_other = _window_mean(other * other) - mean_other**2
-    covariance = _window_mean(one * other) - mean_one * mean_other
+    image_mean, reference_mean = _window_mean(image), _window_mean(reference)
+    image_variance = _window_mean(image * image) - image_mean**2
+    reference_variance = _window_mean(reference * reference) - reference_mean**2
+    covariance = _window_mean(image * reference) - image_mean * reference_mean
     c1, c2 = (_SSIM_K1 * peak) ** 2, (_SSIM_K2 * peak) ** 2
-    return np.mean((2 * mean_one * mean_other + c1) * (2 * covariance + c2)
-                   / ((mean_one**2 + mean_other**2 + c1) * (variance_one + variance_other + c2)))
+    return np.mean((2 * image_mean * reference_mean + c1) * (2 * covariance + c2)
+                   / ((image_mean**2 + reference_mean**2 + c1) * (image_variance + reference_variance + c2)))
 
 
 def _window_mean(image):

@@ -102,8 +102,9 @@ def save_measurements(path: PathLike, clip: np.ndarray, measurements: np.ndarray
         scipy.io.savemat(scratch, arrays, do_compression=True)
 
 
-def _fitting(found):
-    if found.mask.shape[1:] != found.measurements.shape[1:]:
-        raise UserError(f"{found.path}: measurements of {found.measurements.shape[1]} x {found.measurements.shape[2]} do not "
-                        f"fit a mask of {found.mask.shape[1]} x {found.mask.shape[2]}; give the mask they were made through.")
-    return found
+def _fitting(file):
+    mask, measured = file.mask.shape[1:], file.measurements.shape[1:]
+    if mask != measured:
+        raise UserError(f"{file.path}: measurements of {measured[0]} x {measured[1]} do not fit a mask of {mask[0]} x "
+                        f"{mask[1]}; give the mask they were made through.")
+    return file

@@ -7,8 +7,8 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
+from mindrestore.data.named_sets import REDS4
 from mindrestore.data.rendered import RenderedClips
-from mindrestore.data.video_sets import REDS4
 from mindrestore.errors import UserError
 
 REDS_OFFICIAL = tuple(f"{number}" for number in range(240, 270))

@@ -7,7 +7,8 @@ import numpy as np
 
 from mindrestore.checkpoints.loading import Loaded
 from mindrestore.config.video import VideoConfig
-from mindrestore.data.video_sets import DEMO, evaluation_clips
+from mindrestore.data.named_sets import DEMO
+from mindrestore.data.video_sets import evaluation_clips
 from mindrestore.errors import UserError
 from mindrestore.evaluation.report import FrameRecord, write_report
 from mindrestore.evaluation.results import Row, environment, network_line

@@ -9,8 +9,7 @@ from typing import Optional
 
 import mindspore as ms
 
-from mindrestore.runtime import cluster, device, execution, process
-from mindrestore.runtime import precision as number_type
+from mindrestore.runtime import cluster, device, execution, precision as number_type, process
 
 SLOWER = "mindrestore: float16 on a CPU is slower than float32: numbers are rounded to it and computed in float32."
 

@@ -1,5 +1,5 @@
 """Validation while a network trains, shared out among the processes that train together."""
-from mindrestore.data.video_sets import DEMO
+from mindrestore.data.named_sets import DEMO
 from mindrestore.evaluation.video import video_cases
 from mindrestore.evaluation.video_results import ClipScorer
 from mindrestore.runtime import cluster
