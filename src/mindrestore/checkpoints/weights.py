@@ -92,6 +92,6 @@ def start_from(network: nn.Cell, source: Source, prefix: str = "") -> Taken:
     for name in fits:
         parameters[name].set_data(mindspore.Tensor(np.asarray(arrays[name], order="C"), parameters[name].dtype))
     left = {"differ in shape": misshapen, "are missing": missing}
-    kept = [f"{len(names)} {what} ({some_of(names)})" for what, names in left.items() if names]
+    notes = [f"{len(names)} {what} ({some_of(names)})" for what, names in left.items() if names]
     return Taken(f"{described(source)}: {len(fits)} of {len(parameters)} parameters taken" + (
-        f"; {' and '.join(kept)} and keep their first values." if kept else "."), frozenset(fits))
+        f"; {' and '.join(notes)} and keep their first values." if notes else "."), frozenset(fits))

@@ -52,7 +52,7 @@ def load_capture(path: PathLike, frames: Optional[int] = None) -> Capture:
 
 
 def _frames_by_name(path):
-    found = re.search(r"(?:^|[^a-z])cr_?(\d+)", path.stem.lower())
-    if not found:
+    ratio = re.search(r"(?:^|[^a-z])cr_?(\d+)", path.stem.lower())
+    if not ratio:
         raise UserError(f"{path}: the name does not tell the compression ratio; name it ..._cr_10.mat or give frames.")
-    return int(found.group(1))
+    return int(ratio.group(1))

@@ -158,8 +158,8 @@ def _checked_path(path, file_format):
 
 def _check_sizes(frames, height, width, batch):
     if (height is None) != (width is None):
-        given = "height" if width is None else "width"
-        raise UserError(f"{given} is given alone; give height and width, or neither for a file of any size.")
+        alone = "height" if width is None else "width"
+        raise UserError(f"{alone} is given alone; give height and width, or neither for a file of any size.")
     for name, value in (("frames", frames), ("height", height), ("width", width), ("batch", batch)):
         if value is None and name != "batch":
             continue

@@ -133,16 +133,16 @@ def _prepare(reconstruct, mask, bar):
         print(f"Compiled the network for {mask.shape[1]} x {mask.shape[2]}.", file=sys.stderr)
 
 
-def _record(name, made):
+def _record(name, by_heading):
     """The ``FrameRecord`` of a scene's reconstructions, lists by heading, the network's first."""
-    judged, first = next(iter(made.items()))
+    judged, first = next(iter(by_heading.items()))
     frames = first[0].truth.shape[-3]
     record = FrameRecord(name, judged, middle=len(first) * frames // 2)
     axis = 0 if first[0].truth.ndim == 4 else None
     for number in range(len(first)):
         for index in range(frames):
             truth = first[number].truth[..., index, :, :]
-            images = {heading: each[number].clip[..., index, :, :] for heading, each in made.items()}
+            images = {heading: each[number].clip[..., index, :, :] for heading, each in by_heading.items()}
             scores = {heading: psnr(image, truth, channel_axis=axis) for heading, image in images.items()}
             record.add(images, truth, scores)
     return record
@@ -162,8 +162,8 @@ def _gap_tv(iterations, colour):
     return reconstruct
 
 
-def _write_comparison(path, done, mask, row, title):
-    first = {method: made[0] for method, made in done.items()}
+def _write_comparison(path, by_method, mask, row, title):
+    first = {method: reconstructions[0] for method, reconstructions in by_method.items()}
     network = first["network"]
     total = mask.sum(0)
     columns = {"measurement / mask sum": network.measurement / np.where(total == 0, 1, total)}

@@ -94,12 +94,12 @@ def case(clip, config):
 
 
 def _check_counts(clip, task):
-    given, truth = clip.lq.count(), clip.gt and clip.gt.count()
-    if given is None or truth is None:
+    count, truth = clip.lq.count(), clip.gt and clip.gt.count()
+    if count is None or truth is None:
         return
-    fitting = {"interpolate": given - INTERPOLATED_FRAMES + 1, "space-time-sr": 2 * given - 1}.get(task, given)
+    fitting = {"interpolate": count - INTERPOLATED_FRAMES + 1, "space-time-sr": 2 * count - 1}.get(task, count)
     if truth != fitting:
-        raise UserError(f"clip {clip.name}: low quality in {clip.lq} has {given} frames, which takes {fitting} of "
+        raise UserError(f"clip {clip.name}: low quality in {clip.lq} has {count} frames, which takes {fitting} of "
                         f"ground truth; {clip.gt} has {truth}.")
 
 

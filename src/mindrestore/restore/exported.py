@@ -83,15 +83,15 @@ class ExportedSnapshot:
 
     def __call__(self, measurement, mask):
         """(H, W), (T, H, W) -> (T, H, W), colour (3, T, H, W), clamped to 0–1."""
-        if any(size is not None and size != given for size, given in zip(self._mask_shape, mask.shape)):
+        if any(expected is not None and expected != size for expected, size in zip(self._mask_shape, mask.shape)):
             expected = " x ".join("any" if size is None else str(size) for size in self._mask_shape)
             raise UserError(f"{self._path}: takes masks of {expected} (frames, height, width), not "
                             f"{' x '.join(map(str, mask.shape))}; export it for this size.")
         inputs = [measurement, mask]
         if self._estimates:
             inputs.append(starting_estimate(measurement, mask, self.abilities.colour))
-        given = [inputs[0][None], inputs[1], *(x[None] for x in inputs[2:])]
-        clip = self._graph(*(Tensor(np.ascontiguousarray(x, np.float32)) for x in given)).numpy()[0]
+        batch = [inputs[0][None], inputs[1], *(x[None] for x in inputs[2:])]
+        clip = self._graph(*(Tensor(np.ascontiguousarray(x, np.float32)) for x in batch)).numpy()[0]
         return np.clip(clip, 0, 1)
 
 

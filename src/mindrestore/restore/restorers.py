@@ -67,16 +67,16 @@ class VideoRestorer:
     def sample(self, number):
         """Restore one frame from few: (what is given, restored frame ``number``), roughly as the run will make it."""
         first = max(0, number // self.speed - 1)
-        given = list(itertools.islice(self.clip.frames(first), SAMPLED))
+        around = list(itertools.islice(self.clip.frames(first), SAMPLED))
 
         def opened(start):
-            return iter(given[start:])
+            return iter(around[start:])
         frames = opened(0)
         if self._interpolator:
-            frames = self._interpolated(opened, len(given), 0)
+            frames = self._interpolated(opened, len(around), 0)
         if self._restorer:
-            frames = self._restore(frames, self._restored_count(len(given)))
-        shown = given[number // self.speed - first]
+            frames = self._restore(frames, self._restored_count(len(around)))
+        shown = around[number // self.speed - first]
         restored = next(itertools.islice(frames, number - self.speed * first, None))
         return (imresize(shown, self.scale) if self.scale > 1 else shown), restored
 
@@ -99,13 +99,15 @@ class VideoRestorer:
     def _interpolated(self, opened, count, first, tell=None):
         """Twice the frames, from number ``first`` of them on; ``opened(n)`` gives the clip from frame ``n`` on."""
         start = max(0, first // 2 - 1)
-        one = self._interpolator
-        frames = restore_video(one.network, opened(start), one.tile, one.overlap, total=count - start, progress=tell)
+        interpolator = self._interpolator
+        frames = restore_video(interpolator.network, opened(start), interpolator.tile, interpolator.overlap,
+                               total=count - start, progress=tell)
         return itertools.islice(frames, first - 2 * start, None)
 
     def _restore(self, frames, total, tell=None):
-        one = self._restorer
-        return restore_video(one.network, frames, one.tile, one.overlap, sigma=self._sigma, total=total, progress=tell)
+        restorer = self._restorer
+        return restore_video(restorer.network, frames, restorer.tile, restorer.overlap, sigma=self._sigma, total=total,
+                             progress=tell)
 
 
 class SnapshotRestorer:

@@ -123,11 +123,11 @@ def _restore(spatial, frames):
             while first < start:
                 yield sums.pop(0) / weights.pop(0)
                 first += 1
-            given = np.stack(held)
+            tile = np.stack(held)
             if not depth:
-                given = _flipped(given, 0, -len(held) % spatial.needs.window[0])
+                tile = _flipped(tile, 0, -len(held) % spatial.needs.window[0])
             counts = BLENDS[spatial.blend].time(len(held), start > 0, not last, shared).astype(np.float32)
-            for index, (frame, weight) in enumerate(zip(spatial(given), counts)):
+            for index, (frame, weight) in enumerate(zip(spatial(tile), counts)):
                 frame *= weight
                 if index < len(sums):
                     sums[index] += frame
@@ -188,12 +188,12 @@ class _Spatial:
         restored = None
         for row in rows.tiles:
             for column in columns.tiles:
-                given = np.ascontiguousarray(frames[None, :, :, row.start:row.stop, column.start:column.stop])
-                tile = self.network(Tensor(given)).numpy()[0]  # (D', 3, sh, sw)
+                tile = np.ascontiguousarray(frames[None, :, :, row.start:row.stop, column.start:column.stop])
+                restored_tile = self.network(Tensor(tile)).numpy()[0]  # (D', 3, sh, sw)
                 weights = row.weights[:, None] * column.weights
                 if restored is None:
-                    restored = [np.zeros((tile.shape[1], *self._size), np.float32) for _ in tile]
-                for frame, part in zip(restored, tile):
+                    restored = [np.zeros((restored_tile.shape[1], *self._size), np.float32) for _ in restored_tile]
+                for frame, part in zip(restored, restored_tile):
                     frame[:, row.outputs, column.outputs] += weights * part[:, :len(row.weights), :len(column.weights)]
                 if self._bar:
                     self._bar.update()

@@ -65,8 +65,8 @@ class RenewedAdam(nn.Adam):
         return super().__call__(gradients)
 
     def forget(self):
-        for kept, first in ((self.moment1, 0), (self.moment2, 0), ((self.beta1_power, self.beta2_power), 1)):
-            for parameter in kept:
+        for moments, first in ((self.moment1, 0), (self.moment2, 0), ((self.beta1_power, self.beta2_power), 1)):
+            for parameter in moments:
                 put(parameter, np.full(parameter.shape, first, np.float32))
 
 
