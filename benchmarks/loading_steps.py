@@ -12,6 +12,7 @@ import numpy as np
 
 def ours(case):
     import mindspore
+
     from mindrestore.runtime import session
     session.start("cpu")
     return dict(version=f"mindspore {mindspore.__version__}"), _steps(case, our_batches(case))
@@ -25,11 +26,11 @@ def theirs(case):
 def our_batches(case):
     """Return ``(first, count) -> batches`` of tensors, as training reads them."""
     from mindrestore.data.frame_stores import open_store
+    from mindrestore.data.subclips import StoredSubclips
     from mindrestore.data.video_samples import VideoSamples
-    from mindrestore.data.video_windows import StoredWindows
-    from mindrestore.training.dataset import batches
-    windows = StoredWindows(*map(open_store, case["paths"]), case["frames"], case["patch"], case["scale"])
-    samples = VideoSamples(windows, "sr", scale=case["scale"])
+    from mindrestore.runtime.dataset import batches
+    subclips = StoredSubclips(*map(open_store, case["paths"]), case["frames"], case["patch"], case["scale"])
+    samples = VideoSamples(subclips, "sr", scale=case["scale"])
 
     def batches_from(first, count):
         with batches(samples, first, count, case["batch"], workers=max(1, case["workers"])) as dataset:

@@ -124,8 +124,8 @@ def decoded_here(pairs=240):
     from mindrestore.data.frame_stores import open_store
     from mindrestore.data.lmdb_writer import create_lmdb
     from mindrestore.data.rendered import render_clip
+    from mindrestore.data.subclips import StoredSubclips
     from mindrestore.data.video_samples import VideoSamples
-    from mindrestore.data.video_windows import StoredWindows
     frames = 12
     with tempfile.TemporaryDirectory() as folder:
         clip = (255 * render_clip(0, frames, 720, 1280, colour=True)).round().astype(np.uint8)  # (3, T, H, W)
@@ -138,7 +138,7 @@ def decoded_here(pairs=240):
                 cv2.imwrite(str(target / f"{number:08}.png"), picture)
             create_lmdb(target.parent, Path(folder, f"{kind}.lmdb"), workers=1)
         stores = [open_store(Path(folder, f"{kind}.lmdb")) for kind in ("gt", "lq")]
-        samples = VideoSamples(StoredWindows(*stores, 6, 256, 4), "sr", scale=4)
+        samples = VideoSamples(StoredSubclips(*stores, 6, 256, 4), "sr", scale=4)
         samples[0]
         began = time.process_time()  # what a core to itself gives, however busy this machine is
         for number in range(pairs // 6):

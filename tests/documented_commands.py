@@ -9,12 +9,12 @@ from documents import ROOT
 from test_launchers import HCCN_TOOL
 
 from mindrestore import cli
+from mindrestore.checkpoints.loading import shipped
 from mindrestore.commands.evaluate import settings_of
 from mindrestore.commands.shared import overrides_of
 from mindrestore.config import VideoConfig, load_config, make_config
-from mindrestore.inference.shipped import shipped
 from mindrestore.media.writing import kind_of
-from mindrestore.restore.tasks import PARTS
+from mindrestore.restore.tasks import STEPS
 
 # How commands are run
 
@@ -113,7 +113,7 @@ def a_restoration(words, folder):
         return
     there(options.input, options.mask, *options.checkpoint, *options.model)
     kind_of(options.output)
-    parts = PARTS.get(options.task, (options.task,))
+    parts = STEPS.get(options.task, (options.task,))
     assert options.checkpoint or options.model or all(shipped(part) for part in parts), "nothing ships for this task"
     assert (options.task == "denoise") == (options.sigma is not None)
 

@@ -17,7 +17,7 @@ from mindrestore.config import make_config
 from mindrestore.ops import convolution, convolution_frames, convolution_native
 from mindrestore.runtime import cluster, execution, session
 from mindrestore.training import trainer
-from mindrestore.training.shared_mean import shared_mean
+from mindrestore.training.validation import shared_mean
 
 
 class Noted:

@@ -7,21 +7,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import ranks as ranks_program
 import scipy.io
 from mindspore import Tensor
 from stand_in import flow_weights
 
-import ranks as ranks_program
 from mindrestore.checkpoints.native import load_arrays, read_metadata
 from mindrestore.config import make_config
 from mindrestore.errors import UserError
 from mindrestore.ops import convolution
 from mindrestore.runtime import cluster, execution
-from mindrestore.training.dataset import batches
-from mindrestore.training.losses import LOSSES, ROOTED
+from mindrestore.runtime.dataset import batches
+from mindrestore.training.losses import LOSSES, SQRT_LOSSES
+from mindrestore.training.optimizers import Update
 from mindrestore.training.step import TrainOneStep
 from mindrestore.training.trainer import train
-from mindrestore.training.updates import Update
 
 pytestmark = pytest.mark.usefixtures("prepared")
 
@@ -236,13 +236,13 @@ def test_a_root_is_taken_of_the_whole_batch():
     class Recorder:
         def __call__(self, gradients):
             self.given = [gradient.asnumpy() for gradient in gradients]
-    assert ROOTED <= LOSSES.keys()
+    assert SQRT_LOSSES <= LOSSES.keys()
     clip = np.array([[3.0], [1.0]], np.float32)
     for accumulation in (1, 2):
         recorder = Recorder()
         # mean of x², of gradient 2 x for a shift of all x
         step = TrainOneStep(lambda parameters: lambda x: ((x ** 2).mean(), ((2 * x).mean().reshape(1),)),
-                            [Update(recorder, [None], 0)], accumulation, rooted=True)
+                            [Update(recorder, [None], 0)], accumulation, sqrt_loss=True)
         assert float(step(Tensor(clip)).asnumpy()) == pytest.approx(5 ** 0.5)
         assert recorder.given[0] == pytest.approx([2 / 5 ** 0.5])  # d sqrt((x+s)²) / ds at s = 0
 

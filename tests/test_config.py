@@ -9,7 +9,7 @@ from mindrestore.commands.evaluate import settings_of
 from mindrestore.commands.shared import overrides_of
 from mindrestore.config import VideoConfig, load_config, make_config
 from mindrestore.errors import UserError
-from mindrestore.training.schedules import learning_rates
+from mindrestore.training.optimizers import learning_rates
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 

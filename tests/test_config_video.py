@@ -37,7 +37,7 @@ def test_defaults_are_task_001():
     (DENOISE, "denoise", "noise"),
     ({"model": {"upscale": 1, "nonblind_denoising": True, "pa_frames": 0}}, "denoise", "noise"),
     ({"model": INTERPOLATE}, "interpolate", None),
-    ({"interpolation": {"model": {"name": "vrt", **INTERPOLATE}}}, "space_time_sr", "bicubic"),
+    ({"interpolation": {"model": {"name": "vrt", **INTERPOLATE}}}, "space-time-sr", "bicubic"),
 ])
 def test_the_network_tells_the_task(content, task, degradation):
     config = made(content)
@@ -128,7 +128,7 @@ def test_published_configurations_hold_the_published_recipe(name):
 @pytest.mark.parametrize("path", sorted(set(CONFIGS.glob("*.yaml")) - {CONFIGS / "small_flow.yaml"}),
                          ids=lambda path: path.stem)
 def test_every_file_has_tiles_of_whole_windows(path):
-    from mindrestore.inference.tiles import checked_tiling
+    from mindrestore.tiling import checked_tiling
     config = load_config(path)
     parts = [config] + ([config.interpolation] if config.interpolation else [])
     for part in parts:

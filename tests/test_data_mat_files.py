@@ -8,10 +8,10 @@ import pytest
 import scipy.io
 
 from mindrestore.data.captures import load_capture
-from mindrestore.data.mask_file import MASK_KEYS, load_mask
-from mindrestore.data.mat_file import read_mat
 from mindrestore.data.scenes import BENCHMARK, CLIP_KEYS, find_benchmark_scenes, load_scene, scene_paths
 from mindrestore.errors import UserError
+from mindrestore.mat_files import read_mat
+from mindrestore.sensing.masks import MASK_KEYS, load_mask
 
 SHARED = Path(os.environ.get("MINDRESTORE_DATA", Path(__file__).parents[2] / "shared" / "data"))
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from mindrestore.inference.tile_choice import NETWORKS, recommended_tile
 from mindrestore.runtime import processor
 from mindrestore.runtime.convolution_probe import Probe
+from mindrestore.tiling import NETWORKS, recommended_tile
 
 
 def doctor(**environment):

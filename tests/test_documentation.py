@@ -112,14 +112,14 @@ def in_pynative(monkeypatch):
                          ids=lambda path: path.stem)
 def test_programs(document, inside, prepared, in_pynative, monkeypatch):
     from mindrestore.checkpoints import save_network
-    from mindrestore.data import video_sets
-    from mindrestore.models import create_model
+    from mindrestore.data import named_sets
     from mindrestore.executor import Piecewise
+    from mindrestore.models import create_model
     from mindrestore.models.vrt import VRT
     call = Piecewise.__call__
     monkeypatch.setattr(Piecewise, "__call__", lambda self, *inputs: (  # a minute with a VRT; test_vrt.py runs it
         inputs[0][:, 1:2] if isinstance(self.network, VRT) else call(self, *inputs)))
-    monkeypatch.setattr(video_sets, "SETS", dict(video_sets.SETS))  # which one page adds to
+    monkeypatch.setattr(named_sets, "SETS", dict(named_sets.SETS))  # which one page adds to
     network = create_model("vrt", **TINY_VRT)
     save_network(inside / "runs" / "mine" / "best.ckpt", network, "vrt", network.settings)
     names = {}

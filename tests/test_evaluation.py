@@ -12,9 +12,8 @@ from mindrestore.config import make_config
 from mindrestore.data.scenes import BENCHMARK
 from mindrestore.errors import UserError
 from mindrestore.evaluation.results import Row
-from mindrestore.evaluation.snapshot_results import SceneResults
+from mindrestore.evaluation.snapshot_results import SceneResults, SceneScore
 from mindrestore.evaluation.snapshot_scenes import evaluation_mask
-from mindrestore.evaluation.snapshot_scoring import SceneScore
 from mindrestore.evaluation.snapshots import evaluate, mask_warning, reconstruct_captures
 from mindrestore.models import create_model
 from mindrestore.sensing.masks import fingerprint, random_mask

@@ -7,7 +7,7 @@ import pytest
 from mindspore import Tensor, nn
 
 from mindrestore.checkpoints.native import Metadata
-from mindrestore.deploy import export, export_network
+from mindrestore.deploy import export_network
 from mindrestore.errors import UserError
 from mindrestore.models import create_model
 
@@ -103,7 +103,7 @@ def test_a_file_that_computes_something_else_is_not_kept(tmp_path, monkeypatch):
         last = network.conv2[6].bias
         last.set_data(Tensor(last.asnumpy() + 0.01))
 
-    monkeypatch.setattr(export.ms, "export", export_then_change)
+    monkeypatch.setattr(ms, "export", export_then_change)
     with pytest.raises(UserError, match="differs from the network by 0.01"):
         export_network(network, metadata, tmp_path / "net.mindir", frames=2, height=8, width=8)
     assert files(tmp_path) == []
@@ -122,7 +122,7 @@ def test_a_failing_export_leaves_nothing_behind(tmp_path, monkeypatch):
         ms.set_context(jit_syntax_level=ms.STRICT)
         raise RuntimeError("no")
 
-    monkeypatch.setattr(export.ms, "export", fail)
+    monkeypatch.setattr(ms, "export", fail)
     level = ms.get_context("jit_syntax_level")
     with pytest.raises(RuntimeError):
         export_network(*tiny(), tmp_path / "net.mindir")

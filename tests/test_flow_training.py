@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from mindspore import Tensor
 
-from mindrestore.checkpoints.fine_tuning import start_from
 from mindrestore.checkpoints.loading import load_network
+from mindrestore.checkpoints.weights import start_from
 from mindrestore.config import FlowConfig, make_config
 from mindrestore.data.composition import Composition, Foreground, Motion, Surface, ellipse, render, true_flow
 from mindrestore.data.flow_samples import FlowSamples

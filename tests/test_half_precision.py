@@ -9,15 +9,12 @@ from mindspore import Tensor, nn
 from test_video_training import MODEL
 
 from mindrestore import cli
-from mindrestore.checkpoints.loading import load_network
+from mindrestore.checkpoints.loading import load_network, shipped
 from mindrestore.checkpoints.native import Metadata, load_arrays
 from mindrestore.config import make_config
 from mindrestore.data.rendered import render_clip
 from mindrestore.deploy import export_network
 from mindrestore.errors import UserError
-from mindrestore.inference import Reconstructor, restore_clip
-from mindrestore.inference.exported import load_exported
-from mindrestore.inference.shipped import shipped
 from mindrestore.metrics import psnr
 from mindrestore.models import create_model
 from mindrestore.models.vrt import alignment
@@ -25,6 +22,8 @@ from mindrestore.ops import convolution_frames, convolution_native
 from mindrestore.ops.convolution_images import conv2d
 from mindrestore.ops.deformable import deformable_conv2d_features
 from mindrestore.ops.rows import linear
+from mindrestore.restore import Reconstructor, restore_clip
+from mindrestore.restore.exported import load_exported
 from mindrestore.restore.networks import choose
 from mindrestore.runtime import precision, session
 from mindrestore.runtime.execution import compiled
@@ -32,9 +31,9 @@ from mindrestore.sensing.masks import random_mask
 from mindrestore.sensing.operator import SnapshotImaging
 from mindrestore.training import loss_scale as loss_scales
 from mindrestore.training.loss_scale import MOST, LossScale
+from mindrestore.training.optimizers import Update
 from mindrestore.training.step import TrainOneStep
 from mindrestore.training.trainer import train
-from mindrestore.training.updates import Update
 from mindrestore.training.video_job import video_job
 
 pytestmark = pytest.mark.usefixtures("prepared")

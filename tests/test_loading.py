@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 
 from mindrestore.data.frame_stores import open_store
+from mindrestore.data.subclips import StoredSubclips
 from mindrestore.data.video_samples import VideoSamples
-from mindrestore.data.video_windows import StoredWindows
 from mindrestore.errors import UserError
-from mindrestore.training.dataset import batches
+from mindrestore.runtime.dataset import batches
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
 CLIPS, FRAMES, PATCH = 2, 8, 32
-BATCH, COUNT = 2, 9  # 18 samples: three passes over the six windows of six frames
+BATCH, COUNT = 2, 9  # 18 samples: three passes over the six subclips of six frames
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +34,9 @@ def paths(loading, tmp_path_factory):
 
 
 def samples_of(gt, lq):
-    windows = StoredWindows(open_store(gt), open_store(lq), 6, PATCH, 4)
-    assert len(windows) == CLIPS * (FRAMES - 6 + 1)
-    return VideoSamples(windows, "sr", scale=4)
+    subclips = StoredSubclips(open_store(gt), open_store(lq), 6, PATCH, 4)
+    assert len(subclips) == CLIPS * (FRAMES - 6 + 1)
+    return VideoSamples(subclips, "sr", scale=4)
 
 
 def loaded(samples, *share, **settings):

@@ -12,8 +12,7 @@ import pytest
 from test_video_evaluation import config, networks
 
 from mindrestore.cli import main
-from mindrestore.evaluation.frame_record import TRUTH, FrameRecord
-from mindrestore.evaluation.report import _most_wrong, write_report
+from mindrestore.evaluation.report import TRUTH, FrameRecord, _most_wrong, write_report
 from mindrestore.evaluation.results import Row
 from mindrestore.evaluation.video import evaluate_videos
 from mindrestore.evaluation.video_results import ClipResults, ClipScore

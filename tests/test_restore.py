@@ -14,6 +14,7 @@ import pytest
 import yaml
 from stand_in import PlaceDependent, StandIn
 
+from mindrestore import tiling
 from mindrestore.checkpoints import loading
 from mindrestore.cli import main
 from mindrestore.data.frames import stored_frames
@@ -22,9 +23,9 @@ from mindrestore.media.clips import Clip, open_clip
 from mindrestore.media.writing import write_clip
 from mindrestore.models.revsci import RevSCISettings
 from mindrestore.restore import networks, run
-from mindrestore.restore.networks import Chosen
+from mindrestore.restore.networks import TaskNetwork
+from mindrestore.restore.restorers import VideoRestorer
 from mindrestore.restore.run import Request, restore
-from mindrestore.restore.videos import VideoRestorer
 
 ROOT = Path(__file__).resolve().parent.parent
 HEIGHT, WIDTH = 32, 48
@@ -57,8 +58,8 @@ def read(path):
 def with_network(monkeypatch):
     """``with_network(network, ...)``: the networks that any task takes."""
     def use(*chosen, tile=(4, 16, 16), overlap=(2, 4, 4)):
-        monkeypatch.setattr(run, "choose", lambda task, *_: [
-            Chosen(task, network, Path(__file__), tile, overlap) for network in chosen])
+        monkeypatch.setattr(run, "choose", lambda task, *_, **__: [
+            TaskNetwork(task, network, Path(__file__), tile, overlap) for network in chosen])
     return use
 
 
@@ -179,7 +180,7 @@ def test_from_any_frame_on_the_frames_are_those_of_the_whole_run(chosen, tile, o
             return iter(frames[first:])
 
     clip = InMemory(Path("memory"), count, 20, 20, 8, False)
-    restorer = VideoRestorer(clip, [Chosen("", network, Path("x"), tile, overlap) for network in chosen])
+    restorer = VideoRestorer(clip, [TaskNetwork("", network, Path("x"), tile, overlap) for network in chosen])
     whole = list(restorer.restored())
     assert len(whole) == restorer.count == len(list(restorer.beside()))
     for first in range(restorer.count):
@@ -252,8 +253,8 @@ from pathlib import Path
 sys.path.insert(0, sys.argv[1])
 from stand_in import StandIn
 from mindrestore.restore import run
-from mindrestore.restore.networks import Chosen
-run.choose = lambda task, *_: [Chosen(task, StandIn(), Path(sys.argv[2]), (8, 192, 320), (2, 16, 16))]
+from mindrestore.restore.networks import TaskNetwork
+run.choose = lambda task, *_, **__: [TaskNetwork(task, StandIn(), Path(sys.argv[2]), (8, 192, 320), (2, 16, 16))]
 run.restore(run.Request(sys.argv[2], sys.argv[3], "deblur", compare=True))
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
@@ -277,9 +278,9 @@ def test_memory_does_not_grow_with_the_clip(python, tmp_path):
 def test_default_tiles_are_those_of_the_configurations():
     files = {"sr": "small_sr", "deblur": "small_deblur", "denoise": "small_denoise", "interpolate": "small_interpolate"}
     for task, name in files.items():
-        tiling = yaml.safe_load((ROOT / "configs" / "vrt" / f"{name}.yaml").read_text())["tiling"]
-        default = networks.DEFAULTS[task]
-        assert [list(default.tile), list(default.overlap)] == [tiling["tile"], tiling["overlap"]]
+        configured = yaml.safe_load((ROOT / "configs" / "vrt" / f"{name}.yaml").read_text())["tiling"]
+        default = tiling.TASKS[task]
+        assert [list(default.tile), list(default.overlap)] == [configured["tile"], configured["overlap"]]
 
 
 def test_tasks_of_networks():

@@ -11,10 +11,10 @@ from mindrestore.cli import main
 from mindrestore.data.frames import stored_frames
 from mindrestore.deploy import export_network
 from mindrestore.errors import UserError
-from mindrestore.inference.exported import ExportedVideo, load_exported
 from mindrestore.media.writing import write_clip
 from mindrestore.models import create_model
 from mindrestore.models.kind import VideoAbilities
+from mindrestore.restore.exported import ExportedVideo, load_exported
 
 
 @pytest.fixture(autouse=True)

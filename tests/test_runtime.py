@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from mindrestore.runtime import convolution_speed
+from mindrestore.runtime import environment
 
 STEP = """
 import numpy as np, sys
@@ -72,11 +72,11 @@ def test_without_the_cap_the_reference_kernel_is_taken(python):
 
 
 def test_the_cap_is_set_unless_the_user_has_set_it(monkeypatch):
-    monkeypatch.delenv(convolution_speed.VARIABLE, raising=False)
-    convolution_speed.prefer_fast_instructions()
+    monkeypatch.delenv(environment.INSTRUCTIONS, raising=False)
+    environment.prefer_fast_instructions()
     assert os.environ["ONEDNN_MAX_CPU_ISA"] == "AVX2"
-    monkeypatch.setenv(convolution_speed.VARIABLE, "SSE41")
-    convolution_speed.prefer_fast_instructions()
+    monkeypatch.setenv(environment.INSTRUCTIONS, "SSE41")
+    environment.prefer_fast_instructions()
     assert os.environ["ONEDNN_MAX_CPU_ISA"] == "SSE41"
 
 
@@ -99,7 +99,7 @@ def test_mindspore_is_imported_when_it_is_needed(python):
     process = python(LAZY, Path(__file__).parents[1] / "configs" / "vrt" / "small_sr.yaml")
     first, second, third = process.stdout.splitlines()
     assert first == "('sr',) VRT False", process.stderr
-    assert second == "mindrestore.models mindrestore.inference.video True" and "create_modle" in third
+    assert second == "mindrestore.models mindrestore.restore.video True" and "create_modle" in third
 
 
 def test_importing_the_package_sets_it_before_mindspore_is_there(python):

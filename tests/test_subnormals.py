@@ -5,14 +5,14 @@ import pytest
 
 PROGRAM = """
 import threading
-from mindrestore.runtime import session, subnormals
-assert not subnormals.flushes()
+from mindrestore.runtime import process, session
+assert not process.flushes_subnormals()
 session.start("cpu")
 seen = []
-thread = threading.Thread(target=lambda: seen.append(subnormals.flushes()))
+thread = threading.Thread(target=lambda: seen.append(process.flushes_subnormals()))
 thread.start()
 thread.join()
-assert seen == [True] and subnormals.flushes()
+assert seen == [True] and process.flushes_subnormals()
 """
 
 

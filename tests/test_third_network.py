@@ -20,9 +20,9 @@ from mindrestore.checkpoints import load_network
 from mindrestore.cli import main
 from mindrestore.data.frames import stored_frames
 from mindrestore.errors import UserError
-from mindrestore.inference import restore_clip
 from mindrestore.media.pixels import stored
 from mindrestore.media.writing import write_clip
+from mindrestore.restore import restore_clip
 from mindrestore.training.callbacks import Progress
 
 CONFIG = """

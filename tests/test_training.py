@@ -23,18 +23,16 @@ from mindrestore.data.passes import Passes
 from mindrestore.data.snapshots import FixedMask, RandomMasks, SnapshotSamples
 from mindrestore.errors import UserError
 from mindrestore.models import create_model
+from mindrestore.runtime.dataset import batches
 from mindrestore.sensing.masks import fingerprint, random_mask
 from mindrestore.sensing.operator import SnapshotImaging
-from mindrestore.training import log as training_log
-from mindrestore.training import snapshot_job
+from mindrestore.training import log as training_log, snapshot_job
 from mindrestore.training.average import Average
-from mindrestore.training.dataset import batches
 from mindrestore.training.gradients import GRADIENTS, whole_gradients
 from mindrestore.training.losses import mse
-from mindrestore.training.schedules import learning_rates
+from mindrestore.training.optimizers import Update, adam_updates, adam_updates_with_late_part, learning_rates
 from mindrestore.training.step import TrainOneStep
 from mindrestore.training.trainer import train
-from mindrestore.training.updates import Update, adam_updates, adam_updates_with_late_part
 
 pytestmark = pytest.mark.usefixtures("prepared")
 

@@ -12,7 +12,7 @@ from test_video_sets import put
 
 from mindrestore.checkpoints.loading import Loaded, load_for_settings
 from mindrestore.config import load_config, make_config
-from mindrestore.data.degradation import blur_downsampled, noisy, stored
+from mindrestore.data.degradation import blur_downsampled, noisy, rounded_to_8_bits
 from mindrestore.data.frames import read_clip
 from mindrestore.data.resize import imresize
 from mindrestore.errors import UserError
@@ -29,9 +29,9 @@ MODELS = {"sr": {}, "deblur": {"upscale": 1}, "denoise": {"upscale": 1, "nonblin
 
 
 def config(task, *overrides, **evaluation):
-    content = {"name": "test", "model": {"name": "vrt", **MODELS["sr" if task == "space_time_sr" else task]},
+    content = {"name": "test", "model": {"name": "vrt", **MODELS["sr" if task == "space-time-sr" else task]},
                "tiling": {"tile": [4, 16, 16], "overlap": [2, 4, 4]}, "evaluation": evaluation}
-    if task == "space_time_sr":
+    if task == "space-time-sr":
         content["interpolation"] = {"model": {"name": "vrt", **MODELS["interpolate"]}}
     made = make_config(content, overrides)
     assert made.task == task
@@ -44,7 +44,7 @@ def network(task):
 
 
 def networks(task):
-    return [network("interpolate"), network("sr")] if task == "space_time_sr" else [network(task)]
+    return [network("interpolate"), network("sr")] if task == "space-time-sr" else [network(task)]
 
 
 @pytest.mark.parametrize("name", ["small_sr", "small_denoise"])
@@ -80,7 +80,7 @@ def test_super_resolution_of_a_folder(clip, tmp_path):
     results = evaluate_videos(config("sr", gt=str(clip), save_frames=True), networks("sr"), tmp_path / "out")
     row, = results.rows
     truth = frames_of(clip)
-    low = np.stack([stored(imresize(frame, 1 / 4)) for frame in truth])
+    low = np.stack([rounded_to_8_bits(imresize(frame, 1 / 4)) for frame in truth])
     assert row.name == "clip" and row.scores["network"].frames == 9
     nearest = low.repeat(4, -1).repeat(4, -2)
     expected = psnr(to_uint8(nearest), to_uint8(truth), channel_axis=1)
@@ -101,7 +101,7 @@ def test_super_resolution_of_a_folder(clip, tmp_path):
 def test_blur_downsampled_low_quality(clip, tmp_path):
     results = evaluate_videos(config("sr", gt=str(clip), degradation="gaussian"), networks("sr"), tmp_path / "out")
     truth = frames_of(clip)
-    low = np.stack([stored(blur_downsampled(frame)) for frame in truth]).repeat(4, -1).repeat(4, -2)
+    low = np.stack([rounded_to_8_bits(blur_downsampled(frame)) for frame in truth]).repeat(4, -1).repeat(4, -2)
     assert results.rows[0].scores["network"].psnr == pytest.approx(psnr(to_uint8(low), to_uint8(truth), channel_axis=1))
 
 
@@ -188,10 +188,10 @@ def test_vimeo_super_resolution_scores_the_centre_of_eight(tmp_path):
 
 
 def test_space_time(clip, tmp_path):
-    results = evaluate_videos(config("space_time_sr", gt=str(clip)), networks("space_time_sr"), tmp_path / "out")
+    results = evaluate_videos(config("space-time-sr", gt=str(clip)), networks("space-time-sr"), tmp_path / "out")
     assert results.rows[0].scores["network"].frames == 9
     (clip / "008.png").unlink()
-    assert evaluate_videos(config("space_time_sr", gt=str(clip)), networks("space_time_sr"),
+    assert evaluate_videos(config("space-time-sr", gt=str(clip)), networks("space-time-sr"),
                            tmp_path / "out").rows[0].scores["network"].frames == 7
 
 
@@ -217,7 +217,7 @@ def test_a_published_figure_is_called_so(clip, tmp_path):
     ("sr", (6, (8, 12)), "has 6 frames, which takes 6 of ground truth; "),
     ("interpolate", (9, (32, 48)), "has 9 frames, which takes 6 of ground truth"),
     ("interpolate", (3, (32, 48)), "which takes 0 of ground truth"),
-    ("space_time_sr", (9, (8, 12)), "which takes 17 of ground truth"),
+    ("space-time-sr", (9, (8, 12)), "which takes 17 of ground truth"),
     ("sr", (9, (8, 11)), "ground truth has 48 x 32 pixels, where low quality restores to 44 x 32"),
 ])
 def test_what_does_not_fit_is_named(task, lq, words, clip, tmp_path):

@@ -12,8 +12,8 @@ import pytest
 from golden.golden_weights import golden_array
 from mindspore import Tensor
 
-from mindrestore.inference import restore_clip, restore_video
 from mindrestore.models.vrt import VRT
+from mindrestore.restore import restore_clip, restore_video
 
 pytestmark = pytest.mark.usefixtures("prepared")
 

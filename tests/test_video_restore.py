@@ -7,8 +7,8 @@ import pytest
 from stand_in import PlaceDependent, StandIn
 
 from mindrestore.errors import UserError
-from mindrestore.inference import restore_clip, restore_space_time, restore_video
-from mindrestore.inference.tiles import tile_starts
+from mindrestore.restore import restore_clip, restore_space_time, restore_video
+from mindrestore.tiling import tile_starts
 
 
 def clip_of(frames, height, width, seed=0):
@@ -183,7 +183,7 @@ import resource, sys
 sys.path.insert(0, sys.argv[2])
 import numpy as np
 from stand_in import StandIn
-from mindrestore.inference import restore_video
+from mindrestore.restore import restore_video
 frame = np.random.default_rng(0).random((3, 90, 160), dtype=np.float32)
 frames = (frame + np.float32(index / 1000) for index in range(int(sys.argv[1])))
 count = sum(1 for _ in restore_video(StandIn(4), frames, tile=(8, 64, 64)))

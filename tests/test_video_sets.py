@@ -5,7 +5,8 @@ import cv2
 import numpy as np
 import pytest
 
-from mindrestore.data.video_sets import SETS, evaluation_clips
+from mindrestore.data.named_sets import SETS
+from mindrestore.data.video_sets import evaluation_clips
 from mindrestore.errors import UserError
 
 

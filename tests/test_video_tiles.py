@@ -5,9 +5,15 @@ import numpy as np
 import pytest
 
 from mindrestore.errors import UserError
-from mindrestore.inference.tile_choice import fitted_tile
-from mindrestore.inference.tiles import (
-    BLENDS, axis_tiles, border_weights, checked_tiling, fade, sequences, tile_starts,
+from mindrestore.tiling import (
+    BLENDS,
+    axis_tiles,
+    checked_tiling,
+    dropped_border,
+    faded_border,
+    fitted_tile,
+    sequences,
+    tile_starts,
 )
 
 AXES = list(itertools.product((1, 7, 16, 17, 23, 40), (0, 8, 16), (0, 1, 2, 5, 7), (1, 4)))
@@ -42,16 +48,16 @@ def test_published_borders_drop_half_the_overlap_in_output_pixels():
     assert [tile.first for tile in tiles] == [0, 8, 16]
     np.testing.assert_array_equal(tiles[0].weights, [1] * 10 + [0.5] * 4 + [0] * 2)  # 10..13 shared with the second
     np.testing.assert_array_equal(tiles[1].weights, [0] * 2 + [0.5] * 4 + [1] * 4 + [0.5] * 4 + [0] * 2)
-    np.testing.assert_array_equal(border_weights(6, True, True, 3), [0, 1, 1, 1, 0, 0])  # odd: more at the end
-    np.testing.assert_array_equal(border_weights(4, True, True, 0), 1)
+    np.testing.assert_array_equal(dropped_border(6, True, True, 3), [0, 1, 1, 1, 0, 0])  # odd: more at the end
+    np.testing.assert_array_equal(dropped_border(4, True, True, 0), 1)
 
 
 def test_feathers_fade_and_add_up():
-    rising, falling = fade(12, True, False, 6)[:6], fade(12, False, True, 6)[6:]
+    rising, falling = faded_border(12, True, False, 6)[:6], faded_border(12, False, True, 6)[6:]
     assert np.all(np.diff(rising) > 0)
     np.testing.assert_allclose(rising + falling, 1)
-    np.testing.assert_array_equal(fade(5, False, False, 3), 1)
-    np.testing.assert_array_equal(fade(5, True, True, 0), 1)
+    np.testing.assert_array_equal(faded_border(5, False, False, 3), 1)
+    np.testing.assert_array_equal(faded_border(5, True, True, 0), 1)
 
 
 @pytest.mark.parametrize("tile, overlap", [(0, 2), (1, 0), (4, 2), (5, 0), (6, 5), (40, 2)])

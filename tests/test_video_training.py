@@ -10,9 +10,9 @@ from mindspore import Tensor
 from stand_in import flow_weights
 from test_checkpoints_refused import storage, tensor, zip_file
 
-from mindrestore.checkpoints.fine_tuning import start_from
 from mindrestore.checkpoints.loading import load_network
 from mindrestore.checkpoints.native import load_arrays
+from mindrestore.checkpoints.weights import start_from
 from mindrestore.config import make_config
 from mindrestore.errors import UserError
 from mindrestore.models import create_model

@@ -1,4 +1,4 @@
-"""Training data of VRT: windows of stored clips, what is held out, augmentation, low quality, determinism."""
+"""Training data of VRT: subclips of stored clips, what is held out, augmentation, low quality, determinism."""
 import colorsys
 import subprocess
 import sys
@@ -8,13 +8,13 @@ import cv2
 import numpy as np
 import pytest
 
-from mindrestore.data.degradation import degraded
 from mindrestore.data.clip_lists import read_list
+from mindrestore.data.degradation import degraded
 from mindrestore.data.frame_stores import FolderStore, LmdbStore, open_store, training_stores
 from mindrestore.data.lmdb_writer import create_lmdb
 from mindrestore.data.passes import Passes
+from mindrestore.data.subclips import HELD_OUT, RenderedSubclips, StoredSubclips, Subclip
 from mindrestore.data.video_samples import VideoSamples, filled, jittered, turned
-from mindrestore.data.video_windows import HELD_OUT, RenderedWindows, StoredWindows, Window
 from mindrestore.errors import UserError
 
 FRAMES = 5
@@ -48,21 +48,21 @@ def test_every_order_has_every_index_once():
 
 
 def test_windows_stay_within_their_clip(tree):
-    windows = StoredWindows(*stores(tree), frames=FRAMES, patch=16, scale=4)
-    assert len(windows) == 2 + 3 + 2 + 1  # of 6, 7, 6 and 5 frames; the short clip has none
+    subclips = StoredSubclips(*stores(tree), frames=FRAMES, patch=16, scale=4)
+    assert len(subclips) == 2 + 3 + 2 + 1  # of 6, 7, 6 and 5 frames; the short clip has none
     rng = np.random.default_rng(0)
-    for index in range(len(windows)):
-        window = windows.window(index, rng)
-        numbers = np.rint(255 * window.gt[:, 0, 0, 0]) // 10
-        assert (np.diff(numbers) == 1).all(), windows.name(index)
+    for index in range(len(subclips)):
+        subclip = subclips.subclip(index, rng)
+        numbers = np.rint(255 * subclip.gt[:, 0, 0, 0]) // 10
+        assert (np.diff(numbers) == 1).all(), subclips.name(index)
 
 
 def test_patches_lie_at_one_place_of_both(tree):
-    windows = StoredWindows(*stores(tree), frames=FRAMES, patch=16, scale=4)
+    subclips = StoredSubclips(*stores(tree), frames=FRAMES, patch=16, scale=4)
     rng = np.random.default_rng(0)
     places = set()
     for index in range(30):
-        gt, lq = windows.window(index % len(windows), rng)
+        gt, lq = subclips.subclip(index % len(subclips), rng)
         assert gt.shape == (FRAMES, 3, 16, 16) and lq.shape == (FRAMES, 3, 4, 4)
         np.testing.assert_array_equal(gt[..., ::4, ::4], lq)
         places.add((gt[0, 1, 0, 0], gt[0, 2, 0, 0]))
@@ -74,11 +74,11 @@ def test_folders_and_lmdbs_give_the_same(tree, tmp_path):
     for part in ("gt", "lq"):
         create_lmdb(tree / part, tmp_path / f"{part}.lmdb", workers=1)
         databases.append(LmdbStore(tmp_path / f"{part}.lmdb"))
-    one = StoredWindows(*stores(tree), frames=FRAMES, patch=16, scale=4)
-    other = StoredWindows(*databases, frames=FRAMES, patch=16, scale=4)
+    one = StoredSubclips(*stores(tree), frames=FRAMES, patch=16, scale=4)
+    other = StoredSubclips(*databases, frames=FRAMES, patch=16, scale=4)
     assert len(one) == len(other)
     for index in range(len(one)):
-        for a, b in zip(one.window(index, np.random.default_rng(index)), other.window(index, np.random.default_rng(index))):
+        for a, b in zip(one.subclip(index, np.random.default_rng(index)), other.subclip(index, np.random.default_rng(index))):
             np.testing.assert_array_equal(a, b)
         assert one.name(index) == other.name(index)
 
@@ -87,12 +87,12 @@ def test_held_out_clips_that_lie_deeper_are_refused(tree):
     gt, _ = stores(tree)
     gt.clips = {f"train_sharp/{name}": frames for name, frames in gt.clips.items()}
     with pytest.raises(UserError, match="clip train_sharp/0.. is to be held out by its name, but lies deeper"):
-        StoredWindows(gt, frames=FRAMES, patch=16, held_out=HELD_OUT["reds4"])
+        StoredSubclips(gt, frames=FRAMES, patch=16, held_out=HELD_OUT["reds4"])
 
 
 def test_held_out_clips_are_never_seen(tree):
-    windows = StoredWindows(*stores(tree), frames=FRAMES, patch=16, scale=4, held_out=HELD_OUT["reds4"])
-    names = {windows.name(index).split("/")[0] for index in range(len(windows))}
+    subclips = StoredSubclips(*stores(tree), frames=FRAMES, patch=16, scale=4, held_out=HELD_OUT["reds4"])
+    names = {subclips.name(index).split("/")[0] for index in range(len(subclips))}
     assert names == {"001", "GOPR"}
     assert HELD_OUT["official"][0] == "240" and HELD_OUT["official"][-1] == "269" and len(HELD_OUT["official"]) == 30
 
@@ -120,13 +120,13 @@ def gopro(tmp_path):
     return downloaded(tmp_path / "GoPro" / "train", parts, GOPRO, [f"{number:06d}.png" for number in range(47, 50)])
 
 
-def window_levels(windows):
-    """Grey levels of the first frames of ground truth and low quality of every window, by clip."""
+def subclip_levels(subclips):
+    """Grey levels of the first frames of ground truth and low quality of every subclip, by clip."""
     levels = {}
-    for index in range(len(windows)):
-        window = windows.window(index, np.random.default_rng(index))
-        both = [None if part is None else int(np.rint(255 * part[0, 0, 0, 0])) for part in window]
-        levels.setdefault(windows.name(index).rpartition("/")[0], []).append(tuple(both))
+    for index in range(len(subclips)):
+        subclip = subclips.subclip(index, np.random.default_rng(index))
+        both = [None if part is None else int(np.rint(255 * part[0, 0, 0, 0])) for part in subclip]
+        levels.setdefault(subclips.name(index).rpartition("/")[0], []).append(tuple(both))
     return levels
 
 
@@ -136,9 +136,9 @@ def test_gopro_trains_as_it_is_downloaded(gopro, given):
         create_lmdb(gopro, gopro.with_name("train.lmdb"), workers=1)
     path = gopro.with_name("train.lmdb") if given == "lmdb" else gopro
     gt, lq = training_stores(path, path if given == "folder twice" else None, blurred=True)
-    windows = StoredWindows(gt, lq, frames=2, patch=16)
-    assert window_levels(windows) == {GOPRO[0]: [(0, 100), (1, 101)], GOPRO[1]: [(10, 110), (11, 111)]}
-    chosen = StoredWindows(gt, lq, frames=2, patch=16, clips=["GOPR0372_07_01"])  # as published lists name it
+    subclips = StoredSubclips(gt, lq, frames=2, patch=16)
+    assert subclip_levels(subclips) == {GOPRO[0]: [(0, 100), (1, 101)], GOPRO[1]: [(10, 110), (11, 111)]}
+    chosen = StoredSubclips(gt, lq, frames=2, patch=16, clips=["GOPR0372_07_01"])  # as published lists name it
     assert len(chosen) == 2
 
 
@@ -146,13 +146,13 @@ def test_only_blur_is_taken_from_beside(gopro):
     gt, lq = training_stores(gopro, blurred=False)
     assert lq is None and list(gt.clips) == list(GOPRO)
     gt, lq = training_stores(gopro / GOPRO[0], blurred=True)  # a single clip
-    assert window_levels(StoredWindows(gt, lq, frames=2, patch=16)) == {GOPRO[0]: [(0, 100), (1, 101)]}
+    assert subclip_levels(StoredSubclips(gt, lq, frames=2, patch=16)) == {GOPRO[0]: [(0, 100), (1, 101)]}
 
 
 def test_low_quality_of_ones_own_goes_before_what_lies_beside(gopro, tmp_path):
     own = downloaded(tmp_path / "own", ("{}",), GOPRO, [f"{number:06d}.png" for number in range(47, 50)])
     gt, lq = training_stores(gopro, own, blurred=True)
-    assert window_levels(StoredWindows(gt, lq, frames=2, patch=16))[GOPRO[1]] == [(10, 10), (11, 11)]
+    assert subclip_levels(StoredSubclips(gt, lq, frames=2, patch=16))[GOPRO[1]] == [(10, 10), (11, 11)]
     gt, lq = training_stores(own, own, blurred=True)  # nothing beside
     assert list(gt.clips) == list(lq.clips) == list(GOPRO)
 
@@ -161,13 +161,13 @@ def test_a_clip_without_its_blur_is_named(gopro):
     for path in (gopro / GOPRO[1] / "blur").iterdir():
         path.unlink()
     with pytest.raises(UserError, match="clip GOPR0372_07_01 of .* is missing"):
-        StoredWindows(*training_stores(gopro, blurred=True), frames=2, patch=16)
+        StoredSubclips(*training_stores(gopro, blurred=True), frames=2, patch=16)
 
 
 def test_dvd_trains_as_it_is_downloaded(tmp_path):
     root = downloaded(tmp_path / "quantitative_datasets", ("{}/GT", "{}/input"), ["IMG_0030"], ["00000.jpg", "00001.jpg"])
-    windows = StoredWindows(*training_stores(root, blurred=True), frames=2, patch=16)
-    assert window_levels(windows) == {"IMG_0030": [(0, 100)]}
+    subclips = StoredSubclips(*training_stores(root, blurred=True), frames=2, patch=16)
+    assert subclip_levels(subclips) == {"IMG_0030": [(0, 100)]}
 
 
 def test_vimeo_trains_with_its_own_list_as_it_is_unpacked(tmp_path):
@@ -177,8 +177,8 @@ def test_vimeo_trains_with_its_own_list_as_it_is_unpacked(tmp_path):
     (root / "readme.txt").write_text("septuplets\n")
     names = [clip.name for clip in read_list(root / "sep_trainlist.txt")]
     for path in (root, root / "sequences"):
-        windows = StoredWindows(open_store(path), frames=7, patch=16, clips=names)
-        assert window_levels(windows) == {"00001/0001": [(0, None)], "00002/0001": [(20, None)]}
+        subclips = StoredSubclips(open_store(path), frames=7, patch=16, clips=names)
+        assert subclip_levels(subclips) == {"00001/0001": [(0, None)], "00002/0001": [(20, None)]}
     script = Path(__file__).parents[1] / "src/scripts/create_lmdb.py"
     subprocess.run([sys.executable, str(script), str(root / "sequences"), str(tmp_path / "train.lmdb"), "--list",
                     str(root / "sep_trainlist.txt"), "--workers", "1"], check=True, capture_output=True)
@@ -201,9 +201,9 @@ def test_davis_is_not_trained_on_its_annotations(tmp_path):
 def test_what_does_not_fit_is_named(tree, harm, complaint):
     harm(tree)
     with pytest.raises(UserError, match=complaint):
-        windows = StoredWindows(*stores(tree), frames=FRAMES, patch=16, scale=4)
-        for index in range(len(windows)):
-            windows.window(index, np.random.default_rng(0))
+        subclips = StoredSubclips(*stores(tree), frames=FRAMES, patch=16, scale=4)
+        for index in range(len(subclips)):
+            subclips.subclip(index, np.random.default_rng(0))
 
 
 @pytest.mark.parametrize("settings, complaint", [
@@ -211,7 +211,7 @@ def test_what_does_not_fit_is_named(tree, harm, complaint):
     (dict(clips=["000", "777"]), "the first is 777"), (dict(patch=18), "multiple of the scale")])
 def test_impossible_settings_are_refused(tree, settings, complaint):
     with pytest.raises(UserError, match=complaint):
-        StoredWindows(*stores(tree), **{**dict(frames=FRAMES, patch=16, scale=4), **settings}).window(
+        StoredSubclips(*stores(tree), **{**dict(frames=FRAMES, patch=16, scale=4), **settings}).subclip(
             0, np.random.default_rng(0))
 
 
@@ -219,7 +219,7 @@ def test_impossible_settings_are_refused(tree, settings, complaint):
 
 
 class Numbered:
-    """Windows of random frames; low quality is every fourth pixel."""
+    """Subclips of random frames; low quality is every fourth pixel."""
 
     def __init__(self, frames=FRAMES, with_lq=True):
         self.frames, self.with_lq = frames, with_lq
@@ -227,9 +227,9 @@ class Numbered:
     def __len__(self):
         return 5
 
-    def window(self, index, rng):
+    def subclip(self, index, rng):
         gt = np.random.default_rng(index).random((self.frames, 3, 16, 16), np.float32)
-        return Window(gt, gt[..., ::4, ::4] if self.with_lq else None)
+        return Subclip(gt, gt[..., ::4, ::4] if self.with_lq else None)
 
 
 def test_augmentation_is_the_same_for_both_and_gives_all_eight_views():
@@ -290,7 +290,7 @@ def test_a_sample_follows_from_seed_and_number():
 
 def test_a_sample_says_what_it_is_cut_out_of(tree):
     """Every pixel tells its frame."""
-    samples = VideoSamples(StoredWindows(*stores(tree), frames=FRAMES, patch=16, scale=4), "sr", scale=4)
+    samples = VideoSamples(StoredSubclips(*stores(tree), frames=FRAMES, patch=16, scale=4), "sr", scale=4)
     for number in range(12):
         clip, frame = samples.name(number).split("/")
         first = tuple(FolderStore(tree / "gt").clips[clip]).index(frame)
@@ -343,6 +343,6 @@ def test_seven_frames_become_eight():
 
 
 def test_rendered_windows_are_colour_clips():
-    window = RenderedWindows(3, 32).window(0, np.random.default_rng(0))
-    assert window.gt.shape == (3, 3, 32, 32) and window.lq is None
-    assert np.ptp(window.gt, axis=1).max() > 0.05
+    subclip = RenderedSubclips(3, 32).subclip(0, np.random.default_rng(0))
+    assert subclip.gt.shape == (3, 3, 32, 32) and subclip.lq is None
+    assert np.ptp(subclip.gt, axis=1).max() > 0.05

@@ -4,14 +4,14 @@
 """
 import importlib
 
-from mindrestore.runtime import convolution_speed as _convolution_speed, quiet as _quiet
+from mindrestore.runtime import environment as _environment
 from mindrestore.version import __version__
 
-_quiet.errors_only()  # and this before MindSpore is imported
-_convolution_speed.prefer_fast_instructions()  # must stand before MindSpore's first convolution
+_environment.log_errors_only()
+_environment.prefer_fast_instructions()
 
 _MODULES = {"create_model": "models", "load_network": "checkpoints", "load_published_weights": "checkpoints",
-            "restore_video": "inference"}
+            "restore_video": "restore"}
 
 __all__ = ["__version__", *_MODULES]
 

@@ -21,12 +21,12 @@ def main(arguments=None):
 
 def parser():
     """Return the parser of all commands; what one does is in its ``run``."""
-    made = argparse.ArgumentParser(prog="mindrestore", description="Video restoration on MindSpore.")
-    made.add_argument("--version", action="version", version=f"mindrestore {__version__}")
-    commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    top = argparse.ArgumentParser(prog="mindrestore", description="Video restoration on MindSpore.")
+    top.add_argument("--version", action="version", version=f"mindrestore {__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for module in COMMANDS:
         module.add(commands)
-    return made
+    return top
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
 """The exception that means: the user can mend this, and what helps to say how; and the one of a run that was stopped."""
 import difflib
 
+LONGEST_SHOWN = 100  # characters of a text out of a file, in a message
+
 
 class UserError(ValueError):
     """A mistake in what was asked for: a file, a key, a value, a shape.
@@ -21,3 +23,17 @@ class Stopped(Exception):
 def nearest(word, known):
     """Return the one of ``known`` that an unknown ``word`` was most likely meant to be, None if none is like it."""
     return next(iter(difflib.get_close_matches(str(word), list(known), 1, 0.4)), None)
+
+
+def printable(text):
+    """Return ``text``, a stranger's, fit for one line of a terminal: control characters escaped, long text cut."""
+    text = str(text)
+    cut = text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "..."
+    return cut if cut.isprintable() else ascii(cut)[1:-1]
+
+
+def some_of(items, most=3):
+    """Return the first few of ``items``, and how many more there are: ``"a, b, c and 7 more"``."""
+    items = list(items)
+    shown = ", ".join(printable(item) for item in items[:most])
+    return shown if len(items) <= most else f"{shown} and {len(items) - most} more"

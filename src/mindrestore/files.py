@@ -10,10 +10,13 @@ import shutil
 import socket
 import tempfile
 from pathlib import Path
+from typing import Union
 
 import psutil
 
 from mindrestore.errors import UserError
+
+PathLike = Union[str, "os.PathLike[str]"]
 
 _tidied = set()  # folders without leftovers, looked through once by a process: some are written to thousands of times
 
@@ -64,13 +67,13 @@ def replacing_folder(path):
         raise
 
 
-def write_text(path, text):
+def write_text(path: PathLike, text: str) -> None:
     """Write ``text`` to ``path`` as UTF-8, whole or not at all."""
     with replacing(path) as scratch:
         scratch.write_text(text, encoding="utf-8")
 
 
-def existing(path, what):
+def existing(path: PathLike, what: str) -> Path:
     """Return ``path`` as a ``Path``; raise ``UserError`` naming ``what`` if nothing is there."""
     path = Path(path)
     if not path.exists():

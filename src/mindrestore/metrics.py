@@ -9,6 +9,8 @@ their luma:
     psnr(to_uint8(frame), to_uint8(reference), channel_axis=0)          # VRT, RGB
     psnr(to_y(to_uint8(frame), 0), to_y(to_uint8(reference), 0), peak=255)  # VRT, Y
 """
+from typing import Optional
+
 import numpy as np
 from scipy.ndimage import correlate1d
 
@@ -18,7 +20,8 @@ _SSIM_WINDOW, _SSIM_SIGMA = 11, 1.5
 _SSIM_K1, _SSIM_K2 = 0.01, 0.03
 
 
-def psnr(estimate, reference, peak=None, border=0, channel_axis=None):
+def psnr(estimate: np.ndarray, reference: np.ndarray, peak: Optional[float] = None, border: int = 0,
+         channel_axis: Optional[int] = None) -> float:
     """Peak signal-to-noise ratio in dB, the mean over all leading axes.
 
     Args:
@@ -39,7 +42,8 @@ def psnr(estimate, reference, peak=None, border=0, channel_axis=None):
         return float(np.mean(10 * np.log10(peak**2 / errors)))
 
 
-def ssim(estimate, reference, peak=None, border=0, channel_axis=None):
+def ssim(estimate: np.ndarray, reference: np.ndarray, peak: Optional[float] = None, border: int = 0,
+         channel_axis: Optional[int] = None) -> float:
     """Structural similarity (Wang et al., IEEE Trans. Image Processing 2004), the mean over channels and all leading
     axes.
 
@@ -53,13 +57,13 @@ def ssim(estimate, reference, peak=None, border=0, channel_axis=None):
     return float(np.mean([_similarity(one, other, peak) for one, other in zip(estimate, reference)]))
 
 
-def to_uint8(image):
+def to_uint8(image: np.ndarray) -> np.ndarray:
     """Clamp an image of 0..1 and round it to 8 bits, as the published VRT scores do; uint8 stays as it is."""
     image = np.asarray(image)
     return image if image.dtype == np.uint8 else np.rint(np.clip(image, 0, 1) * 255).astype(np.uint8)
 
 
-def to_y(image, channel_axis=-1):
+def to_y(image: np.ndarray, channel_axis: int = -1) -> np.ndarray:
     """Luma of ITU-R BT.601, 16..235, of an RGB image with values 0..255; float64, the channel axis gone.
 
     Raises ``UserError`` unless that axis has three channels.
@@ -97,15 +101,15 @@ def _by_image(images, channel_axis):
     return images.reshape(-1, *images.shape[-3:])
 
 
-def _similarity(one, other, peak):
+def _similarity(image, reference, peak):
     """Mean structural similarity of two ``(channels, H, W)``."""
-    mean_one, mean_other = _window_mean(one), _window_mean(other)
-    variance_one = _window_mean(one * one) - mean_one**2
-    variance_other = _window_mean(other * other) - mean_other**2
-    covariance = _window_mean(one * other) - mean_one * mean_other
+    image_mean, reference_mean = _window_mean(image), _window_mean(reference)
+    image_variance = _window_mean(image * image) - image_mean**2
+    reference_variance = _window_mean(reference * reference) - reference_mean**2
+    covariance = _window_mean(image * reference) - image_mean * reference_mean
     c1, c2 = (_SSIM_K1 * peak) ** 2, (_SSIM_K2 * peak) ** 2
-    return np.mean((2 * mean_one * mean_other + c1) * (2 * covariance + c2)
-                   / ((mean_one**2 + mean_other**2 + c1) * (variance_one + variance_other + c2)))
+    return np.mean((2 * image_mean * reference_mean + c1) * (2 * covariance + c2)
+                   / ((image_mean**2 + reference_mean**2 + c1) * (image_variance + reference_variance + c2)))
 
 
 def _window_mean(image):

@@ -14,24 +14,23 @@ import pytest
 from cube_unit import LARGEST, OPERATORS, CubeUnit
 from mindspore import Tensor, ops
 
-from mindrestore.checkpoints.loading import load_network
+from mindrestore.checkpoints.loading import load_network, shipped
 from mindrestore.checkpoints.native import load_arrays
 from mindrestore.config import load_config, make_config
 from mindrestore.data.rendered import render_clip
 from mindrestore.data.snapshots import starting_estimate
 from mindrestore.errors import UserError
-from mindrestore.inference.shipped import shipped
 from mindrestore.models import create_model
-from mindrestore.runtime import cluster, device, overflow, precision
+from mindrestore.runtime import cluster, device, precision
 from mindrestore.sensing.masks import random_mask
 from mindrestore.sensing.operator import SnapshotImaging
 from mindrestore.training import loss_scale as loss_scales
 from mindrestore.training.gradients import GRADIENTS
 from mindrestore.training.loss_scale import LossScale
 from mindrestore.training.losses import mse
+from mindrestore.training.optimizers import Update
 from mindrestore.training.step import TrainOneStep
 from mindrestore.training.trainer import JOBS, train
-from mindrestore.training.updates import Update
 
 SOURCES = Path(__file__).parents[2] / "src" / "mindrestore"
 CONFIGS = Path(__file__).parents[2] / "configs"
@@ -78,9 +77,9 @@ def compared(gradients, expected, names):
 def settled(unit, scale, value_and_gradients, *batch):
     """Return loss and gradients of the first scale that nothing overflows with."""
     while True:
-        overflow.forget()
+        precision.forget_overflow()
         loss, gradients = value_and_gradients(*batch)
-        if not scale.must_repeat(overflow.none_in(gradients).asnumpy() == 1):
+        if not scale.must_repeat(precision.none_overflowed(gradients).asnumpy() == 1):
             return loss.asnumpy(), [gradient.asnumpy() for gradient in gradients]
 
 
@@ -142,7 +141,7 @@ def test_the_imitation_refuses_what_an_ascend_refuses(unit):
         ops.Conv3D(2, (1, 3, 3), group=2)
     large = ops.Conv3D(2, (1, 3, 3))(1e4 * x.astype(ms.float16), weight.astype(ms.float16))
     assert np.isinf(large.asnumpy()).all()  # a 910B has infinities
-    assert not overflow.none_in([large]).asnumpy() and overflow.none_in([x]).asnumpy()
+    assert not precision.none_overflowed([large]).asnumpy() and precision.none_overflowed([x]).asnumpy()
 
 
 def test_every_product_of_the_device_branch_is_imitated():
@@ -272,7 +271,7 @@ class Step:
                 return self.gradients(*batch)
             return value_and_gradients
         update = Update(self.taken.append, [None] * len(network.trainable_params()), 0)
-        self.run = TrainOneStep(noted, [update], reduced=mode == "pieces", loss_scale=self.scale, refuse=self.refuse)
+        self.run = TrainOneStep(noted, [update], mean_over_ranks=mode == "pieces", loss_scale=self.scale, refuse=self.refuse)
 
     def __call__(self):
         return self.run(*self.batch)

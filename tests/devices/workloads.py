@@ -18,20 +18,18 @@ from mindspore import Tensor
 from mindrestore.checkpoints.native import Metadata
 from mindrestore.deploy import export_network
 from mindrestore.errors import UserError
-from mindrestore.inference.snapshots import Reconstructor
-from mindrestore.inference.video import restore_video
 from mindrestore.models import create_model
 from mindrestore.models.vrt.training import dropping_gradients
-from mindrestore.runtime import cluster, overflow, session
-from mindrestore.runtime import device as devices
-from mindrestore.runtime import precision as number_type
+from mindrestore.restore.snapshots import Reconstructor
+from mindrestore.restore.video import restore_video
+from mindrestore.runtime import cluster, device as devices, precision as number_type, session
 from mindrestore.training.average import Average
 from mindrestore.training.flow_job import end_point_error
 from mindrestore.training.gradients import GRADIENTS, whole_gradients
 from mindrestore.training.loss_scale import needed_loss_scale
 from mindrestore.training.losses import LOSSES
+from mindrestore.training.optimizers import adam_updates
 from mindrestore.training.step import TrainOneStep
-from mindrestore.training.updates import adam_updates
 
 SIZE = 8
 REVSCI = {
@@ -59,7 +57,7 @@ def revsci_training(kind, mode):
     target = ones(2, *((3,) if settings.get("colour") else ()), 2, SIZE, SIZE)
     estimate = (target,) if settings.get("start") == "gap_tv" else ()
     train(network, partial(GRADIENTS[mode], network, LOSSES["mse"]), (target, measurement, mask, *estimate), accumulation=2,
-          clip_norm=0.1, rooted=True, average=Average(network, 0.9))
+          clip_norm=0.1, sqrt_loss=True, average=Average(network, 0.9))
 
 
 def revsci_restoration(kind):
@@ -135,7 +133,7 @@ def main(device, *names):
     if device.startswith("like-"):
         session.start("cpu")
         devices.name = lambda: device.partition("-")[2]
-        overflow.amp.all_finite = lambda gradients: ones()  # which asks MindSpore for the device, and would answer as on a CPU
+        number_type.amp.all_finite = lambda gradients: ones()  # it asks MindSpore for the device and answers as on a CPU
     else:
         session.start(device)
     for name in names:

@@ -1,15 +1,17 @@
 """Published checkpoints into our own: ``mindrestore convert in.pth out.ckpt``."""
 from pathlib import Path
+from typing import Optional
 
 from mindrestore.checkpoints.loading import published_network, recognised
 from mindrestore.checkpoints.native import METADATA_ENTRY, save_network
 from mindrestore.checkpoints.sources import arrays_in, described, read_contents
 from mindrestore.errors import UserError
+from mindrestore.files import PathLike
 
 __all__ = ["convert", "published_network"]
 
 
-def convert(source, target, kind=None):
+def convert(source: PathLike, target: PathLike, kind: Optional[str] = None) -> str:
     """Write the published weights in the file ``source`` to ``target``, a checkpoint of our own (.ckpt).
 
     ``kind`` is the network's ("revsci", "vrt" or one's own), or None to recognise it. Returns one line that says what was

@@ -8,7 +8,7 @@ for a subclass to say, in ``call``, ``instantiate``, ``build`` and ``persistent`
 import pickletools
 from dataclasses import dataclass
 
-from mindrestore.checkpoints.wording import printable
+from mindrestore.errors import printable
 
 _LITERALS = frozenset(
     "INT BININT BININT1 BININT2 LONG LONG1 LONG4 FLOAT BINFLOAT STRING BINSTRING SHORT_BINSTRING UNICODE BINUNICODE "

@@ -1,14 +1,16 @@
 """From a path, a task or the settings of a configuration to a network with its weights; every file is read once."""
 from pathlib import Path
-from typing import NamedTuple, Optional
+from typing import NamedTuple, Optional, Tuple
+
+from mindspore import nn
 
 from mindrestore.checkpoints.native import Metadata, load_arrays, metadata_in
-from mindrestore.checkpoints.published import set_weights
-from mindrestore.checkpoints.sources import is_mindspore_file, read_arrays
-from mindrestore.checkpoints.wording import printable
-from mindrestore.errors import UserError
-from mindrestore.files import existing
+from mindrestore.checkpoints.sources import Arrays, Source, is_mindspore_file, read_arrays
+from mindrestore.checkpoints.weights import set_weights
+from mindrestore.errors import UserError, printable
+from mindrestore.files import PathLike, existing
 from mindrestore.models import kind_of, kinds, names, network_of
+from mindrestore.models.settings import Settings
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 
@@ -29,7 +31,7 @@ class Loaded(NamedTuple):
     metadata: Optional[Metadata] = None
 
 
-class Stored(NamedTuple):
+class FileContents(NamedTuple):
     """What a file holds: arrays by name, and what it says of their network, None where the weights are published ones."""
 
     path: Path
@@ -37,25 +39,28 @@ class Stored(NamedTuple):
     metadata: Optional[Metadata]
 
 
-def load(path):
+def load(path: PathLike) -> Loaded:
     """Return what a file holds as ``Loaded``: a checkpoint of ours, or published weights of a network that is recognised by
     their names and shapes.
 
     Raises:
         UserError: no such file, or nothing in it that is known.
     """
-    stored = _read(path)
-    network, metadata = (_built(stored), stored.metadata) if stored.metadata else recognised(stored.arrays, stored.path)
-    return Loaded(network, True, str(stored.path), metadata)
+    contents = _read(path)
+    if contents.metadata:
+        network, metadata = _built(contents), contents.metadata
+    else:
+        network, metadata = recognised(contents.arrays, contents.path)
+    return Loaded(network, True, str(contents.path), metadata)
 
 
-def load_for_task(task):
+def load_for_task(task: str) -> Optional[Loaded]:
     """Return the network that ships for a task as ``Loaded``, None if none does."""
     path = shipped(task)
     return path and load(path)
 
 
-def load_for_settings(settings, path, name):
+def load_for_settings(settings: Settings, path: Optional[PathLike], name: str) -> Loaded:
     """Return the network of a configuration as ``Loaded``.
 
     Args:
@@ -69,35 +74,35 @@ def load_for_settings(settings, path, name):
     """
     kind = kind_of(settings.name)
     if path is None:
-        found = _shipped_like(settings, kind)
-        if found is None:
+        contents = _shipped_like(settings, kind)
+        if contents is None:
             network = network_of(settings)
             return Loaded(network, False, None, Metadata(kind.name, network.settings))
     else:
-        found = _read(path)
-        _check(found, settings, kind, name)
-    if found.metadata:
-        return Loaded(_built(found), True, str(found.path), found.metadata)
+        contents = _read(path)
+        _check(contents, settings, kind, name)
+    if contents.metadata:
+        return Loaded(_built(contents), True, str(contents.path), contents.metadata)
     network = network_of(settings)
     try:
-        set_weights(network, found.arrays, found.path)
+        set_weights(network, contents.arrays, contents.path)
     except UserError:
-        _check_published(found, settings, kind, name)  # says more
+        _check_published(contents, settings, kind, name)  # says more
         raise
-    return Loaded(network, True, str(found.path), Metadata(kind.name, network.settings))
+    return Loaded(network, True, str(contents.path), Metadata(kind.name, network.settings))
 
 
-def load_network(path):
+def load_network(path: PathLike) -> Tuple[nn.Cell, Metadata]:
     """Build the network that ``save_network`` wrote to ``path``; return it and its ``Metadata``.
 
     Raises ``UserError`` if the file is absent, no checkpoint, cut short, not mindrestore's, or does not fit.
     """
     arrays, record = load_arrays(path)
-    stored = Stored(path, arrays, metadata_in(path, record))
-    return _built(stored), stored.metadata
+    contents = FileContents(path, arrays, metadata_in(path, record))
+    return _built(contents), contents.metadata
 
 
-def published_network(source, kind=None):
+def published_network(source: Source, kind: Optional[str] = None) -> Tuple[nn.Cell, Metadata]:
     """Build the network whose published weights are in the file ``source``; return it and its ``Metadata``.
 
     ``kind`` is the name of the network's, or None to recognise it. Raises ``UserError`` if the source cannot be read or is no
@@ -106,7 +111,7 @@ def published_network(source, kind=None):
     return recognised(read_arrays(source), source, kind)
 
 
-def recognised(arrays, source, kind=None):
+def recognised(arrays: Arrays, source: Source, kind: Optional[str] = None) -> Tuple[nn.Cell, Metadata]:
     """As ``published_network``, of the ``arrays`` by name that were read from ``source``."""
     if kind is None:
         candidates = (each for each in kinds() if each.published_settings)
@@ -128,7 +133,7 @@ def recognised(arrays, source, kind=None):
     raise UserError(f"{source}: {' '.join(reasons)}")
 
 
-def shipped(task):
+def shipped(task: str) -> Optional[Path]:
     """Return the path of the checkpoint that ships for a task, None if none does."""
     paths = (ASSETS / kind.shipped[task] for kind in kinds() if task in kind.shipped)
     return next((path for path in paths if path.exists()), None)
@@ -138,63 +143,63 @@ def _read(path):
     path = existing(path, "checkpoint")
     if is_mindspore_file(path):
         arrays, record = load_arrays(path)
-        return Stored(path, arrays, metadata_in(path, record))
-    return Stored(path, read_arrays(path), None)
+        return FileContents(path, arrays, metadata_in(path, record))
+    return FileContents(path, read_arrays(path), None)
 
 
-def _built(stored):
+def _built(contents):
     """Build the network of one of our checkpoints."""
-    network = network_of(_settings_in(stored))
-    set_weights(network, stored.arrays, stored.path)
+    network = network_of(_settings_in(contents))
+    set_weights(network, contents.arrays, contents.path)
     return network
 
 
-def _settings_in(stored):
+def _settings_in(contents):
     """Return the ``Settings`` that one of our checkpoints holds."""
-    metadata = stored.metadata
+    metadata = contents.metadata
     try:
         return kind_of(metadata.kind).settings.of(metadata.settings)
     except UserError as error:
-        raise UserError(f"{stored.path}: its settings build no {printable(metadata.kind)} network: {error}") from error
+        raise UserError(f"{contents.path}: its settings build no {printable(metadata.kind)} network: {error}") from error
 
 
 def _shipped_like(settings, kind):
-    """Return what ships for a network of these very settings as ``Stored``, None if nothing does."""
+    """Return what ships for a network of these very settings as ``FileContents``, None if nothing does."""
     path = shipped(next(iter(settings.abilities.tasks), None))
-    stored = path and _read(path)
-    same = stored and stored.metadata.kind == kind.name and not _differing(_settings_in(stored), settings, kind)
-    return stored if same else None
+    contents = path and _read(path)
+    same = contents and contents.metadata.kind == kind.name and not _differing(_settings_in(contents), settings, kind)
+    return contents if same else None
 
 
-def _check(stored, settings, kind, name):
+def _check(contents, settings, kind, name):
     """Raise ``UserError`` unless one of our checkpoints is of a network of these settings."""
-    if stored.metadata is None:
+    if contents.metadata is None:
         return
-    if stored.metadata.kind != kind.name:
-        raise UserError(f"{stored.path}: holds a {printable(stored.metadata.kind)} network, expected a {kind.name} as "
+    if contents.metadata.kind != kind.name:
+        raise UserError(f"{contents.path}: holds a {printable(contents.metadata.kind)} network, expected a {kind.name} as "
                         f"configuration {name} says.")
-    _refuse_other(stored, _settings_in(stored), settings, kind, name)
+    _refuse_other(contents, _settings_in(contents), settings, kind, name)
 
 
-def _check_published(stored, settings, kind, name):
+def _check_published(contents, settings, kind, name):
     """Raise ``UserError`` where published weights say that their network is not one of these settings."""
-    shapes = {name: array.shape for name, array in stored.arrays.items()}
+    shapes = {name: array.shape for name, array in contents.arrays.items()}
     try:
-        found = kind.settings.of(kind.published_settings(shapes)) if kind.published_settings else settings
+        file_settings = kind.settings.of(kind.published_settings(shapes)) if kind.published_settings else settings
     except UserError:
         return
-    _refuse_other(stored, found, settings, kind, name)
+    _refuse_other(contents, file_settings, settings, kind, name)
 
 
-def _refuse_other(stored, found, settings, kind, name):
-    differing = _differing(found, settings, kind)
+def _refuse_other(contents, file_settings, settings, kind, name):
+    differing = _differing(file_settings, settings, kind)
     if differing:
-        raise UserError(f"{stored.path}: holds another network than configuration {name} says ({', '.join(differing)}); "
+        raise UserError(f"{contents.path}: holds another network than configuration {name} says ({', '.join(differing)}); "
                         "leave --config away, or give the configuration it was trained with.")
 
 
-def _differing(found, settings, kind):
-    """Name what the settings ``found`` in a file have that ``settings`` have not, what may differ aside."""
-    found, wanted = found.network_settings(), settings.network_settings()
-    return [f"{key} {found[key]} instead of {wanted[key]}" for key in wanted
-            if key not in kind.free_settings and found[key] != wanted[key]]
+def _differing(file_settings, settings, kind):
+    """Name what the settings in a file have that ``settings`` have not, what may differ aside."""
+    file_settings, wanted = file_settings.network_settings(), settings.network_settings()
+    return [f"{key} {file_settings[key]} instead of {wanted[key]}" for key in wanted
+            if key not in kind.free_settings and file_settings[key] != wanted[key]]

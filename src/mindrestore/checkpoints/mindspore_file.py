@@ -14,8 +14,7 @@ import math
 from pathlib import Path
 
 from mindrestore.checkpoints import number_types
-from mindrestore.checkpoints.wording import printable
-from mindrestore.errors import UserError
+from mindrestore.errors import UserError, printable
 from mindrestore.files import replacing
 
 SUFFIX = ".ckpt"

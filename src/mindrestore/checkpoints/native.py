@@ -2,12 +2,14 @@
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Optional
+from typing import Any, Dict, Mapping, Optional, Tuple
+
+import numpy as np
 
 from mindrestore.checkpoints import mindspore_file
 from mindrestore.checkpoints.sources import is_mindspore_file
-from mindrestore.checkpoints.wording import printable
-from mindrestore.errors import UserError
+from mindrestore.errors import UserError, printable
+from mindrestore.files import PathLike
 from mindrestore.version import __version__
 
 FORMAT = 1
@@ -32,7 +34,8 @@ class Metadata:
     format: int = FORMAT
 
 
-def save_network(path, network, kind, settings, mask=None, extra=None):
+def save_network(path: PathLike, network: Any, kind: str, settings: Mapping[str, Any], mask: Optional[str] = None,
+                 extra: Optional[Mapping[str, Any]] = None) -> None:
     """Write ``network`` to ``path`` (.ckpt) with what is needed to build it again, whole or not at all.
 
     ``kind``, ``settings``, ``mask`` and ``extra`` become the fields of ``Metadata``, the last as ``training``; they
@@ -43,12 +46,12 @@ def save_network(path, network, kind, settings, mask=None, extra=None):
     save_arrays(path, arrays, vars(metadata))
 
 
-def read_metadata(path):
+def read_metadata(path: PathLike) -> Metadata:
     """Return the ``Metadata`` of the network checkpoint at ``path``. Raises ``UserError`` as ``load_network`` does."""
     return metadata_in(path, load_arrays(path)[1])
 
 
-def save_arrays(path, arrays, metadata):
+def save_arrays(path: PathLike, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> None:
     """Write ``arrays`` (name -> NumPy array, none empty) and ``metadata``, a dict of JSON values, to ``path`` (.ckpt).
 
     The file is written whole or not at all. Raises ``UserError`` if it cannot be written.
@@ -56,7 +59,7 @@ def save_arrays(path, arrays, metadata):
     mindspore_file.write(path, arrays, {METADATA_ENTRY: json.dumps(metadata)})
 
 
-def load_arrays(path):
+def load_arrays(path: PathLike) -> Tuple[Dict[str, np.ndarray], Dict[str, Any]]:
     """Return the (arrays, metadata) that ``save_arrays`` wrote to ``path``, bit for bit.
 
     Raises ``UserError`` if the file is absent, no checkpoint, cut short or not mindrestore's.

@@ -4,15 +4,15 @@ import os
 import tokenize
 import zipfile
 from pathlib import Path
+from typing import Any, Dict, Mapping, Union
 
 import numpy as np
 import safetensors
 
 from mindrestore.checkpoints import mindspore_file, number_types, torch_file
-from mindrestore.checkpoints.archives import DAMAGED
-from mindrestore.checkpoints.wording import printable, some_of
-from mindrestore.errors import UserError
-from mindrestore.files import existing
+from mindrestore.checkpoints.torch_file import DAMAGED
+from mindrestore.errors import UserError, printable, some_of
+from mindrestore.files import PathLike, existing
 
 WRAPPERS = ("params_ema", "params", "state_dict", "model", "net")
 """Keys under which training programs store a network's weights, in the order they are looked for. BasicSR stores the
@@ -29,10 +29,12 @@ _SAFETENSORS_KINDS = {
     "U64": "uint64", "I64": "int64", "F16": "float16", "BF16": number_types.BFLOAT16, "F32": "float32",
     "F64": "float64", "C64": "complex64",
 }
+Arrays = Dict[str, np.ndarray]
+Source = Union[PathLike, Mapping[str, np.ndarray]]
 _EXPECTED = "expected a PyTorch file (.pth, .pt, .bin, .pkl), .npz, .safetensors or a MindSpore .ckpt"
 
 
-def read_arrays(source):
+def read_arrays(source: Source) -> Arrays:
     """Return the weights in ``source`` as name -> NumPy array.
 
     ``source`` is the path of a PyTorch file, .npz, .safetensors or MindSpore .ckpt (told apart by their content, not
@@ -44,7 +46,7 @@ def read_arrays(source):
     return arrays_in(read_contents(source), described(source))
 
 
-def arrays_in(contents, where):
+def arrays_in(contents: Any, where: str) -> Arrays:
     """As ``read_arrays``, of the ``contents`` of a source that is called ``where``, such as ``mindspore_file.read`` gives."""
     weights = _unwrapped(contents)
     if not isinstance(weights, collections.abc.Mapping):
@@ -64,17 +66,17 @@ def arrays_in(contents, where):
     return arrays
 
 
-def described(source):
+def described(source: Source) -> str:
     """Return what to call ``source`` in a message."""
     return str(Path(source)) if isinstance(source, (str, os.PathLike)) else "the weights given"
 
 
-def is_mindspore_file(path):
+def is_mindspore_file(path: PathLike) -> bool:
     """Tell whether ``path`` is MindSpore's kind of checkpoint, by its first bytes. Raises ``UserError`` if absent."""
     return _reader(path) is mindspore_file.read
 
 
-def read_contents(source):
+def read_contents(source: Source) -> Any:
     """Return what a source holds, as it lies there: of a file what its format's reader gives."""
     if isinstance(source, collections.abc.Mapping):
         return source

@@ -1,18 +1,29 @@
 """PyTorch's files, read without PyTorch: the zip format (1.6 on), the older stream of pickles, and plain pickles."""
 import io
+import lzma
 import struct
 import zipfile
+import zlib
 from pathlib import Path
 
-from mindrestore.checkpoints.archives import DAMAGED
 from mindrestore.checkpoints.inert_pickle import PickleError
 from mindrestore.checkpoints.torch_objects import Allowance, Storage, plain
 from mindrestore.checkpoints.torch_pickle import TorchPickle
-from mindrestore.checkpoints.wording import printable
-from mindrestore.errors import UserError
+from mindrestore.errors import UserError, printable
 
 ZIP_START = b"PK\x03\x04"
 PICKLE_START = b"\x80"  # the opcode that states a pickle's protocol
+DAMAGED = (
+    zipfile.BadZipFile,  # no directory at the end, a header that is none, a checksum that does not hold
+    EOFError,  # a record that ends too early
+    zlib.error, lzma.LZMAError,  # compressed bytes that do not unpack
+    struct.error,  # a field that is cut short
+    RuntimeError,  # a record marked as encrypted, or of a version or compression that zipfile does not know
+    ValueError,  # a name that is no text (UnicodeDecodeError)
+)
+"""Kinds of error that the zip library raises for a damaged archive; beside them ``OSError``: a place before the start of the
+file, bzip2 that does not unpack, or a file that cannot be read at all. Catch them around calls of the library only, for code of
+our own may raise them by mistake."""
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
 

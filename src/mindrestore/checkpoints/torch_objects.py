@@ -9,7 +9,7 @@ import numpy as np
 
 from mindrestore.checkpoints import number_types
 from mindrestore.checkpoints.inert_pickle import Name, PickleError, Refused
-from mindrestore.checkpoints.wording import printable
+from mindrestore.errors import printable
 
 MOST_DIMENSIONS = 32  # NumPy's limit
 _NUMPY_CODES = frozenset("b1 i1 i2 i4 i8 u1 u2 u4 u8 f2 f4 f8 c8 c16".split())

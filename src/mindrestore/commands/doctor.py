@@ -37,6 +37,7 @@ def _versions():
     import cv2
     import mindspore
     import numpy
+
     from mindrestore.version import __version__
     yield f"mindrestore   {__version__}"
     yield f"mindspore     {mindspore.__version__}"
@@ -46,11 +47,12 @@ def _versions():
 
 def _processor():
     import os
-    from mindrestore.runtime import convolution_speed, processor
+
+    from mindrestore.runtime import environment, processor
     from mindrestore.runtime.convolution_probe import probe
     yield f"processor     {processor.described()}"
-    cap = os.environ.get(convolution_speed.VARIABLE)
-    yield f"instructions  {processor.instruction_set()}; convolutions keep to {cap} ({convolution_speed.VARIABLE})"
+    cap = os.environ.get(environment.INSTRUCTIONS)
+    yield f"instructions  {processor.instruction_set()}; convolutions keep to {cap} ({environment.INSTRUCTIONS})"
     measured = probe()
     if measured is None:
         yield "! convolution cannot be run in a process of its own; reinstall mindspore"
@@ -58,8 +60,8 @@ def _processor():
     yield (f"convolution   {'fast' if measured.is_fast else 'slow'}: {1000 * measured.seconds:.1f} ms for a small one, "
            f"{measured.billions:.0f} GFLOP/s, kernel {measured.kernel or 'not said'}")
     if not measured.is_fast:
-        yield (f"! convolution takes the reference kernel, a hundred times slower; unset {convolution_speed.VARIABLE}, or set "
-               f"it to {convolution_speed.FAST_INSTRUCTIONS}")
+        yield (f"! convolution takes the reference kernel, a hundred times slower; unset {environment.INSTRUCTIONS}, or set "
+               f"it to {environment.FAST_INSTRUCTIONS}")
 
 
 def _native():
@@ -71,14 +73,13 @@ def _native():
 
 
 def _fusion():
-    import mindspore as ms
-    on = ms.get_context("enable_graph_kernel")
-    yield f"fusion        graph-kernel fusion is {'on' if on else 'off: mindrestore does not use it'}"
+    from mindrestore.runtime import execution
+    yield f"fusion        graph-kernel fusion is {'on' if execution.fuses() else 'off: mindrestore does not use it'}"
 
 
 def _memory():
-    from mindrestore.inference.tile_choice import NETWORKS, recommended_tile
     from mindrestore.runtime import processor
+    from mindrestore.tiling import NETWORKS, recommended_tile
     free = processor.free_memory()
     yield f"free memory   {free / 1e9:.1f} GB"
     for name in NETWORKS:

@@ -69,7 +69,7 @@ def _eval_videos(config, options, folder):
     if config.interpolation:
         parts.insert(0, (config.interpolation.model, config.interpolation.checkpoint))
     loaded = [load_for_settings(*part, config.name) for part in parts]
-    if not all(one.trained for one in loaded):
+    if not all(each.trained for each in loaded):
         print(f"mindrestore: weights: {UNTRAINED}.", file=sys.stderr)
     print(evaluate_videos(config, loaded, folder, cases, options.report).table())
 

@@ -74,6 +74,7 @@ def _run(options):
     session.start(options.device, threads=options.threads, precision=options.precision or "float32")
     from mindrestore.restore.run import Request, restore
     restore(Request(
-        options.input, options.output, options.task, tuple(options.checkpoint), tuple(options.model), options.sigma,
-        options.mask, options.tile and tuple(options.tile), options.overlap and tuple(options.overlap), options.rate,
-        options.preview, options.compare, options.resume))
+        source=options.input, target=options.output, task=options.task, checkpoints=tuple(options.checkpoint),
+        models=tuple(options.model), sigma=options.sigma, mask=options.mask, tile=options.tile and tuple(options.tile),
+        overlap=options.overlap and tuple(options.overlap), rate=options.rate, preview=options.preview,
+        compare=options.compare, resume=options.resume))

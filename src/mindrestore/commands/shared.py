@@ -4,9 +4,9 @@ from mindrestore.errors import UserError
 
 def command(commands, name, run, summary, details=""):
     """Add a command called ``name`` that ``run(options)`` carries out; return its parser."""
-    made = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}. {details}")
-    made.set_defaults(run=run)
-    return made
+    parser = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}. {details}")
+    parser.set_defaults(run=run)
+    return parser
 
 
 def common(parser):

@@ -1,16 +1,16 @@
 """Read settings: YAML, then overrides from the command line, then checks."""
 from pathlib import Path
-from typing import get_args
+from typing import Any, Mapping, Sequence, get_args
 
 import yaml
 from pydantic import ValidationError
 
 from mindrestore.config.flow import FlowConfig
-from mindrestore.config.sections import Section
+from mindrestore.config.sections import Common, Section
 from mindrestore.config.snapshot import SnapshotConfig
 from mindrestore.config.video import VideoConfig
 from mindrestore.errors import UserError, nearest
-from mindrestore.files import existing
+from mindrestore.files import PathLike, existing
 from mindrestore.models import DEFAULT, kind_of, names
 
 CONFIGS = {"snapshot": SnapshotConfig, "video": VideoConfig, "flow": FlowConfig}
@@ -19,7 +19,7 @@ RENAMED = {"training.precision": "runtime.precision"}
 """Keys of former versions, which configurations saved beside a run hold."""
 
 
-def load_config(path, overrides=()):
+def load_config(path: PathLike, overrides: Sequence[str] = ()) -> Common:
     """Read a configuration file and apply overrides such as ``training.steps=100``.
 
     Raises:
@@ -37,7 +37,7 @@ def load_config(path, overrides=()):
     return make_config(content, overrides, path)
 
 
-def make_config(content, overrides=(), origin="settings"):
+def make_config(content: Mapping[str, Any], overrides: Sequence[str] = (), origin: str = "settings") -> Common:
     """Check a nested dictionary of settings, after applying overrides; raises ``UserError`` naming ``origin``."""
     for override in overrides:
         _apply(content, override)

@@ -1,22 +1,67 @@
-"""Configurations of networks that restore videos."""
+"""Configurations of networks that restore videos; the defaults of their training are VRT's published recipe."""
 from functools import lru_cache
-from typing import ClassVar, List, Literal, Optional
+from typing import ClassVar, List, Literal, Optional, Tuple
 
 from pydantic import Field, create_model, model_validator
 
-from mindrestore.config.sections import Common, Section, Sizes, section
-from mindrestore.config.video_training import VideoData, VideoTraining
+from mindrestore.config.sections import Common, Count, Rate, Schedule, Section, Sizes, Training, section
+from mindrestore.data.named_sets import DEMO, SETS
 from mindrestore.models.settings import Settings
+from mindrestore.tiling import BLENDS, PUBLISHED
 
-TASKS = ("sr", "deblur", "denoise", "interpolate", "space_time_sr")
+
+class VideoData(Section):
+    """Clips to train on: stored in folders or LMDBs, or rendered from photographs."""
+
+    kind: Literal["stored", "rendered"] = "stored"
+    gt: Optional[str] = Field(None, description="ground truth: folder of clips or LMDB; needed where clips are stored")
+    lq: Optional[str] = Field(None, description="low quality, likewise; if left out, what lies beside ground truth in a clip "
+                              "(GoPro, DVD), or made from it")
+    list: Optional[str] = Field(None, description="list of the clips to use")
+    held_out: Literal["none", "reds4", "official"] = "none"
+    frames: int = Field(6, ge=1)
+    pad_frames: Optional[int] = Field(None, ge=1, description="repeat the last frame up to so many")
+    patch: int = Field(256, ge=16, description="height and width of ground truth")
+    sigma: Tuple[float, float] = (0, 50)
+    time_reversal: bool = False
+    colour_jitter: bool = False
+    clips: int = Field(1000, ge=1, description="rendered clips that count as a pass")
+
+    @model_validator(mode="after")
+    def _rises(self):
+        if not 0 <= self.sigma[0] <= self.sigma[1] <= 255:
+            raise ValueError(f"sigma is {list(self.sigma)}; it must rise, within 0 to 255")
+        return self
+
+
+class VideoTraining(Training):
+    """``batch_size`` is the total over all devices; ``initial`` may be a checkpoint of another task."""
+
+    steps: Count = 300_000
+    batch_size: Count = 8
+    learning_rate: Rate = 4e-4
+    betas: Tuple[float, float] = (0.9, 0.99)
+    schedule: Schedule = Schedule(kind="cosine", final=1e-7)
+    frozen: List[str] = Field([], description="parameters whose names contain one of these are not trained at all")
+    execution: Literal["auto", "whole", "stages", "groups", "pieces"] = Field(
+        "auto", description="of a step: as one graph; piece by piece, of which, of groups of them or of whole stages nothing "
+        "is kept but what goes in: the larger, the less memory; auto: pieces on a CPU, else one graph")
+    loss: Literal["charbonnier"] = "charbonnier"
+    average: Optional[float] = Field(None, gt=0, lt=1, description="decay of a running average of the weights (EMA)")
+    validate_every: Count = 5000
+    save_every: Count = 5000
+    log_every: Count = 100
+
+
+TASKS = ("sr", "deblur", "denoise", "interpolate", "space-time-sr")
 
 
 class Tiling(Section):
     """What the network is given at a time, as (frames, height, width); 0 is all there are."""
 
-    tile: Sizes = [12, 256, 256]
-    overlap: Sizes = [2, 20, 20]
-    blend: Literal["published", "feathered"] = "published"
+    tile: Sizes = list(PUBLISHED.tile)
+    overlap: Sizes = list(PUBLISHED.overlap)
+    blend: Literal[tuple(BLENDS)] = "published"
 
 
 class Interpolation(Section):
@@ -34,7 +79,7 @@ class VideoEvaluation(Section):
     Without low quality it is made from ground truth; without ground truth frames are restored and nothing is scored.
     """
 
-    set: Literal["folder", "demo", "reds4", "vid4", "udm10", "vimeo90k", "dvd", "gopro", "set8", "davis", "ucf101"] = "folder"
+    set: Literal[("folder", DEMO, *SETS)] = "folder"
     path: Optional[str] = Field(None, description="folder of the data set")
     gt: Optional[str] = Field(None, description="ground truth: frames, a video, or a folder of such clips")
     lq: Optional[str] = Field(None, description="low quality, likewise")
@@ -62,7 +107,7 @@ class VideoConfig(Common):
     @property
     def task(self):
         """One of ``TASKS``."""
-        return "space_time_sr" if self.interpolation else self.model.abilities.tasks[0]
+        return "space-time-sr" if self.interpolation else self.model.abilities.tasks[0]
 
     @property
     def scale(self):
@@ -72,13 +117,13 @@ class VideoConfig(Common):
     @property
     def degradation(self):
         """How low quality is made, or called in a data set; None for interpolation, which leaves frames out."""
-        by_task = {"sr": "bicubic", "space_time_sr": "bicubic", "deblur": "blur", "denoise": "noise"}
+        by_task = {"sr": "bicubic", "space-time-sr": "bicubic", "deblur": "blur", "denoise": "noise"}
         return self.evaluation.degradation or by_task.get(self.task)
 
     @model_validator(mode="after")
     def _fits(self):
         reduces = self.evaluation.degradation in ("bicubic", "gaussian")
-        allowed = {"sr": reduces, "space_time_sr": reduces, "deblur": self.evaluation.degradation == "blur",
+        allowed = {"sr": reduces, "space-time-sr": reduces, "deblur": self.evaluation.degradation == "blur",
                    "denoise": self.evaluation.degradation == "noise", "interpolate": False}
         if self.evaluation.degradation and not allowed[self.task]:
             raise ValueError(f"evaluation.degradation is {self.evaluation.degradation!r}, which does not belong to the "

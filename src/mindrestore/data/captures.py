@@ -3,12 +3,13 @@ to score.
 """
 import re
 from dataclasses import dataclass
+from typing import Optional
 
 import numpy as np
 
-from mindrestore.data.mat_file import pick, read_mat, time_first
 from mindrestore.errors import UserError
-from mindrestore.files import existing
+from mindrestore.files import PathLike, existing
+from mindrestore.mat_files import pick, read_mat, time_first
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +27,7 @@ class Capture:
     frames: int
 
 
-def load_capture(path, frames=None):
+def load_capture(path: PathLike, frames: Optional[int] = None) -> Capture:
     """Read real measurements.
 
     Args:
@@ -51,7 +52,7 @@ def load_capture(path, frames=None):
 
 
 def _frames_by_name(path):
-    found = re.search(r"(?:^|[^a-z])cr_?(\d+)", path.stem.lower())
-    if not found:
+    ratio = re.search(r"(?:^|[^a-z])cr_?(\d+)", path.stem.lower())
+    if not ratio:
         raise UserError(f"{path}: the name does not tell the compression ratio; name it ..._cr_10.mat or give frames.")
-    return int(found.group(1))
+    return int(ratio.group(1))

@@ -38,15 +38,15 @@ def degraded(frames, kind, scale=4, sigma=0, seed=0):
     if kind not in KINDS:
         raise UserError(f"degradation {kind!r}: unknown, choose one of {', '.join(KINDS)}.")
     if kind == "bicubic":
-        return (stored(imresize(frame, 1 / scale)) for frame in frames)
+        return (rounded_to_8_bits(imresize(frame, 1 / scale)) for frame in frames)
     if kind == "gaussian":
-        return (stored(blur_downsampled(frame, scale)) for frame in frames)
+        return (rounded_to_8_bits(blur_downsampled(frame, scale)) for frame in frames)
     if kind == "noise":
         return (noisy(frame, sigma, seed, number) for number, frame in enumerate(frames))
-    return map(stored, blurred(frames))
+    return map(rounded_to_8_bits, blurred(frames))
 
 
-def stored(frame):
+def rounded_to_8_bits(frame):
     """The frame as an 8-bit file gives it back: rounded and clamped, float32 0–1."""
     return to_uint8(frame) / np.float32(255)
 

@@ -2,12 +2,14 @@
 import itertools
 import os
 import re
+from pathlib import Path
+from typing import Iterator, List, Optional
 
 import cv2
 import numpy as np
 
 from mindrestore.errors import UserError
-from mindrestore.files import existing
+from mindrestore.files import PathLike, existing
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
 PAGED_SUFFIXES = (".tif", ".tiff")
@@ -15,7 +17,7 @@ VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".m4v", ".mpg", ".mpeg", ".web
 PAGES_AT_ONCE = 8
 
 
-def stream_frames(path, colour=False, first=0):
+def stream_frames(path: PathLike, colour: bool = False, first: int = 0) -> Iterator[np.ndarray]:
     """Read frames one by one, so that a clip of any length passes through little memory.
 
     Args:
@@ -59,7 +61,7 @@ def stored_frames(path, first=0):
     return _decode(path, first)
 
 
-def count_frames(path):
+def count_frames(path: PathLike) -> int:
     """Count the frames of what ``stored_frames`` reads; of a video by going through it, because its header may err.
 
     Raises ``UserError`` as ``stored_frames`` does.
@@ -76,7 +78,7 @@ def count_frames(path):
     return _video_frames(path)
 
 
-def read_clip(path, colour=False, first=0, frames=None):
+def read_clip(path: PathLike, colour: bool = False, first: int = 0, frames: Optional[int] = None) -> np.ndarray:
     """Read a clip whole.
 
     Args:
@@ -97,7 +99,7 @@ def read_clip(path, colour=False, first=0, frames=None):
     return np.stack(clip, axis=-3)
 
 
-def frame_files(folder):
+def frame_files(folder: PathLike) -> List[Path]:
     """The images of a folder in natural order, as paths; ``UserError`` if it holds none."""
     folder = existing(folder, "folder of frames")
     files = [path for path in visible(folder) if path.suffix.lower() in IMAGE_SUFFIXES]

@@ -18,10 +18,10 @@ import numpy as np
 import scipy.io
 
 from mindrestore.data.captures import load_capture
-from mindrestore.data.mask_file import MASK_KEYS, checked_mask, load_mask
-from mindrestore.data.mat_file import pick, read_mat, time_first
 from mindrestore.errors import UserError
-from mindrestore.files import replacing
+from mindrestore.files import PathLike, replacing
+from mindrestore.mat_files import pick, read_mat, time_first
+from mindrestore.sensing.masks import MASK_KEYS, checked_mask, load_mask
 
 WHITE = 255
 LARGEST = 2 ** 31 - 1  # bytes of one array in a MATLAB file of version 5
@@ -46,7 +46,7 @@ class Measurements:
     colour: Optional[bool] = None
 
 
-def load_measurements(path, mask=None):
+def load_measurements(path: PathLike, mask: Optional[PathLike] = None) -> Measurements:
     """Read measurements and their mask.
 
     Args:
@@ -74,7 +74,8 @@ def load_measurements(path, mask=None):
     return _fitting(Measurements(path, np.ascontiguousarray(stored, np.float32) / np.float32(white), planes, rate, colour))
 
 
-def save_measurements(path, clip, measurements, mask, rate=None):
+def save_measurements(path: PathLike, clip: np.ndarray, measurements: np.ndarray, mask: np.ndarray,
+                      rate: Optional[float] = None) -> None:
     """Write measurements, mask and the clip they were made of as a MATLAB file of version 5, whole or not at all.
 
     Args:
@@ -101,8 +102,9 @@ def save_measurements(path, clip, measurements, mask, rate=None):
         scipy.io.savemat(scratch, arrays, do_compression=True)
 
 
-def _fitting(found):
-    if found.mask.shape[1:] != found.measurements.shape[1:]:
-        raise UserError(f"{found.path}: measurements of {found.measurements.shape[1]} x {found.measurements.shape[2]} do not "
-                        f"fit a mask of {found.mask.shape[1]} x {found.mask.shape[2]}; give the mask they were made through.")
-    return found
+def _fitting(file):
+    mask, measured = file.mask.shape[1:], file.measurements.shape[1:]
+    if mask != measured:
+        raise UserError(f"{file.path}: measurements of {measured[0]} x {measured[1]} do not fit a mask of {mask[0]} x "
+                        f"{mask[1]}; give the mask they were made through.")
+    return file

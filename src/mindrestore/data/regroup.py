@@ -76,25 +76,25 @@ def _moves(train, val, target, frames):
 
 def _clips(folder, count, offset, also=0):
     """Number -> folder of each clip; numbers start at ``offset``. ``also`` more may follow from a run before."""
-    found = {}
+    clips = {}
     for path in visible(folder):
         if path.is_dir():
             if not path.name.isdecimal() or len(path.name) != 3 or int(path.name) >= count + also:
                 raise UserError(f"{path}: no clip of REDS has this name; expected 000 to {count - 1:03d}.")
             if int(path.name) < count:
-                found[offset + int(path.name)] = path
-    absent = [number for number in range(offset, offset + len(found)) if number not in found]
-    if absent or not found:
+                clips[offset + int(path.name)] = path
+    absent = [number for number in range(offset, offset + len(clips)) if number not in clips]
+    if absent or not clips:
         raise UserError(f"{folder}: clip {(absent or [offset])[0] - offset:03d} is missing; unpack it again.")
-    return found
+    return clips
 
 
 def _check_frames(clip, frames):
-    found = [path.stem for path in visible(clip)]
+    names = [path.stem for path in visible(clip)]
     expected = [f"{number:08d}" for number in range(frames)]
-    if found != expected:
-        absent = next((name for name in expected if name not in found), None)
-        problem = f"frame {absent} is missing" if absent else f"it has {len(found)} frames"
+    if names != expected:
+        absent = next((name for name in expected if name not in names), None)
+        problem = f"frame {absent} is missing" if absent else f"it has {len(names)} frames"
         raise UserError(f"{clip}: {problem}, expected {frames} from 00000000; unpack it again.")
 
 
@@ -102,9 +102,10 @@ def _same(source, place):
     """Whether two clips have files of the same names and sizes, and the same first frame."""
     if os.path.samefile(source, place):
         return True
-    one, other = ({path.name: path for path in visible(folder)} for folder in (source, place))
-    return one.keys() == other.keys() and all(one[name].stat().st_size == other[name].stat().st_size for name in one) \
-        and filecmp.cmp(next(iter(one.values())), next(iter(other.values())), shallow=False)
+    files, others = ({path.name: path for path in visible(folder)} for folder in (source, place))
+    if files.keys() != others.keys() or any(files[name].stat().st_size != others[name].stat().st_size for name in files):
+        return False
+    return filecmp.cmp(next(iter(files.values())), next(iter(others.values())), shallow=False)
 
 
 def _place(source, place, link):

@@ -1,5 +1,6 @@
 """Training clips without a data set: compositions of photographs drawn at random, and the clips they render to."""
 import math
+from typing import Optional, Sequence, Union
 
 import numpy as np
 
@@ -39,7 +40,9 @@ class RenderedClips:
         return render_clip(rng, self.frames, self.height, self.width, self.photographs, self.colour, self.speed)
 
 
-def render_clip(rng=None, frames=8, height=256, width=256, photographs=TRAIN_PHOTOGRAPHS, colour=False, speed=None):
+def render_clip(rng: Union[np.random.Generator, int, None] = None, frames: int = 8, height: int = 256, width: int = 256,
+                photographs: Sequence[str] = TRAIN_PHOTOGRAPHS, colour: bool = False,
+                speed: Optional[float] = None) -> np.ndarray:
     """Draw a composition and render it.
 
     Args:

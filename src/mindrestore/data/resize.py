@@ -14,7 +14,7 @@ from mindrestore.errors import UserError
 KERNEL_WIDTH = 4
 
 
-def imresize(image, scale):
+def imresize(image: np.ndarray, scale: float) -> np.ndarray:
     """Resize the last two axes.
 
     Args:

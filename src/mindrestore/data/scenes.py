@@ -7,10 +7,10 @@ from typing import Optional
 import numpy as np
 
 from mindrestore.data.frames import IMAGE_SUFFIXES, VIDEO_SUFFIXES, read_clip, visible
-from mindrestore.data.mask_file import MASK_KEYS, checked_mask
-from mindrestore.data.mat_file import pick, read_mat, time_first
 from mindrestore.errors import UserError
-from mindrestore.files import existing
+from mindrestore.files import PathLike, existing
+from mindrestore.mat_files import pick, read_mat, time_first
+from mindrestore.sensing.masks import MASK_KEYS, checked_mask
 
 CLIP_KEYS = ("orig", "patch_save", "p1", "p2", "p3")
 
@@ -49,7 +49,7 @@ class Scene:
         return [self.clip[..., start:start + frames, :, :] for start in range(0, total - frames + 1, frames)]
 
 
-def load_scene(path, name=None, colour=False):
+def load_scene(path: PathLike, name: Optional[str] = None, colour: bool = False) -> Scene:
     """Read a scene from a benchmark file, a folder of frames or a video.
 
     Args:

@@ -8,7 +8,7 @@ from mindrestore.data.degradation import degraded, with_noise
 from mindrestore.data.passes import Passes
 
 WHITE = 255
-INTERPOLATED = 7  # frames of a window for interpolation: the middle one is made from every second of the others
+INTERPOLATED = 7  # frames of a subclip for interpolation: the middle one is made from every second of the others
 JITTER = 0.05  # largest part by which brightness, contrast and saturation change, and of the circle by which hue turns
 LUMA = np.array([0.2989, 0.587, 0.114], np.float32).reshape(3, 1, 1)  # weights of what saturation and contrast take for grey
 
@@ -22,9 +22,9 @@ class VideoSamples:
     """An endless sequence of samples, each decided by the seed and its number alone.
 
     Args:
-        windows: source of windows (``mindrestore.data.video_windows``).
+        subclips: source of subclips (``mindrestore.data.subclips``).
         task: ``"sr"``, ``"deblur"``, ``"denoise"`` or ``"interpolate"``.
-        degradation: how low quality is made where windows have none: ``"bicubic"``, ``"gaussian"`` or ``"blur"``.
+        degradation: how low quality is made where subclips have none: ``"bicubic"``, ``"gaussian"`` or ``"blur"``.
         scale: of super-resolution.
         sigma: smallest and largest noise level for white = 255; one is drawn a clip, evenly.
         time_reversal: whether half of the clips run backwards.
@@ -35,25 +35,25 @@ class VideoSamples:
 
     columns = ("gt", "lq")
 
-    def __init__(self, windows, task, degradation=None, scale=1, sigma=(0, 50), time_reversal=False, colour_jitter=False,
+    def __init__(self, subclips, task, degradation=None, scale=1, sigma=(0, 50), time_reversal=False, colour_jitter=False,
                  pad_frames=None, seed=0):
-        self.windows, self.task, self.degradation, self.scale, self.sigma = windows, task, degradation, scale, sigma
+        self.subclips, self.task, self.degradation, self.scale, self.sigma = subclips, task, degradation, scale, sigma
         self.time_reversal, self.colour_jitter, self.pad_frames = time_reversal, colour_jitter, pad_frames
         self.seed = seed
-        self._order = Passes(len(windows), seed)
+        self._order = Passes(len(subclips), seed)
 
     def __len__(self):
         """Samples of one pass."""
-        return len(self.windows)
+        return len(self.subclips)
 
     def name(self, number):
         """What sample ``number`` is cut out of."""
-        return self.windows.name(self._order[number])
+        return self.subclips.name(self._order[number])
 
     def __getitem__(self, number):
         """Return sample ``number`` (0, 1, 2, ...) as a ``VideoSample``."""
         rng = np.random.default_rng([self.seed, number])
-        gt, lq = self.windows.window(self._order[number], rng)
+        gt, lq = self.subclips.subclip(self._order[number], rng)
         clips = [gt] if lq is None else [gt, lq]
         if self.time_reversal and rng.random() < 0.5:
             clips = [clip[::-1] for clip in clips]

@@ -1,25 +1,10 @@
-"""The clips of an evaluation: data sets as they are unpacked, and anybody's folders of frames.
-
-A data set lies at one root, and knows under which names ground truth and low quality are found there. ``{}`` stands for
-the clip's name:
-
-    reds4     GT/000/00000000.png, sharp_bicubic/000/..., blur/000/...; or train_sharp, train_sharp_bicubic/X4,
-              train_blur
-    vid4      GT/calendar/..., BIx4/calendar/..., BDx4/calendar/...
-    udm10     GT/archpeople/..., BDx4/archpeople/...; or archpeople/truth, archpeople/blur4
-    vimeo90k  vimeo_septuplet/sequences/00001/0266/im1.png, vimeo_septuplet_matlabLRx4/..., vimeo_septuplet_BDLRx4/...;
-              sep_testlist.txt says which
-    dvd       test_GT/..., test_GT_blurred/...; or quantitative_datasets/IMG_0030/GT and input
-    gopro     test_GT/..., test_GT_blurred/...; or test/GOPR0384_11_00/sharp and blur
-    set8      a folder a clip
-    davis     a folder a clip; or JPEGImages/480p
-    ucf101    1/frame0.png to frame3.png and the one in their middle, framet.png
-"""
-from dataclasses import dataclass, field
+"""The clips of an evaluation: those of a data set known by name, and anybody's folders of frames."""
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Optional, Tuple, Union
+from typing import List, NamedTuple, Optional, Tuple, Union
 
-from mindrestore.data.degradation import stored
+from mindrestore.data import named_sets
+from mindrestore.data.degradation import rounded_to_8_bits
 from mindrestore.data.demo import demo_scenes
 from mindrestore.data.frames import IMAGE_SUFFIXES, VIDEO_SUFFIXES, frame_files, stream_frames, visible
 from mindrestore.data.scenes import Scene
@@ -53,7 +38,7 @@ class SceneSource(NamedTuple):
 
     def frames(self):
         """An iterator over frames (3, H, W), float32 0–1, rounded to 8 bits as a file has them."""
-        return map(stored, self.scene.clip.swapaxes(0, 1))
+        return map(rounded_to_8_bits, self.scene.clip.swapaxes(0, 1))
 
     def count(self):
         return self.scene.clip.shape[1]
@@ -71,39 +56,6 @@ class VideoClip:
     lq: Optional[Source] = None
 
 
-@dataclass(frozen=True)
-class VideoSet:
-    """Where a data set keeps what."""
-
-    gt: Tuple[str, ...]
-    lq: Dict[str, Tuple[str, ...]] = field(default_factory=dict)  # by degradation
-    names: Optional[Tuple[str, ...]] = None  # of the clips that are scored; None: all
-    levels: int = 1  # folders in a clip's name
-    list_files: Tuple[str, ...] = ()  # say which clips are scored
-
-
-REDS4 = ("000", "011", "015", "020")  # of REDS's training clips, those that papers score
-
-SETS = {
-    "reds4": VideoSet(("GT/{}", "train/train_sharp/{}", "train_sharp/{}"), {
-        "bicubic": ("sharp_bicubic/{}", "train/train_sharp_bicubic/X4/{}", "train_sharp_bicubic/X4/{}"),
-        "blur": ("blur/{}", "train/train_blur/{}", "train_blur/{}")}, REDS4),
-    "vid4": VideoSet(("GT/{}",), {"bicubic": ("BIx4/{}",), "gaussian": ("BDx4/{}",)},
-                     ("calendar", "city", "foliage", "walk")),
-    "udm10": VideoSet(("GT/{}", "{}/truth"), {"gaussian": ("BDx4/{}", "{}/blur4")}),
-    "vimeo90k": VideoSet(("vimeo_septuplet/sequences/{}", "sequences/{}"), {
-        "bicubic": ("vimeo_septuplet_matlabLRx4/sequences/{}",),
-        "gaussian": ("vimeo_septuplet_BDLRx4/sequences/{}",)},
-        levels=2, list_files=("sep_testlist.txt", "vimeo_septuplet/sep_testlist.txt")),
-    "dvd": VideoSet(("test_GT/{}", "quantitative_datasets/{}/GT", "{}/GT"), {
-        "blur": ("test_GT_blurred/{}", "quantitative_datasets/{}/input", "{}/input")}),
-    "gopro": VideoSet(("test_GT/{}", "test/{}/sharp", "{}/sharp"), {
-        "blur": ("test_GT_blurred/{}", "test/{}/blur", "{}/blur")}),
-    "set8": VideoSet(("{}",)),
-    "davis": VideoSet(("JPEGImages/480p/{}", "{}")),
-    "ucf101": VideoSet(("{}",)),
-}
-DEMO = "demo"  # rendered from photographs that training does not use; nothing to unpack
 UCF101_GIVEN, UCF101_TRUTH = ("frame0.png", "frame1.png", "frame2.png", "frame3.png"), "framet.png"
 
 
@@ -122,8 +74,8 @@ def evaluation_clips(settings, degradation) -> List[VideoClip]:
     Raises:
         UserError: nothing is there, or ground truth and low quality do not have the same clips and frame counts.
     """
-    kind = SETS.get(settings.set)
-    if settings.set == DEMO and not (settings.path or settings.gt or settings.lq):
+    kind = named_sets.SETS.get(settings.set)
+    if settings.set == named_sets.DEMO and not (settings.path or settings.gt or settings.lq):
         return _chosen([VideoClip(scene.name, SceneSource(scene)) for scene in demo_scenes(colour=True)], settings.clips)
     if settings.path and kind is None:
         raise UserError("evaluation.path is for data sets such as reds4 (evaluation.set); give --gt or --lq for "

@@ -15,16 +15,17 @@ import json
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Any, Dict, Optional
 
-import mindspore as ms
 import numpy as np
 from mindspore import Tensor, nn
 
+from mindrestore.checkpoints.native import Metadata
 from mindrestore.deploy.onnx_graph import Graph
 from mindrestore.errors import UserError
-from mindrestore.files import replacing
+from mindrestore.files import PathLike, replacing
 from mindrestore.models import kind_of, names
-from mindrestore.runtime import device, precision
+from mindrestore.runtime import device, mindir, precision
 from mindrestore.version import __version__
 
 FORMATS = ("mindir", "air", "onnx")
@@ -34,7 +35,9 @@ float16 may be rounded to either; a step of 8 bits is 4e-3."""
 TRIAL_SIZES = ((32, 48), (21, 14))  # height and width at which a file of free size is compared
 
 
-def export_network(network, metadata, path, file_format="mindir", frames=None, height=None, width=None, batch=1):
+def export_network(network: nn.Cell, metadata: Metadata, path: PathLike, file_format: str = "mindir",
+                   frames: Optional[int] = None, height: Optional[int] = None, width: Optional[int] = None,
+                   batch: int = 1) -> Dict[str, Any]:
     """Export ``network`` to ``path``, and what there is to know about the file to ``path`` with suffix .json.
 
     Inputs of the exported RevSCI, in order: measurement (B, H, W), mask (T, H, W) and, with ``start="gap_tv"``,
@@ -75,9 +78,9 @@ def export_network(network, metadata, path, file_format="mindir", frames=None, h
         raise UserError(f"{path}: an AIR file has a fixed size; give height and width.")
     described = kind.signature(network, frames, height, width, batch)
     with replacing(path) as scratch, replacing(path.with_suffix(".json")) as scratch_summary, \
-            _stored(network, kind, described, free, path) as stored:
+            _written(network, kind, described, free, path) as written:
         compared = None
-        run = _opened(stored, described.inputs, path.suffix)
+        run = _opened(written, described.inputs, path.suffix)
         if run:
             compared = _compare(run, network, described.inputs, TRIAL_SIZES if free else ((height, width),) * 2)
             if not compared["largest_difference"] < TOLERANCES[precision.chosen()]:
@@ -87,47 +90,33 @@ def export_network(network, metadata, path, file_format="mindir", frames=None, h
         summary = dict(file=path.name, format=path.suffix[1:], kind=metadata.kind, settings=dict(metadata.settings),
                        mask=metadata.mask, version=__version__, trained_with_version=metadata.version,
                        exported_on=device.name(), precision=precision.chosen(), **described.record(), compared=compared)
-        shutil.copyfile(stored, scratch)
+        shutil.copyfile(written, scratch)
         scratch_summary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     return summary
 
 
 @contextlib.contextmanager
-def _stored(network, kind, described, free, path):
-    """Give the path of ``network``, exported into a temporary folder.
-
-    MindSpore takes ASCII paths without spaces only, makes the file read-only and, above 1 GB, writes several: all that
-    stays in the temporary folder.
-    """
+def _written(network, kind, described, free, path):
+    """Give the path of ``network``, exported into a temporary folder."""
     with tempfile.TemporaryDirectory(prefix="mindrestore-") as folder:
-        stored = Path(folder, f"network{path.suffix}")
+        written = Path(folder, f"network{path.suffix}")
         if path.suffix == ".onnx":
             graph = kind.onnx(network, described, Graph)
-            graph.write(stored, "; ".join(f"{port.name}: {port.meaning}" for port in (*described.inputs, *described.outputs)))
+            graph.write(written, "; ".join(f"{port.name}: {port.meaning}" for port in (*described.inputs, *described.outputs)))
         else:
-            _export(kind.any_size(network) if free else network, described.inputs, stored)
-        yield stored
+            mindir.write(kind.any_size(network) if free else network, [port.shape for port in described.inputs], written)
+        yield written
 
 
-def _export(cell, ports, path):
-    inputs = [Tensor(shape=list(port.shape), dtype=ms.float32) for port in ports]
-    level = ms.get_context("jit_syntax_level")
-    try:
-        ms.export(cell, *inputs, file_name=str(path), file_format=path.suffix[1:].upper())
-    finally:
-        ms.set_context(jit_syntax_level=level)  # which a failing export leaves changed
-
-
-def _opened(stored, ports, suffix):
+def _opened(written, ports, suffix):
     """Return the file as a function from arrays to an array; None where nothing here runs it."""
     if suffix == ".mindir":
-        graph = nn.GraphCell(ms.load(str(stored)))
-        graph.set_inputs(*(Tensor(shape=list(port.shape), dtype=ms.float32) for port in ports))
+        graph = mindir.read(written, [port.shape for port in ports])
         return lambda *inputs: graph(*map(Tensor, inputs)).numpy()
     if suffix == ".onnx":
         with contextlib.suppress(ImportError):
             import onnxruntime
-            session = onnxruntime.InferenceSession(str(stored), providers=["CPUExecutionProvider"])
+            session = onnxruntime.InferenceSession(str(written), providers=["CPUExecutionProvider"])
             return lambda *inputs: session.run(None, {port.name: x for port, x in zip(ports, inputs)})[0]
     return None
 
@@ -169,8 +158,8 @@ def _checked_path(path, file_format):
 
 def _check_sizes(frames, height, width, batch):
     if (height is None) != (width is None):
-        given = "height" if width is None else "width"
-        raise UserError(f"{given} is given alone; give height and width, or neither for a file of any size.")
+        alone = "height" if width is None else "width"
+        raise UserError(f"{alone} is given alone; give height and width, or neither for a file of any size.")
     for name, value in (("frames", frames), ("height", height), ("width", width), ("batch", batch)):
         if value is None and name != "batch":
             continue

@@ -1,4 +1,4 @@
-"""The outcome of an evaluation as a table, as JSON and as CSV, whatever was scored."""
+"""The outcome of an evaluation as a table, as JSON and as CSV, whatever was scored, and how it came about."""
 import csv
 import io
 import json
@@ -6,9 +6,12 @@ import math
 from dataclasses import dataclass, field, fields
 from typing import ClassVar, Dict, List, NamedTuple, Optional, Tuple
 
+import mindspore
 import numpy as np
 
 from mindrestore.files import write_text
+from mindrestore.runtime import device, precision
+from mindrestore.version import __version__
 
 
 class Column(NamedTuple):
@@ -146,3 +149,16 @@ def _mean(values):
 
 def _finite(value):
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def network_line(network, kind):
+    """Return a network's kind, settings and size in one line."""
+    settings = ", ".join(f"{key} {value}" for key, value in network.settings.items())
+    count = sum(parameter.size for parameter in network.get_parameters())
+    return f"{kind}: {settings}; {count:,} parameters"
+
+
+def environment():
+    """Return device, precision and versions, by name."""
+    return {"device": device.name(), "precision": precision.chosen(),
+            "versions": f"mindrestore {__version__}, mindspore {mindspore.__version__}"}

@@ -1,28 +1,30 @@
 """Evaluate networks that reconstruct from snapshots: score known scenes, or see what a real camera captured."""
 import sys
 from pathlib import Path
+from typing import List
 
 import numpy as np
+from mindspore import nn
 from tqdm import tqdm
 
-from mindrestore.checkpoints.native import RANDOM_MASK
+from mindrestore.checkpoints.native import RANDOM_MASK, Metadata
+from mindrestore.config.snapshot import SnapshotConfig
 from mindrestore.data.captures import load_capture
 from mindrestore.data.scenes import BENCHMARK
 from mindrestore.errors import UserError
-from mindrestore.evaluation import circumstances, pictures
-from mindrestore.evaluation.frame_record import FrameRecord
-from mindrestore.evaluation.report import write_report
-from mindrestore.evaluation.results import Row
-from mindrestore.evaluation.snapshot_results import SceneResults
+from mindrestore.evaluation.report import FrameRecord, write_report
+from mindrestore.evaluation.results import Row, environment, network_line
+from mindrestore.evaluation.snapshot_results import SceneResults, reconstruct_scene, score
 from mindrestore.evaluation.snapshot_scenes import evaluation_mask, evaluation_scenes
-from mindrestore.evaluation.snapshot_scoring import reconstruct_scene, score
-from mindrestore.files import existing
-from mindrestore.inference.snapshots import Reconstructor
+from mindrestore.files import PathLike, existing
+from mindrestore.media import pictures
 from mindrestore.metrics import psnr
+from mindrestore.restore.snapshots import Reconstructor
 from mindrestore.sensing.gap_tv import gap_tv
 
 
-def evaluate(config, network, metadata, folder, checkpoint, report=False):
+def evaluate(config: SnapshotConfig, network: nn.Cell, metadata: Metadata, folder: PathLike, checkpoint: PathLike,
+             report: bool = False) -> SceneResults:
     """Score the configuration's scenes; write tables and pictures into ``folder``.
 
     Args:
@@ -54,21 +56,21 @@ def evaluate(config, network, metadata, folder, checkpoint, report=False):
             if scene.colour != network.abilities.colour:
                 raise UserError(f"scene {name} is {'colour' if scene.colour else 'grey'} and the network is not; "
                                 f"use a checkpoint for {'colour' if scene.colour else 'grey'}.")
-            chosen = evaluation_mask(config, *scene.clip.shape[-2:], frames, scene.mask)
-            masks[chosen.fingerprint] = chosen
-            _prepare(methods["network"], chosen.mask, bar)
-            done = {}
+            camera = evaluation_mask(config, *scene.clip.shape[-2:], frames, scene.mask)
+            masks[camera.fingerprint] = camera
+            _prepare(methods["network"], camera.mask, bar)
+            by_method = {}
             for method, reconstruct in methods.items():
                 measure = dict(config.measure.model_dump(), rng=config.mask.seed)
-                done[method] = reconstruct_scene(scene, chosen.mask, _counted(reconstruct, bar), measure)
-            rows.append(Row(name, {method: score(name, made) for method, made in done.items()}))
-            _write_comparison(folder / f"{name.lower()}.png", done, chosen.mask, rows[-1], config.model.title)
+                by_method[method] = reconstruct_scene(scene, camera.mask, _counted(reconstruct, bar), measure)
+            rows.append(Row(name, {method: score(name, by_method[method]) for method in methods}))
+            _write_comparison(folder / f"{name.lower()}.png", by_method, camera.mask, rows[-1], config.model.title)
             if report:
-                records.append(_record(name, {headings[method]: made for method, made in done.items()}))
+                records.append(_record(name, {headings[method]: by_method[method] for method in methods}))
     made_with = {
-        "checkpoint": str(checkpoint), "network": circumstances.described(network, metadata.kind),
-        "mask": "; ".join(f"{chosen.origin} (fingerprint {key})" for key, chosen in masks.items()),
-        "mask trained with": metadata.mask or "unknown", **circumstances.environment()}
+        "checkpoint": str(checkpoint), "network": network_line(network, metadata.kind),
+        "mask": "; ".join(f"{camera.origin} (fingerprint {key})" for key, camera in masks.items()),
+        "mask trained with": metadata.mask or "unknown", **environment()}
     warning = mask_warning(metadata.mask, masks)
     if warning:
         made_with["warning"] = warning
@@ -83,7 +85,7 @@ def evaluate(config, network, metadata, folder, checkpoint, report=False):
     return results
 
 
-def reconstruct_captures(config, network, metadata, folder):
+def reconstruct_captures(config: SnapshotConfig, network: nn.Cell, metadata: Metadata, folder: PathLike) -> List[str]:
     """Reconstruct a camera's measurements; write a strip of frames and a video for each. Returns lines to print."""
     folder, settings = Path(folder), config.evaluation
     if not settings.path or not config.mask.path:
@@ -98,10 +100,10 @@ def reconstruct_captures(config, network, metadata, folder):
         capture = load_capture(file)
         if "frames" in settings.model_fields_set and capture.frames != settings.frames:
             continue
-        chosen = evaluation_mask(config, *capture.measurements.shape[-2:], capture.frames)
-        masks[chosen.fingerprint] = chosen
+        camera = evaluation_mask(config, *capture.measurements.shape[-2:], capture.frames)
+        masks[camera.fingerprint] = camera
         for number, measurement in enumerate(capture.measurements):
-            clip = reconstruct(measurement, chosen.mask)
+            clip = reconstruct(measurement, camera.mask)
             name = capture.name if len(capture.measurements) == 1 else f"{capture.name}_{number + 1}"
             pictures.write_strip(folder / f"{name}.png", clip)
             pictures.write_video(folder / f"{name}.mp4", clip)
@@ -131,16 +133,16 @@ def _prepare(reconstruct, mask, bar):
         print(f"Compiled the network for {mask.shape[1]} x {mask.shape[2]}.", file=sys.stderr)
 
 
-def _record(name, made):
+def _record(name, by_heading):
     """The ``FrameRecord`` of a scene's reconstructions, lists by heading, the network's first."""
-    judged, first = next(iter(made.items()))
+    judged, first = next(iter(by_heading.items()))
     frames = first[0].truth.shape[-3]
     record = FrameRecord(name, judged, middle=len(first) * frames // 2)
     axis = 0 if first[0].truth.ndim == 4 else None
     for number in range(len(first)):
         for index in range(frames):
             truth = first[number].truth[..., index, :, :]
-            images = {heading: each[number].clip[..., index, :, :] for heading, each in made.items()}
+            images = {heading: each[number].clip[..., index, :, :] for heading, each in by_heading.items()}
             scores = {heading: psnr(image, truth, channel_axis=axis) for heading, image in images.items()}
             record.add(images, truth, scores)
     return record
@@ -160,8 +162,8 @@ def _gap_tv(iterations, colour):
     return reconstruct
 
 
-def _write_comparison(path, done, mask, row, title):
-    first = {method: made[0] for method, made in done.items()}
+def _write_comparison(path, by_method, mask, row, title):
+    first = {method: reconstructions[0] for method, reconstructions in by_method.items()}
     network = first["network"]
     total = mask.sum(0)
     columns = {"measurement / mask sum": network.measurement / np.where(total == 0, 1, total)}

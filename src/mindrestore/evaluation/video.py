@@ -1,24 +1,28 @@
 """Evaluate networks that restore videos: score clips beside what costs nothing, or restore what has no ground truth."""
 import time
 from pathlib import Path
+from typing import List, Optional, Sequence
 
 import numpy as np
 
-from mindrestore.data.video_sets import DEMO, evaluation_clips
+from mindrestore.checkpoints.loading import Loaded
+from mindrestore.config.video import VideoConfig
+from mindrestore.data.named_sets import DEMO
+from mindrestore.data.video_sets import evaluation_clips
 from mindrestore.errors import UserError
-from mindrestore.evaluation import circumstances, pictures
-from mindrestore.evaluation.frame_record import FrameRecord
-from mindrestore.evaluation.report import write_report
-from mindrestore.evaluation.results import Row
+from mindrestore.evaluation.report import FrameRecord, write_report
+from mindrestore.evaluation.results import Row, environment, network_line
 from mindrestore.evaluation.video_results import ClipResults, ClipScorer
-from mindrestore.evaluation.video_tasks import PLAIN, case
+from mindrestore.evaluation.video_tasks import PLAIN, Case, case
+from mindrestore.files import PathLike
+from mindrestore.media import pictures
 
 TITLES = {"sr": "Super-resolution x{scale}", "deblur": "Deblurring", "denoise": "Denoising",
-          "interpolate": "Frame interpolation", "space_time_sr": "Space-time super-resolution x2, x{scale}"}
+          "interpolate": "Frame interpolation", "space-time-sr": "Space-time super-resolution x2, x{scale}"}
 UNTRAINED = "UNTRAINED: random numbers, not a result; train, or give --checkpoint"
 
 
-def video_cases(config):
+def video_cases(config: VideoConfig) -> List[Case]:
     """Find what the configuration evaluates, before anything is computed: a list of ``Case``.
 
     Raises ``UserError`` as ``evaluation_clips`` and ``case`` do.
@@ -26,7 +30,8 @@ def video_cases(config):
     return [case(clip, config) for clip in evaluation_clips(config.evaluation, config.degradation)]
 
 
-def evaluate_videos(config, loaded, folder, cases=None, report=False):
+def evaluate_videos(config: VideoConfig, loaded: Sequence[Loaded], folder: PathLike, cases: Optional[Sequence[Case]] = None,
+                    report: bool = False) -> ClipResults:
     """Restore the configuration's clips and score them; write tables, a picture a clip and, if asked, all frames.
 
     Args:
@@ -44,16 +49,16 @@ def evaluate_videos(config, loaded, folder, cases=None, report=False):
     """
     folder = Path(folder)
     cases = video_cases(config) if cases is None else cases
-    networks = [one.network for one in loaded]
+    networks = [each.network for each in loaded]
     title = config.model.title
-    heading = title if all(one.trained for one in loaded) else f"{title} (untrained)"
+    heading = title if all(each.trained for each in loaded) else f"{title} (untrained)"
     methods = {"network": heading, "plain": PLAIN[config.task]}
     rows, records = [], []
-    for made in cases:
-        frames = folder / "frames" / made.name if config.evaluation.save_frames else None
-        picture = folder / f"{made.name.replace('/', '_')}.png"
-        record = FrameRecord(made.name, heading, made.count and made.count // 2) if report else None
-        rows.append(Row(made.name, _scored(made, networks, config, picture, frames, methods, record)))
+    for clip in cases:
+        frames = folder / "frames" / clip.name if config.evaluation.save_frames else None
+        picture = folder / f"{clip.name.replace('/', '_')}.png"
+        record = FrameRecord(clip.name, heading, clip.count and clip.count // 2) if report else None
+        rows.append(Row(clip.name, _scored(clip, networks, config, picture, frames, methods, record)))
         records.append(record)
     results = ClipResults(_title(config), methods, rows, _made_with(config, loaded))
     results.write(folder)
@@ -62,18 +67,18 @@ def evaluate_videos(config, loaded, folder, cases=None, report=False):
     return results
 
 
-def _scored(made, networks, config, picture, frames, methods, record):
+def _scored(clip, networks, config, picture, frames, methods, record):
     """Restore one clip; return its scores by method, write a picture of some of its frames, and ``frames``; add all of them
     to ``record`` if there is one.
     """
     scorers = {"network": ClipScorer(), "plain": ClipScorer()}
-    restored, plain = _Timed(made.restored(networks, config)), _Timed(made.plain())
-    truths = iter(made.truth()) if made.truth else None
-    shown = _Shown(made.count)
+    restored, plain = _Timed(clip.restored(networks, config)), _Timed(clip.plain())
+    truths = iter(clip.truth()) if clip.truth else None
+    shown = _Shown(clip.count)
     number = -1
     for number, frame in enumerate(restored):
         beside = {"network": frame, "plain": next(plain)}
-        truth = _truth_of(frame, truths, number, made.name) if truths else None
+        truth = _truth_of(frame, truths, number, clip.name) if truths else None
         if truths:
             for method, scorer in scorers.items():
                 scorer.add(beside[method], truth)
@@ -83,9 +88,9 @@ def _scored(made, networks, config, picture, frames, methods, record):
         if frames:
             pictures.write_frame(frames / f"{number:08d}.png", frame)
         shown.consider(number, beside["plain"], frame, truth)
-    if truths and made.whole and next(truths, None) is not None:
-        raise UserError(f"clip {made.name}: has more frames of ground truth than the {number + 1} of low quality.")
-    scores = {method: scorer.result(made.name, number + 1, timed.seconds)
+    if truths and clip.whole and next(truths, None) is not None:
+        raise UserError(f"clip {clip.name}: has more frames of ground truth than the {number + 1} of low quality.")
+    scores = {method: scorer.result(clip.name, number + 1, timed.seconds)
               for (method, scorer), timed in zip(scorers.items(), (restored, plain))}
     shown.write(picture, [PLAIN[config.task], config.model.title, "ground truth"], [scores["plain"], scores["network"], None])
     return scores
@@ -157,15 +162,16 @@ def _title(config):
 def _made_with(config, loaded):
     settings, tiling = config.evaluation, config.tiling
     models = [config.interpolation.model, config.model] if config.interpolation else [config.model]
-    found = {"weights": "; ".join(one.origin if one.trained else UNTRAINED for one in loaded),
-             "network": "; ".join(circumstances.described(one.network, model.name) for one, model in zip(loaded, models)),
-             "tiles": f"{tiling.tile}, overlap {tiling.overlap}, {tiling.blend} blend (frames, height, width)"}
+    circumstances = {
+        "weights": "; ".join(each.origin if each.trained else UNTRAINED for each in loaded),
+        "network": "; ".join(network_line(each.network, model.name) for each, model in zip(loaded, models)),
+        "tiles": f"{tiling.tile}, overlap {tiling.overlap}, {tiling.blend} blend (frames, height, width)"}
     if not settings.lq and config.degradation:
         noise = f" (sigma {settings.sigma:g}, seed {settings.seed})" if config.degradation == "noise" else ""
-        found["low quality"] = f"{config.degradation}{noise}, made here where the data set has none"
+        circumstances["low quality"] = f"{config.degradation}{noise}, made here where the data set has none"
     if settings.frames:
-        found["frames"] = f"only the first {settings.frames} of each clip"
+        circumstances["frames"] = f"only the first {settings.frames} of each clip"
     if config.published:
-        found["published"] = f"{config.published} (published, not measured here)"
-    found["scores"] = "frames clamped and rounded to 8 bits, no border; seconds include compiling the network"
-    return {**found, **circumstances.environment()}
+        circumstances["published"] = f"{config.published} (published, not measured here)"
+    circumstances["scores"] = "frames clamped and rounded to 8 bits, no border; seconds include compiling the network"
+    return {**circumstances, **environment()}

@@ -11,11 +11,11 @@ import numpy as np
 from mindrestore.data.degradation import degraded
 from mindrestore.data.resize import imresize
 from mindrestore.errors import UserError
-from mindrestore.inference.video import restore_space_time, restore_video
 from mindrestore.models.kind import INTERPOLATED_FRAMES
+from mindrestore.restore.video import restore_space_time, restore_video
 
 VIMEO_FRAMES, VIMEO_CENTRE = 7, 3
-PLAIN = {"sr": "bicubic", "space_time_sr": "bicubic, mean of neighbours", "interpolate": "mean of neighbours",
+PLAIN = {"sr": "bicubic", "space-time-sr": "bicubic, mean of neighbours", "interpolate": "mean of neighbours",
          "deblur": "as given", "denoise": "as given"}
 """By task: what is scored beside the network, because it costs nothing."""
 
@@ -48,7 +48,7 @@ class Case:
         ``networks`` are the configuration's: one, or for space-time super-resolution the interpolating one before it.
         """
         options = dict(config.tiling.model_dump(), progress=self.name, total=self.count)
-        if config.task == "space_time_sr":
+        if config.task == "space-time-sr":
             interpolation = dict(config.interpolation.tiling.model_dump(), total=self.count)
             frames = restore_space_time(*networks, self.given(), interpolation, {
                 **options, "total": self.count and 2 * self.count - 1})
@@ -75,9 +75,9 @@ def case(clip, config):
         raise UserError("evaluation.sigma is missing: this network denoises at a given noise level; give --sigma, such "
                         "as 25.")
     if clip.lq is None:
-        step = 2 if task in ("interpolate", "space_time_sr") else 1  # every other frame is left out, to be made
+        step = 2 if task in ("interpolate", "space-time-sr") else 1  # every other frame is left out, to be made
         truth = _opened(clip.gt, settings.frames, scale)
-        given, count = _made(truth, step, config), _count(clip.gt, settings.frames)
+        given, count = _low_quality(truth, step, config), _count(clip.gt, settings.frames)
         count = count and (count + step - 1) // step
         if task == "interpolate":
             truth = _from_third(truth)  # given frames 0, 2, 4, 6 make 3; 2, 4, 6, 8 make 5
@@ -88,18 +88,18 @@ def case(clip, config):
     if clip.gt and task == "interpolate" and count is not None and count < INTERPOLATED_FRAMES:
         raise UserError(f"clip {clip.name}: too few frames, {count} to interpolate between where a score needs "
                         f"{INTERPOLATED_FRAMES}: give a clip of {2 * INTERPOLATED_FRAMES - 1} or more.")
-    made = Case(clip.name, given, count, _plain(given, task, scale, clip.gt), truth,
-                clip.lq is not None and settings.frames is None)
-    return _centre_of_vimeo(made) if settings.set == "vimeo90k" and task == "sr" else made
+    evaluated = Case(clip.name, given, count, plain=_plain(given, task, scale, clip.gt), truth=truth,
+                     whole=clip.lq is not None and settings.frames is None)
+    return _centre_of_vimeo(evaluated) if settings.set == "vimeo90k" and task == "sr" else evaluated
 
 
 def _check_counts(clip, task):
-    given, truth = clip.lq.count(), clip.gt and clip.gt.count()
-    if given is None or truth is None:
+    count, truth = clip.lq.count(), clip.gt and clip.gt.count()
+    if count is None or truth is None:
         return
-    fitting = {"interpolate": given - INTERPOLATED_FRAMES + 1, "space_time_sr": 2 * given - 1}.get(task, given)
+    fitting = {"interpolate": count - INTERPOLATED_FRAMES + 1, "space-time-sr": 2 * count - 1}.get(task, count)
     if truth != fitting:
-        raise UserError(f"clip {clip.name}: low quality in {clip.lq} has {given} frames, which takes {fitting} of "
+        raise UserError(f"clip {clip.name}: low quality in {clip.lq} has {count} frames, which takes {fitting} of "
                         f"ground truth; {clip.gt} has {truth}.")
 
 
@@ -116,7 +116,7 @@ def _opened(source, limit=None, scale=1) -> Stream:
     return frames
 
 
-def _made(truth, step, config) -> Stream:
+def _low_quality(truth, step, config) -> Stream:
     """Low quality made from every ``step``-th frame of ground truth."""
     def given():
         frames = itertools.islice(truth(), 0, None, step)
@@ -131,7 +131,7 @@ def _plain(given, task, scale, scored) -> Stream:
     """What costs nothing: see ``PLAIN``."""
     if task == "interpolate":
         return _from_third(lambda: _doubled(given())) if scored else lambda: _doubled(given())
-    if task == "space_time_sr":
+    if task == "space-time-sr":
         return lambda: (imresize(frame, scale) for frame in _doubled(given()))
     return (lambda: (imresize(frame, scale) for frame in given())) if task == "sr" else given
 
@@ -150,17 +150,18 @@ def _from_third(stream) -> Stream:
     return lambda: itertools.islice(stream(), 3, None, 2)
 
 
-def _centre_of_vimeo(made):
+def _centre_of_vimeo(septuplet):
     """Vimeo-90K's super-resolution: seven frames, the last one twice, of which the one in the middle is scored."""
-    if made.count != VIMEO_FRAMES:
-        raise UserError(f"clip {made.name}: has {made.count} frames, expected the {VIMEO_FRAMES} of a Vimeo-90K "
+    if septuplet.count != VIMEO_FRAMES:
+        raise UserError(f"clip {septuplet.name}: has {septuplet.count} frames, expected the {VIMEO_FRAMES} of a Vimeo-90K "
                         "septuplet.")
 
     def padded():
-        for frame in made.given():
+        for frame in septuplet.given():
             yield frame
         yield frame
 
     def centre(stream):
         return stream and (lambda: itertools.islice(stream(), VIMEO_CENTRE, VIMEO_CENTRE + 1))
-    return Case(made.name, padded, VIMEO_FRAMES + 1, centre(made.plain), centre(made.truth), False, VIMEO_CENTRE)
+    return Case(septuplet.name, padded, VIMEO_FRAMES + 1, plain=centre(septuplet.plain), truth=centre(septuplet.truth),
+                whole=False, picked=VIMEO_CENTRE)

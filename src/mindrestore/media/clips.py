@@ -1,13 +1,13 @@
 """A clip on disk, and everything about it that a restored one keeps."""
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Optional, Tuple
+from typing import Iterator, Optional, Tuple
 
 import cv2
 import numpy as np
 
 from mindrestore.data.frames import IMAGE_SUFFIXES, count_frames, frame_files, stored_frames, stream_frames
-from mindrestore.files import existing
+from mindrestore.files import PathLike, existing
 
 FASTEST = 1000  # frames a second; a header that says more says nothing
 
@@ -36,15 +36,15 @@ class Clip:
     names: Optional[Tuple[str, ...]] = None
 
     @property
-    def is_video(self):
+    def is_video(self) -> bool:
         return self.path.is_file() and self.path.suffix.lower() not in IMAGE_SUFFIXES
 
-    def frames(self, first=0):
+    def frames(self, first: int = 0) -> Iterator[np.ndarray]:
         """An iterator over the frames from number ``first`` on, (3, H, W), float32 0–1."""
         return stream_frames(self.path, colour=True, first=first)
 
 
-def open_clip(path):
+def open_clip(path: PathLike) -> Clip:
     """Look at the clip at ``path``: a video, a folder of frames or a picture whose pages are frames.
 
     Raises:

@@ -6,7 +6,7 @@ WHITE = {8: 255, 16: 65535}
 TYPES = {8: np.uint8, 16: np.uint16}
 
 
-def stored(frame, bits=8, grey=False):
+def to_image(frame: np.ndarray, bits: int = 8, grey: bool = False) -> np.ndarray:
     """Clamp and round a frame to an image of ``bits``.
 
     Args:
@@ -25,11 +25,14 @@ def stored(frame, bits=8, grey=False):
     return np.rint(np.clip(frame, 0, 1) * WHITE[bits]).astype(TYPES[bits])
 
 
-def in_8_bits(image):
+def in_8_bits(image: np.ndarray) -> np.ndarray:
     """An image of 8 or 16 bits in 8."""
     return image if image.dtype == np.uint8 else np.rint(image / (WHITE[16] / WHITE[8])).astype(np.uint8)
 
 
-def in_colour(image):
+def in_colour(image: np.ndarray) -> np.ndarray:
     """A grey or BGR image as BGR (H, W, 3)."""
     return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if image.ndim == 2 else image
+
+
+stored = to_image  # its former name, which programs use

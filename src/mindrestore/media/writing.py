@@ -5,7 +5,10 @@
     out                         a folder of PNG files, 8 or 16 bits
 """
 import contextlib
+import shutil
+import subprocess
 from pathlib import Path
+from typing import Iterable, Optional, Sequence, Tuple
 
 import cv2
 import numpy as np
@@ -13,7 +16,7 @@ import tifffile
 
 from mindrestore.data.frames import IMAGE_SUFFIXES, PAGED_SUFFIXES
 from mindrestore.errors import UserError
-from mindrestore.files import replacing, replacing_folder
+from mindrestore.files import PathLike, replacing, replacing_folder
 from mindrestore.media.pixels import in_8_bits, in_colour
 
 CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}
@@ -21,7 +24,7 @@ KINDS = ("video", "pages", "picture", "folder")
 LARGEST_PLAIN_TIFF = 2 ** 32 - 2 ** 25  # bytes; above, its 32-bit offsets do not reach
 
 
-def kind_of(path):
+def kind_of(path: PathLike) -> str:
     """Return which of ``KINDS`` a clip called ``path`` is; ``UserError`` if no kind that is written ends like this."""
     suffix = Path(path).suffix.lower()
     if suffix in CODECS:
@@ -36,7 +39,8 @@ def kind_of(path):
     return "folder"
 
 
-def write_clip(path, images, count, rate=None, names=None):
+def write_clip(path: PathLike, images: Iterable[np.ndarray], count: int, rate: Optional[float] = None,
+               names: Optional[Sequence[str]] = None) -> None:
     """Write a clip; what it is follows from ``path``.
 
     Args:
@@ -60,7 +64,7 @@ def write_clip(path, images, count, rate=None, names=None):
         _write_folder(path, images, names or [f"{number:08d}" for number in range(count)])
 
 
-def check_target(path, count):
+def check_target(path: PathLike, count: int) -> None:
     """Raise ``UserError`` if a clip of ``count`` frames cannot be written to ``path``, before anything is computed."""
     path = Path(path)
     kind = kind_of(path)
@@ -75,12 +79,12 @@ def check_target(path, count):
         raise UserError(f"{path}: is a folder; give the name of a file.")
 
 
-def stored_size(path, height, width):
+def stored_size(path: PathLike, height: int, width: int) -> Tuple[int, int]:
     """Return the (height, width) at which a clip called ``path`` keeps frames: a video's are even."""
     return (height + height % 2, width + width % 2) if kind_of(path) == "video" else (height, width)
 
 
-def write_video(path, images, rate):
+def write_video(path: PathLike, images: Iterable[np.ndarray], rate: float) -> None:
     """Write images as a video of ``rate`` frames a second, coded as the suffix of ``path`` says in ``CODECS``.
 
     Video has even sizes: the last row or column of an odd one is repeated.
@@ -102,7 +106,7 @@ def write_video(path, images, rate):
             writer.write(image)
 
 
-def write_picture(path, image):
+def write_picture(path: PathLike, image: np.ndarray) -> None:
     """Write a grey or BGR image, in the format that the suffix of ``path`` says."""
     path = Path(path)
     if image.dtype == np.uint16 and path.suffix.lower() != ".png":
@@ -126,3 +130,21 @@ def _write_folder(path, images, names):
     with replacing_folder(path) as scratch:
         for name, image in zip(names, images):
             write_picture(scratch / f"{name}.png", image)
+
+
+def carry_over(source: PathLike, target: PathLike) -> str:
+    """Copy the sound of the video ``source`` into the video ``target``, its pictures untouched.
+
+    Returns a sentence that says what became of it; ``target`` is a whole video either way.
+    """
+    ffmpeg = shutil.which("ffmpeg")
+    if ffmpeg is None:
+        return "Audio is not carried over; with ffmpeg installed it is copied."
+    try:
+        with replacing(target) as joined:
+            subprocess.run([ffmpeg, "-nostdin", "-loglevel", "error", "-y", "-i", str(target), "-i", str(source), "-map",
+                            "0:v:0", "-map", "1:a?", "-c", "copy", str(joined)], check=True, capture_output=True, text=True)
+    except subprocess.CalledProcessError as error:
+        reason = (error.stderr.strip().splitlines() or [f"exit status {error.returncode}"])[-1]
+        return f"Audio is not carried over: ffmpeg could not copy it ({reason})."
+    return "Audio, where there was any, was copied by ffmpeg."

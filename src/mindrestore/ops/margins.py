@@ -1,5 +1,11 @@
-"""Zeros around tensors."""
+"""Longer tensors: zeros around them, or their reflection at the end."""
+import numpy as np
 from mindspore import ops
+
+
+def reflected(length, longer):
+    """Return which positions make ``length`` into ``longer`` by reflecting at the end, to and fro if need be: int32."""
+    return np.pad(np.arange(length, dtype=np.int32), (0, longer - length), "reflect" if length > 1 else "edge")
 
 
 def with_zeros(x, axis, before, after):

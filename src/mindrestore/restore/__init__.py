@@ -1,12 +1,27 @@
-"""``mindrestore restore``: a clip on disk in, a restored clip on disk out.
+"""Clips and measurements restored by trained networks: arrays and streams of frames, and files as ``mindrestore restore`` does.
 
-    tasks.py       their names
-    networks.py    which network a task takes: what ships, a checkpoint, an exported file
-    videos.py      tasks of videos: restored frames of a clip from any frame on
-    snapshots.py   that of snapshots: the frames behind measurements, from any frame on
-    parts.py       finished frames, kept until the clip is whole, so that a stopped run can go on
-    progress.py    frames a second and the time left
-    beside.py      input and output side by side
-    run.py         all of it, in order
-    simulation.py  a clip into measurements, the way back
+    video.py        a network over a stream of frames, tile by tile
+    snapshots.py    a network over measurements
+    exported.py     an exported file in the place of a network
+    tasks.py        the tasks by name
+    networks.py     which network a task takes: what ships, a checkpoint, an exported file
+    restorers.py    a task on a clip or measurements: restored frames from any frame on
+    finished.py     finished frames, held on disk until the clip is whole, so that a stopped run can go on
+    progress.py     progress bars
+    side_by_side.py input and output side by side
+    run.py          all of it, in order
+    simulation.py   a clip into measurements, the way back
+
+The functions that programs call are imported, and MindSpore with them, only when they are asked for.
 """
+import importlib
+
+_MODULES = {"Reconstructor": "snapshots", "restore_clip": "video", "restore_space_time": "video", "restore_video": "video"}
+
+__all__ = list(_MODULES)
+
+
+def __getattr__(name):
+    if name not in _MODULES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -1,36 +1,18 @@
 """Which network a task takes: the small one that ships, a checkpoint of the user's, or an exported file."""
 from pathlib import Path
-from typing import NamedTuple, Tuple
+from typing import Any, Iterable, List, NamedTuple, Optional, Tuple
 
 from mindrestore.checkpoints.loading import load, load_for_task
 from mindrestore.errors import UserError
-from mindrestore.inference.exported import load_exported
-from mindrestore.inference.tile_choice import fitted_tile
+from mindrestore.files import PathLike
 from mindrestore.models import abilities_of
-from mindrestore.restore.tasks import PARTS
+from mindrestore.restore.exported import load_exported
+from mindrestore.restore.tasks import STEPS
 from mindrestore.runtime import precision
+from mindrestore.tiling import TASKS, Sizes, default_overlap, default_tile
 
 
-class Default(NamedTuple):
-    """What a task takes where the user says nothing: the most that a tile may be, and what tiles share."""
-
-    tile: Tuple[int, int, int] = (8, 256, 320)  # frames, height, width
-    overlap: Tuple[int, int, int] = (2, 16, 16)
-
-
-DEFAULTS = {
-    "sr": Default((8, 128, 128)),
-    "deblur": Default(),
-    "denoise": Default(),
-    "interpolate": Default((0, 192, 320), (0, 16, 16)),
-    "sci": Default((0, 0, 0), (0, 0, 0)),
-}
-"""By task, those that ``PARTS`` names as others aside; for networks of few channels."""
-FEW_CHANNELS = 32
-LARGE = (6, 128, 128)  # the most of a tile for a network of more channels: about 6 GB with a published one
-
-
-class Chosen(NamedTuple):
+class TaskNetwork(NamedTuple):
     """A network for one task, ready to use."""
 
     task: str
@@ -40,7 +22,8 @@ class Chosen(NamedTuple):
     overlap: Tuple[int, int, int]
 
 
-def choose(task, checkpoints=(), models=(), tile=None, overlap=None, size=None):
+def choose(task: str, checkpoints: Iterable[PathLike] = (), models: Iterable[PathLike] = (), tile: Optional[Sizes] = None,
+           overlap: Optional[Sizes] = None, size: Optional[Tuple[int, int]] = None) -> List[TaskNetwork]:
     """Load the networks of a task.
 
     Args:
@@ -51,12 +34,12 @@ def choose(task, checkpoints=(), models=(), tile=None, overlap=None, size=None):
         size: height and width of the clip, which the task's own tile is fitted to.
 
     Returns:
-        List of ``Chosen``: one, for space-time super-resolution two, the interpolating one first.
+        List of ``TaskNetwork``: one, for space-time super-resolution two, the interpolating one first.
 
     Raises:
         UserError: no such file, a network of another task, or none for the task.
     """
-    parts = PARTS.get(task, (task,))
+    steps = STEPS.get(task, (task,))
     picked = {}
     for path, read in [(path, load) for path in checkpoints] + [(path, load_exported) for path in models]:
         network = read(path).network
@@ -64,26 +47,26 @@ def choose(task, checkpoints=(), models=(), tile=None, overlap=None, size=None):
         if precision.chosen() == "float16" != own:
             raise UserError(f"{path}: was exported in {own} and computes in that; leave --precision away, or export it with "
                             "--precision float16.")
-        part = next((part for part in parts if part not in picked and fits(part, network)), None)
-        if part is None:
+        step = next((step for step in steps if step not in picked and fits(step, network)), None)
+        if step is None:
             raise UserError(f"{path}: holds a network to {_purpose(network)}, for which --task {task} has no use; "
                             "give one for this task, or another --task.")
-        picked[part] = Path(path), network
-    for part in parts:
-        if part not in picked:
-            picked[part] = _shipped(part)
-    return [_chosen(part, *picked[part], tile, overlap, size) for part in parts]
+        picked[step] = Path(path), network
+    for step in steps:
+        if step not in picked:
+            picked[step] = _shipped(step)
+    return [_chosen(step, *picked[step], tile, overlap, size) for step in steps]
 
 
 def _chosen(task, path, network, tile, overlap, size):
     own = getattr(network, "tile", None)
     if own and tile:
         raise UserError(f"{path}: an exported network has the tile {list(own)}; leave --tile away.")
-    tile = own or tile and tuple(tile) or _own_tile(task, network, overlap or DEFAULTS[task].overlap, size)
-    return Chosen(task, network, path, tile, tuple(overlap or _within(DEFAULTS[task].overlap, tile)))
+    tile = own or tile and tuple(tile) or _own_tile(task, network, overlap or TASKS[task].overlap, size)
+    return TaskNetwork(task, network, path, tile, tuple(overlap or default_overlap(task, tile)))
 
 
-def fits(task, network):
+def fits(task: str, network: Any) -> bool:
     """Whether a network does ``task``; which of several that its settings allow it was trained for nobody can tell."""
     return task in abilities_of(network).tasks
 
@@ -105,14 +88,7 @@ def _shipped(task):
 
 
 def _own_tile(task, network, overlap, size):
-    most = DEFAULTS[task].tile
     if size is None:
-        return most
-    if network.abilities.features > FEW_CHANNELS:
-        most = min(most[0], LARGE[0]), *LARGE[1:]
-    return fitted_tile(most, size, overlap, network.abilities.window[1])
-
-
-def _within(overlap, tile):
-    """An overlap no larger than a quarter of the tile, where the tile is not all there is."""
-    return tuple(min(shared, size // 4) if size else shared for shared, size in zip(overlap, tile))
+        return TASKS[task].tile
+    able = network.abilities
+    return default_tile(task, able.features, overlap, size, able.window[1])

@@ -1,4 +1,4 @@
-"""Frames a second and the time left, on stderr, moved on by every tile."""
+"""Progress on stderr, moved on by every tile: of tiles, or of frames a second and the time left."""
 import sys
 
 from tqdm import tqdm
@@ -22,3 +22,28 @@ class FrameBar:
     def tell(self, tiles, of):
         """Say that so many tiles are done of those that the frames left take."""
         self._bar.update(self._done + (self._total - self._done) * tiles / of - self._bar.n)
+
+
+def tile_bar(progress, total):
+    """Return what ``update()`` is called on after every tile, and ``close()`` at the end.
+
+    Args:
+        progress: a name shows a bar with that name; a function is called with the number of tiles done and ``total``.
+        total: tiles, None if nobody knows.
+    """
+    return _Told(progress, total) if callable(progress) else tqdm(
+        total=total, unit="tile", desc=progress, file=sys.stderr, leave=False)
+
+
+class _Told:
+    """In the place of a progress bar: a function that is told how many tiles are done, and of how many."""
+
+    def __init__(self, tell, total):
+        self._tell, self._total, self._done = tell, total, 0
+
+    def update(self):
+        self._done += 1
+        self._tell(self._done, self._total)
+
+    def close(self):
+        """Nothing is open."""

@@ -2,21 +2,19 @@
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import List, NamedTuple, Optional, Tuple
+from typing import Callable, List, NamedTuple, Optional, Tuple
 
 from mindrestore.data.measurements import load_measurements
 from mindrestore.errors import UserError
-from mindrestore.media.audio import carry_over
 from mindrestore.media.clips import open_clip
-from mindrestore.media.pixels import stored
-from mindrestore.media.writing import check_target, kind_of, stored_size, write_clip
-from mindrestore.restore.beside import write_beside, write_preview
-from mindrestore.restore.networks import Chosen, choose
-from mindrestore.restore.parts import Parts
+from mindrestore.media.pixels import to_image
+from mindrestore.media.writing import carry_over, check_target, kind_of, stored_size, write_clip
+from mindrestore.restore.finished import FinishedFrames
+from mindrestore.restore.networks import TaskNetwork, choose
 from mindrestore.restore.progress import FrameBar
-from mindrestore.restore.snapshots import SnapshotRestorer
+from mindrestore.restore.restorers import SnapshotRestorer, VideoRestorer
+from mindrestore.restore.side_by_side import write_beside, write_preview
 from mindrestore.restore.tasks import PROBLEMS
-from mindrestore.restore.videos import VideoRestorer
 from mindrestore.runtime import precision
 from mindrestore.version import __version__
 
@@ -59,7 +57,7 @@ class Job(NamedTuple):
     """A request that can be done: what restores, by what, and what the result keeps of the source."""
 
     restorer: object
-    chosen: List[Chosen]
+    networks: List[TaskNetwork]
     rate: Optional[float]  # of the source, None where nobody says it
     bits: int
     grey: bool
@@ -67,7 +65,7 @@ class Job(NamedTuple):
     audible: bool  # whether the source can have sound
 
 
-def restore(request, say=print):
+def restore(request: Request, say: Callable[[str], None] = print) -> None:
     """Do what a ``Request`` asks for; ``say`` is given each line of the account.
 
     Raises:
@@ -81,27 +79,27 @@ def restore(request, say=print):
     for path in filter(None, (target, compared)):
         check_target(path, count)
     rate = speed * (job.rate or USUAL_RATE)
-    parts = Parts(target, _record(request, job), request.resume)
+    finished = FinishedFrames(target, _record(request, job), request.resume)
     try:
         if request.preview:
             picture = _beside(target, "_preview", ".png")
             write_preview(picture, job.restorer)
             say(f"Preview: {picture}")
-        if parts.count:
-            say(f"Going on after {parts.count} of {count} frames.")
-        _restore_frames(parts, job)
-        write_clip(target, parts.images(), count, rate, job.names)
+        if finished.count:
+            say(f"Going on after {finished.count} of {count} frames.")
+        _restore_frames(finished, job)
+        write_clip(target, finished.images(), count, rate, job.names)
         if compared:
-            write_beside(compared, job.restorer.beside(), parts.images(), count, rate)
+            write_beside(compared, job.restorer.beside(), finished.images(), count, rate)
             say(f"Input and output side by side: {compared}")
     except BaseException as error:
-        if not parts.count:
-            parts.discard()
+        if not finished.count:
+            finished.discard()
         elif isinstance(error, KeyboardInterrupt):
-            print(f"\nKept {parts.count} of {count} frames in {parts.folder}; the same command with --resume goes on from "
-                  "there.", file=sys.stderr)
+            print(f"\nKept {finished.count} of {count} frames in {finished.folder}; the same command with --resume goes on "
+                  "from there.", file=sys.stderr)
         raise
-    parts.discard()
+    finished.discard()
     say(_account(target, job, rate))
     if job.audible:
         say(carry_over(request.source, target) if kind_of(target) == "video" else "Audio is not carried over into pictures.")
@@ -122,39 +120,40 @@ def _prepared(request, kind):
 
 
 def _of_measurements(request, source, kind):
-    found = load_measurements(source, request.mask)
-    chosen = choose(request.task, request.checkpoints, request.models)
-    return Job(SnapshotRestorer(found, chosen), chosen, request.rate or found.rate, 8, False, None, False)
+    measurements = load_measurements(source, request.mask)
+    networks = choose(request.task, request.checkpoints, request.models)
+    return Job(SnapshotRestorer(measurements, networks), networks, rate=request.rate or measurements.rate, bits=8, grey=False,
+               names=None, audible=False)
 
 
 def _of_a_clip(request, source, kind):
     clip = open_clip(source)
-    chosen = choose(request.task, request.checkpoints, request.models, request.tile, request.overlap,
-                    (clip.height, clip.width))
-    restorer = VideoRestorer(clip, chosen, request.sigma)
+    networks = choose(request.task, request.checkpoints, request.models, tile=request.tile, overlap=request.overlap,
+                      size=(clip.height, clip.width))
+    restorer = VideoRestorer(clip, networks, request.sigma)
     names = clip.names if restorer.count == clip.count else None
-    return Job(restorer, chosen, request.rate or clip.rate, 8 if kind == "video" else clip.bits, clip.grey, names,
-               clip.is_video)
+    return Job(restorer, networks, rate=request.rate or clip.rate, bits=8 if kind == "video" else clip.bits, grey=clip.grey,
+               names=names, audible=clip.is_video)
 
 
 RESTORERS = {"video": (_of_a_clip, ("sigma", "tile", "overlap")), "snapshot": (_of_measurements, ("mask",))}
 """By problem: what makes the ``Job`` of a request, and the options that only such requests have."""
 
 
-def _restore_frames(parts, job):
+def _restore_frames(finished, job):
     count = job.restorer.count
-    if parts.count == count:
+    if finished.count == count:
         return
-    with FrameBar(job.chosen[-1].origin.stem, count, parts.count) as bar:
-        for frame in job.restorer.restored(parts.count, bar.tell):
-            parts.add(stored(frame, job.bits, job.grey))
+    with FrameBar(job.networks[-1].origin.stem, count, finished.count) as bar:
+        for frame in job.restorer.restored(finished.count, bar.tell):
+            finished.add(to_image(frame, job.bits, job.grey))
 
 
 def _record(request, job):
     """What decides the frames: going on with others would make a clip of two halves."""
     return {"mindrestore": __version__, "input": _identity(request.source), "task": request.task, "sigma": request.sigma,
-            "mask": request.mask and _identity(request.mask), "networks": [_identity(one.origin) for one in job.chosen],
-            "tiles": [[list(one.tile), list(one.overlap)] for one in job.chosen], "precision": precision.chosen(),
+            "mask": request.mask and _identity(request.mask), "networks": [_identity(each.origin) for each in job.networks],
+            "tiles": [[list(each.tile), list(each.overlap)] for each in job.networks], "precision": precision.chosen(),
             "bits": job.bits, "grey": job.grey}
 
 

@@ -1,19 +1,22 @@
 """Any video as a snapshot camera would have measured it."""
 import itertools
 from pathlib import Path
+from typing import Optional
 
 import numpy as np
 
 from mindrestore.data.frames import stream_frames
 from mindrestore.data.measurements import WHITE, save_measurements
 from mindrestore.errors import UserError
+from mindrestore.files import PathLike
 from mindrestore.media.clips import open_clip
 from mindrestore.metrics import to_uint8
 from mindrestore.sensing.masks import crop_mask, load_mask, random_mask
 from mindrestore.sensing.operator import SnapshotImaging
 
 
-def simulate(video, output, ratio=8, mask=None, colour=False, noise=0.0, bits=None, frames=None, seed=0):
+def simulate(video: PathLike, output: PathLike, ratio: int = 8, mask: Optional[PathLike] = None, colour: bool = False,
+             noise: float = 0.0, bits: Optional[int] = None, frames: Optional[int] = None, seed: int = 0) -> str:
     """Measure a video and write measurements, mask and originals, see ``mindrestore.data.measurements``.
 
     Args:

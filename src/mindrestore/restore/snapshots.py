@@ -1,59 +1,57 @@
-"""The task of snapshots on a file of measurements: the frames behind them, from any frame on."""
+"""Reconstruct clips from coded snapshots with a trained network."""
 import numpy as np
+from mindspore import Tensor, nn
 
+from mindrestore.data.snapshots import starting_estimate
 from mindrestore.errors import UserError
-from mindrestore.inference.exported import ExportedSnapshot
-from mindrestore.inference.snapshots import Reconstructor
+from mindrestore.executor import Piecewise
 
 
-class SnapshotRestorer:
-    """Reconstructs ``mindrestore.data.measurements.Measurements``; used as ``mindrestore.restore.videos.VideoRestorer``.
+class Reconstructor:
+    """A network ready to reconstruct; what it compiles for one size of measurement serves all of that size.
 
     Args:
-        found: the measurements.
-        chosen: list of one ``mindrestore.restore.networks.Chosen``.
-
-    Raises:
-        UserError: colour measurements and a network for grey ones, or the other way round.
+        network: such as ``mindrestore.models.revsci.RevSCI``, with trained weights.
     """
 
-    speed = 1
+    def __init__(self, network: nn.Cell) -> None:
+        self.network = network
+        self._piecewise = Piecewise(network)
+        self._prepared = set()
 
-    def __init__(self, found, chosen):
-        self._found = found
-        network = chosen[0].network
-        if found.colour is not None and found.colour != network.abilities.colour:
-            kind, other = ("colour", "grey") if found.colour else ("grey", "colour")
-            raise UserError(f"{found.path}: was measured in {kind} and {chosen[0].origin} reconstructs {other}; give a "
-                            f"network for {kind} with --checkpoint.")
-        self._reconstruct = network if isinstance(network, ExportedSnapshot) else Reconstructor(network)
-        self._frames, self.height, self.width = found.mask.shape
-        self.count = len(found.measurements) * self._frames
-        total = found.mask.sum(0)
-        self._light = np.where(total == 0, 1, total)
+    def prepare(self, frames: int, height: int, width: int) -> bool:
+        """Compile for measurements of this size ahead of time; return whether that was still to be done."""
+        if (frames, height, width) in self._prepared:
+            return False
+        self._run(np.zeros((height, width), np.float32), np.ones((frames, height, width), np.float32), None)
+        return True
 
-    def restored(self, first=0, tell=None):
-        """An iterator over the frames from number ``first`` on, (H, W) or (3, H, W); ``tell`` as of videos."""
-        start = first // self._frames
-        for number in range(start, len(self._found.measurements)):
-            clip = self._clip(number)
-            if tell:
-                tell(number - start + 1, len(self._found.measurements) - start)
-            for index in range(first - start * self._frames if number == start else 0, self._frames):
-                yield clip[..., index, :, :]
+    def __call__(self, measurement: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        """Reconstruct one clip.
 
-    def beside(self):
-        """For every frame the measurement behind it, over the mask sum."""
-        for number in range(self.count):
-            yield self._shown(number // self._frames)
+        Args:
+            measurement: (H, W), in units of one frame's white.
+            mask: (T, H, W).
 
-    def sample(self, number):
-        """(the measurement, restored frame ``number``)"""
-        measured = number // self._frames
-        return self._shown(measured), self._clip(measured)[..., number % self._frames, :, :]
+        Returns:
+            (T, H, W), colour (3, T, H, W), float32, clamped to 0–1.
 
-    def _clip(self, number):
-        return self._reconstruct(self._found.measurements[number], self._found.mask)
+        Raises:
+            UserError: shapes that do not fit each other.
+        """
+        measurement, mask = np.asarray(measurement, np.float32), np.asarray(mask, np.float32)
+        if measurement.ndim != 2 or mask.ndim != 3 or mask.shape[1:] != measurement.shape:
+            raise UserError(f"a measurement of shape {measurement.shape} and a mask of shape {mask.shape} do not fit: "
+                            "expected (H, W) and (T, H, W).")
+        estimate = None
+        if self.network.abilities.corrects_estimate:
+            estimate = starting_estimate(measurement, mask, self.network.abilities.colour)
+        return np.clip(self._run(measurement, mask, estimate), 0, 1)
 
-    def _shown(self, number):
-        return self._found.measurements[number] / self._light
+    def _run(self, measurement, mask, estimate):
+        self._prepared.add(mask.shape)
+        inputs = [measurement[None], mask]
+        if self.network.abilities.corrects_estimate:
+            shape = ((3,) if self.network.abilities.colour else ()) + mask.shape
+            inputs.append((np.zeros(shape, np.float32) if estimate is None else estimate)[None])
+        return self._piecewise(*(Tensor(np.ascontiguousarray(x, np.float32)) for x in inputs)).numpy()[0]

@@ -4,5 +4,5 @@ PROBLEMS = {"sr": "video", "deblur": "video", "denoise": "video", "interpolate":
             "sci": "snapshot"}
 """By task, the problem that it belongs to (``mindrestore.models.kind``)."""
 TASKS = tuple(PROBLEMS)
-PARTS = {"space-time-sr": ("interpolate", "sr")}
+STEPS = {"space-time-sr": ("interpolate", "sr")}
 """Tasks that are others one after the other."""

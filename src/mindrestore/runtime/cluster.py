@@ -12,6 +12,7 @@ import socket
 import sys
 import time
 from datetime import timedelta
+from typing import Sequence
 
 import numpy as np
 import psutil
@@ -30,7 +31,7 @@ _rank, _size = 0, 1
 _store, _met = None, 0
 
 
-def launched():
+def launched() -> bool:
     """Return whether MindSpore's launcher started this process as one of several."""
     return starts.by_msrun()
 
@@ -58,7 +59,7 @@ def device_number():
     return int(text)
 
 
-def join():
+def join() -> None:
     """Meet the other processes, if there are any; the device must be selected before."""
     global _rank, _size, _store
     if launched() and _size == 1:
@@ -133,17 +134,17 @@ def leave(status=0):
         os._exit(status)
 
 
-def rank():
+def rank() -> int:
     """Return the number of this process, from 0."""
     return _rank
 
 
-def size():
+def size() -> int:
     """Return how many processes train together, 1 without a launcher."""
     return _size
 
 
-def is_main():
+def is_main() -> bool:
     """Return whether this is the process that writes files and reports."""
     return _rank == 0
 
@@ -169,7 +170,7 @@ def start_mean(tensors):
     return finish
 
 
-def gathered(values):
+def gathered(values: Sequence[float]) -> np.ndarray:
     """Return the float64 ``values`` of all processes, one row a process and bit-exact; each gives equally many."""
     values = np.ascontiguousarray(values, np.float64)
     rows = np.zeros((_size, values.nbytes), np.float32)

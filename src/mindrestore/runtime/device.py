@@ -8,12 +8,12 @@ TARGETS = {"cpu": "CPU", "gpu": "GPU", "ascend": "Ascend"}
 FASTEST_FIRST = ("ascend", "gpu", "cpu")
 
 
-def name():
+def name() -> str:
     """Return ``"cpu"``, ``"gpu"`` or ``"ascend"``: what MindSpore has been told to compute on."""
     return ms.get_current_device().device_target.lower()
 
 
-def convolves_in_float16():
+def convolves_in_float16() -> bool:
     """Return whether 3-D convolutions of the device take float16 only; gradients through them need a loss scale.
 
     Those of Ascend do, and a 910, unlike a 910B, computes all convolutions and matrix products in float16, whatever they
@@ -22,7 +22,7 @@ def convolves_in_float16():
     return name() == "ascend"
 
 
-def count(kind):
+def count(kind: str) -> int:
     """Return how many devices of a kind this process may use: ``CUDA_VISIBLE_DEVICES`` and its like are counted within."""
     if kind == "cpu":
         return 1
@@ -33,7 +33,7 @@ def count(kind):
         return 0
 
 
-def select(choice="auto", number=0):
+def select(choice: str = "auto", number: int = 0) -> str:
     """Make MindSpore compute on ``choice``, device ``number`` of its kind, and return the name of what was selected.
 
     ``auto`` takes Ascend, then GPU, then CPU, whichever is there. Of the CPU there is one, whatever the number.

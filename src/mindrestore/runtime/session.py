@@ -5,15 +5,16 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import Optional
 
 import mindspore as ms
 
-from mindrestore.runtime import allocator, cluster, device, execution, precision as number_type, subnormals, threads as cores
+from mindrestore.runtime import cluster, device, execution, precision as number_type, process
 
 SLOWER = "mindrestore: float16 on a CPU is slower than float32: numbers are rounded to it and computed in float32."
 
 
-def start(choice="auto", mode="graph", threads=None, precision="float32"):
+def start(choice: str = "auto", mode: str = "graph", threads: Optional[int] = None, precision: str = "float32") -> str:
     """Select device and execution mode, meet the other processes if there are any, and return the name of the device.
 
     Args:
@@ -32,11 +33,11 @@ def start(choice="auto", mode="graph", threads=None, precision="float32"):
     if selected == "cpu" and precision == "float16" and cluster.is_main():
         print(SLOWER, file=sys.stderr)
     if selected == "cpu":
-        allocator.keep_freed_memory()
-        subnormals.flush()
+        process.keep_freed_memory()
+        process.flush_subnormals()
         ms.runtime.launch_blocking()  # a thread that waits for queued operators keeps a core busy: 12 % of a VRT's time
     if threads:
-        cores.limit(threads)
+        process.limit_cores(threads)
     _keep_dumps_away()
     if selected == "gpu":
         _leave_no_empty_folder()

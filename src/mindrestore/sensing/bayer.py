@@ -12,7 +12,7 @@ from mindrestore.errors import UserError
 
 
 @functools.lru_cache(maxsize=32)
-def rggb(height, width):
+def rggb(height: int, width: int) -> np.ndarray:
     """The filter itself: ``(3, H, W)`` float32, 1 where the sensor sees that colour. Read-only, cached by size."""
     sites = np.zeros((3, height, width), np.float32)
     sites[0, 0::2, 0::2] = 1
@@ -22,7 +22,7 @@ def rggb(height, width):
     return sites
 
 
-def mosaic(clip):
+def mosaic(clip: np.ndarray) -> np.ndarray:
     """Keep at every pixel the one colour its filter lets through: ``(..., 3, T, H, W)`` -> ``(..., T, H, W)``.
 
     Raises ``UserError`` unless the fourth axis from the end has three channels.
@@ -36,13 +36,13 @@ def mosaic(clip):
     return frames
 
 
-def spread(frames):
+def spread(frames: np.ndarray) -> np.ndarray:
     """The adjoint of ``mosaic``, each pixel back into its own colour: ``(..., T, H, W)`` -> ``(..., 3, T, H, W)``."""
     frames = np.asarray(frames)
     return frames[..., None, :, :, :] * rggb(*frames.shape[-2:])[:, None]
 
 
-def demosaic(frames):
+def demosaic(frames: np.ndarray) -> np.ndarray:
     """Fill in the colours a mosaic lacks, linearly: ``(..., T, H, W)`` -> ``(..., 3, T, H, W)`` float32.
 
     Every missing colour is the bilinear mean of its nearest neighbours plus a Laplacian of the colour that was measured

@@ -5,6 +5,8 @@ minimization", SIAM J. Imaging Sciences 2014) with a total-variation prior (Yuan
 based total variation minimization for compressive sensing", ICIP 2016): step onto the clips that explain the
 measurement, smooth, repeat.
 """
+from typing import Optional
+
 import numpy as np
 from skimage.restoration import denoise_tv_chambolle
 
@@ -18,7 +20,8 @@ _OPPONENT = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]], np.float32) / np.sqrt(
 _CHROMA_WEIGHT = 3  # times as much smoothing for colour differences as for grey
 
 
-def gap_tv(measurement, mask, iterations=100, weight=None, inner_iterations=None, colour=False):
+def gap_tv(measurement: np.ndarray, mask: np.ndarray, iterations: int = 100, weight: Optional[float] = None,
+           inner_iterations: Optional[int] = None, colour: bool = False) -> np.ndarray:
     """Reconstruct one clip from one measurement.
 
     The start is y / mask_sum in every frame. Then, in the accelerated form, what an estimate leaves unexplained is

@@ -5,6 +5,8 @@
 
 A clip x of T frames of 0..1, seen through a mask M of T planes, becomes one measurement y; T is the compression ratio.
 """
+from typing import Optional, Union
+
 import numpy as np
 
 from mindrestore.errors import UserError
@@ -31,7 +33,7 @@ class SnapshotImaging:
         UserError: the mask has not three axes, holds something not finite, or has negative values.
     """
 
-    def __init__(self, mask, colour=False):
+    def __init__(self, mask: np.ndarray, colour: bool = False) -> None:
         self.mask = np.ascontiguousarray(mask, np.float32)
         self.colour = bool(colour)
         if self.mask.ndim != 3 or not self.mask.size:
@@ -57,7 +59,8 @@ class SnapshotImaging:
         frames = self._checked_measurement(measurement)[..., None, :, :] * self.mask
         return spread(frames) if self.colour else frames
 
-    def measure(self, clip, read_noise=0.0, bits=None, rng=None):
+    def measure(self, clip: np.ndarray, read_noise: float = 0.0, bits: Optional[int] = None,
+                rng: Union[np.random.Generator, int, None] = None) -> np.ndarray:
         """Measure as a sensor does: ``A``, then Gaussian read noise, then quantisation.
 
         Args:
@@ -86,11 +89,11 @@ class SnapshotImaging:
             measurement = np.clip(np.rint(measurement / step), 0, 2 ** int(bits) - 1) * step
         return measurement
 
-    def normalised(self, measurement):
+    def normalised(self, measurement: np.ndarray) -> np.ndarray:
         """The measurement per frame of light, y / mask_sum: ``(..., H, W)`` -> ``(..., H, W)``, about 0..1."""
         return self._checked_measurement(measurement) / self.mask_sum
 
-    def back_projected_residual(self, estimate, measurement):
+    def back_projected_residual(self, estimate: np.ndarray, measurement: np.ndarray) -> np.ndarray:
         """What an estimate leaves unexplained, put back where it was measured: M * (y - A x) / mask_sum.
 
         Adding it to the estimate makes ``A`` of the estimate equal the measurement, if the mask is binary.

@@ -1,9 +1,9 @@
 """A running average of a network's weights, which often restores better than the weights themselves."""
 import contextlib
 
-from mindspore import Parameter, Tensor, ops
+from mindspore import Parameter, Tensor
 
-from mindrestore.runtime.execution import compiled
+from mindrestore.runtime.execution import compiled, put
 
 
 class Average:
@@ -29,17 +29,12 @@ class Average:
         """While the context lasts, the network has the averages for weights."""
         trained = [weight.numpy().copy() for weight in self.weights]
         for weight, average in zip(self.weights, self.averages):
-            _put(weight, average.numpy())
+            put(weight, average.numpy())
         try:
             yield
         finally:
             for weight, value in zip(self.weights, trained):
-                _put(weight, value)
-
-
-def _put(weight, value):
-    """Change a weight in place; ``set_data`` would give it memory that a step compiled before neither reads nor writes."""
-    ops.Assign()(weight, Tensor(value))
+                put(weight, value)
 
 
 def _mix_function(decay):

@@ -30,7 +30,7 @@ class Run(NamedTuple):
             parts.append(f"loss {self.curves['loss'][1][-1]:.5g}")
         scored = [(psnr, step) for step, psnr in zip(*self.curves.get("validation_psnr", ((), ()))) if psnr == psnr]
         if scored:
-            parts.append("best validation PSNR {:.3f} dB after step {}".format(*max(scored, key=lambda one: one[0])))
+            parts.append("best validation PSNR {:.3f} dB after step {}".format(*max(scored, key=lambda point: point[0])))
         return ", ".join(parts)
 
 

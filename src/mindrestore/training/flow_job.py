@@ -4,7 +4,7 @@ from functools import partial
 import numpy as np
 from mindspore import Tensor, ops
 
-from mindrestore.checkpoints.fine_tuning import start_from
+from mindrestore.checkpoints.weights import start_from
 from mindrestore.data.flow_samples import FlowSamples
 from mindrestore.data.photographs import HELD_OUT_PHOTOGRAPHS
 from mindrestore.metrics import psnr
@@ -13,8 +13,7 @@ from mindrestore.ops.warp import warp
 from mindrestore.training.gradients import whole_gradients
 from mindrestore.training.job import Job
 from mindrestore.training.loss_scale import needed_loss_scale
-from mindrestore.training.schedules import learning_rates
-from mindrestore.training.updates import adam_updates
+from mindrestore.training.optimizers import adam_updates, learning_rates
 
 EPSILON = 1e-6
 VALIDATION_PAIRS = 24
@@ -30,9 +29,11 @@ def flow_job(config):
     samples = FlowSamples(data.patch, data.sigma, data.clips, settings.seed)
     rates = learning_rates(settings.learning_rate, settings.schedule, settings.steps, max(1, data.clips // settings.batch_size))
     loss_scale = needed_loss_scale()
-    return Job(config.model.name, network, samples, settings.steps, rates, adam_updates(network, rates, settings.betas),
-               partial(whole_gradients, network, end_point_error, loss_scale=loss_scale), _validation(network, data),
-               loss_scale=loss_scale)
+    return Job(
+        kind=config.model.name, network=network, samples=samples, steps=settings.steps, rates=rates,
+        updates=adam_updates(network, rates, settings.betas),
+        gradients=partial(whole_gradients, network, end_point_error, loss_scale=loss_scale),
+        validate=_validation(network, data), loss_scale=loss_scale)
 
 
 def end_point_error(flows, truth):

@@ -11,7 +11,7 @@ from mindspore import Tensor, ops
 from mindrestore.errors import UserError
 from mindrestore.executor import Tape
 from mindrestore.models.piece import made_of_pieces
-from mindrestore.runtime import cluster, device
+from mindrestore.runtime import cluster, device, many
 from mindrestore.runtime.execution import compiled
 
 
@@ -34,7 +34,7 @@ def whole_gradients(network, loss, parameters=None, loss_scale=None):
 
     def in_a_row(scale, target, *inputs):
         value, gradients = recorded(scale, target, *inputs)
-        return ops.cat((value.reshape(1), *_each_flat(_flat, gradients)))  # a loop over 1000 of them is refused
+        return ops.cat((value.reshape(1), *many.flat(gradients)))
     function = compiled(in_a_row)
 
     def value_and_gradients(target, *inputs):
@@ -62,18 +62,10 @@ def piecewise_gradients(network, loss, parameters=None, loss_scale=None, size=No
     return value_and_gradients
 
 
-_each_flat, _flat = ops.HyperMap(), ops.MultitypeFuncGraph("flat")
-
-
-@_flat.register("Tensor")
-def _flattened(gradient):
-    return gradient.reshape(-1)
-
-
 GRADIENTS = {"whole": whole_gradients, "pieces": piecewise_gradients,
              **{f"{size}s": partial(piecewise_gradients, size=size) for size in ("group", "stage")}}
 """By how a step is executed."""
-REDUCED = {"pieces", "groups", "stages"}
+MEAN_OVER_RANKS = {"pieces", "groups", "stages"}
 """Those that give means over all processes."""
 
 

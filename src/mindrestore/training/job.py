@@ -1,7 +1,7 @@
 """What the trainer needs to know of whatever it trains."""
 from typing import Any, Callable, List, NamedTuple, Optional
 
-from mindrestore.training.updates import Update
+from mindrestore.training.optimizers import Update
 
 
 class Job(NamedTuple):
@@ -19,8 +19,8 @@ class Job(NamedTuple):
         validate: gives the mean PSNR in dB, ``None`` where there is nothing to score.
         mask: what a checkpoint records of the mask trained with.
         average: ``Average`` of the weights or ``None``.
-        rooted: the loss is the square root of what ``gradients`` is of, taken of the whole batch.
-        reduced: ``gradients`` gives means over all processes already.
+        sqrt_loss: the loss is the square root of what ``gradients`` is of, taken of the whole batch.
+        mean_over_ranks: ``gradients`` gives means over all processes already.
         loss_scale: ``LossScale`` that ``gradients`` uses, or ``None``; a step whose gradients overflow is repeated with a
             smaller one.
     """
@@ -35,6 +35,6 @@ class Job(NamedTuple):
     validate: Optional[Callable]
     mask: Optional[str] = None
     average: Any = None
-    rooted: bool = False
-    reduced: bool = False
+    sqrt_loss: bool = False
+    mean_over_ranks: bool = False
     loss_scale: Any = None

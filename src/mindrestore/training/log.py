@@ -71,8 +71,8 @@ def _keep_lines_before(path, step):
     if not path.exists():
         return
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    kept = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] < step + 1]
-    path.write_text("".join(kept), encoding="utf-8")
+    earlier = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] < step + 1]
+    path.write_text("".join(earlier), encoding="utf-8")
 
 
 def read_log(path):

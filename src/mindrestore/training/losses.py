@@ -15,5 +15,5 @@ def charbonnier(clip, target):
 
 
 LOSSES = {"mse": mse, "sqrt_mse": mse, "charbonnier": charbonnier}
-ROOTED = {"sqrt_mse"}
+SQRT_LOSSES = {"sqrt_mse"}
 """Losses that are the square root of their entry's mean over the whole batch (the toolbox that reproduces RevSCI)."""

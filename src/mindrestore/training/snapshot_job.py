@@ -1,21 +1,20 @@
 """Training on snapshots: clips behind masks, validation on scenes."""
 from functools import partial
 
-from mindrestore.checkpoints import native, published
+from mindrestore.checkpoints import load_published_weights, native
 from mindrestore.data.providers import training_clips
 from mindrestore.data.snapshots import FixedMask, RandomMasks, SnapshotSamples
+from mindrestore.evaluation.snapshot_results import reconstruct_scene, score
 from mindrestore.evaluation.snapshot_scenes import evaluation_mask, evaluation_scenes
-from mindrestore.evaluation.snapshot_scoring import reconstruct_scene, score
-from mindrestore.inference.snapshots import Reconstructor
 from mindrestore.models import kind_of, network_of
+from mindrestore.restore.snapshots import Reconstructor
 from mindrestore.sensing.masks import fingerprint, load_mask, random_mask
-from mindrestore.training.gradients import GRADIENTS, REDUCED
+from mindrestore.training.gradients import GRADIENTS, MEAN_OVER_RANKS
 from mindrestore.training.job import Job
 from mindrestore.training.loss_scale import needed_loss_scale
-from mindrestore.training.losses import LOSSES, ROOTED
-from mindrestore.training.schedules import learning_rates
-from mindrestore.training.shared_mean import shared_mean
-from mindrestore.training.updates import adam_updates
+from mindrestore.training.losses import LOSSES, SQRT_LOSSES
+from mindrestore.training.optimizers import adam_updates, learning_rates
+from mindrestore.training.validation import shared_mean
 
 ADAM_BETAS = (0.9, 0.999)
 
@@ -25,7 +24,7 @@ def snapshot_job(config):
     settings = config.training
     network = network_of(config.model, settings.seed)
     if settings.initial:
-        published.load_published_weights(network, settings.initial)
+        load_published_weights(network, settings.initial)
     samples, mask = _samples(config)
     steps_per_epoch = max(1, len(samples) // settings.batch_size)
     steps = settings.steps or settings.epochs * steps_per_epoch
@@ -33,10 +32,11 @@ def snapshot_job(config):
     updates = adam_updates(network, rates, ADAM_BETAS, steps_per_epoch if settings.renew_optimiser else None)
     loss_scale = needed_loss_scale()
     execution = kind_of(config.model.name).execution(settings)
-    return Job(config.model.name, network, samples, steps, rates, updates,
-               partial(GRADIENTS[execution], network, LOSSES[settings.loss], loss_scale=loss_scale),
-               _validation(config, network), mask, rooted=settings.loss in ROOTED, reduced=execution in REDUCED,
-               loss_scale=loss_scale)
+    return Job(
+        kind=config.model.name, network=network, samples=samples, steps=steps, rates=rates, updates=updates,
+        gradients=partial(GRADIENTS[execution], network, LOSSES[settings.loss], loss_scale=loss_scale),
+        validate=_validation(config, network), mask=mask, sqrt_loss=settings.loss in SQRT_LOSSES,
+        mean_over_ranks=execution in MEAN_OVER_RANKS, loss_scale=loss_scale)
 
 
 def _samples(config):
@@ -51,8 +51,9 @@ def _samples(config):
         masks, record = FixedMask(mask), fingerprint(mask)
     else:
         masks, record = RandomMasks(config.mask.density), native.RANDOM_MASK
-    samples = SnapshotSamples(clips, masks, able.colour, able.corrects_estimate,
-                              config.measure.read_noise, config.measure.bits, config.training.seed)
+    samples = SnapshotSamples(
+        clips, masks, colour=able.colour, with_estimate=able.corrects_estimate, read_noise=config.measure.read_noise,
+        bits=config.measure.bits, seed=config.training.seed)
     return samples, record
 
 
@@ -64,8 +65,8 @@ def _validation(config, network):
     scenes = [scene for scene in evaluation_scenes(config).values() if scene]
 
     def psnr(scene):
-        chosen = evaluation_mask(config, *scene.clip.shape[-2:], config.evaluation.frames, scene.mask)
-        return score(scene.name, reconstruct_scene(scene, chosen.mask, reconstruct)).psnr
+        camera = evaluation_mask(config, *scene.clip.shape[-2:], config.evaluation.frames, scene.mask)
+        return score(scene.name, reconstruct_scene(scene, camera.mask, reconstruct)).psnr
 
     def validate():
         return shared_mean(psnr, scenes)

@@ -1,7 +1,7 @@
 """One training step: gradients, accumulation, clipping, optimiser."""
 from mindspore import nn, ops
 
-from mindrestore.runtime import cluster, overflow
+from mindrestore.runtime import cluster, many, precision
 from mindrestore.runtime.execution import compiled
 
 
@@ -11,17 +11,17 @@ class TrainOneStep(nn.Cell):
     Args:
         gradients: of a list of parameters makes ``(target, *inputs) -> (loss, gradients)``, see
             ``mindrestore.training.gradients``.
-        updates: what each optimiser moves (``mindrestore.training.updates``).
+        updates: what each optimiser moves (``mindrestore.training.optimizers``).
         accumulation: equal parts that a batch is worked off in, so that memory is that of one part.
         clip_norm: largest global norm of the gradients of what is trained, or ``None``.
         step: how many steps were taken before.
         average: ``mindrestore.training.average.Average`` of the weights, or ``None``.
-        rooted, reduced, loss_scale: see ``mindrestore.training.job.Job``.
+        sqrt_loss, mean_over_ranks, loss_scale: see ``mindrestore.training.job.Job``.
         refuse: with a loss scale, ``refuse(step, what)`` raises for a step (1, 2, ...) that overflows with every scale.
     """
 
-    def __init__(self, gradients, updates, accumulation=1, clip_norm=None, step=0, average=None, rooted=False, reduced=False,
-                 loss_scale=None, refuse=None):
+    def __init__(self, gradients, updates, accumulation=1, clip_norm=None, step=0, average=None, sqrt_loss=False,
+                 mean_over_ranks=False, loss_scale=None, refuse=None):
         super().__init__(auto_prefix=False)
         self.gradients = gradients
         self._of_running = {}  # callables by how many of the updates run
@@ -30,7 +30,7 @@ class TrainOneStep(nn.Cell):
         self.clip = compiled(_clip_function(clip_norm)) if clip_norm else None
         self.step = step
         self.average = average
-        self.rooted, self.reduced, self.loss_scale, self.refuse = rooted, reduced, loss_scale, refuse
+        self.sqrt_loss, self.mean_over_ranks, self.loss_scale, self.refuse = sqrt_loss, mean_over_ranks, loss_scale, refuse
         self.set_train()
 
     def construct(self, *batch):
@@ -44,7 +44,7 @@ class TrainOneStep(nn.Cell):
             loss, gradients, fine = self._of_all(self._gradients_of(running), batch)
         if not fine:
             self.refuse(self.step + 1, "gradients overflow at every loss scale")
-        if self.rooted:
+        if self.sqrt_loss:
             loss = ops.sqrt(loss)
             gradients = [gradient / (2 * loss) for gradient in gradients]
         if self.clip:
@@ -68,11 +68,11 @@ class TrainOneStep(nn.Cell):
     def _of_all(self, gradients_of, batch):
         """Return loss and gradients of all processes together, and whether these are fine, asked with a loss scale only."""
         if self.loss_scale:
-            overflow.forget()
+            precision.forget_overflow()
         loss, gradients = self._accumulated(gradients_of, batch)
         # asked before the mean, in each process: where float16 has no infinity a mean does not show what overflowed in one
-        fine = [overflow.none_in(gradients)] if self.loss_scale else []
-        if self.reduced:
+        fine = [precision.none_overflowed(gradients)] if self.loss_scale else []
+        if self.mean_over_ranks:
             fine = cluster.mean(fine) if fine else fine
         else:
             loss, *means = cluster.mean([loss, *gradients, *fine])
@@ -94,20 +94,6 @@ class TrainOneStep(nn.Cell):
 def _clip_function(norm):
     def clip(*gradients):
         """Scale all gradients alike so that their global norm is ``norm`` at most."""
-        total = ops.clamp(ops.sqrt(ops.AddN()(_each(_square_sum, gradients))), norm)
-        return _each(ops.partial(_shrunk, norm / total), gradients)
+        total = ops.clamp(many.global_norm(gradients), norm)
+        return many.scaled(norm / total, gradients)
     return clip
-
-
-_each = ops.HyperMap()  # MindSpore unrolls a loop into calls within each other, and refuses 1000 of them
-_square_sum, _shrunk = ops.MultitypeFuncGraph("square_sum"), ops.MultitypeFuncGraph("shrunk")
-
-
-@_square_sum.register("Tensor")
-def _sum_of_squares(gradient):
-    return (gradient * gradient).sum()
-
-
-@_shrunk.register("Tensor", "Tensor")
-def _multiplied(factor, gradient):
-    return gradient * factor

@@ -8,12 +8,12 @@ import yaml
 from mindspore import Model
 
 from mindrestore.checkpoints import native
+from mindrestore.config.sections import Common
 from mindrestore.errors import Stopped, UserError
 from mindrestore.files import replacing, write_text
 from mindrestore.runtime import cluster
-from mindrestore.training.callbacks import Progress, Save, Validate
-from mindrestore.training.dataset import batches
-from mindrestore.training.failures import Failures
+from mindrestore.runtime.dataset import batches
+from mindrestore.training.callbacks import Failures, Progress, Save, Validate
 from mindrestore.training.flow_job import flow_job
 from mindrestore.training.log import SilentLog, TrainingLog
 from mindrestore.training.snapshot_job import snapshot_job
@@ -25,7 +25,7 @@ JOBS = {"snapshot": snapshot_job, "video": video_job, "flow": flow_job}
 """By problem: what makes a ``Job`` of a configuration."""
 
 
-def train(config, resume=False):
+def train(config: Common, resume: bool = False) -> Path:
     """Train; write ``last_state.ckpt`` (to resume from), ``last.ckpt``, ``best.ckpt``, ``log.jsonl`` and ``config.yaml``.
 
     Of several processes (``mindrestore.runtime.cluster``) each trains on its share of every batch; the main one writes.
@@ -66,8 +66,10 @@ def train(config, resume=False):
         write_text(folder / "config.yaml", yaml.safe_dump(config.model_dump(), sort_keys=False))
     log = TrainingLog(folder, last, first) if cluster.is_main() else SilentLog()
     failures = Failures(job.samples, settings.batch_size, state)
-    step_cell = TrainOneStep(job.gradients, job.updates, settings.accumulation, settings.clip_norm, first, job.average,
-                             job.rooted, job.reduced, job.loss_scale, failures.refuse)
+    step_cell = TrainOneStep(
+        job.gradients, job.updates, accumulation=settings.accumulation, clip_norm=settings.clip_norm, step=first,
+        average=job.average, sqrt_loss=job.sqrt_loss, mean_over_ranks=job.mean_over_ranks, loss_scale=job.loss_scale,
+        refuse=failures.refuse)
 
     def averaged():
         return job.average.applied() if job.average else contextlib.nullcontext()

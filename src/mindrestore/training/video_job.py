@@ -2,21 +2,20 @@
 from functools import partial
 from pathlib import Path
 
-from mindrestore.checkpoints.fine_tuning import start_from
+from mindrestore.checkpoints.weights import start_from
 from mindrestore.data.clip_lists import read_list
 from mindrestore.data.frame_stores import training_stores
+from mindrestore.data.subclips import HELD_OUT, RenderedSubclips, StoredSubclips
 from mindrestore.data.video_samples import INTERPOLATED, VideoSamples
-from mindrestore.data.video_windows import HELD_OUT, RenderedWindows, StoredWindows
 from mindrestore.errors import UserError
 from mindrestore.models import kind_of, network_of
 from mindrestore.training.average import Average
-from mindrestore.training.gradients import GRADIENTS, REDUCED, executed
+from mindrestore.training.gradients import GRADIENTS, MEAN_OVER_RANKS, executed
 from mindrestore.training.job import Job
 from mindrestore.training.loss_scale import needed_loss_scale
 from mindrestore.training.losses import LOSSES
-from mindrestore.training.schedules import learning_rates
-from mindrestore.training.updates import adam_updates, adam_updates_with_late_part
-from mindrestore.training.video_validation import video_validation
+from mindrestore.training.optimizers import adam_updates, adam_updates_with_late_part, learning_rates
+from mindrestore.training.validation import video_validation
 
 
 def video_job(config):
@@ -29,22 +28,23 @@ def video_job(config):
         raise UserError("interpolation: space-time super-resolution is two networks; train each with its own configuration.")
     kind = kind_of(config.model.name)
     network = network_of(config.model, settings.seed)
-    given = _read_first_weights(network, kind.first_weights(settings))
+    loaded = _read_first_weights(network, kind.first_weights(settings))
     freeze(network, settings.frozen)
     resumed = _goes_on(config)
-    kind.prepare(network, settings, given, resumed)
+    kind.prepare(network, settings, loaded, resumed)
     if not resumed:
-        refuse_untrained_frozen(network, settings.frozen, given)
+        refuse_untrained_frozen(network, settings.frozen, loaded)
     samples = kind.samples(network, _samples(config))
     steps_per_pass = max(1, len(samples) // settings.batch_size)
     loss_scale = needed_loss_scale()
     execution = executed(kind.execution(settings), network)
     gradients = partial(GRADIENTS[execution], network, LOSSES[settings.loss], loss_scale=loss_scale)
     rates = learning_rates(settings.learning_rate, settings.schedule, settings.steps, steps_per_pass)
-    return Job(kind.name, network, samples, settings.steps, rates, _updates(kind, network, settings, rates, steps_per_pass),
-               kind.with_inputs(network, gradients), video_validation(config, network),
-               average=Average(network, settings.average) if settings.average else None, reduced=execution in REDUCED,
-               loss_scale=loss_scale)
+    return Job(
+        kind=kind.name, network=network, samples=samples, steps=settings.steps, rates=rates,
+        updates=_updates(kind, network, settings, rates, steps_per_pass), gradients=kind.with_inputs(network, gradients),
+        validate=video_validation(config, network), average=Average(network, settings.average) if settings.average else None,
+        mean_over_ranks=execution in MEAN_OVER_RANKS, loss_scale=loss_scale)
 
 
 def _updates(kind, network, settings, rates, steps_per_pass):
@@ -60,18 +60,18 @@ def _updates(kind, network, settings, rates, steps_per_pass):
 def freeze(network, parts):
     """Leave out of training every parameter whose name contains one of ``parts``; ``UserError`` if one is in no name."""
     for part in parts:
-        found = [parameter for parameter in network.get_parameters() if part in parameter.name]
-        if not found:
+        frozen = [parameter for parameter in network.get_parameters() if part in parameter.name]
+        if not frozen:
             raise UserError(f"training.frozen: no parameter's name contains {part!r}; the first names are "
                             f"{', '.join(parameter.name for parameter in network.trainable_params()[:3])}.")
-        for parameter in found:
+        for parameter in frozen:
             parameter.requires_grad = False
 
 
-def refuse_untrained_frozen(network, parts, given):
+def refuse_untrained_frozen(network, parts, loaded):
     """Raise ``UserError`` where ``freeze`` kept weights from training that no file gave; ``given`` names those that one did."""
     never = [parameter for parameter in network.get_parameters()
-             if parameter.name not in given and any(part in parameter.name for part in parts)]
+             if parameter.name not in loaded and any(part in parameter.name for part in parts)]
     if never:
         raise UserError(f"training.frozen: {len(never)} of the parameters that it freezes are untrained, the first is "
                         f"{never[0].name}; give a network that holds them with training.initial, or do not freeze them.")
@@ -95,10 +95,12 @@ def _samples(config):
     frames = INTERPOLATED if task == "interpolate" else data.frames
     scale = config.scale
     if data.kind == "rendered":
-        windows = RenderedWindows(frames, data.patch, data.clips)
+        subclips = RenderedSubclips(frames, data.patch, data.clips)
     else:
         clips = [clip.name for clip in read_list(data.list)] if data.list else None
         stores = training_stores(data.gt, data.lq, blurred=config.degradation == "blur")
-        windows = StoredWindows(*stores, frames, data.patch, scale, clips, HELD_OUT.get(data.held_out, ()))
-    return VideoSamples(windows, task, config.degradation, scale, data.sigma, data.time_reversal, data.colour_jitter,
-                        data.pad_frames, config.training.seed)
+        subclips = StoredSubclips(*stores, frames=frames, patch=data.patch, scale=scale, clips=clips,
+                                  held_out=HELD_OUT.get(data.held_out, ()))
+    return VideoSamples(
+        subclips, task, degradation=config.degradation, scale=scale, sigma=data.sigma, time_reversal=data.time_reversal,
+        colour_jitter=data.colour_jitter, pad_frames=data.pad_frames, seed=config.training.seed)

@@ -15,7 +15,7 @@ from mindrestore.ops.deformable import TAPS, deformable_conv2d_features
 from mindrestore.ops.margins import with_zeros
 from mindrestore.ops.warp import warp_features
 
-LARGEST_RESIDUE = 10.0  # pixels at full size that an offset may add to the flow
+MAX_RESIDUE_MAGNITUDE = 10.0  # pixels at full size that an offset may add to the flow
 SLOPE = 0.1
 
 
@@ -40,7 +40,7 @@ class Alignment(nn.Cell):
         self.conv_offset = nn.SequentialCell(layers + [Conv(channels, widths[-1], rng, zero=True)])
         self.pairs = NeighbourPairs(neighbours)
         self.offsets = AlignmentOffsets(self.conv_offset, neighbours)
-        self.align = AlignedNeighbours(self, neighbours, LARGEST_RESIDUE / scale)
+        self.align = AlignedNeighbours(self, neighbours, MAX_RESIDUE_MAGNITUDE / scale)
         self.join = JoinedByNeighbours()
 
     def construct(self, x, *flows):

@@ -1,15 +1,18 @@
-"""Pictures and videos of reconstructions."""
+"""Pictures and videos of clips as arrays: one frame, all frames, several clips side by side."""
+from typing import Dict, Iterable, Optional
+
 import cv2
 import numpy as np
 
+from mindrestore.files import PathLike
 from mindrestore.media import writing
-from mindrestore.media.pixels import in_colour, stored
+from mindrestore.media.pixels import in_colour, to_image
 
 GAP, LABEL_HEIGHT = 6, 22
 FRAMES_A_SECOND = 10
 
 
-def write_comparison(path, columns, frames=None):
+def write_comparison(path: PathLike, columns: Dict[str, np.ndarray], frames: Optional[Iterable[int]] = None) -> None:
     """Write clips side by side as a PNG: one column a clip, one row a frame.
 
     Args:
@@ -26,7 +29,7 @@ def write_comparison(path, columns, frames=None):
     writing.write_picture(path, np.concatenate([rows[0]] + apart, 0))
 
 
-def write_strip(path, clip, columns=5):
+def write_strip(path: PathLike, clip: np.ndarray, columns: int = 5) -> None:
     """Write all frames of a clip (T, H, W) or (3, T, H, W) as one PNG, ``columns`` a row."""
     frames = [_bgr(clip, index) for index in range(clip.shape[-3])]
     frames += [_white(*frames[0].shape[:2])] * (-len(frames) % columns)
@@ -34,12 +37,12 @@ def write_strip(path, clip, columns=5):
     writing.write_picture(path, np.concatenate(rows, 0))
 
 
-def write_frame(path, frame):
+def write_frame(path: PathLike, frame: np.ndarray) -> None:
     """Write a frame (H, W) or (3, H, W), 0–1, as PNG of 8 bits."""
     writing.write_picture(path, _bgr(frame[..., None, :, :], 0))
 
 
-def write_video(path, clip, rate=FRAMES_A_SECOND):
+def write_video(path: PathLike, clip: np.ndarray, rate: float = FRAMES_A_SECOND) -> None:
     """Write a clip (T, H, W) or (3, T, H, W), 0–1, as an MP4 video of ``rate`` frames a second."""
     writing.write_video(path, (_bgr(clip, index) for index in range(clip.shape[-3])), rate)
 
@@ -57,7 +60,7 @@ def _cell(clip, index, row, name):
 
 
 def _bgr(clip, index):
-    return in_colour(stored(clip[..., index, :, :]))
+    return in_colour(to_image(clip[..., index, :, :]))
 
 
 def _white(height, width):

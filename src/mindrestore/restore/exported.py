@@ -1,21 +1,20 @@
 """Run what ``mindrestore export`` wrote: a MINDIR file in the place of the network it was made from."""
 import json
-from pathlib import Path
 
-import mindspore as ms
 import numpy as np
-from mindspore import Tensor, nn
+from mindspore import Tensor
 
 from mindrestore.checkpoints.loading import Loaded
 from mindrestore.checkpoints.native import Metadata
 from mindrestore.data.snapshots import starting_estimate
 from mindrestore.errors import UserError
-from mindrestore.files import existing
+from mindrestore.files import PathLike, existing
 from mindrestore.models import kind_of
-from mindrestore.ops.reflection import reflected
+from mindrestore.ops.margins import reflected
+from mindrestore.runtime import mindir
 
 
-def load_exported(path):
+def load_exported(path: PathLike) -> Loaded:
     """Load an exported file and the JSON file beside it.
 
     Args:
@@ -38,11 +37,9 @@ def load_exported(path):
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{record_path}: does not describe an exported network ({error!r}); export it again.") from error
     try:
-        graph = nn.GraphCell(ms.load(str(Path(path).resolve())))
-    except (RuntimeError, ValueError, TypeError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise UserError(f"{path}: MindSpore cannot load it ({reason}); expected a .mindir file, export it again.") from error
-    graph.set_inputs(*(Tensor(shape=shape, dtype=ms.float32) for shape in shapes))
+        graph = mindir.read(path, shapes)
+    except ValueError as error:
+        raise UserError(f"{path}: MindSpore cannot load it ({error}); expected a .mindir file, export it again.") from error
     return Loaded(network(graph, settings.abilities, shapes, path, precision), True, str(path), metadata)
 
 
@@ -75,7 +72,7 @@ class ExportedVideo:
 
 
 class ExportedSnapshot:
-    """A file of a network that reconstructs snapshots, called as ``mindrestore.inference.Reconstructor`` is; ``precision`` as
+    """A file of a network that reconstructs snapshots, called as ``mindrestore.restore.Reconstructor`` is; ``precision`` as
     of ``ExportedVideo``.
     """
 
@@ -86,15 +83,15 @@ class ExportedSnapshot:
 
     def __call__(self, measurement, mask):
         """(H, W), (T, H, W) -> (T, H, W), colour (3, T, H, W), clamped to 0–1."""
-        if any(size is not None and size != given for size, given in zip(self._mask_shape, mask.shape)):
+        if any(expected is not None and expected != size for expected, size in zip(self._mask_shape, mask.shape)):
             expected = " x ".join("any" if size is None else str(size) for size in self._mask_shape)
             raise UserError(f"{self._path}: takes masks of {expected} (frames, height, width), not "
                             f"{' x '.join(map(str, mask.shape))}; export it for this size.")
         inputs = [measurement, mask]
         if self._estimates:
             inputs.append(starting_estimate(measurement, mask, self.abilities.colour))
-        given = [inputs[0][None], inputs[1], *(x[None] for x in inputs[2:])]
-        clip = self._graph(*(Tensor(np.ascontiguousarray(x, np.float32)) for x in given)).numpy()[0]
+        batch = [inputs[0][None], inputs[1], *(x[None] for x in inputs[2:])]
+        clip = self._graph(*(Tensor(np.ascontiguousarray(x, np.float32)) for x in batch)).numpy()[0]
         return np.clip(clip, 0, 1)
 
 

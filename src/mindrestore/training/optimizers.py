@@ -1,8 +1,36 @@
-"""Which optimiser moves which parameters, and from which step on."""
+"""Optimisers: which parameters each moves, from which step on, and the learning rate of every step."""
+import math
 from typing import List, NamedTuple
 
 import numpy as np
-from mindspore import Parameter, Tensor, nn, ops
+from mindspore import Parameter, nn
+
+from mindrestore.runtime.execution import put
+
+
+def learning_rates(rate, schedule, steps, steps_per_epoch):
+    """Return the learning rate of each of ``steps`` steps.
+
+    Args:
+        rate: the first, and highest, rate.
+        schedule: ``mindrestore.config.Schedule``.
+        steps_per_epoch: for the step decay, which counts epochs.
+    """
+    return [_warmed(schedule, step) * rate_at(rate, schedule, step, steps, steps_per_epoch) for step in range(steps)]
+
+
+def rate_at(rate, schedule, step, steps, steps_per_epoch):
+    """Return the learning rate of one step, warm-up aside."""
+    if schedule.kind == "constant":
+        return rate
+    if schedule.kind == "step":
+        return rate * schedule.factor ** (step // steps_per_epoch // schedule.every_epochs)
+    return schedule.final + (rate - schedule.final) * (1 + math.cos(math.pi * step / steps)) / 2
+
+
+def _warmed(schedule, step):
+    return min(1.0, (step + 1) / schedule.warmup_steps) if schedule.warmup_steps else 1.0
+
 
 EPSILON = 1e-8  # Adam's, as PyTorch's
 
@@ -37,9 +65,9 @@ class RenewedAdam(nn.Adam):
         return super().__call__(gradients)
 
     def forget(self):
-        for kept, first in ((self.moment1, 0), (self.moment2, 0), ((self.beta1_power, self.beta2_power), 1)):
-            for parameter in kept:  # in place: set_data would give it memory that the compiled step neither reads nor writes
-                ops.Assign()(parameter, Tensor(np.full(parameter.shape, first, np.float32)))
+        for moments, first in ((self.moment1, 0), (self.moment2, 0), ((self.beta1_power, self.beta2_power), 1)):
+            for parameter in moments:
+                put(parameter, np.full(parameter.shape, first, np.float32))
 
 
 def adam_updates(network, rates, betas, renewed_every=None):

@@ -1,14 +1,14 @@
-"""Windows of consecutive frames to train on: cut out of stored clips, or rendered.
+"""Subclips, so many consecutive frames of a clip, to train on: cut out of a data set's clips, or rendered.
 
-A source has ``len()``, the windows of one pass, ``window(index, rng)``, ground truth and, where there is any, low quality of
-one: ``(T, 3, H, W)`` float32 0–1, and ``name(index)``, its clip and first frame. Windows never cross the border of a clip.
+A source has ``len()``, the subclips of one pass, ``subclip(index, rng)``, ground truth and, where there is any, low quality of
+one: ``(T, 3, H, W)`` float32 0–1, and ``name(index)``, its clip and first frame. Subclips never cross the border of a clip.
 """
 from typing import NamedTuple, Optional
 
 import numpy as np
 
+from mindrestore.data.named_sets import REDS4
 from mindrestore.data.rendered import RenderedClips
-from mindrestore.data.video_sets import REDS4
 from mindrestore.errors import UserError
 
 REDS_OFFICIAL = tuple(f"{number}" for number in range(240, 270))
@@ -16,18 +16,18 @@ HELD_OUT = {"reds4": REDS4, "official": REDS_OFFICIAL}
 """Clips of REDS that training leaves out: the four of the papers, or the official validation set after regrouping."""
 
 
-class Window(NamedTuple):
+class Subclip(NamedTuple):
     gt: np.ndarray
     lq: Optional[np.ndarray]
 
 
-class StoredWindows:
-    """Windows of a data set, cut to a patch at a random place.
+class StoredSubclips:
+    """Subclips of a data set, cut to a patch at a random place.
 
     Args:
         gt: store of ground truth (``mindrestore.data.frame_stores``).
         lq: store of low quality with the same clips and frames, or ``None`` to have it made from ground truth.
-        frames: of a window.
+        frames: of a subclip.
         patch: height and width of the ground truth cut out.
         scale: ground truth's size over low quality's.
         clips: names to use, all of ``gt`` by default.
@@ -59,8 +59,8 @@ class StoredWindows:
     def __len__(self):
         return len(self._starts)
 
-    def window(self, index, rng):
-        """Window ``index``, its patch at a place drawn from ``rng``; ``UserError`` for frames that do not fit."""
+    def subclip(self, index, rng):
+        """Subclip ``index``, its patch at a place drawn from ``rng``; ``UserError`` for frames that do not fit."""
         clip, start = self._starts[index]
         names = self.gt.clips[clip][start:start + self.frames]
         gt = _read(self.gt, clip, names)
@@ -78,16 +78,16 @@ class StoredWindows:
                 raise UserError(f"{self.lq.root}, clip {clip}: frames of {columns} x {rows} pixels, expected those of "
                                 f"ground truth, {width} x {height}, divided by {self.scale}.")
             lq = _cut(lq, top, left, patch)
-        return Window(_cut(gt, top * self.scale, left * self.scale, self.patch), lq)
+        return Subclip(_cut(gt, top * self.scale, left * self.scale, self.patch), lq)
 
     def name(self, index):
-        """Clip and first frame of a window, such as 000/00000007; in an LMDB that is the frame's key."""
+        """Clip and first frame of a subclip, such as 000/00000007; in an LMDB that is the frame's key."""
         clip, start = self._starts[index]
         return f"{clip}/{self.gt.clips[clip][start]}"
 
 
-class RenderedWindows:
-    """Windows of clips that ``RenderedClips`` draws; low quality is to be made from them."""
+class RenderedSubclips:
+    """Subclips of clips that ``RenderedClips`` draws; low quality is to be made from them."""
 
     def __init__(self, frames, patch, clips=1000):
         self.clips = RenderedClips(frames, patch, patch, colour=True, length=clips)
@@ -95,8 +95,8 @@ class RenderedWindows:
     def __len__(self):
         return len(self.clips)
 
-    def window(self, index, rng):
-        return Window(np.ascontiguousarray(self.clips.clip(index, rng).swapaxes(0, 1)), None)
+    def subclip(self, index, rng):
+        return Subclip(np.ascontiguousarray(self.clips.clip(index, rng).swapaxes(0, 1)), None)
 
     def name(self, index):
         return self.clips.name(index)

@@ -1,8 +1,8 @@
 """Input and output side by side: a picture of a few frames before the work, a clip after it."""
 import numpy as np
 
-from mindrestore.evaluation.pictures import write_comparison
-from mindrestore.media.pixels import in_8_bits, in_colour, stored
+from mindrestore.media.pictures import write_comparison
+from mindrestore.media.pixels import in_8_bits, in_colour, to_image
 from mindrestore.media.writing import write_clip
 
 MOMENTS = (0, 0.5, 1)  # of the clip, in a preview
@@ -13,26 +13,26 @@ def write_preview(path, restorer):
     """Restore a frame at the beginning, in the middle and at the end of a clip; write them beside the input as PNG."""
     numbers = sorted({round(moment * (restorer.count - 1)) for moment in MOMENTS})
     pairs = [restorer.sample(number) for number in numbers]
-    given, restored = (np.stack([_three(frame) for frame in frames], 1) for frames in zip(*pairs))  # (3, shown, H, W)
+    shown, restored = (np.stack([_three(frame) for frame in frames], 1) for frames in zip(*pairs))  # (3, shown, H, W)
     frames = ", ".join(str(number + 1) for number in numbers)
-    write_comparison(path, {f"input, frame {frames}": given, "restored": restored}, range(len(numbers)))
+    write_comparison(path, {f"input, frame {frames}": shown, "restored": restored}, range(len(numbers)))
 
 
-def write_beside(path, given, images, count, rate):
+def write_beside(path, frames, images, count, rate):
     """Write a clip of input and output side by side.
 
     Args:
         path: of the clip.
-        given: iterable of frames (H, W) or (3, H, W), 0–1.
+        frames: iterable of frames (H, W) or (3, H, W), 0–1.
         images: iterable of as many stored images.
         count: of them.
         rate: frames a second, for a video.
     """
     def joined():
-        for frame, image in zip(given, images):
+        for frame, image in zip(frames, images):
             image = in_colour(in_8_bits(image))
             between = np.full((image.shape[0], GAP, 3), 255, np.uint8)
-            yield np.concatenate((in_colour(stored(frame)), between, image), 1)
+            yield np.concatenate((in_colour(to_image(frame)), between, image), 1)
     write_clip(path, joined(), count, rate)
 
 

@@ -1,8 +1,8 @@
-"""Validation on videos while a network trains: the clips of its evaluation, restored in tiles as they will be."""
-from mindrestore.data.video_sets import DEMO
+"""Validation while a network trains, shared out among the processes that train together."""
+from mindrestore.data.named_sets import DEMO
 from mindrestore.evaluation.video import video_cases
 from mindrestore.evaluation.video_results import ClipScorer
-from mindrestore.training.shared_mean import shared_mean
+from mindrestore.runtime import cluster
 
 
 def video_validation(config, network):
@@ -21,3 +21,12 @@ def video_validation(config, network):
     def validate():
         return shared_mean(psnr, cases)
     return validate if cases else None
+
+
+def shared_mean(score, items):
+    """Return the mean of ``score(item)`` over all ``items``: each process scores some, all get the same mean, bit for bit."""
+    own = [score(item) for item in items[cluster.rank()::cluster.size()]]
+    most = -(-len(items) // cluster.size())
+    scores = cluster.gathered(own + [0.0] * (most - len(own)))
+    in_order = scores.T.ravel()[:len(items)].tolist()
+    return sum(in_order) / len(in_order)

@@ -10,25 +10,26 @@ window, because that is part of the published tiling.
 import collections
 import contextlib
 import itertools
-import sys
+from typing import Any, Callable, Dict, Iterable, Iterator, Optional, Sequence, Union
 
 import numpy as np
 from mindspore import Tensor
-from tqdm import tqdm
 
 from mindrestore.errors import UserError
 from mindrestore.executor import Piecewise
-from mindrestore.inference.tiles import axis_tiles, checked_tiling, fade, sequences, tile_starts
 from mindrestore.models import abilities_of
 from mindrestore.models.kind import INTERPOLATED_FRAMES
 from mindrestore.models.piece import made_of_pieces
+from mindrestore.restore.progress import tile_bar
+from mindrestore.tiling import BLENDS, PUBLISHED, axis_tiles, checked_tiling, sequences, tile_starts
 
-TILE, OVERLAP = (12, 256, 256), (2, 20, 20)
+Progress = Union[str, Callable[[int, Optional[int]], None], None]
 WHITE = 255  # sigma is given on the scale of 8-bit frames, as papers do
 
 
-def restore_video(network, clip, tile=TILE, overlap=OVERLAP, blend="published", sigma=None, total=None, progress=None,
-                  between_only=False):
+def restore_video(network: Callable, clip: Iterable[np.ndarray], tile: Sequence[int] = PUBLISHED.tile,
+                  overlap: Sequence[int] = PUBLISHED.overlap, blend: str = "published", sigma: Optional[float] = None,
+                  total: Optional[int] = None, progress: Progress = None, between_only: bool = False) -> Iterator[np.ndarray]:
     """Restore a clip.
 
     Args:
@@ -40,7 +41,7 @@ def restore_video(network, clip, tile=TILE, overlap=OVERLAP, blend="published", 
         tile: (frames, height, width) of what the network is given at a time, 0 for all there are. Height and width must
             be multiples of the window. Interpolation takes 4 frames whatever the tile says.
         overlap: (frames, height, width) that neighbouring tiles share.
-        blend: ``"published"`` or ``"feathered"``, see ``mindrestore.inference.tiles``.
+        blend: ``"published"`` or ``"feathered"``, see ``mindrestore.tiling``.
         sigma: noise level of 0–255, needed by a network that denoises at a given level and by no other.
         total: frames of the clip, for the time left, where ``len(clip)`` does not tell.
         progress: a name shows a progress bar with that name on stderr; a function is called after every tile with the
@@ -75,12 +76,14 @@ def restore_video(network, clip, tile=TILE, overlap=OVERLAP, blend="published", 
     return _between(spatial, _frames(clip)) if between_only else _interpolate(spatial, _frames(clip))
 
 
-def restore_clip(network, clip, **options):
+def restore_clip(network: Callable, clip: Iterable[np.ndarray], **options: Any) -> np.ndarray:
     """Restore a clip that fits in memory: ``restore_video`` as an array (D', 3, sH, sW), float32."""
     return np.stack(list(restore_video(network, clip, **options)))
 
 
-def restore_space_time(interpolator, upscaler, clip, options=None, upscaler_options=None):
+def restore_space_time(interpolator: Callable, upscaler: Callable, clip: Iterable[np.ndarray],
+                       options: Optional[Dict[str, Any]] = None,
+                       upscaler_options: Optional[Dict[str, Any]] = None) -> Iterator[np.ndarray]:
     """Space-time super-resolution: interpolate, then upscale what there is then, each with its own tiling, streamed.
 
     Args:
@@ -120,11 +123,11 @@ def _restore(spatial, frames):
             while first < start:
                 yield sums.pop(0) / weights.pop(0)
                 first += 1
-            given = np.stack(held)
+            tile = np.stack(held)
             if not depth:
-                given = _flipped(given, 0, -len(held) % spatial.needs.window[0])
-            faded = fade(len(held), start > 0, not last, shared if spatial.blend == "feathered" else 0)
-            for index, (frame, weight) in enumerate(zip(spatial(given), faded.astype(np.float32))):
+                tile = _flipped(tile, 0, -len(held) % spatial.needs.window[0])
+            counts = BLENDS[spatial.blend].time(len(held), start > 0, not last, shared).astype(np.float32)
+            for index, (frame, weight) in enumerate(zip(spatial(tile), counts)):
                 frame *= weight
                 if index < len(sums):
                     sums[index] += frame
@@ -185,12 +188,12 @@ class _Spatial:
         restored = None
         for row in rows.tiles:
             for column in columns.tiles:
-                given = np.ascontiguousarray(frames[None, :, :, row.start:row.stop, column.start:column.stop])
-                tile = self.network(Tensor(given)).numpy()[0]  # (D', 3, sh, sw)
+                tile = np.ascontiguousarray(frames[None, :, :, row.start:row.stop, column.start:column.stop])
+                restored_tile = self.network(Tensor(tile)).numpy()[0]  # (D', 3, sh, sw)
                 weights = row.weights[:, None] * column.weights
                 if restored is None:
-                    restored = [np.zeros((tile.shape[1], *self._size), np.float32) for _ in tile]
-                for frame, part in zip(restored, tile):
+                    restored = [np.zeros((restored_tile.shape[1], *self._size), np.float32) for _ in restored_tile]
+                for frame, part in zip(restored, restored_tile):
                     frame[:, row.outputs, column.outputs] += weights * part[:, :len(row.weights), :len(column.weights)]
                 if self._bar:
                     self._bar.update()
@@ -207,8 +210,7 @@ class _Spatial:
         self._size = (height * scale, width * scale)
         if self.progress:
             tiles = self.runs and self.runs * len(self._axes[0].tiles) * len(self._axes[1].tiles)
-            self._bar = _Told(self.progress, tiles) if callable(self.progress) else tqdm(
-                total=tiles, unit="tile", desc=self.progress, file=sys.stderr, leave=False)
+            self._bar = tile_bar(self.progress, tiles)
 
     def _given(self, frames):
         """Frames flip-padded where an axis is whole, with the noise level as a fourth channel where it is wanted."""
@@ -218,20 +220,6 @@ class _Spatial:
             level = np.full((len(frames), 1, *frames.shape[2:]), self.sigma / WHITE, np.float32)
             frames = np.concatenate((frames, level), 1)
         return frames
-
-
-class _Told:
-    """In the place of a progress bar: a function that is told how many tiles are done, and of how many."""
-
-    def __init__(self, tell, total):
-        self._tell, self._total, self._done = tell, total, 0
-
-    def update(self):
-        self._done += 1
-        self._tell(self._done, self._total)
-
-    def close(self):
-        """Nothing is open."""
 
 
 def _flipped(array, axis, count):

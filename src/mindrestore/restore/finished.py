@@ -17,7 +17,7 @@ RECORD = "run.json"
 FAST = (cv2.IMWRITE_PNG_COMPRESSION, 1)
 
 
-class Parts:
+class FinishedFrames:
     """The finished frames of one result.
 
     Args:
