@@ -9,7 +9,9 @@ import tempfile
 from pathlib import Path
 
 WORKER = Path(__file__).with_name("worker.py")
-OURS, THEIRS, TUNED = "mindrestore", "torch", "tuned torch"  # tuned: its allocator keeps freed memory, as ours does
+OURS, THEIRS, TUNED = "mindrestore", "torch", "tuned torch"
+ALLOCATOR = {  # of TUNED: keeps freed memory, as ``mindrestore.runtime.process.keep_freed_memory`` has ours do
+    "MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2 ** 31 - 1), "MALLOC_TOP_PAD_": str(64 * 2 ** 20)}
 LABELS = {OURS: "ours", THEIRS: "PyTorch", TUNED: "tuned"}
 GB = 1e9
 SHARE_OF_MEMORY = 0.9  # what two processes may need together, to be kept alive side by side
@@ -26,7 +28,7 @@ class Worker:
     def __init__(self, case):
         self.folder = tempfile.TemporaryDirectory(prefix="mindrestore-")
         self.process = subprocess.Popen([sys.executable, WORKER, json.dumps(case), self.folder.name], bufsize=0,
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+                                        env={**os.environ, **(ALLOCATOR if case["library"] == TUNED else {})}, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.seconds, self.processor = [], []
         self.about = self._answer()
 

@@ -21,9 +21,6 @@ def main():
     os.environ.setdefault("GLOG_v", "3")  # MindSpore: errors only
     case = json.loads(sys.argv[1])
     os.chdir(sys.argv[2])
-    if case["library"] == "tuned torch":  # freed memory is kept, as ours keeps it
-        from mindrestore.runtime import allocator
-        allocator.keep_freed_memory()
     about, step = importlib.import_module(case["steps"]).BUILDERS[case["library"].removeprefix("tuned ")](case)
     start = peak_bytes()
     print(json.dumps(about), file=answers)
