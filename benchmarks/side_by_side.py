@@ -28,7 +28,8 @@ class Worker:
     def __init__(self, case):
         self.folder = tempfile.TemporaryDirectory(prefix="mindrestore-")
         self.process = subprocess.Popen([sys.executable, WORKER, json.dumps(case), self.folder.name], bufsize=0,
-                                        env={**os.environ, **(ALLOCATOR if case["library"] == TUNED else {})}, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+                                        env={**os.environ, **(ALLOCATOR if case["library"] == TUNED else {})},
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         self.seconds, self.processor = [], []
         self.about = self._answer()
 
