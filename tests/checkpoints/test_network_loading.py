@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.io
+from places import CONFIGS, GOLDEN
 
 from mindrestore.checkpoints import mindspore_file, torch_file
 from mindrestore.checkpoints.loading import load, load_for_settings, load_network
@@ -19,7 +20,6 @@ from mindrestore.restore.networks import choose
 
 pytestmark = pytest.mark.usefixtures("prepared")
 
-GOLDEN, CONFIGS = Path(__file__).parent / "golden", Path(__file__).parents[1] / "configs"
 TINY = VRTSettings(upscale=1, img_size=[2, 64, 64], window_size=[2, 8, 8], depths=[1] * 8, indep_reconsts=[7],
                    embed_dims=[4] * 8, num_heads=[1] * 8, deformable_groups=2)
 

@@ -1,13 +1,13 @@
 """Published weights into our networks."""
 import gzip
 import json
-from pathlib import Path
 
 import mindspore
 import numpy as np
 import pytest
 from golden.golden_weights import golden_array
 from mindspore import nn
+from places import GOLDEN
 
 from mindrestore.checkpoints import load_network, load_published_weights, read_metadata
 from mindrestore.checkpoints.convert import convert
@@ -15,7 +15,6 @@ from mindrestore.errors import UserError
 from mindrestore.models import create_model
 from mindrestore.models.revsci.published import settings_from_shapes
 
-GOLDEN = Path(__file__).parent / "golden"
 SHAPES = json.loads((GOLDEN / "shapes.json").read_text())
 SMALL = {"weight": (2, 3), "bias": (2,)}
 

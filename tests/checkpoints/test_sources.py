@@ -2,18 +2,18 @@
 import io
 import json
 import zipfile
-from pathlib import Path
 
 import mindspore
 import numpy as np
 import pytest
 import safetensors.numpy
 from golden.golden_weights import golden_array
+from places import GOLDEN
 
 from mindrestore.checkpoints.sources import read_arrays
 from mindrestore.errors import UserError
 
-FILES = Path(__file__).parent / "golden" / "torch_files"
+FILES = GOLDEN / "torch_files"
 SHAPES = {"conv1.0.weight": (4, 1, 3, 3, 3), "conv1.0.bias": (4,)}
 WEIGHTS = {name: golden_array(name, shape) for name, shape in SHAPES.items()}
 

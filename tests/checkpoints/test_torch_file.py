@@ -1,14 +1,13 @@
 """PyTorch's files read without PyTorch: the files of tests/golden/torch_files, which its make.py describes."""
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 from golden.golden_weights import golden_array
+from places import GOLDEN
 
 from mindrestore.checkpoints import torch_file
 
-GOLDEN = Path(__file__).parent / "golden"
 FILES = GOLDEN / "torch_files"
 SHAPES = {
     "scale": (2,), "mean": (3,), "head.0.weight": (2, 1, 3, 3), "head.0.bias": (2,),

@@ -1,11 +1,11 @@
 """VRT's parameters: the published names and shapes, settings read off them, conversion, our own checkpoints."""
 import gzip
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 from golden.golden_weights import golden_array
+from places import GOLDEN
 
 from mindrestore.checkpoints import load_network, load_published_weights
 from mindrestore.checkpoints.convert import convert
@@ -16,7 +16,6 @@ from mindrestore.models.vrt.settings import TASKS
 
 pytestmark = pytest.mark.usefixtures("prepared")
 
-GOLDEN = Path(__file__).parent / "golden"
 with gzip.open(GOLDEN / "state_dicts.json.gz") as file:
     PUBLISHED = {name: entry for name, entry in json.load(file).items() if name[0] == "0"}
 CHECKPOINTS = {  # task -> the published checkpoint with its shapes

@@ -1,17 +1,17 @@
 """``mindrestore plot``: pictures of runs finished, running, and without PSNR; what cannot be drawn is said."""
 import json
-from pathlib import Path
 from xml.etree import ElementTree
 
 import cv2
 import numpy as np
 import pytest
+from places import ROOT
 
 from mindrestore.cli import main
 from mindrestore.errors import UserError
 from mindrestore.training.curves import Run, draw, read_runs
 
-LOGS = sorted((Path(__file__).parent.parent / "docs/training").glob("*.jsonl"))
+LOGS = sorted((ROOT / "docs/training").glob("*.jsonl"))
 AXES = ("loss", "learning rate", "validation PSNR, dB")
 
 

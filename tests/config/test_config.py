@@ -1,8 +1,8 @@
 """Settings: read, overridden, checked; every mistake named."""
 import re
-from pathlib import Path
 
 import pytest
+from places import CONFIGS
 
 from mindrestore import cli
 from mindrestore.commands.evaluate import settings_of
@@ -10,8 +10,6 @@ from mindrestore.commands.shared import overrides_of
 from mindrestore.config import VideoConfig, load_config, make_config
 from mindrestore.errors import UserError
 from mindrestore.training.schedules import learning_rates
-
-CONFIGS = Path(__file__).parents[1] / "configs"
 
 
 def test_defaults_train_as_the_papers_own_code():

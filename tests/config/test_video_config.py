@@ -1,13 +1,13 @@
 """Settings of VRT: which task they mean, what cannot be, and that the shipped files are the published networks."""
-from pathlib import Path
 
 import pytest
+from places import ROOT
 
 from mindrestore.config import SnapshotConfig, VideoConfig, load_config, make_config
 from mindrestore.errors import UserError
 from mindrestore.models.vrt import settings as vrt
 
-CONFIGS = Path(__file__).parents[1] / "configs" / "vrt"
+CONFIGS = ROOT / "configs" / "vrt"
 DENOISE = {"model": {"upscale": 1, "nonblind_denoising": True}}
 INTERPOLATE = {"upscale": 1, "pa_frames": 0, "img_size": [4, 64, 64]}
 
@@ -65,7 +65,8 @@ def test_the_network_tells_the_task(content, task, degradation):
     (DENOISE, "evaluation.degradation=bicubic", "does not belong to the task denoise"),
     ({}, "training.recompute.attention=[6,13]", "attention has stage 13; the stages of this network are 0 to 12"),
     ({}, "training.recompute.mlp=[-1]", "training.recompute.mlp.0 is -1: "),
-    ({"model": {"upscale": 1, "pa_frames": 0, "img_size": [4, 64, 64]}}, "training.initial_flow=x.ckpt", "training.initial_flow: this network has no SpyNet"),
+    ({"model": {"upscale": 1, "pa_frames": 0, "img_size": [4, 64, 64]}}, "training.initial_flow=x.ckpt",
+     "training.initial_flow: this network has no SpyNet"),
     ({}, "training.recompute.mpl=[1]", "unknown key training.recompute.mpl (did you mean mlp?)"),
     ({"interpolation": {"model": {}}}, "name=x", "interpolation.model must interpolate"),
     ({}, "model.name=vtr", "model.name is 'vtr': unknown (did you mean vrt?)"),

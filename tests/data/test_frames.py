@@ -1,16 +1,13 @@
 """Folders of frames and videos."""
-import os
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from places import REAL_DATA
 
 from mindrestore.data.frames import frame_files, read_clip, stream_frames
 from mindrestore.data.scenes import load_scene
 from mindrestore.errors import UserError
-
-SHARED = Path(os.environ.get("MINDRESTORE_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 
 @pytest.fixture
@@ -114,7 +111,7 @@ def test_mistakes_are_named(tmp_path):
 
 
 def test_real_frames_and_video():
-    folder = SHARED / "video"
+    folder = REAL_DATA / "video"
     if not folder.is_dir():
         pytest.skip(f"real videos are not in {folder}; set MINDRESTORE_DATA to the folder that has video/")
     assert read_clip(folder / "street", colour=True).shape == (3, 21, 180, 320)

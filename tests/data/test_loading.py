@@ -3,10 +3,10 @@ the benchmark measures it."""
 import importlib.util
 import shutil
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
+from places import ROOT
 
 from mindrestore.data.frame_stores import open_store
 from mindrestore.data.video_samples import VideoSamples
@@ -14,7 +14,7 @@ from mindrestore.data.video_windows import StoredWindows
 from mindrestore.errors import UserError
 from mindrestore.training.dataset import batches
 
-BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
+BENCHMARKS = ROOT / "benchmarks"
 CLIPS, FRAMES, PATCH = 2, 8, 32
 BATCH, COUNT = 2, 9  # 18 samples: three passes over the six windows of six frames
 

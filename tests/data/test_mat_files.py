@@ -1,19 +1,16 @@
 """Masks, scenes and captures in MATLAB files of both kinds, under every spelling of their keys."""
-import os
-from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 import scipy.io
+from places import REAL_DATA
 
 from mindrestore.data.captures import load_capture
 from mindrestore.data.mask_file import MASK_KEYS, load_mask
 from mindrestore.data.mat_file import read_mat
 from mindrestore.data.scenes import BENCHMARK, CLIP_KEYS, find_benchmark_scenes, load_scene, scene_paths
 from mindrestore.errors import UserError
-
-SHARED = Path(os.environ.get("MINDRESTORE_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 
 def save_v5(path, **arrays):
@@ -208,13 +205,13 @@ def test_missing_files_are_named(read, tmp_path):
 
 
 def test_the_real_scenes_mask_and_captures():
-    if not (SHARED / "sci").is_dir() or not (SHARED / "sci_real").is_dir():
-        pytest.skip(f"real scenes and captures are not in {SHARED}; set MINDRESTORE_DATA to the folder that has them")
-    for name, path in find_benchmark_scenes(SHARED / "sci").items():
+    if not (REAL_DATA / "sci").is_dir() or not (REAL_DATA / "sci_real").is_dir():
+        pytest.skip(f"real scenes and captures are not in {REAL_DATA}; set MINDRESTORE_DATA to the folder that has them")
+    for name, path in find_benchmark_scenes(REAL_DATA / "sci").items():
         if path:
             scene = load_scene(path, name)
             assert scene.clip.shape[1:] == (256, 256) and scene.mask.shape == (8, 256, 256) and scene.clip.max() > 0.5
-    mask = load_mask(SHARED / "sci" / "mask.mat")
+    mask = load_mask(REAL_DATA / "sci" / "mask.mat")
     assert mask.shape == (8, 256, 256) and (mask.sum(axis=0) == 0).sum() == 252
-    capture = load_capture(SHARED / "sci_real" / "meas_hand_cr_10.mat")
+    capture = load_capture(REAL_DATA / "sci_real" / "meas_hand_cr_10.mat")
     assert capture.frames == 10 and capture.measurements.shape == (4, 512, 512) and capture.measurements.max() < 5

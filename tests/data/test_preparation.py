@@ -5,12 +5,12 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import cv2
 import lmdb
 import numpy as np
 import pytest
+from places import ROOT
 
 from mindrestore.data.clip_lists import ListedClip, read_list, write_list
 from mindrestore.data.frame_stores import META_INFO, FolderStore, LmdbStore, open_store
@@ -18,7 +18,7 @@ from mindrestore.data.lmdb_writer import create_lmdb, verify
 from mindrestore.data.regroup import regroup
 from mindrestore.errors import UserError
 
-SCRIPTS = Path(__file__).parent.parent / "src/scripts"
+SCRIPTS = ROOT / "src/scripts"
 
 
 def write_clip(folder, frames=3, first=0, name="{:08d}.png", size=(12, 16), seed=0):

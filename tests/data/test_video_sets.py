@@ -1,20 +1,12 @@
 """Clips of the data sets' folder layouts and of folders of one's own."""
 from types import SimpleNamespace
 
-import cv2
 import numpy as np
 import pytest
+from builders import write_frames
 
 from mindrestore.data.video_sets import SETS, evaluation_clips
 from mindrestore.errors import UserError
-
-
-def put(folder, names=("00000000.png", "00000001.png"), size=(8, 12)):
-    """Write a frame of each name into ``folder``."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for number, name in enumerate(names):
-        assert cv2.imwrite(str(folder / name), np.full((*size, 3), 10 * number, np.uint8))
-    return folder
 
 
 def asked(**settings):
@@ -48,10 +40,10 @@ def relative(clips, root):
 def test_layouts(kind, degradation, folders, expected, tmp_path):
     for name in expected:
         for folder in folders:
-            put(tmp_path / folder.format(name))
+            write_frames(tmp_path / folder.format(name))
     if SETS[kind].names:
         for folder in folders:
-            put(tmp_path / folder.format("another"))
+            write_frames(tmp_path / folder.format("another"))
     found = relative(evaluation_clips(asked(set=kind, path=str(tmp_path)), degradation), tmp_path)
     assert found == [(name, *(folder.format(name) for folder in folders), *[None] * (2 - len(folders)))
                      for name in expected]
@@ -59,7 +51,7 @@ def test_layouts(kind, degradation, folders, expected, tmp_path):
 
 def test_vimeo_scores_what_its_list_names(tmp_path):
     for name in ("00001/0001", "00001/0002", "00002/0001"):
-        put(tmp_path / "sequences" / name)
+        write_frames(tmp_path / "sequences" / name)
     (tmp_path / "sep_testlist.txt").write_text("00002/0001\n00001/0001\n\n")
     found = evaluation_clips(asked(set="vimeo90k", path=tmp_path), None)
     assert [clip.name for clip in found] == ["00002/0001", "00001/0001"]
@@ -67,7 +59,7 @@ def test_vimeo_scores_what_its_list_names(tmp_path):
 
 def test_ucf101_is_four_frames_around_one(tmp_path):
     names = ["frame0.png", "frame1.png", "frame2.png", "frame3.png", "framet.png"]
-    put(tmp_path / "2", names)
+    write_frames(tmp_path / "2", names)
     clip, = evaluation_clips(asked(set="ucf101", path=tmp_path), None)
     assert (clip.name, clip.lq.count(), clip.gt.count()) == ("2", 4, 1)
     np.testing.assert_allclose([frame[0, 0, 0] * 255 for frame in clip.lq.frames()], [0, 10, 20, 30], atol=1e-4)
@@ -78,10 +70,10 @@ def test_ucf101_is_four_frames_around_one(tmp_path):
 
 
 def test_folders_of_ones_own(tmp_path):
-    one = put(tmp_path / "holiday")
+    one = write_frames(tmp_path / "holiday")
     many = tmp_path / "many"
-    put(many / "b10"), put(many / "b9")
-    put(tmp_path / "deep" / "x" / "y")
+    write_frames(many / "b10"), write_frames(many / "b9")
+    write_frames(tmp_path / "deep" / "x" / "y")
     clip, = evaluation_clips(asked(gt=one), None)
     assert (clip.name, clip.gt.path, clip.lq) == ("holiday", one, None)
     assert [clip.name for clip in evaluation_clips(asked(gt=many), None)] == ["b9", "b10"]
@@ -90,13 +82,13 @@ def test_folders_of_ones_own(tmp_path):
 
 
 def test_two_single_clips_belong_together(tmp_path):
-    clip, = evaluation_clips(asked(gt=put(tmp_path / "clean"), lq=put(tmp_path / "noisy")), "noise")
+    clip, = evaluation_clips(asked(gt=write_frames(tmp_path / "clean"), lq=write_frames(tmp_path / "noisy")), "noise")
     assert (clip.name, clip.gt.path.name, clip.lq.path.name) == ("clean", "clean", "noisy")
 
 
 def test_folders_instead_of_a_data_sets(tmp_path):
     for name in ("000", "001", "011", "015", "020"):
-        put(tmp_path / "sharp" / name)
+        write_frames(tmp_path / "sharp" / name)
     found = evaluation_clips(asked(set="reds4", path="nowhere", gt=tmp_path / "sharp"), "bicubic")
     assert [clip.name for clip in found] == ["000", "011", "015", "020"]
     found = evaluation_clips(asked(set="reds4", gt=tmp_path / "sharp" / "001"), "bicubic")
@@ -119,7 +111,7 @@ def test_mistakes_are_named(settings, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "empty").mkdir()
     for name in ("clips/a", "clips/b", "fewer/a"):
-        put(tmp_path / name)
+        write_frames(tmp_path / name)
     with pytest.raises(UserError) as caught:
         evaluation_clips(asked(**settings), "bicubic")
     assert words in str(caught.value)

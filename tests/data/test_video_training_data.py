@@ -2,14 +2,14 @@
 import colorsys
 import subprocess
 import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from places import ROOT
 
-from mindrestore.data.degradation import degraded
 from mindrestore.data.clip_lists import read_list
+from mindrestore.data.degradation import degraded
 from mindrestore.data.frame_stores import FolderStore, LmdbStore, open_store, training_stores
 from mindrestore.data.lmdb_writer import create_lmdb
 from mindrestore.data.passes import Passes
@@ -179,7 +179,7 @@ def test_vimeo_trains_with_its_own_list_as_it_is_unpacked(tmp_path):
     for path in (root, root / "sequences"):
         windows = StoredWindows(open_store(path), frames=7, patch=16, clips=names)
         assert window_levels(windows) == {"00001/0001": [(0, None)], "00002/0001": [(20, None)]}
-    script = Path(__file__).parents[1] / "src/scripts/create_lmdb.py"
+    script = ROOT / "src/scripts/create_lmdb.py"
     subprocess.run([sys.executable, str(script), str(root / "sequences"), str(tmp_path / "train.lmdb"), "--list",
                     str(root / "sep_trainlist.txt"), "--workers", "1"], check=True, capture_output=True)
     assert list(open_store(tmp_path / "train.lmdb").clips) == ["00001/0001", "00002/0001"]

@@ -4,33 +4,17 @@ import json
 import mindspore as ms
 import numpy as np
 import pytest
+from builders import EXPORTABLE, exportable
 from mindspore import Tensor, nn
 
-from mindrestore.checkpoints.native import Metadata
 from mindrestore.deploy import export_network
 from mindrestore.errors import UserError
-from mindrestore.models import create_model
-
-SMALL = dict(depths=[2] + [1] * 8, embed_dims=[12] * 9, num_heads=[2] * 9, indep_reconsts=[8], window_size=[2, 8, 8],
-             img_size=[2, 64, 64], pa_frames=2, deformable_groups=2, mul_attn_ratio=0.5)
-TASKS = {
-    "sr": dict(upscale=4),
-    "deblur": dict(upscale=1),
-    "denoise": dict(upscale=1, nonblind_denoising=True),
-    "interpolate": dict(upscale=1, pa_frames=0, img_size=[4, 64, 64], window_size=[4, 8, 8]),
-}
 
 
-def small(task):
-    network = create_model("vrt", **{**SMALL, **TASKS[task]})
-    network.set_train(False)
-    return network, Metadata("vrt", network.settings)
-
-
-@pytest.mark.parametrize("task", ["interpolate", *(pytest.param(task, marks=pytest.mark.long) for task in TASKS
+@pytest.mark.parametrize("task", ["interpolate", *(pytest.param(task, marks=pytest.mark.long) for task in EXPORTABLE
                                                    if task != "interpolate")])
 def test_a_file_for_every_task(task, prepared, tmp_path):
-    network, metadata = small(task)
+    network, metadata = exportable(task)
     summary = export_network(network, metadata, tmp_path / f"{task}.mindir")
     assert json.loads((tmp_path / f"{task}.json").read_text()) == summary
     assert summary["compared"]["largest_difference"] < 1e-5
@@ -47,7 +31,7 @@ def test_a_file_for_every_task(task, prepared, tmp_path):
 
 
 def test_frames_that_the_network_does_not_take_are_refused(prepared, tmp_path):
-    network, metadata = small("interpolate")
+    network, metadata = exportable("interpolate")
     with pytest.raises(UserError, match="takes exactly 4 frames"):
         export_network(network, metadata, tmp_path / "net.mindir", frames=6)
     assert not list(tmp_path.iterdir())

@@ -178,7 +178,8 @@ def test_training_refuses_to_be_one_of_four_strangers(monkeypatch, found):
     cluster.refuse_other_starts("a.yaml")
 
 
-@pytest.mark.parametrize("words", [["eval"], ["export"], ["restore", "a.mp4", "b.mp4", "--task", "sr"]], ids=lambda words: words[0])
+@pytest.mark.parametrize("words", [["eval"], ["export"], ["restore", "a.mp4", "b.mp4", "--task", "sr"]],
+                         ids=lambda words: words[0])
 def test_other_commands_refuse_too(monkeypatch, capsys, words):
     for name, value in OPENMPI.items():
         monkeypatch.setenv(name, value)

@@ -5,8 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from documents import ROOT
-from test_launchers import HCCN_TOOL
+from places import HCCN_TOOL, ROOT
 
 from mindrestore import cli
 from mindrestore.commands.evaluate import settings_of
@@ -24,7 +23,7 @@ def in_a_process(words, folder):
     programs = folder / "programs"
     programs.mkdir(exist_ok=True)
     tool = programs / "hccn_tool"
-    tool.write_text(HCCN_TOOL)
+    tool.write_text(HCCN_TOOL.read_text())
     tool.chmod(0o755)
     environment = {**os.environ, "PATH": f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}",
                    "PYTHONPATH": str(ROOT / "src")}

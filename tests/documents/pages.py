@@ -1,10 +1,10 @@
 """What a Markdown document holds: blocks of code, commands in them and between them, links, headings."""
 import re
 import shlex
-from pathlib import Path
 from typing import List, NamedTuple
 
-ROOT = Path(__file__).resolve().parent.parent
+from places import ROOT
+
 CHINESE = ROOT / "README_CN.md"
 DOCUMENTS = [ROOT / "README.md", CHINESE, *sorted((ROOT / "docs").glob("*.md"))]
 KINDS = ("bash", "python", "yaml", "text")  # of blocks; text is looked at by nobody

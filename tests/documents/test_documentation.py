@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import scipy.io
 from documented_commands import CHECKED, RUN, beginning_of, in_a_process, tried
-from documents import CHINESE, DOCUMENTS, KINDS, ROOT, anchors, blocks, commands_of, headings, inline, links, prose
+from pages import CHINESE, DOCUMENTS, KINDS, anchors, blocks, commands_of, headings, inline, links, prose
+from places import CONFIGS, GOLDEN, ROOT
 
 from mindrestore import cli
 from mindrestore.config import configuration_of, load_config
@@ -57,8 +58,8 @@ def folder(tmp_path_factory):
     (folder / "VIDEOS").mkdir()
     shutil.copy(folder / "holiday.mp4", folder / "VIDEOS")
     shutil.copy(folder / "frames" / "00000000.png", folder / "scan.tif")
-    shutil.copy(ROOT / "configs" / "revsci" / "small_cpu.yaml", folder / "CONFIG")
-    shutil.copy(ROOT / "tests" / "golden" / "revsci_two_way.pth", folder / "revsci.pth")
+    shutil.copy(CONFIGS / "revsci" / "small_cpu.yaml", folder / "CONFIG")
+    shutil.copy(GOLDEN / "revsci_two_way.pth", folder / "revsci.pth")
     scipy.io.savemat(folder / "mask.mat", {"mask": np.random.default_rng(0).integers(0, 2, (32, 32, 8)).astype(float)})
     (folder / "other.conf").write_text("".join(f"address_{number}=192.168.200.{number + 1}\n" for number in range(8)))
     in_a_process(["python", "scripts/generate_rank_table.py", "--server", "10.0.0.2", "--conf", "other.conf", "--output",
@@ -113,8 +114,8 @@ def in_pynative(monkeypatch):
 def test_programs(document, inside, prepared, in_pynative, monkeypatch):
     from mindrestore.checkpoints import save_network
     from mindrestore.data import video_sets
-    from mindrestore.models import create_model
     from mindrestore.executor import Piecewise
+    from mindrestore.models import create_model
     from mindrestore.models.vrt import VRT
     call = Piecewise.__call__
     monkeypatch.setattr(Piecewise, "__call__", lambda self, *inputs: (  # a minute with a VRT; test_vrt.py runs it

@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 import cv2
 import numpy as np
 import pytest
-from test_video_evaluation import config, networks
+from builders import stand_ins, video_config
 
 from mindrestore.cli import main
 from mindrestore.evaluation.frame_record import TRUTH, FrameRecord
@@ -76,8 +76,8 @@ def in_browser(page, script, tmp_path, *options):
     copy = tmp_path / "copy.html"
     copy.write_text(page.read_text().replace("</body>", f"<script>{script}</script></body>"))
     run = subprocess.run([BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
-                          "--window-size=1200,2600", "--host-resolver-rules=MAP * ~NOTFOUND", f"--user-data-dir={tmp_path / 'profile'}",
-                          *options, copy.as_uri()], capture_output=True, text=True, timeout=120)
+                          "--window-size=1200,2600", "--host-resolver-rules=MAP * ~NOTFOUND",
+                          f"--user-data-dir={tmp_path / 'profile'}", *options, copy.as_uri()], capture_output=True, text=True, timeout=120)
     assert run.returncode == 0, run.stderr
     return run.stdout
 
@@ -123,12 +123,12 @@ def test_an_evaluation_writes_it(tmp_path, prepared):
     rows, columns = np.mgrid[:32, :48]
     waves = (127 + 100 * np.sin((columns + number) / 5) * np.cos(rows / 7) for number in range(9))
     write_clip(clip, (wave.astype(np.uint8) for wave in waves), 9)
-    results = evaluate_videos(config("sr", gt=str(clip)), networks("sr"), tmp_path / "out", report=True)
+    results = evaluate_videos(video_config("sr", gt=str(clip)), stand_ins("sr"), tmp_path / "out", report=True)
     text = (tmp_path / "out" / "report.html").read_text()
     for value in (results.mean("network").psnr, results.mean("plain").psnr):
         assert f"{value:.2f}" in text
     assert "frame 5 of 9" in text and "the worst" in text and "upscale: 4" in text and results.circumstances["versions"] in text
-    evaluate_videos(config("deblur", lq=str(clip)), networks("deblur"), tmp_path / "unscored", report=True)
+    evaluate_videos(video_config("deblur", lq=str(clip)), stand_ins("deblur"), tmp_path / "unscored", report=True)
     unscored = (tmp_path / "unscored" / "report.html").read_text()
     assert "frame 1 of 9" in unscored and "the worst" not in unscored and "svg+xml" not in unscored
 

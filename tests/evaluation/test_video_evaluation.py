@@ -1,17 +1,15 @@
 """Evaluation of videos: what is given, what is scored and how, with networks that compute what a test can predict."""
 import csv
 import json
-import os
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
-from stand_in import StandIn
-from test_video_sets import put
+from builders import stand_in, stand_ins, video_config, write_frames
+from places import CONFIGS, GOLDEN, REAL_DATA
 
 from mindrestore.checkpoints.loading import Loaded, load_for_settings
-from mindrestore.config import load_config, make_config
+from mindrestore.config import load_config
 from mindrestore.data.degradation import blur_downsampled, noisy, stored
 from mindrestore.data.frames import read_clip
 from mindrestore.data.resize import imresize
@@ -22,34 +20,10 @@ from mindrestore.metrics import psnr, to_uint8
 
 pytestmark = pytest.mark.usefixtures("prepared")
 
-CONFIGS = Path(__file__).parent.parent / "configs" / "vrt"
-STREET = Path(os.environ.get("MINDRESTORE_DATA", Path(__file__).parents[2] / "shared" / "data")) / "video" / "street"
-MODELS = {"sr": {}, "deblur": {"upscale": 1}, "denoise": {"upscale": 1, "nonblind_denoising": True},
-          "interpolate": {"upscale": 1, "pa_frames": 0, "img_size": [4, 64, 64]}}
-
-
-def config(task, *overrides, **evaluation):
-    content = {"name": "test", "model": {"name": "vrt", **MODELS["sr" if task == "space_time_sr" else task]},
-               "tiling": {"tile": [4, 16, 16], "overlap": [2, 4, 4]}, "evaluation": evaluation}
-    if task == "space_time_sr":
-        content["interpolation"] = {"model": {"name": "vrt", **MODELS["interpolate"]}}
-    made = make_config(content, overrides)
-    assert made.task == task
-    return made
-
-
-def network(task):
-    settings = {"sr": dict(upscale=4), "denoise": dict(nonblind_denoising=True), "interpolate": dict(pa_frames=0)}
-    return Loaded(StandIn(window_size=(4, 8, 8), **settings.get(task, {})), True, "weights.ckpt")
-
-
-def networks(task):
-    return [network("interpolate"), network("sr")] if task == "space_time_sr" else [network(task)]
-
-
+STREET = REAL_DATA / "video" / "street"
 @pytest.mark.parametrize("name", ["small_sr", "small_denoise"])
 def test_what_ships_fits_its_configuration(name, prepared):
-    config = load_config(CONFIGS / f"{name}.yaml")
+    config = load_config(CONFIGS / "vrt" / f"{name}.yaml")
     assert load_for_settings(config.model, None, config.name).trained
 
 
@@ -70,14 +44,14 @@ def frames_of(folder):
 
 
 def test_scores_are_the_published_ones():
-    golden = np.load(Path(__file__).parent / "golden" / "metrics.npz")
+    golden = np.load(GOLDEN / "metrics.npz")
     image, reference = (golden[name].transpose(2, 0, 1) / np.float32(255) for name in ("image_rgb", "reference_rgb"))
     expected = [golden[name] for name in ("psnr", "ssim", "psnr_y", "ssim_y")]
     np.testing.assert_allclose(frame_score(image, reference), expected, rtol=1e-8)
 
 
 def test_super_resolution_of_a_folder(clip, tmp_path):
-    results = evaluate_videos(config("sr", gt=str(clip), save_frames=True), networks("sr"), tmp_path / "out")
+    results = evaluate_videos(video_config("sr", gt=str(clip), save_frames=True), stand_ins("sr"), tmp_path / "out")
     row, = results.rows
     truth = frames_of(clip)
     low = np.stack([stored(imresize(frame, 1 / 4)) for frame in truth])
@@ -99,24 +73,24 @@ def test_super_resolution_of_a_folder(clip, tmp_path):
 
 
 def test_blur_downsampled_low_quality(clip, tmp_path):
-    results = evaluate_videos(config("sr", gt=str(clip), degradation="gaussian"), networks("sr"), tmp_path / "out")
+    results = evaluate_videos(video_config("sr", gt=str(clip), degradation="gaussian"), stand_ins("sr"), tmp_path / "out")
     truth = frames_of(clip)
     low = np.stack([stored(blur_downsampled(frame)) for frame in truth]).repeat(4, -1).repeat(4, -2)
     assert results.rows[0].scores["network"].psnr == pytest.approx(psnr(to_uint8(low), to_uint8(truth), channel_axis=1))
 
 
 def test_sizes_that_4_does_not_divide_are_cut(tmp_path):
-    put(tmp_path / "odd", size=(47, 50))
-    settings = config("sr", gt=str(tmp_path / "odd"), save_frames=True)
-    results = evaluate_videos(settings, networks("sr"), tmp_path / "out")
+    write_frames(tmp_path / "odd", size=(47, 50))
+    settings = video_config("sr", gt=str(tmp_path / "odd"), save_frames=True)
+    results = evaluate_videos(settings, stand_ins("sr"), tmp_path / "out")
     assert results.rows[0].scores["plain"].psnr > 60
     assert frames_of(tmp_path / "out" / "frames" / "odd").shape == (2, 3, 44, 48)
 
 
 @pytest.mark.parametrize("task, overrides", [("deblur", []), ("denoise", ["evaluation.sigma=20"])])
 def test_given_low_quality(task, overrides, clip, tmp_path):
-    settings = config(task, *overrides, gt=str(clip), lq=str(clip))
-    results = evaluate_videos(settings, networks(task), tmp_path / "out")
+    settings = video_config(task, *overrides, gt=str(clip), lq=str(clip))
+    results = evaluate_videos(settings, stand_ins(task), tmp_path / "out")
     assert results.rows[0].scores["network"].ssim == pytest.approx(1, abs=1e-6)
     written = json.loads((tmp_path / "out" / "results.json").read_text())
     assert written["clips"]["clip"]["plain"]["psnr"] is None  # infinite: equal
@@ -124,8 +98,8 @@ def test_given_low_quality(task, overrides, clip, tmp_path):
 
 def test_noise_is_seeded(clip, tmp_path):
     def evaluated(*overrides):
-        made = networks("denoise")
-        results = evaluate_videos(config("denoise", *overrides, gt=str(clip), sigma=25), made, tmp_path / "out")
+        made = stand_ins("denoise")
+        results = evaluate_videos(video_config("denoise", *overrides, gt=str(clip), sigma=25), made, tmp_path / "out")
         return results.rows[0].scores["network"].psnr, made[0].network
     score, used = evaluated()
     assert evaluated()[0] == score != evaluated("evaluation.seed=1")[0]
@@ -136,8 +110,8 @@ def test_noise_is_seeded(clip, tmp_path):
 
 
 def test_noisy_frames_without_a_reference(clip, tmp_path):
-    settings = config("denoise", lq=str(clip), sigma=25, save_frames=True)
-    results = evaluate_videos(settings, networks("denoise"), tmp_path / "out")
+    settings = video_config("denoise", lq=str(clip), sigma=25, save_frames=True)
+    results = evaluate_videos(settings, stand_ins("denoise"), tmp_path / "out")
     score = results.rows[0].scores["network"]
     assert (score.frames, score.psnr) == (9, None)
     assert len(list((tmp_path / "out" / "frames" / "clip").iterdir())) == 9
@@ -147,8 +121,8 @@ def test_noisy_frames_without_a_reference(clip, tmp_path):
 
 
 def test_interpolation_scores_whole_windows(clip, tmp_path):
-    made = networks("interpolate")
-    results = evaluate_videos(config("interpolate", gt=str(clip), save_frames=True), made, tmp_path / "out")
+    made = stand_ins("interpolate")
+    results = evaluate_videos(video_config("interpolate", gt=str(clip), save_frames=True), made, tmp_path / "out")
     truth = frames_of(clip)  # given 0, 2, 4, 6, 8: windows make 3 and 5
     expected = np.stack([(truth[2] + truth[4]) / 2, (truth[4] + truth[6]) / 2])
     score = results.rows[0].scores
@@ -159,15 +133,15 @@ def test_interpolation_scores_whole_windows(clip, tmp_path):
 
 
 def test_interpolation_without_a_reference_doubles_the_frames(clip, tmp_path):
-    evaluate_videos(config("interpolate", lq=str(clip), save_frames=True), networks("interpolate"), tmp_path / "out")
+    evaluate_videos(video_config("interpolate", lq=str(clip), save_frames=True), stand_ins("interpolate"), tmp_path / "out")
     assert len(list((tmp_path / "out" / "frames" / "clip").iterdir())) == 17
 
 
 def test_ucf101_and_vimeo_for_interpolation(tmp_path):
-    put(tmp_path / "ucf" / "1", ["frame0.png", "frame1.png", "frame2.png", "frame3.png", "framet.png"], (16, 24))
-    put(tmp_path / "vimeo" / "sequences" / "00001" / "0001", [f"im{n}.png" for n in range(1, 8)], (16, 24))
+    write_frames(tmp_path / "ucf" / "1", ["frame0.png", "frame1.png", "frame2.png", "frame3.png", "framet.png"], (16, 24))
+    write_frames(tmp_path / "vimeo" / "sequences" / "00001" / "0001", [f"im{n}.png" for n in range(1, 8)], (16, 24))
     for kind, name, frames in (("ucf101", "ucf", [15, 40]), ("vimeo90k", "vimeo", [30, 30])):
-        results = evaluate_videos(config("interpolate", set=kind, path=str(tmp_path / name)), networks("interpolate"),
+        results = evaluate_videos(video_config("interpolate", set=kind, path=str(tmp_path / name)), stand_ins("interpolate"),
                                   tmp_path / "out")
         score = results.rows[0].scores["network"]
         made, truth = (np.full((3, 16, 24), value / 255, np.float32) for value in frames)
@@ -175,9 +149,9 @@ def test_ucf101_and_vimeo_for_interpolation(tmp_path):
 
 
 def test_vimeo_super_resolution_scores_the_centre_of_eight(tmp_path):
-    put(tmp_path / "vimeo_septuplet" / "sequences" / "00001" / "0001", [f"im{n}.png" for n in range(1, 8)], (32, 48))
-    made = networks("sr")
-    settings = config("sr", "tiling.tile=[8,0,0]", set="vimeo90k", path=str(tmp_path), save_frames=True)
+    write_frames(tmp_path / "vimeo_septuplet" / "sequences" / "00001" / "0001", [f"im{n}.png" for n in range(1, 8)], (32, 48))
+    made = stand_ins("sr")
+    settings = video_config("sr", "tiling.tile=[8,0,0]", set="vimeo90k", path=str(tmp_path), save_frames=True)
     results = evaluate_videos(settings, made, tmp_path / "out")
     assert results.rows[0].scores["network"].frames == 1
     given = made[0].network.last
@@ -188,28 +162,28 @@ def test_vimeo_super_resolution_scores_the_centre_of_eight(tmp_path):
 
 
 def test_space_time(clip, tmp_path):
-    results = evaluate_videos(config("space_time_sr", gt=str(clip)), networks("space_time_sr"), tmp_path / "out")
+    results = evaluate_videos(video_config("space_time_sr", gt=str(clip)), stand_ins("space_time_sr"), tmp_path / "out")
     assert results.rows[0].scores["network"].frames == 9
     (clip / "008.png").unlink()
-    assert evaluate_videos(config("space_time_sr", gt=str(clip)), networks("space_time_sr"),
+    assert evaluate_videos(video_config("space_time_sr", gt=str(clip)), stand_ins("space_time_sr"),
                            tmp_path / "out").rows[0].scores["network"].frames == 7
 
 
 def test_only_the_first_frames(clip, tmp_path):
-    results = evaluate_videos(config("deblur", gt=str(clip), frames=3), networks("deblur"), tmp_path / "out")
+    results = evaluate_videos(video_config("deblur", gt=str(clip), frames=3), stand_ins("deblur"), tmp_path / "out")
     assert results.rows[0].scores["network"].frames == 3
     assert "only the first 3" in results.circumstances["frames"]
 
 
 def test_untrained_weights_are_called_so(clip, tmp_path):
-    untrained = [Loaded(network("deblur").network, False, None)]
-    table = evaluate_videos(config("deblur", gt=str(clip), frames=2), untrained, tmp_path / "out").table()
+    untrained = [Loaded(stand_in("deblur").network, False, None)]
+    table = evaluate_videos(video_config("deblur", gt=str(clip), frames=2), untrained, tmp_path / "out").table()
     assert "VRT (untrained)" in table and "weights: UNTRAINED" in table
 
 
 def test_a_published_figure_is_called_so(clip, tmp_path):
-    settings = config("deblur", "published=DVD 34.27 dB", gt=str(clip), frames=2)
-    results = evaluate_videos(settings, networks("deblur"), tmp_path / "out")
+    settings = video_config("deblur", "published=DVD 34.27 dB", gt=str(clip), frames=2)
+    results = evaluate_videos(settings, stand_ins("deblur"), tmp_path / "out")
     assert results.circumstances["published"] == "DVD 34.27 dB (published, not measured here)"
 
 
@@ -222,9 +196,9 @@ def test_a_published_figure_is_called_so(clip, tmp_path):
 ])
 def test_what_does_not_fit_is_named(task, lq, words, clip, tmp_path):
     count, size = lq
-    put(tmp_path / "lq", [f"{n}.png" for n in range(count)], size)
+    write_frames(tmp_path / "lq", [f"{n}.png" for n in range(count)], size)
     with pytest.raises(UserError) as caught:
-        evaluate_videos(config(task, gt=str(clip), lq=str(tmp_path / "lq")), networks(task), tmp_path / "out")
+        evaluate_videos(video_config(task, gt=str(clip), lq=str(tmp_path / "lq")), stand_ins(task), tmp_path / "out")
     assert words in str(caught.value) and "\n" not in str(caught.value)
 
 
@@ -236,23 +210,23 @@ def test_what_does_not_fit_is_named(task, lq, words, clip, tmp_path):
 def test_what_cannot_be_is_named(task, settings, words, clip, tmp_path):
     overrides = [f"tiling.tile=[4,{settings.pop('tile')},16]"] if "tile" in settings else []
     with pytest.raises(UserError, match=words):
-        evaluate_videos(config(task, *overrides, gt=str(clip), **settings), networks(task), tmp_path / "out")
+        evaluate_videos(video_config(task, *overrides, gt=str(clip), **settings), stand_ins(task), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_an_unreadable_frame_and_one_of_another_size_are_named(clip, tmp_path):
     (clip / "004.png").write_bytes(b"no image")
     with pytest.raises(UserError, match="004.png: not a readable image"):
-        evaluate_videos(config("deblur", gt=str(clip)), networks("deblur"), tmp_path / "out")
-    put(clip, ["004.png"], (30, 48))
+        evaluate_videos(video_config("deblur", gt=str(clip)), stand_ins("deblur"), tmp_path / "out")
+    write_frames(clip, ["004.png"], (30, 48))
     with pytest.raises(UserError, match="004.png: this frame has 48 x 30 pixels"):
-        evaluate_videos(config("deblur", gt=str(clip)), networks("deblur"), tmp_path / "out")
+        evaluate_videos(video_config("deblur", gt=str(clip)), stand_ins("deblur"), tmp_path / "out")
 
 
 def test_real_frames(tmp_path):
     if not STREET.is_dir():
         pytest.skip(f"real frames are not in {STREET}; set MINDRESTORE_DATA to the folder that has video/")
-    settings = config("sr", "tiling.tile=[8,0,0]", gt=str(STREET), frames=9)
-    results = evaluate_videos(settings, networks("sr"), tmp_path / "out")
+    settings = video_config("sr", "tiling.tile=[8,0,0]", gt=str(STREET), frames=9)
+    results = evaluate_videos(settings, stand_ins("sr"), tmp_path / "out")
     nearest, bicubic = (results.rows[0].scores[method] for method in ("network", "plain"))
     assert nearest.frames == 9 and 20 < nearest.psnr < bicubic.psnr < 30

@@ -2,9 +2,8 @@
 import mindspore as ms
 import numpy as np
 import pytest
+from builders import INTERPOLATING, TINY_VRT, flow_weights
 from mindspore import Parameter, Tensor, ops
-from stand_in import flow_weights
-from test_vrt import INTERPOLATION, TINY
 
 from mindrestore.models import create_model
 from mindrestore.models.vrt.attention import Group, WindowedBlock
@@ -72,7 +71,7 @@ def test_gradients_are_those_of_a_network_that_keeps_everything(mode, mutual, qk
     np.testing.assert_allclose(gradients(computed_again), expected, rtol=0, atol=1e-6 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("settings", [TINY, INTERPOLATION], ids=["aligned", "interpolated"])
+@pytest.mark.parametrize("settings", [TINY_VRT, INTERPOLATING], ids=["aligned", "interpolated"])
 def test_the_stages_that_are_named_are_computed_again(settings):
     network = create_model("vrt", **{**settings, "depths": [1] * 9, "embed_dims": [8] * 9, "num_heads": [2] * 9})
     names = [parameter.name for parameter in network.get_parameters()]
@@ -85,7 +84,7 @@ def test_the_stages_that_are_named_are_computed_again(settings):
 
 
 def test_attention_of_every_second_group_is_computed_again():
-    network = create_model("vrt", **{**TINY, "depths": [2] * 9, "embed_dims": [8] * 9, "num_heads": [2] * 9})
+    network = create_model("vrt", **{**TINY_VRT, "depths": [2] * 9, "embed_dims": [8] * 9, "num_heads": [2] * 9})
     network.recompute_parts([7], second_groups=True)
     blocks = {name: cell for name, cell in network.cells_and_names() if isinstance(cell, WindowedBlock)}
     again = {name for name, block in blocks.items() if isinstance(block.attend, Recomputed)}

@@ -13,7 +13,7 @@ from mindrestore.executor import tape as tapes
 from mindrestore.executor.piecewise import Run
 from mindrestore.models import create_model
 from mindrestore.runtime import execution
-from mindrestore.training.gradients import whole_gradients, piecewise_gradients
+from mindrestore.training.gradients import piecewise_gradients, whole_gradients
 from mindrestore.training.losses import charbonnier, mse
 
 
@@ -127,7 +127,8 @@ def test_bands_of_rows_change_neither_clip_nor_gradients(layout, colour, mode):
     clips, measurements, masks = batch(network, height=44)
     numbers = network.head.cost(network.input(measurements, masks)) * 8
     whole, banded = (tapes.Tape(network, network.trainable_params(), numbers=each) for each in (tapes.NUMBERS, numbers))
-    assert [len(Run(network.head, [network.input(measurements, masks)], each.numbers).parts) for each in (whole, banded)] == [1, 5]
+    inputs = [network.input(measurements, masks)]
+    assert [len(Run(network.head, inputs, each.numbers).parts) for each in (whole, banded)] == [1, 5]
     clip = Piecewise(network)(measurements, masks).asnumpy()
     np.testing.assert_allclose(Piecewise(network, numbers)(measurements, masks).asnumpy(), clip, rtol=0, atol=1e-6)
     expected, found = (each.value_and_gradients(lambda result: mse(result, clips), measurements, masks)[1]

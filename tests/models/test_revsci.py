@@ -1,13 +1,13 @@
 """The RevSCI network: golden numbers, published parameters, any size, exact inverse."""
 import gzip
 import json
-from pathlib import Path
 
 import mindspore as ms
 import numpy as np
 import pytest
-from golden.golden_weights import golden_array
+from builders import with_golden_weights
 from mindspore import Tensor, ops
+from places import GOLDEN
 
 from mindrestore.errors import UserError
 from mindrestore.executor import Piecewise
@@ -22,18 +22,11 @@ from mindrestore.training.losses import mse
 
 pytestmark = pytest.mark.usefixtures("prepared")
 
-GOLDEN = Path(__file__).parent / "golden"
 NETWORKS = {  # golden file -> settings
     "revsci_two_way": dict(blocks=4),
     "revsci_multi_group_2": dict(blocks=3, coupling="multi_group", groups=2),
     "revsci_colour": dict(blocks=2, colour=True),
 }
-
-
-def with_golden_weights(network):
-    for parameter in network.get_parameters():
-        parameter.set_data(Tensor(golden_array(parameter.name, parameter.shape)))
-    return network
 
 
 def snapshots(frames, height, width, batch=1, colour=False, seed=0):

@@ -12,8 +12,8 @@ import enlarger
 import numpy as np
 import pytest
 import scipy.io
+from builders import assert_same_state
 from mindspore import Tensor
-from test_training import assert_same_state
 
 from mindrestore import models
 from mindrestore.checkpoints import load_network

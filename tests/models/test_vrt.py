@@ -1,12 +1,11 @@
 """The VRT network: golden numbers, gradients, any size, any number of frames."""
-import ast
-from pathlib import Path
 
 import mindspore as ms
 import numpy as np
 import pytest
-from golden.golden_weights import golden_array
+from builders import INTERPOLATING, TINY_VRT, WITHOUT_FLOWS, golden_vrt, strided, with_golden_weights
 from mindspore import Tensor, ops
+from places import GOLDEN
 
 from mindrestore.errors import UserError
 from mindrestore.executor import Piecewise, Tape
@@ -20,37 +19,13 @@ from mindrestore.training.losses import LOSSES
 
 pytestmark = pytest.mark.usefixtures("prepared")
 
-GOLDEN = Path(__file__).parent / "golden"
-TINY = dict(upscale=2, img_size=[2, 64, 64], window_size=[2, 8, 8], depths=[2] * 7 + [1], indep_reconsts=[],
-            embed_dims=[8] * 8, num_heads=[2] * 8, pa_frames=2, deformable_groups=2)
-INTERPOLATION = dict(TINY, upscale=1, img_size=[4, 64, 64], pa_frames=0)
-WITHOUT_FLOWS = dict(TINY, upscale=1, pa_frames=0, mul_attn_ratio=0.0, nonblind_denoising=True)
-
-
-def with_golden_weights(network):
-    for parameter in network.get_parameters():
-        parameter.set_data(Tensor(golden_array(parameter.name, parameter.shape)))
-    return network.set_train(False)
-
-
-def golden_network(name):
-    """Return (golden arrays, the network they belong to, its input)."""
-    golden = np.load(GOLDEN / f"{name}.npz")
-    network = with_golden_weights(create_model("vrt", **ast.literal_eval(str(golden["config"]))))
-    return golden, network, Tensor(golden["input"])
-
-
 def tiny(**settings):
     """A network of first weights, through which rounding errors do not grow."""
-    return create_model("vrt", **{**TINY, **settings}).set_train(False)
+    return create_model("vrt", **{**TINY_VRT, **settings}).set_train(False)
 
 
 def clip(frames, height, width, channels=3, batch=1):
     return np.random.default_rng(0).random((batch, frames, channels, height, width), np.float32)
-
-
-def strided(array):
-    return array[..., 1::4, 2::4]
 
 
 # Golden numbers. Alignment along flows winds rounding errors up: the golden output of vrt_sr_2frames, computed in float32, is
@@ -66,7 +41,7 @@ def strided(array):
     ("vrt_denoise_nonblind", 4e-4, 1e-2),
 ])
 def test_golden_output(name, mean_error, largest_error):
-    golden, network, x = golden_network(name)
+    golden, network, x = golden_vrt(name)
     stages = {}
     for number in (1, 4):
         getattr(network, f"stage{number}").register_forward_hook(
@@ -84,7 +59,7 @@ def test_golden_output(name, mean_error, largest_error):
 
 @pytest.mark.parametrize("name", ["vrt_sr_2frames", "vrt_denoise_nonblind"])
 def test_golden_flows(name):
-    golden, network, x = golden_network(name)
+    golden, network, x = golden_vrt(name)
     both = network.flows(x[:, :, :3])
     for direction, flows in zip(("backward", "forward"), (both, both[len(both) // 2:])):
         for scale, flow in enumerate(flows[:3]):
@@ -118,9 +93,9 @@ def test_clips_of_a_batch_do_not_mix():
 
 
 @pytest.mark.parametrize("settings, shape, words", [
-    (INTERPOLATION, (1, 3, 3, 64, 64), "exactly 4 frames.*this clip has 3"),
-    (TINY, (1, 3, 4, 64, 64), "takes frames of 3 channels; these have 4"),
-    (TINY, (3, 3, 64, 64), "takes a clip .N, D, C, H, W."),
+    (INTERPOLATING, (1, 3, 3, 64, 64), "exactly 4 frames.*this clip has 3"),
+    (TINY_VRT, (1, 3, 4, 64, 64), "takes frames of 3 channels; these have 4"),
+    (TINY_VRT, (3, 3, 64, 64), "takes a clip .N, D, C, H, W."),
 ])
 def test_clips_that_cannot_be_are_refused(settings, shape, words):
     with pytest.raises(UserError, match=words):
@@ -193,7 +168,7 @@ def relative_errors(norms, arrays):
 
 
 def test_golden_gradients():
-    golden, network, x = golden_network("vrt_interpolation")
+    golden, network, x = golden_vrt("vrt_interpolation")
     loss, of_input, norms = golden_gradients(golden, network, x)
     assert loss == pytest.approx(float(golden["loss"]), rel=1e-4)
     scale = np.abs(golden["grad_input_strided"]).max()
@@ -206,7 +181,7 @@ def test_golden_gradients():
                                   pytest.param("vrt_denoise_nonblind", marks=pytest.mark.long)])
 def test_golden_gradients_through_alignment(name):
     """As far from golden as PyTorch is, whose float64 and float32 differ by 0.6 % in the median, 12 % at most."""
-    golden, network, x = golden_network(name)
+    golden, network, x = golden_vrt(name)
     loss, of_input, norms = golden_gradients(golden, network, x)
     assert loss == pytest.approx(float(golden["loss"]), rel=1e-4)
     errors = relative_errors(norms, golden)
@@ -217,7 +192,7 @@ def test_golden_gradients_through_alignment(name):
 
 def test_gradients_through_alignment_where_rounding_does_not_grow():
     """Norms of all gradients, SpyNet's and the offsets' among them, against float64 (benchmarks/rounding.py --reference)."""
-    golden, network, x = golden_network("vrt_sr_2frames")
+    golden, network, x = golden_vrt("vrt_sr_2frames")
     for parameter in network.get_parameters():
         if parameter.ndim > 1:
             parameter.set_data(0.5 * parameter)
@@ -226,7 +201,7 @@ def test_gradients_through_alignment_where_rounding_does_not_grow():
     assert np.median(errors) < 5e-4 and errors.max() < 5e-3
 
 
-@pytest.mark.parametrize("settings, frames, channels", [(TINY, 2, 3), (INTERPOLATION, 4, 3), (WITHOUT_FLOWS, 3, 4)],
+@pytest.mark.parametrize("settings, frames, channels", [(TINY_VRT, 2, 3), (INTERPOLATING, 4, 3), (WITHOUT_FLOWS, 3, 4)],
                          ids=["aligned", "interpolated", "denoised without flows"])
 def test_every_parameter_gets_a_gradient(settings, frames, channels):
     network = with_golden_weights(create_model("vrt", **settings))
@@ -239,9 +214,9 @@ def test_every_parameter_gets_a_gradient(settings, frames, channels):
 
 @pytest.mark.parametrize("operators", ["mindspore", "native"], indirect=True)
 @pytest.mark.parametrize("settings, frames, channels", [
-    pytest.param(TINY, 3, 3, marks=pytest.mark.long), (INTERPOLATION, 4, 3),
+    pytest.param(TINY_VRT, 3, 3, marks=pytest.mark.long), (INTERPOLATING, 4, 3),
     pytest.param(WITHOUT_FLOWS, 3, 4, marks=pytest.mark.long),
-    pytest.param(dict(TINY, pa_frames=4, deformable_groups=4), 4, 3, marks=pytest.mark.long)],
+    pytest.param(dict(TINY_VRT, pa_frames=4, deformable_groups=4), 4, 3, marks=pytest.mark.long)],
     ids=["aligned", "interpolated", "denoised without flows", "two neighbours"])
 def test_gradients_piece_by_piece_are_those_of_the_network(settings, frames, channels, operators):
     """Windows shifted, padded and masked; all gradients together within 1e-5."""
@@ -264,7 +239,7 @@ def test_gradients_piece_by_piece_are_those_of_the_network(settings, frames, cha
 
 
 def test_only_what_is_wanted_is_computed_on_the_way_back():
-    network = tiny(**INTERPOLATION)
+    network = tiny(**INTERPOLATING)
     wanted = [parameter for parameter in network.trainable_params() if parameter.name.startswith("stage7")]
     tape = Tape(network, wanted)
     with tape.taking_over():

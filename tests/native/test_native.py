@@ -9,8 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from builders import golden_vrt, needs_compiler, strided
 from mindspore import Parameter, Tensor
-from test_vrt import golden_network, strided
+from places import ROOT
 
 from mindrestore import native
 from mindrestore.commands import doctor
@@ -23,7 +24,6 @@ from mindrestore.native import attention_block, build, loading
 from mindrestore.runtime import device, execution, precision, processor
 
 pytestmark = pytest.mark.usefixtures("prepared")
-compiled_here = pytest.mark.skipif(not any(map(shutil.which, build.COMPILERS)), reason="there is no C++ compiler")
 
 # channels, heads, window, mutual, bias of qkv, size of the maps (N, D, H, W), which of two blocks: the second one is shifted
 VARIANTS = {
@@ -67,19 +67,19 @@ def assert_equal_to_mindspores(piece, x, gradient, slack=1):
         assert np.abs(one - other).max() <= slack * (2e-6 if name == "result" else 1e-5) * largest, name
 
 
-@compiled_here
+@needs_compiler
 @pytest.mark.parametrize("variant", VARIANTS.values(), ids=VARIANTS)
 def test_a_block_and_its_gradients_are_equal_to_mindspores(variant):
     assert_equal_to_mindspores(*of_windows(*variant))
 
 
-@compiled_here
+@needs_compiler
 def test_attention_and_mlp_of_clips_are_multiplied_or_dropped():
     multipliers = Parameter(np.array([[1, 1, 1.25, 0], [1, 1, 0, 1.25], [1, 1, 1.25, 1.25]], np.float32), name="multipliers")
     assert_equal_to_mindspores(*of_windows(8, 2, (2, 4, 4), True, True, (3, 4, 6, 10), 1, multipliers))
 
 
-@compiled_here
+@needs_compiler
 def test_scores_that_differ_by_more_than_float32_can_exponentiate():
     piece, x, gradient = of_windows(8, 2, (2, 4, 4), False, True, (1, 2, 8, 8), 1)
     for name, weight in zip(piece.names, piece.weights):
@@ -88,7 +88,7 @@ def test_scores_that_differ_by_more_than_float32_can_exponentiate():
     assert_equal_to_mindspores(piece, x, gradient, slack=20)  # scores of a thousand are rounded to 1e-4, in either
 
 
-@compiled_here
+@needs_compiler
 @pytest.mark.parametrize("name", ["attn.qkv_self.weight", "attn.relative_position_bias_table", "mlp.fc11.bias"])
 def test_what_is_no_number_is_not_lost(name):
     """A run that diverges is noticed by it."""
@@ -102,7 +102,7 @@ def test_what_is_no_number_is_not_lost(name):
         np.testing.assert_array_equal(np.isnan(one), np.isnan(other))
 
 
-@compiled_here
+@needs_compiler
 @pytest.mark.parametrize("count", [1, 3])
 def test_runs_of_as_many_threads_are_bit_equal(count, monkeypatch):
     monkeypatch.setattr(attention_block, "threads", lambda: count)
@@ -111,7 +111,7 @@ def test_runs_of_as_many_threads_are_bit_equal(count, monkeypatch):
     assert all(np.array_equal(one, other) for one, other in zip(first, second))
 
 
-@compiled_here
+@needs_compiler
 def test_only_gradients_that_are_wanted_are_returned():
     piece, x, gradient = of_windows(*VARIANTS["many small windows"])
     wanted = [name == "attn.proj.bias" for name in piece.names]
@@ -122,7 +122,7 @@ def test_only_gradients_that_are_wanted_are_returned():
     assert of_x.shape == x.shape and none == [None] * len(wanted)
 
 
-@compiled_here
+@needs_compiler
 def test_inputs_that_do_not_lie_in_a_row():
     piece, x, gradient = of_windows(*VARIANTS["many small windows"])
     turned = Tensor(np.ascontiguousarray(x.asnumpy().swapaxes(2, 3))).swapaxes(2, 3)
@@ -131,11 +131,11 @@ def test_inputs_that_do_not_lie_in_a_row():
         np.testing.assert_array_equal(one, other)
 
 
-@compiled_here
+@needs_compiler
 @pytest.mark.parametrize("name, mean_error, largest_error", [  # as far as test_vrt.py has them
     ("vrt_interpolation", 1e-5, 1e-4), pytest.param("vrt_sr_4frames", 4e-4, 1e-2, marks=pytest.mark.long)])
 def test_golden_output(name, mean_error, largest_error):
-    golden, network, x = golden_network(name)
+    golden, network, x = golden_vrt(name)
     error = np.abs(strided(Piecewise(network)(x).asnumpy()) - golden["output_strided"])
     assert error.mean() < mean_error and error.max() < largest_error
 
@@ -150,7 +150,7 @@ def test_a_block_in_a_graph_has_nothing_of_it(monkeypatch):
     execution.compiled(whole)(x).asnumpy()
 
 
-@compiled_here
+@needs_compiler
 def test_where_it_is_not_used(monkeypatch):
     assert native.available()
     with monkeypatch.context() as patch:
@@ -217,7 +217,7 @@ def built(folder, environment):
     return Path(run.stdout.strip())
 
 
-@compiled_here
+@needs_compiler
 def test_two_that_build_at_once_and_one_that_finds_it_damaged(tmp_path, fresh_environment):
     with ThreadPoolExecutor(2) as pool:
         one, other = pool.map(lambda _: built(tmp_path, fresh_environment), range(2))
@@ -244,7 +244,7 @@ def test_another_version_or_processor_has_another_library(monkeypatch, tmp_path)
 
 
 def test_sources_travel_with_the_package():
-    toml = (Path(__file__).parents[1] / "pyproject.toml").read_text()
+    toml = (ROOT / "pyproject.toml").read_text()
     patterns = [pattern for pattern in ("native/*.cpp", "native/*.h") if f'"{pattern}"' in toml]
     sources = [path for path in build.SOURCES.iterdir() if path.suffix in (".cpp", ".h")]
     assert sources and all(any(fnmatch.fnmatch(f"native/{path.name}", each) for each in patterns) for path in sources)
@@ -256,7 +256,7 @@ def test_the_executor_asks_where_they_are_available(monkeypatch):
     assert isinstance(run_of(piece, (x,), 1), Run)
 
 
-EXERCISE = Path(__file__).parent / "native" / "exercise.cpp"
+EXERCISE = Path(__file__).with_name("exercise.cpp")
 INSTRUCTIONS = {"native": ["-march=native"], "AVX2": ["-march=x86-64-v3"], "baseline": []}
 
 

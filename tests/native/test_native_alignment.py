@@ -1,14 +1,14 @@
 """The native operator of alignment: equal to MindSpore's own operators, forwards and backwards."""
 import numpy as np
 import pytest
+from builders import needs_compiler
 from mindspore import Tensor
-from test_native import compiled_here
 
 from mindrestore.executor.piecewise import Run, run_of
 from mindrestore.models.vrt.alignment import Alignment
 from mindrestore.native.alignment import AlignedImages
 
-pytestmark = [pytest.mark.usefixtures("prepared"), compiled_here]
+pytestmark = [pytest.mark.usefixtures("prepared"), needs_compiler]
 
 # channels, neighbours, groups, scale, (B, H, W), how far flows lead
 VARIANTS = {
@@ -23,7 +23,8 @@ def of_images(channels, neighbours, groups, scale, size, reach):
     rng = np.random.default_rng(0)
     images, height, width = size
     alignment = Alignment(channels, neighbours, groups, scale, rng)
-    shapes = [(images, 27 * groups, height, width)] + neighbours * [(*size, channels)] + neighbours * [(images, 2, height, width)]
+    offsets, flows = (images, 27 * groups, height, width), (images, 2, height, width)
+    shapes = [offsets] + neighbours * [(*size, channels)] + neighbours * [flows]
     scales = [1] + neighbours * [1] + neighbours * [reach]
     inputs = [Tensor(factor * rng.standard_normal(shape, np.float32)) for shape, factor in zip(shapes, scales)]
     return alignment.align, inputs, Tensor(rng.standard_normal((*size, channels), np.float32))
@@ -35,9 +36,10 @@ def test_images_and_gradients_are_equal_to_mindspores(variant):
     operator = run_of(piece, inputs, 2 ** 22)
     assert isinstance(operator, AlignedImages)
     wanted = (True,) * len(inputs), (True, True)
-    found, expected = ([run.forward(), *sum(run.backward(gradient, wanted), [])] for run in (operator, Run(piece, inputs, 2 ** 22)))
-    names = ("result", "offsets", *(f"{what} {index}" for what in ("neighbour", "flow") for index in range(variant[1])), "weight",
-             "bias")
+    found, expected = ([run.forward(), *sum(run.backward(gradient, wanted), [])]
+                       for run in (operator, Run(piece, inputs, 2 ** 22)))
+    neighbours_and_flows = (f"{what} {index}" for what in ("neighbour", "flow") for index in range(variant[1]))
+    names = ("result", "offsets", *neighbours_and_flows, "weight", "bias")
     for name, one, other in zip(names, found, expected, strict=True):
         one, other = one.asnumpy(), other.asnumpy()
         assert one.shape == other.shape and np.abs(other).max() > 0, name

@@ -1,11 +1,11 @@
 """Operators of VRT: warping, deformable convolution, activations, windows; golden numbers, gradients, properties."""
 import math
-from pathlib import Path
 
 import mindspore as ms
 import numpy as np
 import pytest
 from mindspore import Tensor
+from places import GOLDEN
 
 from mindrestore.ops import windows
 from mindrestore.ops.activations import gelu, sigmoid, tanh
@@ -14,15 +14,15 @@ from mindrestore.ops.warp import warp, warp_nearest4
 
 pytestmark = pytest.mark.usefixtures("prepared")
 
-GOLDEN = np.load(Path(__file__).parent / "golden" / "operators.npz")
+OPERATORS = np.load(GOLDEN / "operators.npz")
 
 
 def golden(*names):
-    return [Tensor(GOLDEN[name]) for name in names]
+    return [Tensor(OPERATORS[name]) for name in names]
 
 
 def close(found, name, atol):
-    np.testing.assert_allclose(found.asnumpy(), GOLDEN[name], rtol=1e-4, atol=atol, err_msg=name)
+    np.testing.assert_allclose(found.asnumpy(), OPERATORS[name], rtol=1e-4, atol=atol, err_msg=name)
 
 
 @pytest.fixture(params=["eager", "compiled"])

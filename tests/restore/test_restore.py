@@ -12,7 +12,8 @@ import cv2
 import numpy as np
 import pytest
 import yaml
-from stand_in import PlaceDependent, StandIn
+from builders import PlaceDependent, StandIn
+from places import CONFIGS, TESTS
 
 from mindrestore.checkpoints import loading
 from mindrestore.cli import main
@@ -26,7 +27,6 @@ from mindrestore.restore.networks import Chosen
 from mindrestore.restore.run import Request, restore
 from mindrestore.restore.videos import VideoRestorer
 
-ROOT = Path(__file__).resolve().parent.parent
 HEIGHT, WIDTH = 32, 48
 
 
@@ -250,7 +250,7 @@ MEASURED = """
 import resource, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from stand_in import StandIn
+from builders import StandIn
 from mindrestore.restore import run
 from mindrestore.restore.networks import Chosen
 run.choose = lambda task, *_: [Chosen(task, StandIn(), Path(sys.argv[2]), (8, 192, 320), (2, 16, 16))]
@@ -264,7 +264,7 @@ def test_memory_does_not_grow_with_the_clip(python, tmp_path):
     for count in (30, 250):
         write_clip(tmp_path / f"{count}.mp4", (np.full((136, 320, 3), number % 256, np.uint8) for number in range(count)),
                    count, 25)
-        process = python(MEASURED, Path(__file__).parent, tmp_path / f"{count}.mp4", tmp_path / f"out{count}.mp4")
+        process = python(MEASURED, TESTS, tmp_path / f"{count}.mp4", tmp_path / f"out{count}.mp4")
         assert process.returncode == 0, process.stderr
         assert open_clip(tmp_path / f"out{count}.mp4").count == count
         peaks.append(int(process.stdout.split()[-1]))
@@ -277,7 +277,7 @@ def test_memory_does_not_grow_with_the_clip(python, tmp_path):
 def test_default_tiles_are_those_of_the_configurations():
     files = {"sr": "small_sr", "deblur": "small_deblur", "denoise": "small_denoise", "interpolate": "small_interpolate"}
     for task, name in files.items():
-        tiling = yaml.safe_load((ROOT / "configs" / "vrt" / f"{name}.yaml").read_text())["tiling"]
+        tiling = yaml.safe_load((CONFIGS / "vrt" / f"{name}.yaml").read_text())["tiling"]
         default = networks.DEFAULTS[task]
         assert [list(default.tile), list(default.overlap)] == [tiling["tile"], tiling["overlap"]]
 

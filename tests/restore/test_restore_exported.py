@@ -4,7 +4,7 @@ import shutil
 
 import numpy as np
 import pytest
-from test_export_vrt import small
+from builders import exportable
 
 from mindrestore.checkpoints.native import Metadata, save_network
 from mindrestore.cli import main
@@ -52,7 +52,7 @@ def test_snapshots(tmp_path):
 @pytest.mark.long
 @pytest.mark.parametrize("task, tile", [("interpolate", (4, 64, 64)), ("denoise", (2, 64, 64))])
 def test_videos_through_the_same_tiles(task, tile):
-    network, metadata = small(task)
+    network, metadata = exportable(task)
     save_network("net.ckpt", network, "vrt", network.settings)
     export_network(network, metadata, "net.mindir")
     write_clip("in", noise(5, 64, 90), 5)

@@ -5,12 +5,12 @@ and on average by 0.001 (measured), so that is how far pixels can agree. A tile 
 """
 import ast
 import itertools
-from pathlib import Path
 
 import numpy as np
 import pytest
-from golden.golden_weights import golden_array
+from builders import with_golden_weights
 from mindspore import Tensor
+from places import GOLDEN
 
 from mindrestore.inference import restore_clip, restore_video
 from mindrestore.models.vrt import VRT
@@ -20,15 +20,12 @@ pytestmark = pytest.mark.usefixtures("prepared")
 
 @pytest.fixture(scope="module")
 def golden():
-    return np.load(Path(__file__).parent / "golden" / "vrt_tiled.npz")
+    return np.load(GOLDEN / "vrt_tiled.npz")
 
 
 @pytest.fixture(scope="module")
 def network(golden):
-    network = VRT(**ast.literal_eval(str(golden["config"])))
-    for parameter in network.get_parameters():
-        parameter.set_data(Tensor(golden_array(parameter.name, parameter.shape)))
-    return network.set_train(False)
+    return with_golden_weights(VRT(**ast.literal_eval(str(golden["config"]))))
 
 
 def assert_agree(made, expected):

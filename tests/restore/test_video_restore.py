@@ -1,10 +1,10 @@
 """restore_video: every size, tile and blend; one shape a run; frames out once they are complete; bounded memory."""
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
-from stand_in import PlaceDependent, StandIn
+from builders import PlaceDependent, StandIn
+from places import TESTS
 
 from mindrestore.errors import UserError
 from mindrestore.inference import restore_clip, restore_space_time, restore_video
@@ -182,7 +182,7 @@ MEMORY = """
 import resource, sys
 sys.path.insert(0, sys.argv[2])
 import numpy as np
-from stand_in import StandIn
+from builders import StandIn
 from mindrestore.inference import restore_video
 frame = np.random.default_rng(0).random((3, 90, 160), dtype=np.float32)
 frames = (frame + np.float32(index / 1000) for index in range(int(sys.argv[1])))
@@ -194,7 +194,7 @@ print(count, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 def test_memory_does_not_grow_with_the_clip(python):
     peaks = {}
     for frames in (20, 200):
-        run = python(MEMORY, frames, Path(__file__).parent)
+        run = python(MEMORY, frames, TESTS)
         assert run.returncode == 0, run.stderr
         count, peaks[frames] = json.loads("[" + run.stdout.strip().splitlines()[-1].replace(" ", ",") + "]")
         assert count == frames

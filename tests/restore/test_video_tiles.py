@@ -7,7 +7,13 @@ import pytest
 from mindrestore.errors import UserError
 from mindrestore.inference.tile_choice import fitted_tile
 from mindrestore.inference.tiles import (
-    BLENDS, axis_tiles, border_weights, checked_tiling, fade, sequences, tile_starts,
+    BLENDS,
+    axis_tiles,
+    border_weights,
+    checked_tiling,
+    fade,
+    sequences,
+    tile_starts,
 )
 
 AXES = list(itertools.product((1, 7, 16, 17, 23, 40), (0, 8, 16), (0, 1, 2, 5, 7), (1, 4)))

@@ -5,8 +5,8 @@ from functools import partial
 import mindspore as ms
 import numpy as np
 import pytest
+from builders import TINY_SR
 from mindspore import Tensor, nn
-from test_video_training import MODEL
 
 from mindrestore import cli
 from mindrestore.checkpoints.loading import load_network
@@ -39,10 +39,10 @@ from mindrestore.training.video_job import video_job
 
 pytestmark = pytest.mark.usefixtures("prepared")
 
-ALIGNED = dict(model={**MODEL, "upscale": 1, "depths": [2] * 7 + [1], "drop_path_rate": 0.0}, evaluation={},
+ALIGNED = dict(model={**TINY_SR, "upscale": 1, "depths": [2] * 7 + [1], "drop_path_rate": 0.0}, evaluation={},
                training={"steps": 4, "batch_size": 1, "flow_frozen_steps": 0,
                          "recompute": {"attention": [0, 6], "mlp": [1, 7]}})
-DENOISER = {**MODEL, "upscale": 1, "pa_frames": 0, "nonblind_denoising": True, "depths": [1] * 8, "drop_path_rate": 0.0}
+DENOISER = {**TINY_SR, "upscale": 1, "pa_frames": 0, "nonblind_denoising": True, "depths": [1] * 8, "drop_path_rate": 0.0}
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+from places import CONFIGS
 
 from mindrestore.runtime import convolution_speed
 
@@ -96,7 +97,7 @@ except ImportError as error:
 
 
 def test_mindspore_is_imported_when_it_is_needed(python):
-    process = python(LAZY, Path(__file__).parents[1] / "configs" / "vrt" / "small_sr.yaml")
+    process = python(LAZY, CONFIGS / "vrt" / "small_sr.yaml")
     first, second, third = process.stdout.splitlines()
     assert first == "('sr',) VRT False", process.stderr
     assert second == "mindrestore.models mindrestore.inference.video True" and "create_modle" in third

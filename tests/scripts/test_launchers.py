@@ -13,9 +13,9 @@ import uuid
 from pathlib import Path
 
 import pytest
+from places import CONFIGS, HCCN_TOOL, ROOT
 
-SCRIPTS = Path(__file__).parents[1] / "scripts"
-CONFIGS = Path(__file__).parents[1] / "configs"
+SCRIPTS = ROOT / "scripts"
 DEVICES = ("ascend", "gpu", "cpu")
 RUNS = [SCRIPTS / f"run_{what}_{device}.sh" for what in ("standalone_train", "distribute_train", "eval") for device in DEVICES
         ] + [SCRIPTS / "run_export.sh"]
@@ -94,12 +94,6 @@ for rank in ranks:
         os.killpg(rank.pid, signal.SIGKILL)
 sys.exit(bool(any(rank.wait() for rank in ranks) or scheduler and scheduler.wait()))
 """
-HCCN_TOOL = """#!/usr/bin/env bash
-[[ $1 == -i && $3 == -ip && $4 == -g ]] || exit 3
-(($2 < 8)) || { echo "device $2 is not there"; exit 1; }
-echo "ipaddr:192.168.$((100 + $2 % 4)).$((101 + $2 / 4))"
-echo netmask:255.255.255.0
-"""
 
 
 @pytest.fixture
@@ -110,7 +104,7 @@ def server(tmp_path, fresh_environment):
     (tmp_path / "training.py").write_text(TRAINING)
     (tmp_path / "scheduler.py").write_text(SCHEDULER)
     for name, text in (("python", PYTHON.format(folder=tmp_path, python=sys.executable)),
-                       ("msrun", MSRUN.format(python=sys.executable)), ("hccn_tool", HCCN_TOOL)):
+                       ("msrun", MSRUN.format(python=sys.executable)), ("hccn_tool", HCCN_TOOL.read_text())):
         (programs / name).write_text(text)
         (programs / name).chmod(0o755)
     return {**fresh_environment, "PATH": f"{programs}:{os.environ['PATH']}", "SEEN": str(tmp_path), "STAND_IN": "well",

@@ -6,8 +6,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from places import ROOT
 
-SCRIPT = Path(__file__).parents[1] / "scripts" / "generate_rank_table.py"
+SCRIPT = ROOT / "scripts" / "generate_rank_table.py"
 TOOL = """#!/usr/bin/env bash
 [[ $1 == -i && $3 == -ip && $4 == -g ]] || exit 3
 (($2 < {devices})) || {{ echo "no device $2"; exit 1; }}

@@ -1,9 +1,8 @@
 """GAP-TV: it reconstructs, and as well as is claimed."""
-import os
-from pathlib import Path
 
 import numpy as np
 import pytest
+from places import REAL_DATA
 
 from mindrestore.data.rendered import render_clip
 from mindrestore.data.scenes import load_scene
@@ -11,8 +10,6 @@ from mindrestore.errors import UserError
 from mindrestore.metrics import psnr
 from mindrestore.sensing import SnapshotImaging, gap_tv, load_mask, random_mask
 from mindrestore.sensing.bayer import demosaic
-
-SHARED = Path(os.environ.get("MINDRESTORE_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 
 def test_grey_beats_the_normalised_adjoint_by_far():
@@ -63,7 +60,7 @@ def test_a_measurement_of_the_wrong_shape_is_named(shape):
 
 
 def test_benchmark_scene_reaches_the_published_quality():
-    folder = SHARED / "sci"
+    folder = REAL_DATA / "sci"
     if not (folder / "drop8_cacti.mat").exists():
         pytest.skip(f"benchmark scenes are not in {folder}; set MINDRESTORE_DATA to the folder that has sci/")
     scene, mask = load_scene(folder / "drop8_cacti.mat"), load_mask(folder / "mask.mat")

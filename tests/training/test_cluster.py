@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import scipy.io
-from mindspore import Tensor
-from stand_in import flow_weights
-
 import ranks as ranks_program
+import scipy.io
+from builders import flow_weights
+from mindspore import Tensor
+
 from mindrestore.checkpoints.native import load_arrays, read_metadata
 from mindrestore.config import make_config
 from mindrestore.errors import UserError

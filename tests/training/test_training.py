@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import scipy.io
+from builders import assert_same_state, lines_of
 from mindspore import Parameter, Tensor, nn
 
 from mindrestore import cli
@@ -66,19 +67,6 @@ def configure(tmp_path, scenes):
             "output": str(tmp_path / "run"),
         }, overrides)
     return configured
-
-
-def lines_of(folder):
-    return [json.loads(line) for line in (folder / "log.jsonl").read_text(encoding="utf-8").splitlines()]
-
-
-def assert_same_state(one, other):
-    """Weights, moments and counters of two runs are equal bit for bit."""
-    (first, progress), (second, other_progress) = (load_arrays(folder / "last_state.ckpt") for folder in (one, other))
-    assert progress == other_progress and first.keys() == second.keys()
-    assert any(name.startswith("optimizer0/moment") for name in first)
-    for name, array in first.items():
-        np.testing.assert_array_equal(array, second[name], err_msg=name, strict=True)
 
 
 # A run

@@ -4,19 +4,18 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import cv2
 import lmdb
 import numpy as np
 import pytest
-from test_video_training import MODEL
+from builders import TINY_SR
+from places import GOLDEN, ROOT
 
 from mindrestore.cli import main
 from mindrestore.data.lmdb_writer import create_lmdb
 
-ROOT = Path(__file__).parent.parent
-REVSCI_WEIGHTS = ROOT / "tests/golden/revsci_two_way.pth"
+REVSCI_WEIGHTS = GOLDEN / "revsci_two_way.pth"
 
 
 @pytest.fixture
@@ -28,7 +27,7 @@ def run(tmp_path):
         for number in range(3):
             cv2.imwrite(str(tmp_path / part / f"001/{number:08d}.png"), rng.integers(0, 256, (side, side, 3), np.uint8))
         create_lmdb(tmp_path / part, tmp_path / f"{part}.lmdb", workers=1)
-    config = {"name": "tiny", "model": {**MODEL, "num_feat": 8}, "data": {"gt": "", "lq": "", "frames": 2, "patch": 64},
+    config = {"name": "tiny", "model": {**TINY_SR, "num_feat": 8}, "data": {"gt": "", "lq": "", "frames": 2, "patch": 64},
               "training": {"steps": 1, "batch_size": 1, "flow_frozen_steps": 0}, "runtime": {"mode": "pynative"}}
     (tmp_path / "tiny.yaml").write_text(json.dumps(config))
 

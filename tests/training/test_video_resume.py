@@ -13,15 +13,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from stand_in import flow_weights
-from test_training import assert_same_state, lines_of
-from test_video_training import MODEL
+from builders import TINY_SR, assert_same_state, flow_weights, lines_of
+from places import ROOT
 
 from mindrestore.data.degradation import degraded
 from mindrestore.data.rendered import render_clip
 from mindrestore.training.log import FILE, read_log
 
-ROOT = Path(__file__).parent.parent
 FRAMES, SIDE, SCALE = 4, 64, 4
 STEPS, FROZEN = 8, 3
 KILLS = 2
@@ -64,7 +62,7 @@ def started(tmp_path, lmdbs, fresh_environment):
         gt, lq = map(str, lmdbs)
         config = tmp_path / f"{mode}.yaml"
         config.write_text(json.dumps({
-            "name": "tiny", "model": {**MODEL, "num_feat": 8}, "runtime": {"mode": mode},
+            "name": "tiny", "model": {**TINY_SR, "num_feat": 8}, "runtime": {"mode": mode},
             "data": {"gt": gt, "lq": lq, "held_out": "official", "frames": 2, "patch": SIDE, "time_reversal": True},
             "training": {"steps": STEPS, "batch_size": 2, "flow_frozen_steps": FROZEN, "average": 0.9, "clip_norm": 1.0,
                          "log_every": 1, "save_every": 1, "initial_flow": flow_weights(tmp_path)}}))

@@ -1,14 +1,14 @@
 """Training of VRT through ``train(config)``: a tiny network on rendered clips, resumed exactly, fine-tuned."""
 import gzip
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
+from builders import TINY_SR, flow_weights, lines_of
 from mindspore import Tensor
-from stand_in import flow_weights
-from test_checkpoints_refused import storage, tensor, zip_file
+from places import CONFIGS, GOLDEN
+from torch_pickles import storage, tensor, zip_file
 
 from mindrestore.checkpoints.fine_tuning import start_from
 from mindrestore.checkpoints.loading import load_network
@@ -23,26 +23,18 @@ from mindrestore.training.video_job import video_job
 
 pytestmark = pytest.mark.usefixtures("prepared")
 
-GOLDEN, CONFIGS = Path(__file__).parent / "golden", Path(__file__).parents[1] / "configs"
-
-MODEL = dict(name="vrt", upscale=4, img_size=[2, 64, 64], window_size=[2, 8, 8], depths=[1] * 7 + [1], indep_reconsts=[],
-             embed_dims=[8] * 8, num_heads=[2] * 8, pa_frames=2, deformable_groups=2, drop_path_rate=0.2)
 
 
 @pytest.fixture
 def configure(tmp_path):
     def configured(*overrides, **model):
         return make_config({
-            "name": "tiny", "model": {**MODEL, **model}, "data": {"kind": "rendered", "frames": 2, "patch": 64, "clips": 5},
+            "name": "tiny", "model": {**TINY_SR, **model}, "data": {"kind": "rendered", "frames": 2, "patch": 64, "clips": 5},
             "training": {"steps": 3, "batch_size": 2, "flow_frozen_steps": 1, "log_every": 1, "save_every": 2,
                          "initial_flow": flow_weights(tmp_path)},
             "output": str(tmp_path / "run"),
         }, overrides)
     return configured
-
-
-def lines_of(folder):
-    return [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
 
 
 def test_charbonnier_is_its_formula():
@@ -51,8 +43,7 @@ def test_charbonnier_is_its_formula():
 
 
 def test_what_is_frozen_first_is_spynet_and_alignment():
-    names = {parameter.name for parameter in create_model("vrt", **{k: v for k, v in MODEL.items() if k != "name"}
-                                                          ).trainable_params()}
+    names = {parameter.name for parameter in create_model(**TINY_SR).trainable_params()}
     late = {name for name in names if is_late(name)}
     assert {name.split(".")[0] for name in late} == {"spynet", *(f"stage{number}" for number in range(1, 8))}
     assert all("pa_deform" in name or name.startswith("spynet") for name in late)
@@ -85,7 +76,7 @@ def test_a_run_writes_a_network_that_can_be_loaded(configure, mode):
 
 
 def test_fine_tuning_takes_what_fits_and_names_the_rest():
-    settings = {key: value for key, value in MODEL.items() if key != "name"}
+    settings = {key: value for key, value in TINY_SR.items() if key != "name"}
     source = create_model("vrt", **settings, seed=1)
     arrays = {parameter.name: parameter.asnumpy() for parameter in source.get_parameters()}
     target = create_model("vrt", **{**settings, "upscale": 1}, seed=2)
@@ -185,7 +176,7 @@ def test_weights_that_hold_only_a_part_of_spynet_do_not_do(configure, tmp_path):
 
 
 def test_flow_may_come_with_a_whole_network_or_be_trained_from_the_start(configure, tmp_path):
-    network = create_model("vrt", **{key: value for key, value in MODEL.items() if key != "name"})
+    network = create_model(**TINY_SR)
     np.savez(tmp_path / "vrt.npz", **{parameter.name: parameter.asnumpy() for parameter in network.get_parameters()})
     for overrides in ([f"training.initial={tmp_path / 'vrt.npz'}", "training.frozen=[spynet, stage1]"],
                       ["training.flow_frozen_steps=0"]):

@@ -248,8 +248,8 @@ def test_training_in_float16(name, mode, configured, python):
                                           ("vrt_small_sr", "small_sr")])
 def test_export(name, config, python, tmp_path):
     options = ["--config", CONFIGURATIONS[f"vrt/{config}"]] if config else []
-    printed, launched = python(ROOT / "export.py", *options, "--checkpoint", WEIGHTS / f"{name}.ckpt", "--output", "exported.mindir",
-                               "runtime.device=gpu")
+    printed, launched = python(ROOT / "export.py", *options, "--checkpoint", WEIGHTS / f"{name}.ckpt", "--output",
+                               "exported.mindir", "runtime.device=gpu")
     assert "Read back and compared" in printed and launched
     assert (tmp_path / "exported.mindir").exists()
 
