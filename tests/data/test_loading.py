@@ -1,5 +1,6 @@
 """Loading of training data: the same samples with any number of workers, and those of PyTorch's DataLoader beside which
-the benchmark measures it."""
+the benchmark measures it.
+"""
 import importlib.util
 import shutil
 import sys

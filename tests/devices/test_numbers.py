@@ -247,7 +247,7 @@ def test_gradients_of_trained_vrt(unit, monkeypatch, config, task, vanished, off
 @pytest.mark.long
 def test_gradients_of_spynet(unit, monkeypatch):
     """Not small ones: what counts here is that a scale that is too large is found out."""
-    config = make_config({"name": "tiny", **{**TINY["spynet"], "data": {"patch": 64, "clips": 4}}})
+    config = make_config({"name": "tiny", **TINY["spynet"], "data": {"patch": 64, "clips": 4}})
     _, found, _ = of_job(unit, monkeypatch, config)
     assert not found.zeros and max(found.norms.values()) < 0.02 and found.total < 0.02
 

@@ -22,9 +22,7 @@ from mindrestore.inference.snapshots import Reconstructor
 from mindrestore.inference.video import restore_video
 from mindrestore.models import create_model
 from mindrestore.models.vrt.training import dropping_gradients
-from mindrestore.runtime import cluster, overflow, session
-from mindrestore.runtime import device as devices
-from mindrestore.runtime import precision as number_type
+from mindrestore.runtime import cluster, device as devices, overflow, precision as number_type, session
 from mindrestore.training.average import Average
 from mindrestore.training.flow_job import end_point_error
 from mindrestore.training.gradients import GRADIENTS, whole_gradients

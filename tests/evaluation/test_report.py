@@ -52,7 +52,7 @@ def record(name=ODD_NAME):
     3, is largest.
     """
     made = FrameRecord(name, "network", middle=1)
-    for number, size in enumerate((4, 6, 12, 8, 2)):
+    for size in (4, 6, 12, 8, 2):
         truth = np.zeros((3, SIDE, SIDE), np.float32)
         image = truth.copy()
         image[:, 40:40 + size, 8:8 + size] = 1
@@ -77,7 +77,8 @@ def in_browser(page, script, tmp_path, *options):
     copy.write_text(page.read_text().replace("</body>", f"<script>{script}</script></body>"))
     run = subprocess.run([BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
                           "--window-size=1200,2600", "--host-resolver-rules=MAP * ~NOTFOUND",
-                          f"--user-data-dir={tmp_path / 'profile'}", *options, copy.as_uri()], capture_output=True, text=True, timeout=120)
+                          f"--user-data-dir={tmp_path / 'profile'}", *options, copy.as_uri()],
+                         capture_output=True, text=True, timeout=120)
     assert run.returncode == 0, run.stderr
     return run.stdout
 

@@ -8,8 +8,7 @@ import pytest
 from golden.golden_weights import golden_array
 from mindspore import Tensor
 
-from mindrestore.executor import Piecewise
-from mindrestore.executor import tape as tapes
+from mindrestore.executor import Piecewise, tape as tapes
 from mindrestore.executor.piecewise import Run
 from mindrestore.models import create_model
 from mindrestore.runtime import execution

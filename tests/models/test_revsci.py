@@ -156,7 +156,7 @@ def test_any_size_and_either_layout(settings, frames, height, width, monkeypatch
     inputs = (measurements, masks, *([clips] if "start" in settings else []))
     outputs = []
     for module in (convolution_frames, convolution_native):
-        monkeypatch.setattr(convolution, "implementation", lambda: module)
+        monkeypatch.setattr(convolution, "implementation", lambda module=module: module)
         outputs.append(run(with_golden_weights(create_model("revsci", blocks=1, **settings)), *inputs))
     assert outputs[0].shape == clips.shape
     np.testing.assert_allclose(*outputs, rtol=0, atol=1e-5 * max(1, np.abs(outputs[1]).max()))

@@ -61,9 +61,9 @@ def weights(network):
 
 
 def write_noise(path, count=3, height=40, width=72):
-    images = [image for image in np.random.default_rng(0).integers(0, 256, (count, height, width, 3), np.uint8)]
-    write_clip(Path(path), images, count)
-    return np.stack(images)[..., ::-1].transpose(0, 3, 1, 2) / np.float32(255)
+    images = np.random.default_rng(0).integers(0, 256, (count, height, width, 3), np.uint8)
+    write_clip(Path(path), iter(images), count)
+    return images[..., ::-1].transpose(0, 3, 1, 2) / np.float32(255)
 
 
 def test_a_run_that_is_stopped_goes_on_bit_for_bit(monkeypatch):

@@ -1,4 +1,6 @@
 """Convolutions: both implementations against NumPy and SciPy, values and gradients."""
+from functools import partial
+
 import mindspore as ms
 import numpy as np
 import pytest
@@ -102,7 +104,7 @@ def test_conv3d_is_its_definition_at_any_length(using, kernel, outputs, stride):
         def convolve(x, weight, bias):
             return using.conv3d(x, weight, bias, stride)
         found, of_definition = values_and_gradients(
-            using, convolve, x, weight, bias, lambda gradient: conv3d_gradients(x, weight, stride, gradient))
+            using, convolve, x, weight, bias, partial(conv3d_gradients, x, weight, stride))
         for what, one, other in zip("yxwb", found, [conv3d(x, weight, bias, stride), *of_definition]):
             close(one, other, what=f"{what} at {frames} frames")
 

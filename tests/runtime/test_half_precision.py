@@ -48,12 +48,12 @@ DENOISER = {**TINY_SR, "upscale": 1, "pa_frames": 0, "nonblind_denoising": True,
 @pytest.fixture
 def configure(tmp_path):
     def configured(*overrides, run="run", **sections):
-        return make_config({**{
+        return make_config({
             "name": "tiny", "model": DENOISER, "data": {"kind": "rendered", "frames": 2, "patch": 64, "clips": 5},
             "training": {"steps": 4, "batch_size": 1, "learning_rate": 1e-3, "schedule": {"kind": "constant"}, "log_every": 1,
                          "save_every": 2, "validate_every": 100},
             "evaluation": {"set": "demo", "clips": ["coins"], "frames": 2, "sigma": 25},
-            "output": str(tmp_path / run)}, **sections}, overrides)
+            "output": str(tmp_path / run), **sections}, overrides)
     return configured
 
 

@@ -420,7 +420,7 @@ def test_ranks_get_what_the_dry_run_says(launch, server, tmp_path):
     assert status == 0 and "rank 0 trains" in said and "rank 1 trains" not in said, said
     said = dry_run(launch, server, "run_distribute_train_ascend.sh", "tiny.yaml", "--device-ids", "4-7", "training.steps=3")
     cores = []
-    for rank, (text, environment, command) in enumerate(ranks_of(said)):
+    for rank, (_, environment, command) in enumerate(ranks_of(said)):
         found = seen(tmp_path, rank)
         found["environment"].pop("MS_SCHED_PORT")  # a free one
         assert environment.items() >= found["environment"].items() >= {

@@ -26,8 +26,7 @@ from mindrestore.errors import UserError
 from mindrestore.models import create_model
 from mindrestore.sensing.masks import fingerprint, random_mask
 from mindrestore.sensing.operator import SnapshotImaging
-from mindrestore.training import log as training_log
-from mindrestore.training import snapshot_job
+from mindrestore.training import log as training_log, snapshot_job
 from mindrestore.training.average import Average
 from mindrestore.training.dataset import batches
 from mindrestore.training.gradients import GRADIENTS, whole_gradients
