@@ -130,6 +130,7 @@ def an_installation(words, folder):
 
 
 def markers(words, folder):
+    there(*(ROOT / word for word in words if word.startswith("tests/")))
     if "-m" in words:
         assert f'"{words[words.index("-m") + 1]}:' in (ROOT / "pyproject.toml").read_text()
 
@@ -162,7 +163,9 @@ CHECKED = {
     "python eval.py": (an_evaluation, "minutes, and data sets that are only named; test_evaluation.py runs it"),
     "python export.py": (an_export, "compiles twice; test_export.py and test_export_onnx.py run it"),
     "pip install": (an_installation, "would change the installation that tests run in; .ci/run runs the README's"),
+    "pre-commit": (nothing, "changes the checkout; .ci/run runs its hooks"),
     "pytest": (markers, "is what runs this"),
+    "python docs/draw_rooms.py": (nothing, "writes into the documents; test_architecture.py draws"),
     "unset": (nothing, "a shell's own"),
 }
 """Commands that the program itself reads, but does not carry out, by how they begin; and why."""

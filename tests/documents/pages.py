@@ -6,9 +6,10 @@ from typing import List, NamedTuple
 from places import ROOT
 
 CHINESE = ROOT / "README_CN.md"
-DOCUMENTS = [ROOT / "README.md", CHINESE, *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+CHANGELOG = ROOT / "CHANGELOG.md"  # names what is gone, too
 KINDS = ("bash", "python", "yaml", "text")  # of blocks; text is looked at by nobody
-PROGRAMS = ("mindrestore", "python", "bash", "pip", "pytest", "unset")
+PROGRAMS = ("mindrestore", "python", "bash", "pip", "pre-commit", "pytest", "unset")
 
 _BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _INLINE = re.compile(r"`([^`\n]+)`")
