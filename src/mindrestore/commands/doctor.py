@@ -37,6 +37,7 @@ def _versions():
     import cv2
     import mindspore
     import numpy
+
     from mindrestore.version import __version__
     yield f"mindrestore   {__version__}"
     yield f"mindspore     {mindspore.__version__}"
@@ -46,6 +47,7 @@ def _versions():
 
 def _processor():
     import os
+
     from mindrestore.runtime import convolution_speed, processor
     from mindrestore.runtime.convolution_probe import probe
     yield f"processor     {processor.described()}"

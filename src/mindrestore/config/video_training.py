@@ -40,8 +40,8 @@ class VideoTraining(Training):
     schedule: Schedule = Schedule(kind="cosine", final=1e-7)
     frozen: List[str] = Field([], description="parameters whose names contain one of these are not trained at all")
     execution: Literal["auto", "whole", "stages", "groups", "pieces"] = Field(
-        "auto", description="of a step: as one graph; piece by piece, of which, of groups of them or of whole stages nothing is "
-        "kept but what goes in: the larger, the less memory; auto: pieces on a CPU, else one graph")
+        "auto", description="of a step: as one graph; piece by piece, of which, of groups of them or of whole stages nothing "
+        "is kept but what goes in: the larger, the less memory; auto: pieces on a CPU, else one graph")
     loss: Literal["charbonnier"] = "charbonnier"
     average: Optional[float] = Field(None, gt=0, lt=1, description="decay of a running average of the weights (EMA)")
     validate_every: Count = 5000
