@@ -12,6 +12,7 @@ import numpy as np
 
 def ours(case):
     import mindspore
+
     from mindrestore.runtime import session
     session.start("cpu")
     return dict(version=f"mindspore {mindspore.__version__}"), _steps(case, our_batches(case))

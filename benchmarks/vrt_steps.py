@@ -12,6 +12,7 @@ CHANNELS, DEPTH, HEADS, WINDOW, GROUPS = 120, 8, 6, (6, 8, 8), 12
 def build_mindrestore(case):
     """Return (about, step); ``step()`` waits for the result and returns a function that gives its values."""
     import mindspore as ms
+
     from mindrestore.runtime import session
 
     session.start("cpu", threads=case["threads"])
@@ -50,6 +51,7 @@ def build_torch(case):
     import torch
     import torch_vrt
     import torch_vrt_network
+
     from mindrestore.ops.windows import sine_positions
 
     if case["threads"]:
