@@ -5,7 +5,6 @@ same branch in float32.
 """
 import re
 from functools import partial
-from pathlib import Path
 from types import SimpleNamespace
 
 import mindspore as ms
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 from cube_unit import LARGEST, OPERATORS, CubeUnit
 from mindspore import Tensor, ops
+from places import CONFIGS, ROOT
 
 from mindrestore.checkpoints.loading import load_network
 from mindrestore.checkpoints.native import load_arrays
@@ -33,8 +33,7 @@ from mindrestore.training.step import TrainOneStep
 from mindrestore.training.trainer import JOBS, train
 from mindrestore.training.updates import Update
 
-SOURCES = Path(__file__).parents[2] / "src" / "mindrestore"
-CONFIGS = Path(__file__).parents[2] / "configs"
+SOURCES = ROOT / "src" / "mindrestore"
 PRODUCTS = ("MatMul", "BatchMatMul", "matmul", "bmm", "mm", "addmm", "baddbmm", "dense", "einsum", "tensor_dot", "inner",
             "outer", "conv1d", "conv2d", "conv3d", "conv3d_transpose", "deformable_conv2d", "Conv2D", "Conv3D",
             "Conv2DTranspose", "Conv3DTranspose", "Dense", "Conv2d", "Conv3d", "Conv2dTranspose", "Conv3dTranspose")

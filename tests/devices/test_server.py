@@ -3,13 +3,13 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from places import ROOT
 
 from mindrestore.runtime import accelerators, ascend_server
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
+SCRIPTS = ROOT / "scripts"
 sys.path.append(str(SCRIPTS / "lib"))
 import cores  # noqa: E402
 import errors  # noqa: E402

@@ -13,11 +13,11 @@ import cv2
 import numpy as np
 import pytest
 import yaml
+from places import ROOT
 
 from mindrestore.checkpoints import native
 from mindrestore.models import create_model
 
-ROOT = Path(__file__).parents[3]
 WEIGHTS = ROOT / "src" / "mindrestore" / "assets"
 CONFIGURATIONS = {f"{path.parent.name}/{path.stem}": path for path in sorted((ROOT / "configs").glob("*/*.yaml"))}
 PYNATIVE = ("revsci/multi_group_18x2", "revsci/small_cpu", "vrt/small_flow", "vrt/small_interpolate", "vrt/small_sr")
