@@ -62,7 +62,7 @@ def gradients(group):
 
 
 @pytest.mark.parametrize("mutual, qkv_bias", [(True, True), (False, False)], ids=["mutual", "self, without bias"])
-@pytest.mark.parametrize("mode", ["graph", "pynative"], indirect=True)
+@pytest.mark.parametrize("mode", [pytest.param("graph", marks=pytest.mark.long), "pynative"], indirect=True)
 def test_gradients_are_those_of_a_network_that_keeps_everything(mode, mutual, qkv_bias):
     kept, computed_again = group(mutual, qkv_bias), group(mutual, qkv_bias)
     for block in computed_again.blocks:

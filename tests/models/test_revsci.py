@@ -298,7 +298,8 @@ def arrays(groups):
     return np.stack([group.asnumpy().copy() for group in groups])
 
 
-@COUPLINGS
+@pytest.mark.parametrize("settings", [
+    {}, pytest.param(dict(coupling="multi_group", groups=4), marks=pytest.mark.long)], ids=["two_way", "multi_group_4"])
 def test_fifty_blocks_are_undone(settings):
     """Features as the head makes them come back to 1e-5; larger ones, here up to 13, to as much of their size."""
     network = create_model("revsci", blocks=50, **settings)

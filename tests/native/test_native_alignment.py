@@ -15,7 +15,7 @@ VARIANTS = {
     "one neighbour": (12, 1, 4, 1, (4, 9, 14), 3),
     "two neighbours": (12, 2, 8, 2, (2, 8, 8), 1),
     "three neighbours, one image": (12, 3, 6, 8, (1, 5, 7), 20),
-    "as published": (120, 1, 12, 1, (2, 16, 24), 5),
+    "as published": (120, 1, 12, 1, (1, 8, 20), 5),
 }
 
 

@@ -317,7 +317,7 @@ def test_a_step_that_overflows_at_every_scale_changes_nothing():
 
 
 @pytest.mark.parametrize("mode", ["pynative", pytest.param("graph", marks=pytest.mark.long)], indirect=True)
-@pytest.mark.parametrize("network", [{}, ALIGNED], ids=["denoiser", "aligned"])
+@pytest.mark.parametrize("network", [{}, pytest.param(ALIGNED, marks=pytest.mark.long)], ids=["denoiser", "aligned"])
 def test_gradients_are_near_those_of_float32(configure, mode, network):
     """Also where flows are found, frames look at each other, and stages are computed again."""
     found = {}
@@ -341,14 +341,15 @@ def test_gradients_are_near_those_of_float32(configure, mode, network):
 
 @pytest.mark.parametrize("mode", ["pynative"], indirect=True)
 def test_a_resumed_run_ends_as_one_that_never_stopped(configure, mode, monkeypatch):
-    monkeypatch.setattr(loss_scales, "LossScale", partial(LossScale, first=2.0 ** 16, window=3))
+    """Stopped within the window of the loss scale, which counts on."""
+    monkeypatch.setattr(loss_scales, "LossScale", partial(LossScale, first=2.0 ** 10, window=2))
     monkeypatch.setattr("mindrestore.training.video_job.video_validation", lambda config, network: None)
     precision.use("float16")
-    whole = train(configure(run="whole"))
-    train(configure("training.steps=2"))
-    resumed = train(configure(), resume=True)
+    whole = train(configure("training.steps=2", run="whole"))
+    train(configure("training.steps=1"))
+    resumed = train(configure("training.steps=2"), resume=True)
     states = [load_arrays(folder / "last_state.ckpt") for folder in (whole, resumed)]
-    assert states[0][1]["loss_scale"] == states[1][1]["loss_scale"] and states[0][1]["loss_scale"][1] in (0, 1)
+    assert states[0][1]["loss_scale"] == states[1][1]["loss_scale"] == [2.0 ** 11, 0]
     assert states[0][0].keys() == states[1][0].keys()
     for name, array in states[0][0].items():
         np.testing.assert_array_equal(states[1][0][name], array, err_msg=name)

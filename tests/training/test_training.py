@@ -170,7 +170,8 @@ def started(fresh_environment):
         process.kill()
 
 
-@pytest.mark.parametrize("number, training_mode", [(signal.SIGTERM, "plain"), (signal.SIGINT, "reversible")])
+@pytest.mark.parametrize("number, training_mode", [
+    (signal.SIGINT, "reversible"), pytest.param(signal.SIGTERM, "plain", marks=pytest.mark.long)])
 def test_a_stopped_process_goes_on_to_bit_equal_weights(configure, started, tmp_path, number, training_mode):
     settings = (f"training.mode={training_mode}", "model.blocks=1", "training.steps=40", "training.save_every=1000",
                 "evaluation.kind=captures")  # which are not validated on
