@@ -9,8 +9,8 @@ import tempfile
 from pathlib import Path
 
 WORKER = Path(__file__).with_name("worker.py")
-OURS, THEIRS = "mindrestore", "torch"
-LABELS = {OURS: "ours", THEIRS: "PyTorch"}
+OURS, THEIRS, TUNED = "mindrestore", "torch", "tuned torch"  # tuned: its allocator keeps freed memory, as ours does
+LABELS = {OURS: "ours", THEIRS: "PyTorch", TUNED: "tuned"}
 GB = 1e9
 SHARE_OF_MEMORY = 0.9  # what two processes may need together, to be kept alive side by side
 SAME_VALUES = 1e-3  # relative; float32 sums in another order
@@ -50,6 +50,7 @@ class Worker:
         """Return what the steps took; the first is apart, because it compiles."""
         return dict(first_seconds=self.seconds[0], seconds=statistics.median(self.seconds[1:]),
                     all_seconds=self.seconds[1:], processor_seconds=self.processor[1:],
+                    processor_median=statistics.median(self.processor[1:]),
                     above_start_gb=self.last["above_start"] / GB, peak_gb=self.last["peak"] / GB,
                     values=self.last["values"], **self.about)
 
@@ -102,7 +103,7 @@ def total_memory():
 
 
 def same_values(results):
-    """Return whether both libraries computed the same, None where only one did."""
+    """Return whether the libraries computed the same, None where only one did."""
     if not all(library in results and "values" in results[library] for library in (OURS, THEIRS)):
         return None
     ours, theirs = results[OURS]["values"], results[THEIRS]["values"]
@@ -110,10 +111,13 @@ def same_values(results):
 
 
 def table(rows, libraries):
-    """Return the rows as text; a row is a dict of ``label``, ``results``, ``alternated`` and ``same_values``."""
+    """Return the rows as text; a row is a dict of ``label``, ``results``, ``alternated`` and ``same_values``.
+
+    Ratios are of the first library to the last.
+    """
     names = [LABELS[library] for library in libraries]
     with_ratio = names + ["ratio"] * (len(names) > 1)
-    columns = (("step, s", with_ratio), ("above start, GB", with_ratio), ("first call, s", names))
+    columns = (("step, s", with_ratio), ("processor, s", with_ratio), ("above start, GB", with_ratio), ("first call, s", names))
     width = max(len(row["label"]) for row in rows)
 
     def line(label, groups, notes=""):
@@ -123,7 +127,8 @@ def table(rows, libraries):
     lines = [line("", [[title.center(9 * len(group))] for title, group in columns]),
              line("", [group for _, group in columns])]
     for row in rows:
-        groups = [_cells(row, libraries, "seconds", True), _cells(row, libraries, "above_start_gb", True),
+        groups = [_cells(row, libraries, "seconds", True), _cells(row, libraries, "processor_median", True),
+                  _cells(row, libraries, "above_start_gb", True),
                   _cells(row, libraries, "first_seconds", False)]
         lines.append(line(row["label"], groups, "; ".join(notes(row))))
     return "\n".join(lines)
@@ -133,7 +138,7 @@ def _cells(row, libraries, key, with_ratio):
     values = [row["results"].get(library, {}).get(key) for library in libraries]
     cells = [f"{value:.3f}" if value is not None else "-" for value in values]
     if with_ratio and len(values) > 1:
-        cells.append(f"{values[0] / values[1]:.2f}" if None not in values and values[1] else "-")
+        cells.append(f"{values[0] / values[-1]:.2f}" if None not in (values[0], values[-1]) and values[-1] else "-")
     return cells
 
 
@@ -151,7 +156,7 @@ def notes(row):
 def libraries():
     """Return the libraries at hand, and say so if that is ours alone."""
     if importlib.util.find_spec("torch"):
-        return [OURS, THEIRS]
+        return [OURS, THEIRS, TUNED]
     print("PyTorch is not installed, so ours is measured alone: pip install torch")
     return [OURS]
 

@@ -22,7 +22,7 @@ class VRT(nn.Module):
     """
 
     def __init__(self, positions, upscale, window_size, depths, indep_reconsts, embed_dims, num_heads, deformable_groups,
-                 nonblind_denoising=False):
+                 nonblind_denoising=False, num_feat=64):
         super().__init__()
         self.upscale = upscale
         first, window = embed_dims[0], tuple(window_size)
@@ -43,11 +43,11 @@ class VRT(nn.Module):
         if upscale == 1:
             self.conv_last = in_frames(first, 3)
             return
-        self.conv_before_upsample = nn.Sequential(in_frames(first, 64), nn.LeakyReLU())
+        self.conv_before_upsample = nn.Sequential(in_frames(first, num_feat), nn.LeakyReLU())
         doublings = [layer for _ in range(int(math.log2(upscale)))
-                     for layer in (in_frames(64, 256), nn.Identity(), Shuffle(), nn.Identity(), nn.LeakyReLU(0.1))]
-        self.upsample = nn.Sequential(*doublings, in_frames(64, 64))
-        self.conv_last = in_frames(64, 3)
+                     for layer in (in_frames(num_feat, 4 * num_feat), nn.Identity(), Shuffle(), nn.Identity(), nn.LeakyReLU(0.1))]
+        self.upsample = nn.Sequential(*doublings, in_frames(num_feat, num_feat))
+        self.conv_last = in_frames(num_feat, 3)
 
     def forward(self, x):
         """(N, D, C, H, W) -> (N, D, 3, upscale * H, upscale * W); H and W are multiples of 8."""

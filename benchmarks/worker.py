@@ -1,6 +1,6 @@
 """A process that holds one network of one library and does one step whenever it reads a line; ``side_by_side.py`` starts it.
 
-Started with two arguments: a JSON object of ``library`` ("mindrestore" | "torch"), ``steps`` (the module beside this one
+Started with two arguments: a JSON object of ``library`` ("mindrestore" | "torch" | "tuned torch"), ``steps`` (the module beside this one
 that builds a step) and what that module reads; and the folder to work in, because graph-kernel fusion leaves folders there.
 Answers are JSON objects, a line each: first version and threads, then seconds, peak and values of every step. Ends when its
 input does.
@@ -21,7 +21,10 @@ def main():
     os.environ.setdefault("GLOG_v", "3")  # MindSpore: errors only
     case = json.loads(sys.argv[1])
     os.chdir(sys.argv[2])
-    about, step = importlib.import_module(case["steps"]).BUILDERS[case["library"]](case)
+    if case["library"] == "tuned torch":  # freed memory is kept, as ours keeps it
+        from mindrestore.runtime import allocator
+        allocator.keep_freed_memory()
+    about, step = importlib.import_module(case["steps"]).BUILDERS[case["library"].removeprefix("tuned ")](case)
     start = peak_bytes()
     print(json.dumps(about), file=answers)
     for _ in sys.stdin:

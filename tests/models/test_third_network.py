@@ -133,7 +133,7 @@ def test_weights_by_their_published_names_become_a_checkpoint(tmp_path):
     ("model.kernal=3", "unknown key model.kernal (did you mean kernel?)"),
     ("model.times=4", "model.times is 4: "),
     ("training.flow_rate=1", "unknown key training.flow_rate"),
-    ("training.execution=pieces", "training.execution=pieces: the network .* is not made of pieces"),
+    ("training.execution=pieces", "training.execution=pieces: the network Enlarger is not made of pieces"),
     ("model.name=enlarge", "model.name is 'enlarge': unknown (did you mean enlarger?)"),
 ])
 def test_mistakes_are_named(override, said, capsys):

@@ -1,29 +1,22 @@
 """A block of windowed attention by the native operator of ``attention_block.cpp``."""
 import ctypes
 import math
-import os
 
 import numpy as np
-from mindspore import Tensor
 
-from mindrestore.native.loading import library
+from mindrestore.native.operator import Operator, address, structure, tensor, threads, wanted_array
 
 WEIGHTS = ("norm1.weight", "norm1.bias", "attn.relative_position_bias_table", "attn.qkv_self.weight", "attn.qkv_self.bias",
            "attn.qkv_mut.weight", "attn.qkv_mut.bias", "attn.proj.weight", "attn.proj.bias", "norm2.weight", "norm2.bias",
            "mlp.fc11.weight", "mlp.fc11.bias", "mlp.fc12.weight", "mlp.fc12.bias", "mlp.fc2.weight", "mlp.fc2.bias")
 _SIZES = ("rows", "windows", "tokens", "channels", "heads", "hidden", "kinds", "entries", "mutual", "threads")
+_Sizes = structure((_SIZES, ctypes.c_int64))
+_several = ctypes.c_void_p * len(WEIGHTS)
+_Given = structure((("x", "order", "positions", "kinds", "masks", "multipliers", "encoding"), ctypes.c_void_p),
+                   ("weights", _several), ("scale", ctypes.c_float))
 
 
-class _Sizes(ctypes.Structure):
-    _fields_ = [(name, ctypes.c_int64) for name in _SIZES]
-
-
-class _Given(ctypes.Structure):
-    _fields_ = [*((name, ctypes.c_void_p) for name in ("x", "order", "positions", "kinds", "masks", "multipliers", "encoding")),
-                ("weights", ctypes.c_void_p * len(WEIGHTS)), ("scale", ctypes.c_float)]
-
-
-class AttentionBlock:
+class AttentionBlock(Operator):
     """One execution of a block, forwards and backwards: ``x + m0 attention(norm1 x)``, then ``x + m1 mlp(norm2 x)``.
 
     Memory: that of one window for each thread, backwards the gradients of the weights for each thread as well.
@@ -40,59 +33,35 @@ class AttentionBlock:
     """
 
     def __init__(self, x, weights, heads, scale, cut, positions, encoding=None, multipliers=None):
+        super().__init__()
         self.shape, self.names = x.shape, tuple(weights)
-        self._kept = []  # what the pointers point to
-        arrays = [self._array(weights[name]) if name in weights else None for name in WEIGHTS]
+        arrays = [self.array(weights[name]) if name in weights else None for name in WEIGHTS]
         self._shapes = [None if array is None else array.shape for array in arrays]
         table, fc11 = arrays[WEIGHTS.index("attn.relative_position_bias_table")], arrays[WEIGHTS.index("mlp.fc11.weight")]
         self.sizes = _Sizes(rows=math.prod(x.shape[:-1]), windows=cut.count, tokens=len(positions), channels=x.shape[-1],
                             heads=heads, hidden=len(fc11), kinds=0 if cut.masks is None else len(cut.masks), entries=len(table),
                             mutual=encoding is not None, threads=min(cut.count, threads()))
-        self.given = _Given(x=self._pointer(x), order=self._pointer(cut.order, np.int32),
-                            positions=self._pointer(positions, np.int32), kinds=self._pointer(cut.kinds, np.int32),
-                            masks=self._pointer(cut.masks), multipliers=self._pointer(multipliers),
-                            encoding=self._pointer(encoding),
-                            weights=(ctypes.c_void_p * len(WEIGHTS))(*map(_address, arrays)), scale=scale)
+        self.given = _Given(x=self.pointer(x), order=self.pointer(cut.order, np.int32),
+                            positions=self.pointer(positions, np.int32), kinds=self.pointer(cut.kinds, np.int32),
+                            masks=self.pointer(cut.masks), multipliers=self.pointer(multipliers),
+                            encoding=self.pointer(encoding),
+                            weights=_several(*map(address, arrays)), scale=scale)
 
     def forward(self):
         """Return what the block makes of x, of the same shape."""
         y = np.empty(self.shape, np.float32)
-        self._call("mindrestore_block_forward", _address(y))
-        return Tensor.from_numpy(y)
+        self.call("mindrestore_block_forward", address(y))
+        return tensor(y)
 
     def backward(self, gradient, wanted):
         """Return ([gradient of x], [gradients of the weights]) in the order of ``weights``, given that of the result.
 
         wanted: of x and of each weight whether its gradient is, a tuple of tuples of bool; None stands for what is not.
         """
-        of_inputs, of_weights = wanted
-        chosen = {name for name, each in zip(self.names, of_weights) if each}
-        found = {name: np.empty(shape, np.float32) for name, shape in zip(WEIGHTS, self._shapes) if name in chosen}
-        of_x = np.empty(self.shape, np.float32)
-        pointers = (ctypes.c_void_p * len(WEIGHTS))(*(_address(found.get(name)) for name in WEIGHTS))
-        self._call("mindrestore_block_backward", self._pointer(gradient), _address(of_x), ctypes.addressof(pointers))
-        of_weights = [Tensor.from_numpy(found[name]) if name in found else None for name in self.names]
-        return [Tensor.from_numpy(of_x) if of_inputs[0] else None], of_weights
-
-    def _call(self, name, *more):
-        function = getattr(library(), name)
-        if function(ctypes.byref(self.sizes), ctypes.byref(self.given), *map(ctypes.c_void_p, more)):
-            raise MemoryError(f"{name}: {self.sizes.threads} threads need more memory than there is")
-
-    def _array(self, x, dtype=np.float32):
-        """Return a tensor or array as numbers in a row, its own wherever they are; kept as long as the block is."""
-        x = np.ascontiguousarray(x.asnumpy() if isinstance(x, Tensor) else x, dtype)
-        self._kept.append(x)
-        return x
-
-    def _pointer(self, x, dtype=np.float32):
-        return None if x is None else _address(self._array(x, dtype))
-
-
-def threads():
-    """Return how many threads compute: as many as this process may use cores."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def _address(array):
-    return None if array is None else array.ctypes.data
+        (of_x,), of_weights = wanted
+        shapes = dict(zip(WEIGHTS, self._shapes))
+        weights = {name: wanted_array(shapes[name], each) for name, each in zip(self.names, of_weights)}
+        gradient_of_x = np.empty(self.shape, np.float32)
+        pointers = _several(*(address(weights.get(name)) for name in WEIGHTS))
+        self.call("mindrestore_block_backward", self.pointer(gradient), address(gradient_of_x), ctypes.addressof(pointers))
+        return [tensor(gradient_of_x) if of_x else None], [tensor(weights[name]) for name in self.names]

@@ -7,7 +7,8 @@ import math
 from mindspore import ops
 
 from mindrestore.models.piece import Added, Itemwise, Rearrangement
-from mindrestore.ops.activations import LeakyReLU, leaky_relu
+from mindrestore.native.coupling import CouplingStep
+from mindrestore.ops.activations import LEAKY_SLOPE, LeakyReLU, leaky_relu
 
 ROWS = -2  # the axis of rows
 HALO = 2  # rows of half the resolution: head 2 + 1 + 0 + 1 whole ones, tail 2 (one of half resolution) + 1 + 0 + 1
@@ -56,7 +57,10 @@ class Step(Added):
 
     def __init__(self, conv3d, axis, weight0, bias0, weight2, bias2):
         super().__init__(axis, weight0=weight0, bias0=bias0, weight2=weight2, bias2=bias2)
-        self.conv3d = conv3d
+        self.conv3d, self.frames_first = conv3d, axis == 2
+
+    def native(self, target, source):
+        return CouplingStep(target, source, self.weights, LEAKY_SLOPE) if self.frames_first else None
 
     def change(self, w, shared, constants, source):
         inner = leaky_relu(self.conv3d(source, w["weight0"], w["bias0"]))
