@@ -12,6 +12,7 @@ def build_mindrestore(case):
     """Return (about, step); ``step()`` waits for the result and returns a function that gives its values."""
     clip, measurement, mask = random_inputs(case)
     import mindspore as ms
+
     from mindrestore.executor import Piecewise
     from mindrestore.models import create_model
     from mindrestore.runtime import session

@@ -31,7 +31,8 @@ def main(names):
         target = target_of(golden)
         single, moved = in_torch(settings, x, target, torch.float32), in_torch(settings, nudged, target, torch.float32)
         norms = dict(zip(golden["grad_names"].tolist(), golden["grad_norms"]))
-        print(f"{name}: distance from the golden output, largest and mean; of the gradients' norms, relative, median and largest")
+        print(f"{name}: distance from the golden output, largest and mean; of the gradients' norms, relative, median and "
+              "largest")
         for which, (output, found) in {"PyTorch, float64": in_torch(settings, x, target, torch.float64),
                                        "PyTorch, float32": single, "ours, float32": ours(settings, x, target)}.items():
             print(f"  {which:18} {distance(strided(output), golden['output_strided'])}; {distance_of_norms(found, norms)}")
@@ -71,6 +72,7 @@ def distance_of_norms(found, expected):
 def in_torch(settings, x, target, dtype, shrink=1):
     """Return the output and, by parameter, the norm of the Charbonnier loss's gradient; matrices are times ``shrink``."""
     from golden.golden_weights import golden_array
+
     from mindrestore.ops.windows import sine_positions
     positions = torch.from_numpy(sine_positions(*settings["window_size"][1:], settings["embed_dims"][0]))[None]
     network = VRT(positions, **{key: settings[key] for key in NAMED if key in settings})
@@ -86,8 +88,9 @@ def in_torch(settings, x, target, dtype, shrink=1):
 def ours(settings, x, target):
     import mindspore as ms
     from golden.golden_weights import golden_array
-    from mindrestore.models import create_model
+
     from mindrestore.executor import Piecewise
+    from mindrestore.models import create_model
     from mindrestore.runtime import session
     from mindrestore.training.losses import LOSSES
     session.start("cpu", "pynative")

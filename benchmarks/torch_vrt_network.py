@@ -44,8 +44,9 @@ class VRT(nn.Module):
             self.conv_last = in_frames(first, 3)
             return
         self.conv_before_upsample = nn.Sequential(in_frames(first, num_feat), nn.LeakyReLU())
-        doublings = [layer for _ in range(int(math.log2(upscale)))
-                     for layer in (in_frames(num_feat, 4 * num_feat), nn.Identity(), Shuffle(), nn.Identity(), nn.LeakyReLU(0.1))]
+        doublings = []
+        for _ in range(int(math.log2(upscale))):
+            doublings += [in_frames(num_feat, 4 * num_feat), nn.Identity(), Shuffle(), nn.Identity(), nn.LeakyReLU(0.1)]
         self.upsample = nn.Sequential(*doublings, in_frames(num_feat, num_feat))
         self.conv_last = in_frames(num_feat, 3)
 

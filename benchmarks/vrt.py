@@ -24,8 +24,8 @@ def bars(rows, using):
     for row in rows:
         results = row["results"]
         ours, theirs = results[OURS], results.get(using[-1], {})
-        for key, unit, most in zip(("seconds", "above_start_gb", "first_seconds"), ("s", "GB above start", "s for the first call"),
-                                   BARS.get(row["label"], ())):
+        units = {"seconds": "s", "above_start_gb": "GB above start", "first_seconds": "s for the first call"}
+        for (key, unit), most in zip(units.items(), BARS.get(row["label"], ())):
             if most:
                 yield bar(f"{row['label']}, {unit}", ours.get(key), most)
         if len(using) > 1 and row["label"] != "step":

@@ -2,7 +2,8 @@
 
 A case says ``what`` ("block" | "mutual block" | "stage" | "network" | "step" | "small step"), ``size`` (frames, height, width),
 ``threads`` (or null) and, for steps, ``execution`` (as ``training.execution``) and ``checkpointing``, whether PyTorch computes
-blocks a second time on the way back. Widths are those of published task 001, of a small step those of configs/vrt/small_sr.yaml.
+blocks a second time on the way back. Widths are those of published task 001, of a small step those of
+configs/vrt/small_sr.yaml.
 """
 import os
 from functools import partial
@@ -20,6 +21,7 @@ FROZEN = "spynet"  # begins the names of what is not trained at first
 def build_mindrestore(case):
     """Return (about, step); ``step()`` waits for the result and returns a function that gives its values."""
     import mindspore as ms
+
     from mindrestore.runtime import session
 
     session.start("cpu", threads=case["threads"])
@@ -41,6 +43,7 @@ def _our_pass(case):
 
 def _our_step(case):
     import mindspore as ms
+
     from mindrestore.models import create_model
     from mindrestore.training.gradients import GRADIENTS
     from mindrestore.training.losses import LOSSES
@@ -127,6 +130,7 @@ def _theirs(what):
     import torch
     import torch_vrt
     import torch_vrt_network
+
     from mindrestore.ops.windows import sine_positions
 
     def positions(channels):
@@ -136,8 +140,8 @@ def _theirs(what):
     if what in ("block", "mutual block"):
         mutual = what == "mutual block"
         return torch_vrt.Block(CHANNELS, HEADS, (2, *WINDOW[1:]) if mutual else WINDOW, True, mutual, positions(CHANNELS))
-    settings = dict(window_size=WINDOW, depths=[8] * 7 + [4] * 6, indep_reconsts=[11, 12], embed_dims=[CHANNELS] * 7 + [180] * 6,
-                    num_heads=[HEADS] * 13, deformable_groups=GROUPS)
+    settings = dict(window_size=WINDOW, depths=[8] * 7 + [4] * 6, indep_reconsts=[11, 12],
+                    embed_dims=[CHANNELS] * 7 + [180] * 6, num_heads=[HEADS] * 13, deformable_groups=GROUPS)
     settings.update((key, value) for key, value in STEPS.get(what, {}).items() if key not in ("img_size", "mul_attn_ratio"))
     return torch_vrt_network.VRT(positions(settings["embed_dims"][0]), 4, **settings)
 

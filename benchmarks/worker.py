@@ -1,7 +1,8 @@
 """A process that holds one network of one library and does one step whenever it reads a line; ``side_by_side.py`` starts it.
 
-Started with two arguments: a JSON object of ``library`` ("mindrestore" | "torch" | "tuned torch"), ``steps`` (the module beside this one
-that builds a step) and what that module reads; and the folder to work in, because graph-kernel fusion leaves folders there.
+Started with two arguments: a JSON object of ``library`` ("mindrestore" | "torch" | "tuned torch"), ``steps`` (the module beside
+this one that builds a step) and what that module reads; and the folder to work in, because graph-kernel fusion leaves folders
+there.
 Answers are JSON objects, a line each: first version and threads, then seconds, peak and values of every step. Ends when its
 input does.
 """

@@ -19,7 +19,7 @@ import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
-from mindrestore.runtime.ascend_server import MOST_DEVICES, Mistake, addresses, refuse_unconnected  # noqa: E402
+from mindrestore.runtime.ascend_server import MOST_DEVICES, Mistake, addresses, refuse_unconnected
 
 VERSION, COMPLETED, NO_HOST_NIC = "1.0", "completed", "reserve"
 

@@ -2,11 +2,9 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
-
-SOURCES = Path(__file__).parents[1] / "src"
+from places import ROOT
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +55,7 @@ def layout(prepared, monkeypatch, request):
 def fresh_environment():
     """The environment as a user has it: without what importing mindrestore and preparing MindSpore set."""
     inherited = {name: value for name, value in os.environ.items() if name not in ("ONEDNN_MAX_CPU_ISA", "MS_OM_PATH")}
-    return {**inherited, "PYTHONPATH": str(SOURCES)}
+    return {**inherited, "PYTHONPATH": str(ROOT / "src")}
 
 
 @pytest.fixture

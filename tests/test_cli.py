@@ -1,13 +1,12 @@
 """The command line: one sentence and exit status 2 for a user's mistake, in real processes."""
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from places import ROOT
 
 from mindrestore.cli import main
 
-ROOT = Path(__file__).resolve().parent.parent
 SMALL = str(ROOT / "configs" / "revsci" / "small_cpu.yaml")
 SMALL_SR = str(ROOT / "configs" / "vrt" / "small_sr.yaml")
 DEBLUR = str(ROOT / "configs" / "vrt" / "small_deblur.yaml")

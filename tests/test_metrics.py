@@ -1,18 +1,16 @@
 """Metrics against published values and against their definitions."""
-from pathlib import Path
 
 import numpy as np
 import pytest
+from places import GOLDEN
 
 from mindrestore.errors import UserError
 from mindrestore.metrics import psnr, ssim, to_uint8, to_y
 
-GOLDEN = Path(__file__).parent / "golden" / "metrics.npz"
-
 
 @pytest.fixture(scope="module")
 def golden():
-    return dict(np.load(GOLDEN))
+    return dict(np.load(GOLDEN / "metrics.npz"))
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ import importlib
 import inspect
 import re
 import types
-from pathlib import Path
 
 import mindspore
 import numpy as np
 import pytest
+from places import ROOT
 
-SOURCES = Path(__file__).parents[2] / "src" / "mindrestore"
+SOURCES = ROOT / "src" / "mindrestore"
 ANNOUNCED = re.compile(r"\b(?:deprecated|will be (?:removed|renamed|merged|changed))\b", re.IGNORECASE)
 GOING = re.compile(r"this interface|the interface name", re.IGNORECASE)  # a method, not one of its overloads
 TENSORS_ONLY = {name for name in dir(mindspore.Tensor) if not name.startswith("_") and not any(

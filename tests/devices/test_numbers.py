@@ -5,7 +5,6 @@ same branch in float32.
 """
 import re
 from functools import partial
-from pathlib import Path
 from types import SimpleNamespace
 
 import mindspore as ms
@@ -13,6 +12,7 @@ import numpy as np
 import pytest
 from cube_unit import LARGEST, OPERATORS, CubeUnit
 from mindspore import Tensor, ops
+from places import CONFIGS, ROOT
 
 from mindrestore.checkpoints.loading import load_network, shipped
 from mindrestore.checkpoints.native import load_arrays
@@ -32,8 +32,7 @@ from mindrestore.training.optimizers import Update
 from mindrestore.training.step import TrainOneStep
 from mindrestore.training.trainer import JOBS, train
 
-SOURCES = Path(__file__).parents[2] / "src" / "mindrestore"
-CONFIGS = Path(__file__).parents[2] / "configs"
+SOURCES = ROOT / "src" / "mindrestore"
 PRODUCTS = ("MatMul", "BatchMatMul", "matmul", "bmm", "mm", "addmm", "baddbmm", "dense", "einsum", "tensor_dot", "inner",
             "outer", "conv1d", "conv2d", "conv3d", "conv3d_transpose", "deformable_conv2d", "Conv2D", "Conv3D",
             "Conv2DTranspose", "Conv3DTranspose", "Dense", "Conv2d", "Conv3d", "Conv2dTranspose", "Conv3dTranspose")
@@ -246,7 +245,7 @@ def test_gradients_of_trained_vrt(unit, monkeypatch, config, task, vanished, off
 @pytest.mark.long
 def test_gradients_of_spynet(unit, monkeypatch):
     """Not small ones: what counts here is that a scale that is too large is found out."""
-    config = make_config({"name": "tiny", **{**TINY["spynet"], "data": {"patch": 64, "clips": 4}}})
+    config = make_config({"name": "tiny", **TINY["spynet"], "data": {"patch": 64, "clips": 4}})
     _, found, _ = of_job(unit, monkeypatch, config)
     assert not found.zeros and max(found.norms.values()) < 0.02 and found.total < 0.02
 

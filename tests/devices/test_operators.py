@@ -19,7 +19,7 @@ import pytest
 from mindrestore.ops import windows
 
 WORKLOADS = Path(__file__).with_name("workloads.py")
-SHORT = ("revsci_training multi_group plain", "vrt_restoration smallest")
+SHORT = ("revsci_training multi_group whole", "vrt_restoration smallest")
 LONG = tuple(f"revsci_training {kind} {mode}" for kind, mode in (("two_way", "pieces"), ("grey_estimate", "whole"),
                                                                  ("colour", "whole")))
 LONG += ("revsci_restoration two_way", "flow_training", "vrt_restoration aligned", "vrt_restoration without_flows",

@@ -3,13 +3,13 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from places import ROOT
 
 from mindrestore.runtime import accelerators, ascend_server
 
-SCRIPTS = Path(__file__).parents[2] / "scripts"
+SCRIPTS = ROOT / "scripts"
 sys.path.append(str(SCRIPTS / "lib"))
 import cores  # noqa: E402
 import errors  # noqa: E402
@@ -175,10 +175,9 @@ def atlas(tmp_path, programs):
     """The tree of an Atlas server, and the environment of a user of it who has sourced CANN's."""
     programs(hccn_tool=NO_ADDRESS)
     root = tree(tmp_path / "atlas", usr__local__Ascend__driver__version_P_info="Version=23.0.rc3\nascendhal_version=7.0\n",
-                dev__davinci0="", dev__davinci_manager="", **{
-                    "usr__local__Ascend__ascend_D_toolkit__latest__x86_64_D_linux__ascend_toolkit_install_P_info":
-                    "package_name=Ascend-cann-toolkit\nversion=7.0.0\n",
-                    "usr__local__Ascend__ascend_D_toolkit__set_env_P_sh": ""})
+                dev__davinci0="", dev__davinci_manager="", usr__local__Ascend__ascend_D_toolkit__set_env_P_sh="",
+                usr__local__Ascend__ascend_D_toolkit__latest__x86_64_D_linux__ascend_toolkit_install_P_info=(
+                    "package_name=Ascend-cann-toolkit\nversion=7.0.0\n"))
     home = "/usr/local/Ascend/ascend-toolkit/latest"
     return root, {"ASCEND_HOME_PATH": home, "LD_LIBRARY_PATH": f"/other:{home}/lib64"}
 
@@ -233,7 +232,7 @@ def graphics(tmp_path, programs):
     root = tree(tmp_path / "graphics", dev__nvidia0="", dev__nvidia1="", dev__nvidiactl="",
                 proc__driver__nvidia__version="NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.104.05  Sat Aug 19\n",
                 usr__local__cuda__version_P_json=json.dumps({"cuda": {"name": "CUDA SDK", "version": "11.6.2"}}),
-                **{"usr__lib__x86_64_D_linux_D_gnu__libcudnn_P_so_P_8_P_4": ""})
+                usr__lib__x86_64_D_linux_D_gnu__libcudnn_P_so_P_8_P_4="")
     return root, {"PATH": os.environ["PATH"]}
 
 

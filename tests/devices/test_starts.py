@@ -11,12 +11,12 @@ import time
 from pathlib import Path
 
 import pytest
+from places import ROOT
 
 from mindrestore.cli import main
 from mindrestore.errors import UserError
 from mindrestore.runtime import cluster, starts
 
-ROOT = Path(__file__).parents[2]
 CONFIG = ROOT / "configs" / "revsci" / "small_cpu.yaml"
 TINY = ("model.channels=8", "model.blocks=1", "data.size=16", "data.frames=2", "data.clips=8", "evaluation.kind=captures",
         "training.save_every=1000", "runtime.mode=pynative", "training.steps=1")
@@ -178,7 +178,8 @@ def test_training_refuses_to_be_one_of_four_strangers(monkeypatch, found):
     cluster.refuse_other_starts("a.yaml")
 
 
-@pytest.mark.parametrize("words", [["eval"], ["export"], ["restore", "a.mp4", "b.mp4", "--task", "sr"]], ids=lambda words: words[0])
+@pytest.mark.parametrize("words", [["eval"], ["export"], ["restore", "a.mp4", "b.mp4", "--task", "sr"]],
+                         ids=lambda words: words[0])
 def test_other_commands_refuse_too(monkeypatch, capsys, words):
     for name, value in OPENMPI.items():
         monkeypatch.setenv(name, value)

@@ -119,7 +119,8 @@ def ones(*shape):
 
 
 WORKLOADS = {
-    **{f"revsci_training {kind} {mode}": partial(revsci_training, kind, mode) for kind in REVSCI for mode in ("whole", "pieces")},
+    **{f"revsci_training {kind} {mode}": partial(revsci_training, kind, mode)
+       for kind in REVSCI for mode in ("whole", "pieces")},
     **{f"revsci_restoration {kind}": partial(revsci_restoration, kind) for kind in REVSCI},
     **{f"revsci_export {kind}": partial(revsci_export, kind) for kind in REVSCI},
     "flow_training": flow_training,

@@ -1,5 +1,5 @@
 """What all configurations share: the network, the device, learning rate and steps of training."""
-from functools import lru_cache
+from functools import cache
 from typing import Annotated, ClassVar, List, Literal, Optional
 
 from pydantic import Field, create_model, model_validator
@@ -71,7 +71,7 @@ class Common(Section):
     checkpoint: Optional[str] = Field(None, description="weights to evaluate")
 
     @classmethod
-    @lru_cache(maxsize=None)
+    @cache
     def of_kind(cls, kind):
         """Return the class of this problem's configurations with the settings of a ``NetworkKind`` and what it adds to the
         section ``training``.

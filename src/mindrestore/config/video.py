@@ -1,5 +1,5 @@
 """Configurations of networks that restore videos; the defaults of their training are VRT's published recipe."""
-from functools import lru_cache
+from functools import cache
 from typing import ClassVar, List, Literal, Optional, Tuple
 
 from pydantic import Field, create_model, model_validator
@@ -137,7 +137,7 @@ class VideoConfig(Common):
         return self
 
     @classmethod
-    @lru_cache(maxsize=None)
+    @cache
     def with_interpolation(cls, kind):
         """Return this class with the settings of a ``NetworkKind`` for the network that interpolates."""
         interpolation = create_model("Interpolation", __base__=Interpolation, __doc__=Interpolation.__doc__,

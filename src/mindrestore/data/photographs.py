@@ -20,7 +20,7 @@ HELD_OUT_PHOTOGRAPHS = ("chelsea", "coins", "gravel", "rocket")
 _LONGEST_SIDE = 720  # larger photographs are reduced to it: beyond, they hold no detail and cost time
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def photograph(name):
     """One photograph as RGB ``(H, W, 3)`` float32 in 0..1, at most 720 pixels a side; read once, read-only.
 

@@ -116,9 +116,10 @@ class Tape(Piecewise):
         undone = isinstance(piece, Added) and nodes[0] is not None
         if undone:
             inputs[0].tensor = None
+        shapes = tuple(getattr(x, "shape", None) for x in inputs)
         self.entries.append(Entry(
-            piece, None if isinstance(piece, Rearrangement) else tuple(inputs), tuple(getattr(x, "shape", None) for x in inputs),
-            nodes, tuple(result.node for result in results), results[0].shape, results[0] if undone else None, of_weights))
+            piece, None if isinstance(piece, Rearrangement) else tuple(inputs), shapes, nodes,
+            tuple(result.node for result in results), results[0].shape, results[0] if undone else None, of_weights))
         return results if several else results[0]
 
     def _pull_back(self, of_results, gradients):

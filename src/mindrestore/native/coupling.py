@@ -47,6 +47,7 @@ class CouplingStep(Operator):
         source = wanted_array(self.shape, of_source)
         weights = list(map(wanted_array, self.shapes, of_weights))
         pointers = (ctypes.c_void_p * len(weights))(*map(address, weights))
-        self.call("mindrestore_coupling_backward", self.pointer(gradient), None if before is None else self.pointer(self.target),
-                  address(before), address(source), ctypes.addressof(pointers))
+        target = None if before is None else self.pointer(self.target)
+        self.call("mindrestore_coupling_backward", self.pointer(gradient), target, address(before),
+                  address(source), ctypes.addressof(pointers))
         return [gradient if of_target else None, tensor(source)], list(map(tensor, weights))

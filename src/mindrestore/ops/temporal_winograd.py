@@ -6,7 +6,7 @@ Source: Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (201
 follow from the interpolation points. The points below keep the float32 error at that of a plain convolution
 (rms 3.7e-7 against 3.1e-7 for 32 channels of unit variance).
 """
-from functools import lru_cache
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -44,7 +44,7 @@ def matrices(points):
     return Transforms(output, kernel, data)
 
 
-@lru_cache(maxsize=None)
+@cache
 def of_frames(frames):
     """Return the ``Transforms`` that filter ``frames`` frames with zeros before and after, in float32.
 

@@ -74,7 +74,7 @@ def partitioned(array, window):
 def _masks(padded, window, shift):
     """Tokens that the shift has brought together from opposite ends of the map do not attend to each other."""
     regions = np.zeros(padded, np.int32)
-    for axis, (length, w, s) in enumerate(zip(padded, window, shift)):
+    for axis, (length, s) in enumerate(zip(padded, shift)):
         region = (np.arange(length) >= length - s).astype(np.int32)
         regions = 2 * regions + region.reshape([-1 if at == axis else 1 for at in range(3)])
     regions, kinds = np.unique(partitioned(regions, window), axis=0, return_inverse=True)

@@ -79,5 +79,6 @@ def executed(execution, network):
     if execution == "auto":
         return "pieces" if in_pieces and device.name() == "cpu" else "whole"
     if execution != "whole" and not in_pieces:
-        raise UserError(f"training.execution={execution}: the network {type(network).__name__} is not made of pieces; leave it away.")
+        raise UserError(f"training.execution={execution}: the network {type(network).__name__} is not made of pieces; leave it "
+                        "away.")
     return execution

@@ -38,7 +38,7 @@ class TrainingLog:
     def __init__(self, folder, steps, first=0):
         self.path = folder / FILE
         _keep_lines_before(self.path, first)
-        self._file = open(self.path, "a", encoding="utf-8")
+        self._file = open(self.path, "a", encoding="utf-8")  # noqa: SIM115 - closed by close()
         self._board = _tensorboard(folder)
         self._bar = tqdm(total=steps, initial=first, unit="step", file=sys.stderr, dynamic_ncols=True, smoothing=0.05)
         self._start = time.perf_counter()

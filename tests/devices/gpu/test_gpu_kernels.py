@@ -13,11 +13,11 @@ import cv2
 import numpy as np
 import pytest
 import yaml
+from places import ROOT
 
 from mindrestore.checkpoints import native
 from mindrestore.models import create_model
 
-ROOT = Path(__file__).parents[3]
 WEIGHTS = ROOT / "src" / "mindrestore" / "assets"
 CONFIGURATIONS = {f"{path.parent.name}/{path.stem}": path for path in sorted((ROOT / "configs").glob("*/*.yaml"))}
 PYNATIVE = ("revsci/multi_group_18x2", "revsci/small_cpu", "vrt/small_flow", "vrt/small_interpolate", "vrt/small_sr")
@@ -248,8 +248,8 @@ def test_training_in_float16(name, mode, configured, python):
                                           ("vrt_small_sr", "small_sr")])
 def test_export(name, config, python, tmp_path):
     options = ["--config", CONFIGURATIONS[f"vrt/{config}"]] if config else []
-    printed, launched = python(ROOT / "export.py", *options, "--checkpoint", WEIGHTS / f"{name}.ckpt", "--output", "exported.mindir",
-                               "runtime.device=gpu")
+    printed, launched = python(ROOT / "export.py", *options, "--checkpoint", WEIGHTS / f"{name}.ckpt", "--output",
+                               "exported.mindir", "runtime.device=gpu")
     assert "Read back and compared" in printed and launched
     assert (tmp_path / "exported.mindir").exists()
 

@@ -11,7 +11,7 @@ from mindrestore.models.piece import Piece
 
 
 class NetworkInput(Piece):
-    """Measurement, mask and, for a GAP-TV start, estimate -> the head's input in the layout that ``ops.convolution`` prefers."""
+    """Measurement, mask and, for a GAP-TV start, estimate -> the head's input, laid out as ``ops.convolution`` prefers."""
 
     def __init__(self, colour, to_features):
         super().__init__()

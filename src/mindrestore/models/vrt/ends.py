@@ -45,7 +45,9 @@ class PixelsLast(Rearrangement):
 
 
 class Framewise(Itemwise):
-    """A piece that treats frames by themselves: features (N, D, channels, H, W) and the clip (N, D, C, H, W) -> (N, D, C, sH, sW).
+    """A piece that treats frames by themselves.
+
+    Features (N, D, channels, H, W) and the clip (N, D, C, H, W) -> (N, D, C, sH, sW).
     """
 
     def layout(self, features, clip):

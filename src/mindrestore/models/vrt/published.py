@@ -21,9 +21,9 @@ def settings_from_shapes(shapes):
     except (KeyError, IndexError, ValueError, ZeroDivisionError) as error:
         raise UserError(f"is no VRT: its names and shapes lack what a VRT has ({error}).") from error
     for task in TASKS.values():
-        if all(_equal(settings[name], value) for name, value in task.items() if name not in _NOT_IN_SHAPES):
-            if settings["nonblind_denoising"] == task.get("nonblind_denoising", False):
-                return {**settings, "img_size": list(task["img_size"])}
+        equal = all(_equal(settings[name], value) for name, value in task.items() if name not in _NOT_IN_SHAPES)
+        if equal and settings["nonblind_denoising"] == task.get("nonblind_denoising", False):
+            return {**settings, "img_size": list(task["img_size"])}
     return {**settings, "img_size": [settings["window_size"][0], 64, 64]}
 
 
