@@ -6,7 +6,7 @@ import ctypes
 import os
 
 import numpy as np
-from mindspore import Tensor
+from mindspore import Tensor, from_numpy
 
 from mindrestore.native.loading import library
 
@@ -28,7 +28,7 @@ class Operator:
 
     def array(self, x, dtype=np.float32):
         """Return a tensor or array as numbers in a row, its own wherever they are; kept as long as the operator is."""
-        x = np.ascontiguousarray(x.asnumpy() if isinstance(x, Tensor) else x, dtype)
+        x = np.ascontiguousarray(x.numpy() if isinstance(x, Tensor) else x, dtype)
         self._kept.append(x)
         return x
 
@@ -60,4 +60,4 @@ def wanted_array(shape, wanted):
 
 def tensor(array):
     """Return a tensor of the numbers of an array, None for None."""
-    return None if array is None else Tensor.from_numpy(array)
+    return None if array is None else from_numpy(array)
