@@ -7,8 +7,8 @@ import sys
 import time
 from pathlib import Path
 
-from device_speed import begin
 from device_errors import ROOT
+from device_speed import begin
 
 STOPPED = 143  # 128 + SIGTERM
 
@@ -18,7 +18,7 @@ class CommandFailed(Exception):
 
 
 def command(*words, status=0):
-    """Run ``mindrestore`` in a process of its own, seconds taken are returned; what it prints goes into the log."""
+    """Run ``mindrestore`` in a process of its own; return the seconds it took. What it prints goes into the log."""
     began = time.perf_counter()
     _ended(words, subprocess.Popen(_typed(words), env=_environment()), status)
     return round(time.perf_counter() - began, 1)

@@ -80,14 +80,16 @@ def _calls(small):
     tile, overlap = ([2, 64, 64], [0, 8, 8]) if small else ([40, 128, 128], [2, 20, 20])
     snapshot = dict(config=REVSCI_50, overrides=TINY_REVSCI if small else [], repeats=3,
                     clip=[4, 32, 32] if small else [8, 256, 256])
-    yield Case("call of 001, piecewise", "device_speed.vrt_call", dict(settings, way="pieces"), Seconds(120, 6000, 30), published)
+    yield Case("call of 001, piecewise", "device_speed.vrt_call", dict(settings, way="pieces"), Seconds(120, 6000, 30),
+               published)
     yield Case("call of RevSCI 50, piecewise", "device_speed.revsci_call", dict(snapshot, way="pieces"), Seconds(40, 90, 20),
                "0.20 s on a 3090")
     yield Case("call of 001, tiled", "device_speed.vrt_call", dict(settings, way="pieces", tile=tile, overlap=overlap),
                Seconds(120, 9000, 30), published)
     yield Case("call of RevSCI 50, one graph", "device_speed.revsci_call", dict(snapshot, way="whole"), Seconds(60, 150, 25),
                "0.20 s on a 3090")
-    yield Case("call of 001, one graph", "device_speed.vrt_call", dict(settings, way="whole"), Seconds(180, None, 60), published)
+    yield Case("call of 001, one graph", "device_speed.vrt_call", dict(settings, way="whole"), Seconds(180, None, 60),
+               published)
 
 
 def _steps(small):
@@ -96,10 +98,13 @@ def _steps(small):
     vrt = dict(config=VRT_001, repeats=3, most=1, overrides=[
         *tiny, "data.kind=rendered", "data.held_out=none", "evaluation.set=demo", "evaluation.path=null",
         "training.flow_frozen_steps=0"])
-    for way, precision, seconds in (("pieces", "float32", Seconds(120, 1200, 60)), ("pieces", "float16", Seconds(120, None, 75)),
-                                    ("whole", "float32", Seconds(420, None, 120)), ("whole", "float16", Seconds(420, None, 150))):
-        yield Case(f"step of 001, {'one graph' if way == 'whole' else 'piecewise'}, {precision}", "device_speed.step",
-                   dict(vrt, precision=precision, overrides=[*vrt["overrides"], f"training.execution={way}"]), seconds, published)
+    for way, execution, precision, seconds in (
+            ("piecewise", "pieces", "float32", Seconds(120, 1200, 60)),
+            ("piecewise", "pieces", "float16", Seconds(120, None, 75)),
+            ("one graph", "whole", "float32", Seconds(420, None, 120)),
+            ("one graph", "whole", "float16", Seconds(420, None, 150))):
+        settings = dict(vrt, precision=precision, overrides=[*vrt["overrides"], f"training.execution={execution}"])
+        yield Case(f"step of 001, {way}, {precision}", "device_speed.step", settings, seconds, published)
     for mode, seconds in (("reversible", Seconds(90, 250, 25)), ("plain", Seconds(120, None, 25))):
         tiny = [*TINY_REVSCI, "data.size=32", "data.frames=4"] if small else []
         yield Case(f"step of RevSCI 50, {mode}", "device_speed.step", dict(

@@ -116,7 +116,7 @@ def revsci_call(report, case):
 
 
 def step(report, case):
-    """Training steps of a configuration, optimiser included, on one batch; the batch doubles from 1 to ``most`` while it fits."""
+    """Training steps of a configuration, optimiser included; the batch doubles from 1 to ``most`` while it fits."""
     import mindspore as ms
     from mindrestore.config import load_config
     from mindrestore.training.step import TrainOneStep

@@ -1,8 +1,9 @@
 """A process that measures one case of ``devices.py`` and ends: ``device_worker.py CASE FOLDER``.
 
-CASE is a JSON object of ``measure`` (``module.function`` of this folder), ``device`` and what the function reads. FOLDER is where
-it may write. The function is called with ``report`` and the case; ``report(part, **values)`` writes a line at once, so that what was
-measured before a crash is kept. Answers are JSON lines: such parts, and at the end ``error``, its first lines, or ``skipped``.
+CASE is a JSON object of ``measure`` (``module.function`` of this folder), ``device`` and what the function reads. FOLDER is
+where it may write. The function is called with ``report`` and the case; ``report(part, **values)`` writes a line at once, so
+that what was measured before a crash is kept. Answers are JSON lines: such parts, and at the end ``error``, its first lines,
+or ``skipped``.
 """
 import importlib
 import json

@@ -5,8 +5,8 @@
     python benchmarks/devices.py --device cpu --small          # a rehearsal: every case, tiny
     python benchmarks/devices.py --device gpu --list
 
-Each case has a process of its own and a time limit. When it ends, a JSON line is added to devices_DEVICE.jsonl (``--json``), errors
-with their first lines; what its process prints is added to the .log beside it. A table ends it all.
+Each case has a process of its own and a time limit. When it ends, a JSON line is added to devices_DEVICE.jsonl (``--json``),
+errors with their first lines; what its process prints is added to the .log beside it. A table ends it all.
 """
 import argparse
 import contextlib
@@ -57,7 +57,7 @@ def parse(arguments):
     parser.add_argument("--small", action="store_true", help="tiny shapes and networks, which rehearse every case")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="cases whose names begin with one of these")
     parser.add_argument("--list", action="store_true", help="say the cases, estimates and what is known of each; run none")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="file of results, one a line, which a later call goes on with; "
+    parser.add_argument("--json", type=Path, metavar="FILE", help="results, one a line, which a later call goes on with; "
                         "default devices_DEVICE.jsonl, with --small devices_DEVICE_small.jsonl")
     parser.add_argument("--beside", type=Path, metavar="FILE", help="results of a CPU to compare PSNR and losses with; default "
                         f"{CPU_RUN.name} in this folder, of full size, where it is there")
