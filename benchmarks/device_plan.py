@@ -67,10 +67,10 @@ def _golden(small):
 
 def _evaluations(small):
     fewer = ["evaluation.frames=2"] * small
-    yield Case("evaluate sci", "device_commands.evaluate", dict(arguments=[]), Seconds(60, 120, 90))
-    for task, extra in (("denoise", ["--sigma", "25"]), ("sr", [])):
-        yield Case(f"evaluate {task}", "device_commands.evaluate",
-                   dict(arguments=["--config", f"configs/vrt/small_{task}.yaml", *extra, *fewer]), Seconds(90, 240, 90))
+    yield Case("evaluate sci", "device_commands.evaluate", dict(arguments=[], score="psnr"), Seconds(60, 120, 90))
+    for task, score, extra in (("denoise", "psnr", ["--sigma", "25"]), ("sr", "psnr_y", [])):
+        arguments = ["--config", f"configs/vrt/small_{task}.yaml", *extra, *fewer]
+        yield Case(f"evaluate {task}", "device_commands.evaluate", dict(arguments=arguments, score=score), Seconds(90, 240, 90))
 
 
 def _calls(small):
