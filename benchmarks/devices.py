@@ -96,7 +96,7 @@ def read(path, options):
         return {}
     records = {}
     for line in path.read_text(encoding="utf-8").splitlines():
-        with contextlib.suppress(ValueError):
+        with contextlib.suppress(ValueError, KeyError, TypeError):
             record = json.loads(line)
             records[record["case"]] = record
     if options is None:
@@ -226,4 +226,5 @@ def resource(device):
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends the case too, which is in a session of its own
     sys.exit(main())

@@ -213,6 +213,21 @@ def test_an_interrupt_ends_the_case_and_shows_what_there_is(devices, worker, tmp
     assert "| golden revsci, exact |" in capfd.readouterr().out and len(records(path)) == 1
 
 
+def test_a_run_that_is_told_to_end_leaves_no_case_behind(tmp_path):
+    """A case has a session of its own, which a signal to the run does not reach."""
+    run = subprocess.Popen([sys.executable, ROOT / "benchmarks" / "devices.py", "--device", "cpu", "--small", "--json",
+                            tmp_path / "found.jsonl"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    while not (tmp_path / "found.log").exists() or not (cases := children(run.pid)):
+        time.sleep(0.05)
+    run.terminate()
+    run.communicate(timeout=30)
+    assert run.returncode == 128 + signal.SIGINT and not any(map(alive, cases))
+
+
+def children(process):
+    return [int(word) for word in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
+
+
 @pytest.mark.parametrize("arguments, words", [
     (["--budget", "0"], "--budget 0: it must be above 0"), (["--json", "no/such/file"], "no/such: no such file or folder"),
     (["--only", "goldne"], "--only goldne: no case begins so")])
