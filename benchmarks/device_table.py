@@ -50,12 +50,17 @@ def notes_of(record, part, values, beside, records):
     if "losses" in values:
         fell = values["loss_ends"] < values["loss_begins"]
         also = f", on the CPU {of_cpu['loss_begins']:.4f} to {of_cpu['loss_ends']:.4f}" if "losses" in of_cpu else ""
-        yield f"{'' if fell else 'DOES NOT FALL: '}loss {values['loss_begins']:.4f} to {values['loss_ends']:.4f}{also}"
+        yield f"{'' if fell or record['small'] else 'DOES NOT FALL: '}loss {values['loss_begins']:.4f} to {values['loss_ends']:.4f}{also}"
     yield from ratio(record, part, values, records)
 
 
 def ratio(record, part, values, records):
-    """Yield our time over PyTorch's on the same machine; batches are compared with equal ones."""
+    """Yield our time over PyTorch's on the same device, which nothing else uses meanwhile; batches are compared with equal ones.
+
+    Not on a CPU: who shares it shows in such a ratio, so there ``side_by_side.py`` lets the two take turns.
+    """
+    if record["device"] == "cpu":
+        return
     for theirs in records:
         if not theirs["case"].startswith(THEIRS) or not record["case"].startswith(theirs["case"][len(THEIRS):]):
             continue

@@ -260,7 +260,7 @@ def test_the_process_that_starts_the_others_stays_off_the_device(tmp_path):
 
 
 def row(modules, record, beside=None, others=()):
-    shared = dict(resource="one GPU", published="", status="done", settings={})
+    shared = dict(resource="one GPU", published="", status="done", settings={}, device="gpu", small=False)
     return modules("device_table").table([{**shared, **each} for each in (record, *others)],
                                          {"case": {**shared, **beside}} if beside else {}).splitlines()[2]
 
@@ -281,3 +281,4 @@ def test_times_are_compared_with_pytorchs_of_the_same_batch(modules):
     ours = dict(case="step of 001, piecewise", parts={"batch 2": dict(s_step=3.0)})
     theirs = dict(case="PyTorch, step of 001", parts={"batch 1": dict(s_step=1.0), "batch 2": dict(s_step=2.0)})
     assert "1.50 times PyTorch's" in row(modules, ours, others=[theirs])
+    assert "times PyTorch's" not in row(modules, dict(ours, device="cpu"), others=[theirs])
