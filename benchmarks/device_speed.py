@@ -143,7 +143,7 @@ def step(report, case):
 
 
 def doubling(report, measure, most):
-    """Measure batches of 1, 2, 4, ... up to ``most``; one beyond the first that fails ends it, and is no failure of the case."""
+    """Measure batches of 1, 2, 4, ... up to ``most``; a later one that fails ends it, and is no failure of the case."""
     size = 1
     while size <= most:
         try:

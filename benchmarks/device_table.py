@@ -49,13 +49,17 @@ def notes_of(record, part, values, beside, records):
         yield f"{'DIFFERS: ' * apart}{difference:+.3f} dB from the CPU"
     if "losses" in values:
         fell = values["loss_ends"] < values["loss_begins"]
-        also = f", on the CPU {of_cpu['loss_begins']:.4f} to {of_cpu['loss_ends']:.4f}" if "losses" in of_cpu else ""
-        yield f"{'' if fell or record['small'] else 'DOES NOT FALL: '}loss {values['loss_begins']:.4f} to {values['loss_ends']:.4f}{also}"
+        also = f", on the CPU {_fall(of_cpu)}" if "losses" in of_cpu else ""
+        yield f"{'' if fell or record['small'] else 'DOES NOT FALL: '}loss {_fall(values)}{also}"
     yield from ratio(record, part, values, records)
 
 
+def _fall(values):
+    return f"{values['loss_begins']:.4f} to {values['loss_ends']:.4f}"
+
+
 def ratio(record, part, values, records):
-    """Yield our time over PyTorch's on the same device, which nothing else uses meanwhile; batches are compared with equal ones.
+    """Yield our time over PyTorch's on the same device, which nothing else uses meanwhile; of batches, of equal ones.
 
     Not on a CPU: who shares it shows in such a ratio, so there ``side_by_side.py`` lets the two take turns.
     """
