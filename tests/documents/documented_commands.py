@@ -135,6 +135,11 @@ def markers(words, folder):
         assert f'"{words[words.index("-m") + 1]}:' in (ROOT / "pyproject.toml").read_text()
 
 
+def a_measurement(words, folder):
+    """The case list of the device is what the script says of the command."""
+    in_a_process(["python", str(ROOT / words[1]), *words[2:], "--list"], folder)
+
+
 def only_parsed(words, folder):
     parsed(words)
 
@@ -162,6 +167,7 @@ CHECKED = {
     "python train.py": (a_training, "hours; test_training.py and test_video_training.py train tiny networks"),
     "python eval.py": (an_evaluation, "minutes, and data sets that are only named; test_evaluation.py runs it"),
     "python export.py": (an_export, "compiles twice; test_export.py and test_export_onnx.py run it"),
+    "python benchmarks/devices.py": (a_measurement, "wants the device; test_devices_benchmark.py runs it on a CPU"),
     "pip install": (an_installation, "would change the installation that tests run in; .ci/run runs the README's"),
     "pre-commit": (nothing, "changes the checkout; .ci/run runs its hooks"),
     "pytest": (markers, "is what runs this"),

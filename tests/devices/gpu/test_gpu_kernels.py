@@ -2,6 +2,7 @@
 
 Kernels compute nothing and numbers are meaningless: see README.md beside this file.
 """
+import json
 import os
 import socket
 import subprocess
@@ -272,3 +273,18 @@ def test_restore(task, python, frames, tmp_path):
 def test_eval_without_options(python):
     printed, _ = python(ROOT / "eval.py", "runtime.device=gpu")
     assert "\ndevice: gpu\n" in printed
+
+
+# Measurement
+
+
+@pytest.mark.long
+def test_the_benchmark_of_a_device_measures_and_tells_that_numbers_are_wrong(python, tmp_path):
+    said, launched = python(ROOT / "benchmarks" / "devices.py", "--device", "gpu", "--small", "--only", "golden revsci, exact",
+                            "call of RevSCI 50, piecewise", "step of RevSCI 50, reversible")
+    results = [json.loads(line) for line in (tmp_path / "devices_gpu_small.jsonl").read_text().splitlines()]
+    assert [result["status"] for result in results] == ["done"] * 3 and launched
+    golden, call, step = (result["parts"] for result in results)
+    assert said.count("DIFFERS") == len(golden) - 1 == 3  # nothing is computed there
+    assert {result["about"]["device"] for result in (golden, call, step)} == {"gpu"}
+    assert step["batch 2"]["peak_gb"] > 0  # what MindSpore has allocated on the device
