@@ -122,7 +122,7 @@ def _their_step(case, cell, inputs):
         loss = torch.sqrt((cell(clip) - target).square() + 1e-9).mean()
         loss.backward()
         gradients = [parameter.grad.numpy() for parameter in cell.parameters() if parameter.requires_grad]
-        return lambda: dict(loss=float(loss), norm=norm(gradients))
+        return lambda: dict(loss=loss.item(), norm=norm(gradients))
     return step
 
 
