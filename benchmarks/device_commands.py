@@ -99,6 +99,7 @@ def _pace(log):
 def restore_frames(report, case):
     """``mindrestore restore`` of a folder of frames, twice in one process: the second time nothing is compiled."""
     import cv2
+
     from mindrestore.restore.run import Request, restore
     memory = begin(report, case["device"])
     folder = Path(case["folder"])
@@ -140,6 +141,7 @@ def _version(report):
 def _write_frames(folder, count, side):
     """Write frames of the demonstration's scenes, of the upper left corner."""
     import cv2
+
     from mindrestore.data.demo import demo_scenes
     folder.mkdir()
     frames = [frame for scene in demo_scenes(colour=True) for frame in _channels_last(scene.clip)]

@@ -17,6 +17,7 @@ ALIGNED = dict(output=1e-2, norms=0.2)  # alignment along flows winds rounding e
 def revsci(report, case):
     """Blocks one by one and in one graph."""
     import mindspore as ms
+
     from mindrestore.executor import Piecewise
     from mindrestore.models import create_model
     from mindrestore.training.losses import mse
@@ -37,6 +38,7 @@ def revsci(report, case):
 def vrt(report, case):
     """Piece by piece; whole graphs are what calls and steps take."""
     import mindspore as ms
+
     from mindrestore.executor import Piecewise
     from mindrestore.models import create_model
     from mindrestore.training.losses import LOSSES

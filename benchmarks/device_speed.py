@@ -14,6 +14,7 @@ GB = 1e9
 def begin(report, device, precision="float32", exact=False):
     """Select the device and say what it is; with ``exact`` a GPU rounds nothing to TF32."""
     import mindspore as ms
+
     from mindrestore.runtime import session
     selected = session.start(device, precision=precision)
     if selected == "gpu" and exact:
@@ -118,6 +119,7 @@ def revsci_call(report, case):
 def step(report, case):
     """Training steps of a configuration, optimiser included; the batch doubles from 1 to ``most`` while it fits."""
     import mindspore as ms
+
     from mindrestore.config import load_config
     from mindrestore.training.step import TrainOneStep
     from mindrestore.training.trainer import JOBS

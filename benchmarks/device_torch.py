@@ -87,8 +87,9 @@ def _timed_steps(report, part, run, case, torch, kind):
 
 def _vrt(torch, kind, tiny):
     import torch_vrt_network
-    from mindrestore.ops.windows import sine_positions
     from values import fill_torch
+
+    from mindrestore.ops.windows import sine_positions
     if kind != "cpu":  # where its forward pass makes new tensors; not elsewhere, for it costs time at every call
         torch.set_default_device(kind)
     window, channels = ((2, 8, 8), 8) if tiny else ((6, 8, 8), 120)

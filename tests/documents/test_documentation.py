@@ -155,9 +155,9 @@ def test_every_page_is_linked_from_the_first():
 
 @pytest.mark.parametrize("document", [path for path in DOCUMENTS if path != CHANGELOG], ids=lambda path: path.stem)
 def test_files_settings_and_options_that_are_named_exist(document):
-    options = set(re.findall(r"--[a-z][a-z-]+", "".join(
-        path.read_text(encoding="utf-8") for folder in ("src", "scripts", "benchmarks") for path in sorted((ROOT / folder).rglob("*"))
-        if path.suffix in (".py", ".sh"))))
+    programs = [path for folder in ("src", "scripts", "benchmarks") for path in sorted((ROOT / folder).rglob("*"))
+                if path.suffix in (".py", ".sh")]
+    options = set(re.findall(r"--[a-z][a-z-]+", "".join(path.read_text(encoding="utf-8") for path in programs)))
     subcommands = next(action.choices for action in cli.parser()._actions if action.dest == "command")
     for code in inline(document):
         word = code.split()[0]
