@@ -139,15 +139,15 @@ class Module:
 
     def entries(self, allowance):
         """Return what PyTorch's ``state_dict()`` of this module holds: full name -> ``Tensor``, in its order."""
-        found = {}
+        state = {}
         pending = [("", self)]
         while pending:
             prefix, module = pending.pop()
             own, children = _parts(module)
             allowance.spend(sum(len(prefix) + len(name) + _ITEM_BYTES for name in [*own, *children]))
-            found.update((prefix + name, value) for name, value in own.items())
+            state.update((prefix + name, value) for name, value in own.items())
             pending += [(f"{prefix}{name}.", child) for name, child in reversed(children.items())]
-        return found
+        return state
 
 
 def _parts(module):

@@ -85,7 +85,7 @@ def verify(path):
 
 def _chosen_frames(store, clips):
     """(clip, frame) of everything to store, checked against the list."""
-    chosen = []
+    frames_to_write = []
     missing = [clip.name for clip in clips or () if clip.name not in store.clips]
     if missing:
         raise UserError(f"{store.root}: {len(missing)} listed clips are not in it, the first is {missing[0]}; correct "
@@ -100,8 +100,8 @@ def _chosen_frames(store, clips):
         if numbers != list(range(numbers[0], numbers[0] + len(numbers))):
             absent = next(number for number in range(numbers[0], numbers[-1]) if number not in numbers)
             raise UserError(f"{store.root}: clip {clip.name} has no frame {absent}; complete it or leave it out.")
-        chosen.extend((clip.name, frame) for frame in frames)
-    return chosen
+        frames_to_write.extend((clip.name, frame) for frame in frames)
+    return frames_to_write
 
 
 def frame_number(frame):

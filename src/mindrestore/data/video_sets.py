@@ -82,8 +82,8 @@ def evaluation_clips(settings, degradation) -> List[VideoClip]:
                         "folders of your own.")
     if settings.gt or settings.lq:
         gt, lq = (_own_clips(path) if path else {} for path in (settings.gt, settings.lq))
-        found = gt or lq
-        names = kind.names if kind and kind.names and all(name in found for name in kind.names) else None
+        clips = gt or lq
+        names = kind.names if kind and kind.names and all(name in clips for name in kind.names) else None
     elif kind is None or not settings.path:
         wanted = "evaluation.path, the folder of the data set, or " if kind else ""
         raise UserError(f"no clips to evaluate: give {wanted}--gt and --lq, folders of frames.")

@@ -134,15 +134,15 @@ def _compare(run, network, ports, sizes):
 
 
 def _checked_format(file_format):
-    chosen = str(file_format).lower()
-    if chosen not in FORMATS:
+    lowered = str(file_format).lower()
+    if lowered not in FORMATS:
         raise UserError(f"format {file_format!r}: unknown, choose one of {', '.join(FORMATS)}.")
-    if chosen == "air" and device.name() != "ascend":
+    if lowered == "air" and device.name() != "ascend":
         raise UserError(f"format air: MindSpore writes AIR files on Ascend only and this is {device.name()}; "
                         "choose mindir, which runs on every device, or export on an Ascend machine.")
-    if chosen == "onnx" and precision.chosen() != "float32":
+    if lowered == "onnx" and precision.chosen() != "float32":
         raise UserError("format onnx: is written in float32; leave --precision float16 away, or choose mindir.")
-    return chosen
+    return lowered
 
 
 def _checked_path(path, file_format):

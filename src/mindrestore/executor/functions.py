@@ -75,29 +75,29 @@ def _shared(piece, items, present):
 def _pulled_back(function, wanted):
     def pull(gradient, *tensors):
         _, pull_back = ms.vjp(function, *tensors)
-        return _chosen(pull_back(gradient), wanted)
+        return _selected(pull_back(gradient), wanted)
     return pull
 
 
 def _undone(change, wanted):
     def pull(gradient, result, *tensors):
         value, pull_back = ms.vjp(change, *tensors)
-        return (result - value,) + _chosen(pull_back(gradient), wanted)
+        return (result - value,) + _selected(pull_back(gradient), wanted)
     return pull
 
 
 def _pulled_back_tuple(function, count, wanted):
     def pull(*tensors):
         _, pull_back = ms.vjp(function, *tensors[count:])
-        return _chosen(pull_back(tensors[:count]), wanted)
+        return _selected(pull_back(tensors[:count]), wanted)
     return pull
 
 
-def _chosen(gradients, wanted):
-    chosen = ()
+def _selected(gradients, wanted):
+    selected = ()
     for place in wanted:
-        chosen = chosen + (gradients[place],)
-    return chosen
+        selected = selected + (gradients[place],)
+    return selected
 
 
 def _with_gaps(present, tensors):

@@ -76,24 +76,24 @@ class Whole:
     def backward(self, gradient, wanted):
         """As ``Run.backward``; of several results a tuple of gradients, None for those that the loss does not depend on."""
         of_inputs, of_weights = wanted
-        given = [*self.inputs, *self.weights]
+        arguments = [*self.inputs, *self.weights]
         places = [place for place, each in enumerate((*of_inputs, *of_weights)) if each]
         count = len(self.inputs)
 
-        def of_wanted(*arguments):
-            tensors = list(given)
-            for place, argument in zip(places, arguments):
-                tensors[place] = argument
+        def of_wanted(*differentiated):
+            tensors = list(arguments)
+            for place, tensor in zip(places, differentiated):
+                tensors[place] = tensor
             results = self.piece.compute(named(self.piece.names, tensors[count:]), *tensors[:count])
             if not isinstance(gradient, tuple):
                 return results
             return tuple(result for result, each in zip(results, gradient) if each is not None)
 
-        _, pull_back = ms.vjp(of_wanted, *(given[place] for place in places))
-        found = pull_back(tuple(each for each in gradient if each is not None) if isinstance(gradient, tuple) else gradient)
-        found = iter(found if isinstance(found, tuple) else (found,))
-        found = [next(found) if place in places else None for place in range(len(given))]
-        return found[:count], found[count:]
+        _, pull_back = ms.vjp(of_wanted, *(arguments[place] for place in places))
+        gradients = pull_back(tuple(each for each in gradient if each is not None) if isinstance(gradient, tuple) else gradient)
+        gradients = iter(gradients if isinstance(gradients, tuple) else (gradients,))
+        of_arguments = [next(gradients) if place in places else None for place in range(len(arguments))]
+        return of_arguments[:count], of_arguments[count:]
 
 
 class Run:
@@ -121,13 +121,13 @@ class Run:
         self.shared = self._shared()
 
     def forward(self):
-        present, given = _there(self.constants)
+        present, constants = _there(self.constants)
         function = functions.forward(self.piece, self.compiles, len(self.items), present, len(self.shared))
         results = []
         for image in range(0, self.images, self.images_at_once):
             of_parts = []
             for part in self.parts:
-                result = function(*self._taken(image, part, self.items), *self._taken(image, part, given), *self.shared,
+                result = function(*self._taken(image, part, self.items), *self._taken(image, part, constants), *self.shared,
                                   *self.weights)
                 of_parts.append(self._cut(result, part.first - part.start, part.last - part.start, 1))
             results.append(_joined(of_parts, self.piece.axis))
@@ -139,8 +139,8 @@ class Run:
         wanted: for each input and for each weight, a tuple of tuples of bool.
         """
         of_inputs, of_weights = wanted
-        _, *found = self._pulled_back(functions.backward, gradient, self.items, of_inputs, of_weights, 0)
-        return found
+        _, *gradients = self._pulled_back(functions.backward, gradient, self.items, of_inputs, of_weights, 0)
+        return gradients
 
     def backward_undoing(self, gradient, wanted):
         """As ``backward`` of an ``Added``; return its first input before these."""
@@ -160,10 +160,10 @@ class Run:
             of_parts = []
             for part in self.parts:
                 of_result = self._framed(self._of_images(image, gradient), part)
-                found = function(of_result, *self._taken(image, part, self.items), *self._taken(image, part, constants),
-                                 *self.shared, *self.weights)
-                of_parts.append(found[:undone + len(results)])
-                rest = found[undone + len(results):]
+                gradients_of_part = function(of_result, *self._taken(image, part, self.items),
+                                             *self._taken(image, part, constants), *self.shared, *self.weights)
+                of_parts.append(gradients_of_part[:undone + len(results)])
+                rest = gradients_of_part[undone + len(results):]
                 totals = rest if totals is None else [total + each for total, each in zip(totals, rest)]
             of_parts = list(zip(*of_parts))
             if undone:
@@ -171,8 +171,8 @@ class Run:
             for each, gradients in zip(results, of_parts):
                 each.append(self._overlapped(gradients))
         first = self.piece.leave(self.layout, _joined(firsts, 0)) if undone else None
-        found = iter([self.piece.leave(self.layout, _joined(each, 0)) for each in results])
-        return first, [next(found) if each else None for each in of_items], self._of_weights(list(totals), of_weights)
+        of_wanted = iter([self.piece.leave(self.layout, _joined(each, 0)) for each in results])
+        return first, [next(of_wanted) if each else None for each in of_items], self._of_weights(list(totals), of_weights)
 
     def _places(self, of_items, first_shared, of_weights):
         """Return the places of what gradients are taken of among the arguments of the function that is differentiated."""
@@ -184,16 +184,16 @@ class Run:
     def _shared(self):
         if not self.tables:
             return ()
-        present, given = _there(self.tables)
-        return functions.shared(self.piece, False, self.at_once, present)(*given, *self.weights)
+        present, tables = _there(self.tables)
+        return functions.shared(self.piece, False, self.at_once, present)(*tables, *self.weights)
 
     def _of_weights(self, totals, wanted):
         """Return gradients of the weights: those taken directly, and those of what is shared, taken further to the weights."""
         if not any(wanted):
             return [None] * len(wanted)
         through = len(self.shared)
-        found = iter(totals[through:])
-        gradients = [next(found) if each else None for each in wanted]
+        direct = iter(totals[through:])
+        gradients = [next(direct) if each else None for each in wanted]
         if through:
             present, tables = _there(self.tables)
             places = tuple(len(tables) + place for place, each in enumerate(wanted) if each)
@@ -264,12 +264,12 @@ def parts(count, at_once, halo=0):
     """Return the parts that make up ``count`` items, each of ``at_once``; at the ends of the axis there is no halo."""
     if at_once >= count:
         return [Part(0, 0, count)]
-    found = [Part(0, 0, at_once - halo)]
-    while found[-1].last < count:
-        first = found[-1].last
+    result = [Part(0, 0, at_once - halo)]
+    while result[-1].last < count:
+        first = result[-1].last
         start = min(first - halo, count - at_once)
-        found.append(Part(start, first, count if start == count - at_once else start + at_once - halo))
-    return found
+        result.append(Part(start, first, count if start == count - at_once else start + at_once - halo))
+    return result
 
 
 def divisors(count, most):

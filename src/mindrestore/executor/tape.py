@@ -95,24 +95,24 @@ class Tape(Piecewise):
     def execute(self, piece, inputs):
         """Return what a piece makes of its inputs; recorded where a gradient is wanted of any of it."""
         of_weights = tuple(id(weight) in self.wanted for weight in piece.weights)
-        found = super().execute(piece, _tensors(piece, inputs))
-        return self._recorded(piece, inputs, found, of_weights)
+        tensors = super().execute(piece, _tensors(piece, inputs))
+        return self._recorded(piece, inputs, tensors, of_weights)
 
     def execute_section(self, section, inputs):
         """As ``execute``, for a section."""
         if section.size != self.size:
             return super().execute_section(section, inputs)
         with Piecewise(self.network, self.numbers).taking_over():
-            found = section.inside(*_tensors(section, inputs))
-        return self._recorded(section, inputs, found, tuple(id(weight) in self.wanted for weight in section.get_parameters()))
+            tensors = section.inside(*_tensors(section, inputs))
+        return self._recorded(section, inputs, tensors, tuple(id(weight) in self.wanted for weight in section.get_parameters()))
 
-    def _recorded(self, piece, inputs, found, of_weights):
-        """Return what was found, recorded where a gradient is wanted of any of it."""
+    def _recorded(self, piece, inputs, tensors, of_weights):
+        """Return what came out of a piece or section, recorded where a gradient is wanted of any of it."""
         nodes = tuple(x.node if isinstance(x, Recorded) else None for x in inputs)
         if not any(of_weights) and all(node is None for node in nodes):
-            return found
-        several = isinstance(found, tuple)
-        results = tuple(map(Recorded, found if several else (found,)))
+            return tensors
+        several = isinstance(tensors, tuple)
+        results = tuple(map(Recorded, tensors if several else (tensors,)))
         undone = isinstance(piece, Added) and nodes[0] is not None
         if undone:
             inputs[0].tensor = None
@@ -126,32 +126,32 @@ class Tape(Piecewise):
         """Go back through the entries; ``of_results``: gradients of what was recorded, by node."""
         while self.entries:
             entry = self.entries.pop()
-            found = [of_results.pop(node, None) for node in entry.results]
-            if all(gradient is None for gradient in found):
+            of_entry = [of_results.pop(node, None) for node in entry.results]
+            if all(gradient is None for gradient in of_entry):
                 if entry.result is None:
                     continue
-                found = [ms.ops.zeros(entry.result_shape, ms.float32)]  # what was added to is needed all the same
-            of_inputs = self._pulled_back(entry, found, gradients)
+                of_entry = [ms.ops.zeros(entry.result_shape, ms.float32)]  # what was added to is needed all the same
+            of_inputs = self._pulled_back(entry, of_entry, gradients)
             for node, gradient in zip(entry.nodes, of_inputs):
                 if node is not None and gradient is not None:
                     former = of_results.get(node)
                     of_results[node] = gradient if former is None else former + gradient
 
-    def _pulled_back(self, entry, found, gradients):
+    def _pulled_back(self, entry, of_entry, gradients):
         """Return gradients of the inputs of one entry, None for what is not wanted; add those of its weights."""
         piece = entry.piece
         if isinstance(piece, Rearrangement):
-            return piece.adjoint(entry.shapes, *found)
+            return piece.adjoint(entry.shapes, *of_entry)
         if isinstance(piece, Section):
-            return self._section_pulled_back(entry, found[0], gradients)
+            return self._section_pulled_back(entry, of_entry[0], gradients)
         if entry.result is not None:
             first, *others = entry.inputs
             run = run_of(piece, [entry.result.tensor, *_tensors(piece, others)], self.numbers)
-            first.tensor, of_inputs, of_weights = run.backward_undoing(found[0], entry.wanted)
+            first.tensor, of_inputs, of_weights = run.backward_undoing(of_entry[0], entry.wanted)
             entry.result.tensor = None
         else:
             run = run_of(piece, _tensors(piece, entry.inputs), self.numbers)
-            of_inputs, of_weights = run.backward(found[0] if len(found) == 1 else tuple(found), entry.wanted)
+            of_inputs, of_weights = run.backward(of_entry[0] if len(of_entry) == 1 else tuple(of_entry), entry.wanted)
         gradients.add((weight, gradient) for weight, gradient in zip(piece.weights, of_weights) if gradient is not None)
         return of_inputs
 

@@ -87,8 +87,8 @@ def abilities_of(network):
 
 
 def _entry_points():
-    found = importlib.metadata.entry_points()
-    return found.select(group=GROUP) if hasattr(found, "select") else found.get(GROUP, ())  # Python 3.9 has a dict
+    points = importlib.metadata.entry_points()
+    return points.select(group=GROUP) if hasattr(points, "select") else points.get(GROUP, ())  # Python 3.9 has a dict
 
 
 def _register_installed(entry_point):

@@ -149,9 +149,9 @@ class VideoKind(NetworkKind):
         level = ", then the noise level: its standard deviation, white being 1" if able.takes_noise_level else ""
         channels = able.channels + able.takes_noise_level
         clip = Port("clip", (batch, frames, channels, height, width), (0, 1), f"frames, RGB{level}")
-        made = "the frame in the middle of four" if able.interpolates else "the frames, restored"
+        content = "the frame in the middle of four" if able.interpolates else "the frames, restored"
         restored = Port("restored", (batch, 1 if able.interpolates else frames, able.out_channels, able.scale * height,
-                                     able.scale * width), (0, 1), f"{made}; not clamped")
+                                     able.scale * width), (0, 1), f"{content}; not clamped")
         use = ("give every four frames that follow each other; the result lies between the middle two" if able.interpolates else
                f"cut a clip into tiles of {frames} x {height} x {width} that overlap, average or cut off what they share")
         return Signature((clip,), (restored,), (frames, height, width), able.window,

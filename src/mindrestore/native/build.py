@@ -45,12 +45,12 @@ def cache():
 
 
 def _compiler():
-    chosen = os.environ.get("CXX")
-    for name in (chosen,) if chosen else COMPILERS:
-        found = shutil.which(name)
-        if found:
-            return found
-    raise Unavailable(f"there is no C++ compiler {chosen} (CXX)" if chosen else "there is no C++ compiler (g++)")
+    named = os.environ.get("CXX")
+    for name in (named,) if named else COMPILERS:
+        program = shutil.which(name)
+        if program:
+            return program
+    raise Unavailable(f"there is no C++ compiler {named} (CXX)" if named else "there is no C++ compiler (g++)")
 
 
 def _key(compiler):
@@ -78,10 +78,10 @@ def _compile(compiler, path):
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.TemporaryDirectory(prefix="building-", dir=path.parent) as folder:
-            made = Path(folder) / path.name
-            _run([compiler, *FLAGS, *(str(SOURCES / name) for name in MAIN), "-o", str(made)])
-            made.write_bytes(made.read_bytes() + _DIGEST(made.read_bytes()).digest())
-            made.replace(path)
+            library = Path(folder) / path.name
+            _run([compiler, *FLAGS, *(str(SOURCES / name) for name in MAIN), "-o", str(library)])
+            library.write_bytes(library.read_bytes() + _DIGEST(library.read_bytes()).digest())
+            library.replace(path)
     except OSError as error:
         raise Unavailable(f"{path.parent} cannot be written ({error.strerror})") from error
 

@@ -75,15 +75,15 @@ def _toolkit(root, environment, packages, named, toolkit):
 def _addresses(root, devices):
     notes = []
     try:
-        found = ascend_server.addresses(devices, note=notes.append, fallback=_at(root, ascend_server.CONF))
+        addresses = ascend_server.addresses(devices, note=notes.append, fallback=_at(root, ascend_server.CONF))
     except ascend_server.Mistake as mistake:
         yield f"! ascend: the addresses of the devices are not known: {mistake}"
         return
     yield from (f"ascend        {note}" for note in notes)
-    if found:
-        yield f"ascend        addresses {', '.join(f'{number}: {address}' for number, address in sorted(found.items()))}"
+    if addresses:
+        yield f"ascend        addresses {', '.join(f'{number}: {address}' for number, address in sorted(addresses.items()))}"
     for number in devices:
-        if number not in found:
+        if number not in addresses:
             yield (f"! ascend: device {number} has no address, which several servers need; hccn_tool -i {number} -ip -s "
                    "address ADDRESS netmask MASK")
 
@@ -133,8 +133,8 @@ def _cuda_version(folder):
     try:
         return json.loads(_text(folder / "version.json"))["cuda"]["version"]
     except (ValueError, KeyError, TypeError):
-        found = re.search(r"CUDA Version ([0-9.]+)", _text(folder / "version.txt"))
-        return found and found[1]
+        match = re.search(r"CUDA Version ([0-9.]+)", _text(folder / "version.txt"))
+        return match and match[1]
 
 
 # Files
@@ -154,5 +154,5 @@ def _text(path):
 
 def _value(path, key):
     """Return what a file of lines ``Key=value`` says for ``key``, None if nothing."""
-    found = re.search(rf"^\s*{key}\s*=\s*(\S+)", _text(path), re.MULTILINE | re.IGNORECASE)
-    return found and found[1]
+    match = re.search(rf"^\s*{key}\s*=\s*(\S+)", _text(path), re.MULTILINE | re.IGNORECASE)
+    return match and match[1]

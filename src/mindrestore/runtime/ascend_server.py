@@ -41,33 +41,33 @@ def addresses(wanted=None, conf=None, note=print, fallback=CONF):
         return of_file(conf)
     if not shutil.which("hccn_tool"):
         return of_file(fallback, "there is no hccn_tool on PATH to ask")
-    found, why = of_tool(wanted)
-    if not why or wanted is None and found:
-        return found
+    by_device, why = of_tool(wanted)
+    if not why or wanted is None and by_device:
+        return by_device
     try:
         listed = of_file(fallback, f"hccn_tool failed ({why})")
     except Mistake:
-        if not found:
+        if not by_device:
             raise
         note(f"hccn_tool failed ({why}).")
-        return found
+        return by_device
     note(f"hccn_tool failed ({why}); addresses are from {fallback}.")
-    return {**listed, **found}
+    return {**listed, **by_device}
 
 
 def of_tool(wanted):
     """Return what ``hccn_tool`` says, and its own words for the first device of which it says nothing, if there is one."""
-    found, why = {}, None
+    by_device, why = {}, None
     for number in range(MOST_DEVICES) if wanted is None else wanted:
         status, said = told("hccn_tool", "-i", str(number), "-ip", "-g")
         address = re.search(r"^ipaddr:(\S+)", said, re.MULTILINE)
         if address:
-            found[number] = address[1]
+            by_device[number] = address[1]
         elif status:
             why = why or " ".join(said.split()) or f"status {status}"
             if wanted is None or status == NO_ANSWER:
                 break  # no such device, nor any behind it; or one wait is enough
-    return found, why
+    return by_device, why
 
 
 def of_file(path, instead=None):
@@ -78,12 +78,12 @@ def of_file(path, instead=None):
         raise Mistake(f"{path}: cannot be read ({error.strerror}){f', and {instead}' if instead else ''}; run this on the "
                       "Ascend server, as root where hccn_tool asks for it, or give --conf FILE with lines such as "
                       "address_0=192.168.100.101.") from error
-    found = {}
+    by_device = {}
     for number, address in re.findall(r"^\s*address_(\d+)\s*=\s*(\S+)", text, re.MULTILINE):
-        if int(number) in found:
+        if int(number) in by_device:
             raise Mistake(f"{path}: device {number} has two addresses; leave one.")
-        found[int(number)] = address
-    return found
+        by_device[int(number)] = address
+    return by_device
 
 
 # Which devices can work together

@@ -25,15 +25,15 @@ def settings_from_shapes(shapes):
     channels = last[0]
     if last[1] * 2 != channels:
         raise UserError(f"is no RevSCI: conv1.6.weight is {last}, expected half as many channels in as out.")
-    found = [match for match in map(_BLOCK.fullmatch, shapes) if match]
-    blocks = _count({int(match[1]) for match in found}, "blocks layers.k")
-    indices = {match[2] for match in found}
+    matches = [match for match in map(_BLOCK.fullmatch, shapes) if match]
+    blocks = _count({int(match[1]) for match in matches}, "blocks layers.k")
+    indices = {match[2] for match in matches}
     if None in indices and len(indices) > 1:
         raise UserError("is no RevSCI: it has both two-way (layers.k.f1) and multi-group (layers.k.f.i) blocks.")
     two_way = None in indices
     groups = 2 if two_way else _count({int(index) for index in indices}, "groups layers.k.f.i")
     width = channels // groups
-    for match in found:
+    for match in matches:
         expected = (width,) if match[0].endswith("bias") else (width, width, 3, 3, 3)
         if tuple(shapes[match[0]]) != expected:
             raise UserError(f"is no RevSCI: {match[0]} is {tuple(shapes[match[0]])}, expected {expected}.")
