@@ -3,15 +3,19 @@
 Weights are arguments, so all pieces of a kind share a function, in whatever network they are. A compiled function is called
 with tensors alone, one after the other: items, those of the constants that are there, what is shared, weights.
 """
+from typing import Callable, Tuple
+
 import mindspore as ms
 
-from mindrestore.models.piece import named
+from mindrestore.models.piece import Added, Itemwise, named
 from mindrestore.runtime import execution
 
+Present = Tuple[bool, ...]
+Places = Tuple[int, ...]
 _known = {}
 
 
-def forward(piece, compiles, items, present, shared):
+def forward(piece: Itemwise, compiles: bool, items: int, present: Present, shared: int) -> Callable:
     """Return the function (*items, *constants, *shared, *weights) -> items.
 
     compiles: whether it is to be compiled; items, shared: how many there are; present: of each constant whether it is there.
@@ -20,13 +24,13 @@ def forward(piece, compiles, items, present, shared):
                           lambda: _on_items(piece, piece.compute, items, present, shared))
 
 
-def backward(piece, compiles, items, present, shared, wanted):
+def backward(piece: Itemwise, compiles: bool, items: int, present: Present, shared: int, wanted: Places) -> Callable:
     """Return the function (gradient, *items, *constants, *shared, *weights) -> their gradients at the places ``wanted``."""
     return _known_or_made(piece, compiles, ("backward", items, present, shared, wanted),
                           lambda: _pulled_back(_on_items(piece, piece.compute, items, present, shared), wanted))
 
 
-def backward_undoing(piece, compiles, items, present, shared, wanted):
+def backward_undoing(piece: Added, compiles: bool, items: int, present: Present, shared: int, wanted: Places) -> Callable:
     """Return for an ``Added`` the function (gradient, result, *others, *constants, *shared, *weights) -> its first items, then
     gradients at the places ``wanted``, counted from the others on.
     """
@@ -34,12 +38,12 @@ def backward_undoing(piece, compiles, items, present, shared, wanted):
                           lambda: _undone(_on_items(piece, piece.change, items - 1, present, shared), wanted))
 
 
-def shared(piece, compiles, items, present):
+def shared(piece: Itemwise, compiles: bool, items: int, present: Present) -> Callable:
     """Return the function (*tables, *weights) -> a tuple of what ``items`` at a time share; ``present`` of tables."""
     return _known_or_made(piece, compiles, ("shared", items, present), lambda: _shared(piece, items, present))
 
 
-def shared_backward(piece, compiles, items, present, count, wanted):
+def shared_backward(piece: Itemwise, compiles: bool, items: int, present: Present, count: int, wanted: Places) -> Callable:
     """Return the function (*gradients, *tables, *weights) -> gradients at the places ``wanted``; count: of ``gradients``."""
     return _known_or_made(piece, compiles, ("shared backward", items, present, count, wanted),
                           lambda: _pulled_back_tuple(_shared(piece, items, present), count, wanted))

@@ -1,17 +1,21 @@
 """Networks executed piece by piece: each piece by functions that all of its kind share, some of its items at a time."""
 import contextlib
-from typing import NamedTuple
+from typing import List, NamedTuple, Optional, Sequence, Tuple, Union
 
 import mindspore as ms
-from mindspore import ops
+from mindspore import Parameter, Tensor, nn, ops
 
 from mindrestore import native
 from mindrestore.executor import functions
-from mindrestore.models.piece import Itemwise, executor, named
+from mindrestore.models.piece import Itemwise, Piece, Section, executor, named
 from mindrestore.ops.margins import with_zeros
 
 NUMBERS = 2 ** 23  # that all items taken at a time are on their way through a piece, about
 LEAST = 2 ** 16  # of fewer numbers going in a piece is not compiled: that takes longer, and more memory, than it saves
+
+Results = Union[Tensor, Tuple[Tensor, ...]]  # of a piece that has one, or several
+Wanted = Tuple[Sequence[bool], Sequence[bool]]  # of each input and of each weight whether its gradient is
+Gradients = Tuple[List[Optional[Tensor]], List[Optional[Tensor]]]  # of inputs and of weights, None for what is not wanted
 
 
 class Piecewise:
@@ -24,12 +28,12 @@ class Piecewise:
         numbers: most numbers that are taken at a time, at least one item.
     """
 
-    def __init__(self, network, numbers=NUMBERS):
+    def __init__(self, network: nn.Cell, numbers: int = NUMBERS):
         self.network = network
         self.numbers = numbers
 
     @property
-    def settings(self):
+    def settings(self) -> dict:
         return self.network.settings
 
     def __call__(self, *inputs):
@@ -46,16 +50,16 @@ class Piecewise:
         finally:
             executor.reset(former)
 
-    def execute(self, piece, inputs):
+    def execute(self, piece: Piece, inputs: Sequence[Tensor]) -> Results:
         """Return what a piece makes of its inputs: its call, as long as the context lasts."""
         return run_of(piece, inputs, self.numbers).forward()
 
-    def execute_section(self, section, inputs):
+    def execute_section(self, section: Section, inputs: Sequence[Tensor]) -> Tensor:
         """Return what a section makes of its inputs, as ``execute`` does."""
         return section.inside(*inputs)
 
 
-def run_of(piece, inputs, numbers):
+def run_of(piece: Piece, inputs: Sequence[Tensor], numbers: int):
     """Return one execution of a piece, forwards and backwards: by its native operator, item by item, or whole."""
     run = piece.native(*inputs) if native.available() else None
     if run is None:
@@ -66,14 +70,14 @@ def run_of(piece, inputs, numbers):
 class Whole:
     """One execution of a piece at once, without compiling it; see ``Run``."""
 
-    def __init__(self, piece, inputs):
+    def __init__(self, piece: Piece, inputs: Sequence[Tensor]):
         self.piece, self.inputs, self.weights = piece, inputs, values(piece.weights)
 
-    def forward(self):
+    def forward(self) -> Results:
         """Return the result, or several in a tuple."""
         return self.piece.compute(named(self.piece.names, self.weights), *self.inputs)
 
-    def backward(self, gradient, wanted):
+    def backward(self, gradient: Results, wanted: Wanted) -> Gradients:
         """As ``Run.backward``; of several results a tuple of gradients, None for those that the loss does not depend on."""
         of_inputs, of_weights = wanted
         arguments = [*self.inputs, *self.weights]
@@ -105,7 +109,7 @@ class Run:
         numbers: as for ``Piecewise``.
     """
 
-    def __init__(self, piece, inputs, numbers):
+    def __init__(self, piece: Itemwise, inputs: Sequence[Tensor], numbers: int):
         self.piece, self.layout = piece, piece.layout(*inputs)
         self.items = [piece.enter(self.layout, x) for x in inputs]
         self.constants = piece.constants(self.layout, *inputs)
@@ -120,7 +124,8 @@ class Run:
         self.compiles = piece.compiled and first.size * self.at_once // count >= LEAST
         self.shared = self._shared()
 
-    def forward(self):
+    def forward(self) -> Tensor:
+        """Return the result."""
         present, constants = _there(self.constants)
         function = functions.forward(self.piece, self.compiles, len(self.items), present, len(self.shared))
         results = []
@@ -133,7 +138,7 @@ class Run:
             results.append(_joined(of_parts, self.piece.axis))
         return self.piece.leave(self.layout, _joined(results, 0))
 
-    def backward(self, gradient, wanted):
+    def backward(self, gradient: Tensor, wanted: Wanted) -> Gradients:
         """Return (gradients of the inputs, of the weights), given that of the result; None for what is not ``wanted``.
 
         wanted: for each input and for each weight, a tuple of tuples of bool.
@@ -142,7 +147,7 @@ class Run:
         _, *gradients = self._pulled_back(functions.backward, gradient, self.items, of_inputs, of_weights, 0)
         return gradients
 
-    def backward_undoing(self, gradient, wanted):
+    def backward_undoing(self, gradient: Tensor, wanted: Wanted) -> Tuple[Tensor, list, list]:
         """As ``backward`` of an ``Added``; return its first input before these."""
         (of_first, *of_others), of_weights = wanted
         first, of_others, of_weights = self._pulled_back(functions.backward_undoing, gradient, self.items[1:], of_others,
@@ -247,7 +252,7 @@ class Part(NamedTuple):
     last: int
 
 
-def portion(count, most, halo=0):
+def portion(count: int, most: int, halo: int = 0) -> int:
     """Return how many of ``count`` items to take at a time: at most ``most``, so that few or none are taken twice.
 
     With a halo, which is part of them, it is twice that on each side at least.
@@ -260,7 +265,7 @@ def portion(count, most, halo=0):
     return divisor if 2 * divisor >= most else -(-count // -(-count // most))
 
 
-def parts(count, at_once, halo=0):
+def parts(count: int, at_once: int, halo: int = 0) -> List[Part]:
     """Return the parts that make up ``count`` items, each of ``at_once``; at the ends of the axis there is no halo."""
     if at_once >= count:
         return [Part(0, 0, count)]
@@ -272,7 +277,7 @@ def parts(count, at_once, halo=0):
     return result
 
 
-def divisors(count, most):
+def divisors(count: int, most: int) -> List[int]:
     """Return the divisors of ``count`` that are no more than ``most``."""
     return [size for size in range(1, min(count, most) + 1) if count % size == 0]
 
@@ -286,7 +291,7 @@ def _along(axis, selected):
     return (slice(None),) * axis + (selected,) if axis >= 0 else (..., selected) + (slice(None),) * (-1 - axis)
 
 
-def values(weights):
+def values(weights: Sequence[Parameter]) -> List[Tensor]:
     """Return parameters as plain tensors: a compiled function takes a Parameter for a constant.
 
     Views, as a parameter itself cannot be set any more once a gradient was taken of it.

@@ -4,10 +4,10 @@ On the way back each piece is computed a second time, some of its items at a tim
 of one piece, and of the tensors between pieces (arXiv 1604.06174). Of pieces that add to their first input not even that is
 kept: it is had again by subtracting (arXiv 1707.04585).
 """
-from typing import NamedTuple, Optional, Union
+from typing import Callable, Iterable, NamedTuple, Optional, Tuple, Union
 
 import mindspore as ms
-from mindspore import Tensor
+from mindspore import Parameter, Tensor, nn
 
 from mindrestore.executor.piecewise import Piecewise, run_of
 from mindrestore.models.piece import Added, Piece, Rearrangement, Section
@@ -23,12 +23,12 @@ class Recorded:
         node: what it is known by, for as long as its gradient may be asked for.
     """
 
-    def __init__(self, tensor):
+    def __init__(self, tensor: Tensor):
         self.tensor, self.node = tensor, object()
         self.shape, self.dtype = tensor.shape, tensor.dtype
 
     @property
-    def ndim(self):
+    def ndim(self) -> int:
         return len(self.shape)
 
 
@@ -53,7 +53,7 @@ class Entry(NamedTuple):
     of_weights: tuple
 
     @property
-    def wanted(self):
+    def wanted(self) -> Tuple[Tuple[bool, ...], Tuple[bool, ...]]:
         return tuple(node is not None for node in self.nodes), self.of_weights
 
 
@@ -70,7 +70,8 @@ class Tape(Piecewise):
             in, so that less is kept and more computed a second time; None: so it is of single pieces.
     """
 
-    def __init__(self, network, parameters, start_mean=None, numbers=NUMBERS, size=None):
+    def __init__(self, network: nn.Cell, parameters: Iterable[Parameter], start_mean: Optional[Callable] = None,
+                 numbers: int = NUMBERS, size: Optional[str] = None):
         super().__init__(network, numbers)
         self.size = size
         self.parameters = list(parameters)
@@ -78,7 +79,7 @@ class Tape(Piecewise):
         self.start_mean = start_mean or _as_they_are
         self.entries = []
 
-    def value_and_gradients(self, loss, *inputs):
+    def value_and_gradients(self, loss: Callable, *inputs: Tensor) -> Tuple[Tensor, Tuple[Tensor, ...]]:
         """Return (value, gradients in the order of the parameters) of ``loss(network(*inputs)) -> scalar``."""
         self.entries = []
         result = self(*inputs)

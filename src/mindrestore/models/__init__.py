@@ -4,9 +4,11 @@ A package brings a network by an entry point of the group ``mindrestore.networks
 """
 import importlib.metadata
 import pkgutil
+from typing import Tuple
 
 from mindrestore.errors import UserError
 from mindrestore.models.kind import PROBLEMS, NetworkKind
+from mindrestore.models.settings import Settings
 
 BUILT_IN = {"revsci": "mindrestore.models.revsci.kind:KIND", "vrt": "mindrestore.models.vrt.kind:KIND",
             "spynet": "mindrestore.models.vrt.kind:SPYNET"}
@@ -15,7 +17,7 @@ GROUP = "mindrestore.networks"
 _registered = {}
 
 
-def create_model(name, **settings):
+def create_model(name: str, **settings):
     """Build a network by name.
 
     Args:
@@ -30,14 +32,14 @@ def create_model(name, **settings):
     return network_of(kind_of(name).settings.of(settings), seed)
 
 
-def network_of(settings, seed=0):
+def network_of(settings: Settings, seed: int = 0):
     """Build the network of ``Settings``, its first weights by ``seed``; it has ``settings`` by name, and ``abilities``."""
     network = kind_of(settings.name).network(settings, seed)
     network.settings, network.abilities = settings.network_settings(), settings.abilities
     return network
 
 
-def kind_of(name):
+def kind_of(name: str) -> NetworkKind:
     """Return the ``NetworkKind`` called ``name``; raises ``UserError`` if there is none."""
     if name in BUILT_IN:
         return pkgutil.resolve_name(BUILT_IN[name])
@@ -50,7 +52,7 @@ def kind_of(name):
     return _registered[name]
 
 
-def register(kind):
+def register(kind: NetworkKind) -> None:
     """Make a ``NetworkKind`` known by its name, for as long as this process runs; it takes the place of a former one.
 
     Raises:
@@ -64,7 +66,7 @@ def register(kind):
     _registered[kind.name] = kind
 
 
-def names():
+def names() -> Tuple[str, ...]:
     """Return the names of all networks that there are."""
     return tuple(dict.fromkeys((*BUILT_IN, *_registered, *(entry_point.name for entry_point in _entry_points()))))
 

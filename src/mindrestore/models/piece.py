@@ -6,8 +6,9 @@ each shape, whatever the number of layers, and differentiates one piece at a tim
 """
 import math
 from contextvars import ContextVar
+from typing import Dict, Hashable, Sequence, Union
 
-from mindspore import Parameter, nn
+from mindspore import Parameter, Tensor, nn
 
 executor = ContextVar("executor", default=None)
 """What takes the calls of pieces and sections over, an object with ``execute(piece, inputs)`` and ``execute_section(section,
@@ -28,7 +29,7 @@ class Piece(nn.Cell):
 
     compiled = False  # whether compiling pays: many operators on large tensors, at a few shapes
 
-    def __init__(self, settings=(), **holders):
+    def __init__(self, settings: Hashable = (), **holders: Union[nn.Cell, Parameter]):
         super().__init__(auto_prefix=False)
         self.kind = (type(self).__name__, settings)
         weights = {}
@@ -145,17 +146,17 @@ class Section(nn.Cell):
         taker = executor.get()
         return self.inside(*inputs) if taker is None else taker.execute_section(self, inputs)
 
-    def inside(self, *inputs):
+    def inside(self, *inputs: Tensor) -> Tensor:
         """Return what the section makes of its inputs, by its pieces."""
         return super().__call__(*inputs)
 
 
-def made_of_pieces(network):
+def made_of_pieces(network) -> bool:
     """Tell whether a network can be executed piece by piece (``mindrestore.executor``)."""
     return isinstance(network, nn.Cell) and any(isinstance(cell, Piece) for _, cell in network.cells_and_names())
 
 
-def named(names, tensors):
+def named(names: Sequence[str], tensors: Sequence[Tensor]) -> Dict[str, Tensor]:
     """Return a dict of ``tensors`` by name; for graphs too."""
     result = {}
     for index in range(len(names)):

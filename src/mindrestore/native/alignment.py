@@ -1,7 +1,9 @@
 """Deformable convolution of neighbouring images by the native operator of ``alignment.cpp``."""
 import ctypes
+from typing import Tuple
 
 import numpy as np
+from mindspore import Tensor
 
 from mindrestore.native.operator import Operator, address, structure, tensor, threads, wanted_array
 
@@ -35,13 +37,13 @@ class AlignedImages(Operator):
                             flows=_several(*map(self.pointer, flows)), weight=self.pointer(weight), bias=self.pointer(bias),
                             residue=residue)
 
-    def forward(self):
+    def forward(self) -> Tensor:
         """Return the aligned images (B, H, W, C)."""
         aligned = np.empty(self.shape, np.float32)
         self.call("mindrestore_alignment_forward", address(aligned))
         return tensor(aligned)
 
-    def backward(self, gradient, wanted):
+    def backward(self, gradient: Tensor, wanted) -> Tuple[list, list]:
         """As ``mindrestore.executor.piecewise.Run.backward``."""
         of_inputs, of_weights = wanted
         inputs = list(map(wanted_array, self.input_shapes, of_inputs))

@@ -1,8 +1,10 @@
 """A block of windowed attention by the native operator of ``attention_block.cpp``."""
 import ctypes
 import math
+from typing import Tuple
 
 import numpy as np
+from mindspore import Tensor
 
 from mindrestore.native.operator import Operator, address, structure, tensor, threads, wanted_array
 
@@ -47,13 +49,13 @@ class AttentionBlock(Operator):
                             encoding=self.pointer(encoding),
                             weights=_several(*map(address, arrays)), scale=scale)
 
-    def forward(self):
+    def forward(self) -> Tensor:
         """Return what the block makes of x, of the same shape."""
         y = np.empty(self.shape, np.float32)
         self.call("mindrestore_block_forward", address(y))
         return tensor(y)
 
-    def backward(self, gradient, wanted):
+    def backward(self, gradient: Tensor, wanted) -> Tuple[list, list]:
         """Return ([gradient of x], [gradients of the weights]) in the order of ``weights``, given that of the result.
 
         wanted: of x and of each weight whether its gradient is, a tuple of tuples of bool; None stands for what is not.

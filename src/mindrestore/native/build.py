@@ -26,7 +26,7 @@ class Unavailable(Exception):
     """Why there is no library, a clause without a full stop."""
 
 
-def built():
+def built() -> Path:
     """Return the path of the library, compiled if it is not in the cache.
 
     Raises:
@@ -39,7 +39,7 @@ def built():
     return path
 
 
-def cache():
+def cache() -> Path:
     """Return the folder of compiled libraries."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mindrestore" / "native"
 

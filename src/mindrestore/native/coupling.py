@@ -1,7 +1,9 @@
 """A step of a reversible block by the native operator of ``coupling.cpp``."""
 import ctypes
+from typing import Tuple
 
 import numpy as np
+from mindspore import Tensor
 
 from mindrestore.native.operator import Operator, address, structure, tensor, threads, wanted_array
 
@@ -27,17 +29,17 @@ class CouplingStep(Operator):
         self.sizes = _Sizes(**dict(zip(_SIZES, (*self.shape, threads()))))
         self.given = _Given(source=self.pointer(source), slope=slope, **dict(zip(WEIGHTS, map(self.pointer, weights))))
 
-    def forward(self):
+    def forward(self) -> Tensor:
         """Return target + residual(source)."""
         result = np.empty(self.shape, np.float32)
         self.call("mindrestore_coupling_forward", self.pointer(self.target), address(result))
         return tensor(result)
 
-    def backward(self, gradient, wanted):
+    def backward(self, gradient: Tensor, wanted) -> Tuple[list, list]:
         """As ``mindrestore.executor.piecewise.Run.backward``."""
         return self._pulled_back(gradient, wanted, None)
 
-    def backward_undoing(self, gradient, wanted):
+    def backward_undoing(self, gradient: Tensor, wanted) -> Tuple[Tensor, list, list]:
         """As ``mindrestore.executor.piecewise.Run.backward_undoing``."""
         before = np.empty(self.shape, np.float32)
         return tensor(before), *self._pulled_back(gradient, wanted, before)

@@ -2,6 +2,7 @@
 import ctypes
 import os
 import sys
+from typing import Optional, Tuple
 
 from mindrestore.native import build
 from mindrestore.runtime import cluster, device, execution, precision
@@ -11,13 +12,13 @@ _wanted = True
 _loaded = None  # (library, None) or (None, why there is none)
 
 
-def use(wanted):
+def use(wanted: bool) -> None:
     """Use native operators from now on where they are available, or never."""
     global _wanted
     _wanted = wanted
 
 
-def available():
+def available() -> bool:
     """Return whether pieces are to be computed natively: on a CPU, in float32, compiled, and not switched off.
 
     Compiles them at first, which takes some seconds; that there is none is said once.
@@ -27,17 +28,17 @@ def available():
     return library() is not None
 
 
-def wanted():
+def wanted() -> bool:
     """Return whether nobody has switched them off."""
     return _wanted and os.environ.get(VARIABLE, "1") != "0"
 
 
-def library():
+def library() -> Optional[ctypes.CDLL]:
     """Return the library, None where it cannot be had."""
     return _library()[0]
 
 
-def described():
+def described() -> Tuple[bool, str]:
     """Return (whether native operators are used on a CPU, a clause that says more)."""
     if not wanted():
         return False, f"switched off ({VARIABLE}=0 or runtime.native)"
