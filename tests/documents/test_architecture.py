@@ -1,9 +1,8 @@
 """The page on architecture and its picture: every room that there is, and none that there is not."""
-import importlib.util
 
 import pytest
 from pages import inline
-from places import ROOT
+from places import ROOT, module_at
 
 PAGE = ROOT / "docs" / "architecture.md"
 SOURCES = ROOT / "src" / "mindrestore"
@@ -11,10 +10,7 @@ SOURCES = ROOT / "src" / "mindrestore"
 
 @pytest.fixture(scope="module")
 def drawing():
-    specification = importlib.util.spec_from_file_location("draw_rooms", ROOT / "docs" / "draw_rooms.py")
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
+    return module_at(ROOT / "docs" / "draw_rooms.py")
 
 
 def test_the_page_names_every_room():

@@ -1,19 +1,15 @@
 """The simulation behind docs/scaling.md: what it must give where the answer is known."""
-import importlib.util
 import math
 import re
 
 import numpy as np
 import pytest
-from places import ROOT
+from places import ROOT, module_at
 
 
 @pytest.fixture(scope="module")
 def scaling():
-    specification = importlib.util.spec_from_file_location("scaling", ROOT / "benchmarks" / "scaling.py")
-    module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
-    return module
+    return module_at(ROOT / "benchmarks" / "scaling.py")
 
 
 def test_a_ring_passes_on_every_part_twice_but_for_its_own(scaling):

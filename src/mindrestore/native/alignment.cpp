@@ -216,8 +216,7 @@ class BackwardPanels : public Panels {
   private:
     // of_weight (outputs, columns) += of_part (outputs, PANEL) @ samples.T
     void add_of_weight(int64_t neighbour, const float *of_part) {
-        for (int64_t at = 0; at < weights.depth; at++)
-            for (int64_t lane = 0; lane < PANEL; lane++) rows[lane * columns + at] = samples[at * PANEL + lane];
+        turned(samples, weights.depth, rows, columns);
         float *to = of_weight + neighbour * weights.outputs * columns;
         for (int64_t column = 0; column < columns; column += PANEL)
             product(weights.outputs, PanelRows{of_part}, {rows + column, columns, PANEL}, [=](int64_t row, Vector one, Vector other) {

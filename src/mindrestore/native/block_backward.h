@@ -379,12 +379,6 @@ class Backward : public Forward {
             }
     }
 
-    // (channels, PANEL) -> (PANEL, width)
-    static void turned(const float *from, int64_t channels, float *to, int64_t width) {
-        for (int64_t c = 0; c < channels; c++)
-            for (int64_t lane = 0; lane < PANEL; lane++) to[lane * width + c] = from[c * PANEL + lane];
-    }
-
     // (PANEL, width) -> (channels, PANEL)
     static void turned_back(const float *from, int64_t width, int64_t channels, float *to) {
         for (int64_t c = 0; c < channels; c++)

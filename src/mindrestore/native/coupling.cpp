@@ -75,13 +75,9 @@ class Band {
                 const auto place = [&](int64_t channel, int frame, Vector first, Vector second) {
                     done(channel, first_row + row, column, frame, first, second);
                 };
-                int64_t channel = 0;
-                for (; channel + ROWS <= s.channels; channel += ROWS) tile<ROWS>(kernel, channel, at, place);
-                if constexpr (ROWS > 8)
-                    if (channel + 8 <= s.channels) tile<8>(kernel, channel, at, place), channel += 8;
-                if (channel + 4 <= s.channels) tile<4>(kernel, channel, at, place), channel += 4;
-                if (channel + 2 <= s.channels) tile<2>(kernel, channel, at, place), channel += 2;
-                if (channel < s.channels) tile<1>(kernel, channel, at, place);
+                in_tiles(s.channels, [&](auto count, int64_t channel) {
+                    tile<decltype(count)::value>(kernel, channel, at, place);
+                });
             }
     }
 

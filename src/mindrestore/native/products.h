@@ -51,16 +51,33 @@ inline __attribute__((always_inline)) void tile(const Left &left, int64_t row, c
     for (int r = 0; r < COUNT; r++) done(row + r, sums[r][0], sums[r][1]);
 }
 
+template <int COUNT>
+struct Count {
+    static constexpr int value = COUNT;
+};
+
+// Call `step(Count<n>, row)` for as many rows at a time as registers hold, then for what is left.
+template <class Step>
+inline __attribute__((always_inline)) void in_tiles(int64_t rows, const Step &step) {
+    int64_t row = 0;
+    for (; row + ROWS <= rows; row += ROWS) step(Count<ROWS>(), row);
+    if constexpr (ROWS > 8)
+        if (row + 8 <= rows) step(Count<8>(), row), row += 8;
+    if (row + 4 <= rows) step(Count<4>(), row), row += 4;
+    if (row + 2 <= rows) step(Count<2>(), row), row += 2;
+    if (row < rows) step(Count<1>(), row);
+}
+
 // Call `done(row, first, second)` with each row of left @ right, its two vectors.
 template <class Left, class Done>
 inline void product(int64_t rows, const Left &left, const Panel &right, const Done &done) {
-    int64_t row = 0;
-    for (; row + ROWS <= rows; row += ROWS) tile<ROWS>(left, row, right, done);
-    if constexpr (ROWS > 8)
-        if (row + 8 <= rows) tile<8>(left, row, right, done), row += 8;
-    if (row + 4 <= rows) tile<4>(left, row, right, done), row += 4;
-    if (row + 2 <= rows) tile<2>(left, row, right, done), row += 2;
-    if (row < rows) tile<1>(left, row, right, done);
+    in_tiles(rows, [&](auto count, int64_t row) { tile<decltype(count)::value>(left, row, right, done); });
+}
+
+// (channels, PANEL) -> (PANEL, width)
+inline void turned(const float *from, int64_t channels, float *to, int64_t width) {
+    for (int64_t c = 0; c < channels; c++)
+        for (int64_t lane = 0; lane < PANEL; lane++) to[lane * width + c] = from[c * PANEL + lane];
 }
 
 // (rows, depth) -> (rows / ROWS, depth, ROWS), with zeros for the rows that are missing.

@@ -7,7 +7,6 @@ from mindspore import Parameter, Tensor, ops
 
 from mindrestore.runtime import precision
 
-MODES = ("graph", "pynative")
 _mode = "graph"
 
 
