@@ -3,10 +3,12 @@
 Weights are arguments, so all pieces of a kind share a function, in whatever network they are. A compiled function is called
 with tensors alone, one after the other: items, those of the constants that are there, what is shared, weights.
 """
+import functools
 from typing import Callable, Tuple
 
 import mindspore as ms
 
+from mindrestore import native
 from mindrestore.models.piece import Added, Itemwise, named
 from mindrestore.runtime import execution
 
@@ -20,12 +22,18 @@ def forward(piece: Itemwise, compiles: bool, items: int, present: Present, share
 
     compiles: whether it is to be compiled; items, shared: how many there are; present: of each constant whether it is there.
     """
+    operator = _operator(piece)
+    if operator is not None:
+        return operator.forward
     return _known_or_made(piece, compiles, ("forward", items, present, shared),
                           lambda: _on_items(piece, piece.compute, items, present, shared))
 
 
 def backward(piece: Itemwise, compiles: bool, items: int, present: Present, shared: int, wanted: Places) -> Callable:
     """Return the function (gradient, *items, *constants, *shared, *weights) -> their gradients at the places ``wanted``."""
+    operator = _operator(piece)
+    if operator is not None:
+        return functools.partial(operator.backward, wanted)
     return _known_or_made(piece, compiles, ("backward", items, present, shared, wanted),
                           lambda: _pulled_back(_on_items(piece, piece.compute, items, present, shared), wanted))
 
@@ -47,6 +55,10 @@ def shared_backward(piece: Itemwise, compiles: bool, items: int, present: Presen
     """Return the function (*gradients, *tables, *weights) -> gradients at the places ``wanted``; count: of ``gradients``."""
     return _known_or_made(piece, compiles, ("shared backward", items, present, count, wanted),
                           lambda: _pulled_back_tuple(_shared(piece, items, present), count, wanted))
+
+
+def _operator(piece):
+    return piece.operator if piece.operator is not None and native.available() else None
 
 
 def _known_or_made(piece, compiles, what, make):

@@ -79,9 +79,13 @@ class Itemwise(Piece):
         sizes: entries along the axis of one item in each input, and in the result.
         halo: items on either side that an item depends on. They are computed along and dropped; at both ends of the axis the
             piece does what it does at the ends of its input.
+        operator: what computes items natively, where native operators are available: an object with ``forward(*tensors)`` and
+            ``backward(wanted, gradient, *tensors)``, which returns the gradients of the tensors at the places ``wanted``. The
+            tensors are items, constants, what is shared, and weights. None where there is none.
     """
 
     axis, sizes, halo = 0, (1, 1), 0
+    operator = None
 
     def layout(self, *inputs):
         """Return what ``enter`` and ``leave`` need to know; None: the first axis of each input counts its items."""

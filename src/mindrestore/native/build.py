@@ -14,7 +14,7 @@ from pathlib import Path
 from mindrestore.runtime import processor
 
 SOURCES = Path(__file__).parent
-MAIN = ("attention_block.cpp", "alignment.cpp", "coupling.cpp")
+MAIN = ("attention_block.cpp", "alignment.cpp", "coupling.cpp", "convolutions.cpp")
 FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi", "-fPIC", "-shared",
          "-pthread")
 COMPILERS = ("g++", "c++", "clang++")

@@ -25,28 +25,35 @@ struct PanelRows {  // rows of one panel after the other: (rows, PANEL)
     int64_t place(int row, int64_t k) const { return row * PANEL + k; }
 };
 
-// The right operand, `depth` vectors pairs `stride` apart. The product is summed over `times` such pieces: the left operand's
-// lie `left_step` apart, the right one's follow each other.
-struct Panel {
+// The right operand, a pair of vectors for each number k of a row of the left one: `walk` calls `step(left, k, place)` for each,
+// `left` of these numbers further on in the left operand.
+struct Panel {  // `depth` pairs `stride` apart, `times` as often: the left operand's numbers lie `left_step` apart then
     const float *data;
     int64_t stride, depth;
     int64_t times = 1, left_step = 0;
+
+    template <class Step>
+    inline __attribute__((always_inline)) void walk(const Step &step) const {
+        const float *b = data;
+        for (int64_t time = 0; time < times; time++)
+            for (int64_t k = 0; k < depth; k++, b += stride) step(time * left_step, k, b);
+    }
 };
 
-template <int COUNT, class Left, class Done>
-inline __attribute__((always_inline)) void tile(const Left &left, int64_t row, const Panel &right, const Done &done) {
+template <int COUNT, class Left, class Right, class Done>
+inline __attribute__((always_inline)) void tile(const Left &left, int64_t row, const Right &right, const Done &done) {
     Vector sums[COUNT][2] = {};
-    const float *a = left.at(row), *b = right.data;
-    for (int64_t time = 0; time < right.times; time++, a += right.left_step)
-        for (int64_t k = 0; k < right.depth; k++, b += right.stride) {
-            const Vector first = load(b), second = load(b + LANES);
+    const float *begin = left.at(row);
+    right.walk([&](int64_t further, int64_t k, const float *b) __attribute__((always_inline)) {
+        const float *a = begin + further;
+        const Vector first = load(b), second = load(b + LANES);
 #pragma GCC unroll 12
-            for (int r = 0; r < COUNT; r++) {
-                const Vector number = all(a[left.place(r, k)]);
-                sums[r][0] += number * first;
-                sums[r][1] += number * second;
-            }
+        for (int r = 0; r < COUNT; r++) {
+            const Vector number = all(a[left.place(r, k)]);
+            sums[r][0] += number * first;
+            sums[r][1] += number * second;
         }
+    });
 #pragma GCC unroll 12
     for (int r = 0; r < COUNT; r++) done(row + r, sums[r][0], sums[r][1]);
 }
@@ -69,8 +76,8 @@ inline __attribute__((always_inline)) void in_tiles(int64_t rows, const Step &st
 }
 
 // Call `done(row, first, second)` with each row of left @ right, its two vectors.
-template <class Left, class Done>
-inline void product(int64_t rows, const Left &left, const Panel &right, const Done &done) {
+template <class Left, class Right = Panel, class Done>
+inline void product(int64_t rows, const Left &left, const Right &right, const Done &done) {
     in_tiles(rows, [&](auto count, int64_t row) { tile<decltype(count)::value>(left, row, right, done); });
 }
 

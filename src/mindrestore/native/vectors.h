@@ -34,10 +34,20 @@ inline Vector square_root(Vector x) {
     return x;
 }
 
-inline float sum(Vector x) {
-    float total = 0;
-    for (int lane = 0; lane < LANES; lane++) total += x[lane];
-    return total;
+template <int COUNT>
+struct Lanes {
+    typedef float Type __attribute__((vector_size(4 * COUNT)));
+};
+
+template <int COUNT = LANES>
+inline float sum(typename Lanes<COUNT>::Type x) {
+    if constexpr (COUNT == 1) {
+        return x[0];
+    } else {
+        typename Lanes<COUNT / 2>::Type halves[2];
+        std::memcpy(halves, &x, sizeof x);
+        return sum<COUNT / 2>(halves[0] + halves[1]);
+    }
 }
 
 // e^x within 1e-7 of it, for -87 <= x <= 88; below as for -87. x = n ln 2 + r, and e^r by a polynomial fitted to 3e-9.

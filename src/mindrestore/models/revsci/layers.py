@@ -1,53 +1,30 @@
-"""The convolutions of RevSCI as pieces: chains of layers in bands of rows, and the steps of reversible blocks.
+"""The pieces of RevSCI: the convolutions of head and tail, and the steps of reversible blocks.
 
 Features are (B, T, C, H, W) or (B, C, T, H, W), as ``mindrestore.ops.convolution`` prefers on the device in use.
 """
-import math
-
 from mindspore import ops
 
-from mindrestore.models.piece import Added, Itemwise, Rearrangement
+from mindrestore.models.convolutions import Convolution, Convolutions
+from mindrestore.models.piece import Added, Rearrangement
+from mindrestore.native.convolutions import Layer
 from mindrestore.native.coupling import CouplingStep
 from mindrestore.ops.activations import LEAKY_SLOPE, LeakyReLU, leaky_relu
-
-ROWS = -2  # the axis of rows
-HALO = 2  # rows of half the resolution: head 2 + 1 + 0 + 1 whole ones, tail 2 (one of half resolution) + 1 + 0 + 1
-WIDTH = 32  # numbers that a pixel is on its way through head or tail, about
+from mindrestore.ops.convolution import Conv3dTranspose
 
 
-class Convolutions(Itemwise):
-    """The convolutions of a ``SequentialCell`` and their activations. An item is a row of half the resolution.
+def convolutions(cells, axis):
+    """Return the convolutions and activations of a ``SequentialCell`` as one piece; axis: of the channels."""
+    cells = list(cells)
+    followers = dict(zip(cells, cells[1:]))
+    return Convolutions([
+        Convolution(cell, cell.function, Layer(_change(cell), 1, LEAKY_SLOPE if isinstance(followers.get(cell), LeakyReLU) else 1.0))
+        for cell in cells if not isinstance(cell, LeakyReLU)], channel_axis=axis, over_time=True)
 
-    Args:
-        cells: the ``SequentialCell``.
-        sizes: rows of input and result for each row of half the resolution.
-        axis: of the channels.
-    """
 
-    compiled = True
-    axis, halo = ROWS, HALO
-
-    def __init__(self, cells, sizes, axis):
-        cells = list(cells)
-        layers = [cell for cell in cells if not isinstance(cell, LeakyReLU)]
-        names = [f"layer{index}" for index in range(len(layers))]
-        followers = dict(zip(cells, cells[1:]))
-        activated = [isinstance(followers.get(layer), LeakyReLU) for layer in layers]
-        what = tuple((type(layer).__name__, getattr(layer, "stride", 2), each) for layer, each in zip(layers, activated))
-        super().__init__((sizes, axis, what), **dict(zip(names, layers)))
-        self.plan = tuple(zip(names, (layer.function for layer in layers), activated))
-        self.sizes, self.channel_axis = sizes, axis
-
-    def cost(self, x):
-        _, *outer, _, width = x.shape
-        pixels = math.prod(outer) // x.shape[self.channel_axis] * width * self.sizes[0]  # of an item in all frames
-        return WIDTH * pixels * 4 // self.sizes[0] ** 2  # whose full resolution has twice the rows and columns
-
-    def compute(self, w, shared, constants, x):
-        for name, function, activated in self.plan:
-            x = function(x, w[name + ".weight"], w[name + ".bias"])
-            x = leaky_relu(x) if activated else x
-        return x
+def _change(cell):
+    if isinstance(cell, Conv3dTranspose):
+        return "doubled"
+    return "halved" if cell.stride == 2 else "same"
 
 
 class Step(Added):

@@ -8,7 +8,7 @@ import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor, nn
 
 from mindrestore.models.revsci.camera import Crop, NetworkInput, OutputClip, to_even
-from mindrestore.models.revsci.layers import Convolutions, Join, Split, Step
+from mindrestore.models.revsci.layers import Join, Split, Step, convolutions
 from mindrestore.models.revsci.settings import RevSCISettings, coupling_of, widths
 from mindrestore.ops import convolution
 from mindrestore.ops.activations import LeakyReLU
@@ -53,7 +53,7 @@ class RevSCI(nn.Cell):
             Conv3d(second, third, (1, 1, 1), rng),
             LeakyReLU(), Conv3d(third, last, (3, 3, 3), rng))
         self.input, self.output = NetworkInput(s.colour, features.to_features), OutputClip(s.colour, features.from_features)
-        self.head, self.tail = Convolutions(self.conv1, (2, 1), axis), Convolutions(self.conv2, (1, 2), axis)
+        self.head, self.tail = convolutions(self.conv1, axis), convolutions(self.conv2, axis)
         self.split, self.join, self.crop = Split(s.groups, axis), Join(s.groups, axis), Crop()
         if s.colour:
             self.fuse_r = nn.SequentialCell(UnusedConvolution(s.channels // 8))

@@ -8,9 +8,9 @@ import math
 from mindspore import nn, ops
 
 from mindrestore.models.piece import Itemwise, Rearrangement
-from mindrestore.models.vrt.layers import Conv, constant, conv, pixels_last, uniform
+from mindrestore.models.vrt.layers import Conv, constant, convolutions, pixels_last, uniform
 from mindrestore.native.alignment import AlignedImages
-from mindrestore.ops.activations import LeakyReLU, leaky_relu, sigmoid, tanh
+from mindrestore.ops.activations import LeakyReLU, sigmoid, tanh
 from mindrestore.ops.deformable import TAPS, deformable_conv2d_features
 from mindrestore.ops.margins import with_zeros
 from mindrestore.ops.warp import warp_features
@@ -39,7 +39,8 @@ class Alignment(nn.Cell):
             layers += [Conv(inputs, outputs, rng), LeakyReLU(SLOPE)]
         self.conv_offset = nn.SequentialCell(layers + [Conv(channels, widths[-1], rng, zero=True)])
         self.pairs = NeighbourPairs(neighbours)
-        self.offsets = AlignmentOffsets(self.conv_offset, neighbours)
+        self.warp = WarpedNeighbours(neighbours)
+        self.offsets = convolutions(list(self.conv_offset)[::2], (SLOPE,) * (len(widths) - 2) + (1.0,), exact=True)
         self.align = AlignedNeighbours(self, neighbours, MAX_RESIDUE_MAGNITUDE / scale)
         self.join = JoinedByNeighbours()
 
@@ -49,7 +50,7 @@ class Alignment(nn.Cell):
         x: (N, D, H, W, C); flows: backward ones by distance k, each (N, D - k, 2, H, W), then forward ones.
         """
         pairs = self.pairs(x, *flows)
-        return self.join(x, self.align(self.offsets(*pairs), *pairs[1:]))
+        return self.join(x, self.align(self.offsets(self.warp(*pairs)), *pairs[1:]))
 
 
 class NeighbourPairs(Rearrangement):
@@ -114,16 +115,15 @@ def _placed(images, shape, first):
     return with_zeros(images, 1, first, frames - last)
 
 
-class AlignmentOffsets(Itemwise):
-    """What the convolutions say of each image, its neighbours warped to it, and the flows: (B, 27 · groups, H, W).
-
-    In this order: for each group and tap offsets in y and x, before tanh; for each group and tap the factor, before sigmoid.
+class WarpedNeighbours(Itemwise):
+    """Current images, neighbours and flows to these, as of ``NeighbourPairs`` -> neighbours warped, current image and flows of
+    each: (B, (1 + neighbours) · C + 2 · neighbours, H, W).
     """
 
     compiled = True
 
-    def __init__(self, conv_offset, neighbours):
-        super().__init__(neighbours, offset=conv_offset)
+    def __init__(self, neighbours):
+        super().__init__(neighbours)
         self.neighbours = neighbours
 
     def compute(self, w, shared, constants, current, *inputs):
@@ -131,16 +131,15 @@ class AlignmentOffsets(Itemwise):
         warped = ()
         for index in range(self.neighbours):
             warped = warped + (pixels_last(warp_features(images[index], flows[index])),)
-        y = ops.cat(warped + (pixels_last(current),) + tuple(flows), 1)
-        y = leaky_relu(conv(w, "offset.0", y, 1, exact=True), SLOPE)
-        y = leaky_relu(conv(w, "offset.2", y, 1, exact=True), SLOPE)
-        y = leaky_relu(conv(w, "offset.4", y, 1, exact=True), SLOPE)
-        return conv(w, "offset.6", y, 1, exact=True)
+        return ops.cat(warped + (pixels_last(current),) + tuple(flows), 1)
 
 
 class AlignedNeighbours(Itemwise):
-    """The neighbours of each image, aligned to it and fused: offsets (B, 27 · groups, H, W) of ``AlignmentOffsets``, images
-    (B, H, W, C) and flows (B, 2, H, W) -> (B, H, W, C).
+    """The neighbours of each image, aligned to it and fused: offsets (B, 27 · groups, H, W), images (B, H, W, C) and flows (B,
+    2, H, W) -> (B, H, W, C).
+
+    Offsets in this order: for each group and tap those in y and x, before tanh; for each group and tap the factor, before
+    sigmoid.
     """
 
     compiled = True

@@ -8,30 +8,27 @@ import numpy as np
 from mindspore import Tensor, ops
 from mindspore.ops import constexpr
 
-from mindrestore.models.piece import Itemwise, Piece, Rearrangement, named
+from mindrestore.models.piece import Piece, Rearrangement
 from mindrestore.models.vrt.flows import joined_by_neighbours
-from mindrestore.models.vrt.layers import channels_last, conv, pixels_last
+from mindrestore.models.vrt.layers import channels_last, pixels_last
 from mindrestore.ops.activations import leaky_relu
+from mindrestore.ops.convolution_images import conv2d
 from mindrestore.ops.margins import with_zeros
 
 LAST_KERNEL = 7  # of interpolation's last convolution
 
 
-class Embedding(Piece):
-    """A clip, its noise level behind its colours if it has one, and the flows between its neighbouring frames -> features.
-
-    distances: 0 where there are no flows.
+class NeighboursJoined(Piece):
+    """A clip, its noise level behind its colours if it has one, and the flows between its neighbouring frames -> the clip with
+    each frame joined by its neighbours, warped to it. Without flows there is nothing to join.
     """
 
-    def __init__(self, conv_first, colours, distances):
-        super().__init__((colours, distances > 0), conv_first=conv_first)
-        self.colours, self.warps = colours, distances > 0
+    def __init__(self, colours):
+        super().__init__(colours)
+        self.colours = colours
 
-    def compute(self, w, x, *flows):
-        if self.warps:
-            x = ops.cat((joined_by_neighbours(x[:, :, :self.colours], *flows), x[:, :, self.colours:]), 2)
-        y = conv(w, "conv_first", x.reshape(-1, *x.shape[2:]), 1)
-        return channels_last(y.reshape(*x.shape[:2], *y.shape[1:]))
+    def compute(self, w, x, backward, forward):
+        return ops.cat((joined_by_neighbours(x[:, :, :self.colours], backward, forward), x[:, :, self.colours:]), 2)
 
 
 class PixelsLast(Rearrangement):
@@ -44,60 +41,28 @@ class PixelsLast(Rearrangement):
         return (channels_last(gradient),)
 
 
-class Framewise(Itemwise):
-    """A piece that treats frames by themselves.
+class ChannelsLast(Rearrangement):
+    """The inverse of ``PixelsLast``."""
 
-    Features (N, D, channels, H, W) and the clip (N, D, C, H, W) -> (N, D, C, sH, sW).
-    """
+    def compute(self, w, features):
+        return channels_last(features)
 
-    def layout(self, features, clip):
-        return clip.shape[:2]
-
-    def enter(self, layout, x):
-        return x.reshape(-1, *x.shape[2:])
-
-    def leave(self, layout, frames):
-        return frames.reshape(*layout, *frames.shape[1:])
-
-    def construct(self, features, clip):
-        layout = self.layout(features, clip)
-        w = named(self.names, self.weights)
-        return self.leave(layout, self.compute(w, (), (), self.enter(layout, features), self.enter(layout, clip)))
+    def adjoint(self, shapes, gradient):
+        return (pixels_last(gradient),)
 
 
-class Details(Framewise):
-    """What is to be added to frames, and the frames."""
+class EnlargedClip(Piece):
+    """A clip (N, D, C, H, W), bilinearly enlarged."""
 
-    def __init__(self, conv_last):
-        super().__init__(conv_last=conv_last)
+    def __init__(self, upscale):
+        super().__init__(upscale)
+        self.upscale = upscale
 
-    def compute(self, w, shared, constants, features, frames):
-        return frames + conv(w, "conv_last", features, 1)
-
-
-class EnlargedDetails(Framewise):
-    """What is to be added to enlarged frames, and the enlarged frames. An item is a row."""
-
-    compiled = True
-    axis = -2
-    halo = 3  # rows: one of each of the first two convolutions, less than one of all after them together
-
-    def __init__(self, before, upsample, conv_last, upscale):
-        super().__init__(upscale, before=before, upsample=upsample, conv_last=conv_last)
-        self.upscale, self.sizes = upscale, (1, upscale)
-        self.steps = tuple((f"upsample.{5 * index}", factor) for index, factor in enumerate(upscale_steps(upscale)))
-        self.last_step = f"upsample.{5 * len(self.steps)}"
-        self.channels = conv_last.weight.shape[1]
-
-    def cost(self, features, frames):
-        return 4 * self.upscale ** 2 * self.channels * frames.shape[-1]
-
-    def compute(self, w, shared, constants, features, frames):
-        y = leaky_relu(conv(w, "before.0", features, 1), 0.01)
-        for name, factor in self.steps:
-            y = leaky_relu(ops.pixel_shuffle(conv(w, name, y, 1), factor), 0.1)
-        y = conv(w, "conv_last", conv(w, self.last_step, y, 1), 1)
-        return y + ops.interpolate(frames, size=y.shape[2:], mode="bilinear", align_corners=False)
+    def compute(self, w, clip):
+        batch, frames, channels, height, width = clip.shape
+        size = self.upscale * height, self.upscale * width
+        enlarged = ops.interpolate(clip.reshape(-1, channels, height, width), size=size, mode="bilinear", align_corners=False)
+        return enlarged.reshape(batch, frames, channels, *size)
 
 
 class MiddleFrame(Piece):
@@ -109,11 +74,15 @@ class MiddleFrame(Piece):
     def compute(self, w, features, mean):
         features = pixels_last(features)
         fused = features.reshape(features.shape[0], -1, *features.shape[3:])  # (N, 4 · channels, H, W)
-        fused = leaky_relu(conv(w, "linear_fuse", fused, 0), 0.2)
+        fused = leaky_relu(conv2d(fused, _image_kernel(w["linear_fuse.weight"]), w["linear_fuse.bias"]), 0.2)
         height, width = fused.shape[2:]
         for axis, length in ((2, height), (3, width)):
             fused = ops.gather(fused, _margins(length, LAST_KERNEL // 2), axis)
-        return conv(w, "conv_last", fused, 0).unsqueeze(1) + mean
+        return conv2d(fused, _image_kernel(w["conv_last.weight"]), w["conv_last.bias"]).unsqueeze(1) + mean
+
+
+def _image_kernel(weight):
+    return weight.reshape(*weight.shape[:2], *weight.shape[-2:])
 
 
 class Crop(Rearrangement):

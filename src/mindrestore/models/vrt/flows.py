@@ -2,55 +2,95 @@
 
 Source: VRT (arXiv 2201.12288), section 3.4.
 """
-from mindspore import ops
+from mindspore import nn, ops
 
-from mindrestore.models.piece import Piece
-from mindrestore.models.vrt.spynet import flow_pyramid
+from mindrestore.models.piece import Piece, Rearrangement
 from mindrestore.ops.warp import warp, warp_nearest4
 
 SCALES = 4  # 1, 1/2, 1/4 and 1/8
 
 
-class ClipFlows(Piece):
+class ClipFlows(nn.Cell):
     """The flows of a clip (N, D, 3, H, W), each (N, D - k, 2, H / s, W / s): backward ones, which lead from frame i to i + k,
     by distance k and scale s, then forward ones, from frame i + k to i.
+
+    spynet: not owned; distances: 1 to this are wanted.
     """
 
     def __init__(self, spynet, distances):
-        super().__init__(distances, spynet=spynet)
+        super().__init__(auto_prefix=False)
+        self.__dict__["spynet"] = spynet
         self.distances = distances
+        self.pairs, self.parted, self.lengthen = FramePairs(), FlowsByDirection(), LongerFlows()
 
-    def compute(self, w, clip):
-        near_backward, near_forward = adjacent_flows(w, clip)
+    def construct(self, clip):
+        batch, frames = clip.shape[:2]
+        near = self.parted(batch, frames, *self.spynet(*self.pairs(clip)))
+        near_backward, near_forward = near[:SCALES], near[SCALES:]
         backward, forward = near_backward, near_forward
         for distance in range(2, self.distances + 1):
             for scale in range(SCALES):
-                # one step less far, then the last step: from i over i + k - 1 to i + k, and from i + k over i + 1 to i
                 former = (distance - 2) * SCALES + scale
-                steps = backward[former][:, :-1], forward[former][:, 1:]
-                lasts = near_backward[scale][:, distance - 1:], near_forward[scale][:, :1 - distance]
-                longer = _composed(ops.cat(steps), ops.cat(lasts))
-                half = steps[0].shape[0]
-                backward, forward = backward + (longer[:half],), forward + (longer[half:],)
+                longer = self.lengthen(backward[former], forward[former], near_backward[scale], near_forward[scale])
+                backward, forward = backward + longer[:1], forward + longer[1:]
         return backward + forward
+
+
+class FramePairs(Piece):
+    """A clip (N, D, C, H, W) -> all frames that have a neighbour, first a later then an earlier one, and these neighbours:
+    each (2 N (D - 1), C, H, W).
+    """
+
+    def compute(self, w, clip):
+        size = clip.shape[2:]
+        earlier, later = clip[:, :-1].reshape(-1, *size), clip[:, 1:].reshape(-1, *size)
+        return ops.cat((earlier, later)), ops.cat((later, earlier))
+
+
+class FlowsByDirection(Rearrangement):
+    """Batch, frames and the flows of ``FramePairs`` by scale -> backward ones by scale, each (N, D - 1, 2, H, W), then forward
+    ones.
+    """
+
+    def compute(self, w, batch, frames, *flows):
+        backward, forward = (), ()
+        half = batch * (frames - 1)
+        for flow in flows:
+            backward = backward + (flow[:half].reshape(batch, frames - 1, *flow.shape[1:]),)
+            forward = forward + (flow[half:].reshape(batch, frames - 1, *flow.shape[1:]),)
+        return backward + forward
+
+    def adjoint(self, shapes, *gradients):
+        backward, forward = gradients[:SCALES], gradients[SCALES:]
+        return None, None, *map(_of_both, shapes[2:], backward, forward)
+
+
+def _of_both(shape, backward, forward):
+    """Return the gradient of flows of ``shape``, given those of either direction, None for those there are not."""
+    if backward is None and forward is None:
+        return None
+    half = (shape[0] // 2, *shape[1:])
+    return ops.cat([ops.zeros(half) if part is None else part.reshape(half) for part in (backward, forward)])
+
+
+class LongerFlows(Piece):
+    """Flows of one distance less, backward and forward, and those between neighbours -> flows of one distance more.
+
+    From i over i + k - 1 to i + k, and from i + k over i + 1 to i.
+    """
+
+    def compute(self, w, backward, forward, near_backward, near_forward):
+        distance = near_backward.shape[1] - backward.shape[1] + 2
+        steps = backward[:, :-1], forward[:, 1:]
+        lasts = near_backward[:, distance - 1:], near_forward[:, :1 - distance]
+        longer = _composed(ops.cat(steps), ops.cat(lasts))
+        half = steps[0].shape[0]
+        return longer[:half], longer[half:]
 
 
 def of_scale(flows, scale):
     """Return of ``ClipFlows`` those of one scale (0 to 3): backward ones by distance, then forward ones."""
     return flows[scale::SCALES]
-
-
-def adjacent_flows(w, clip):
-    """Return (backward, forward) flows between neighbouring frames of (N, D, 3, H, W), each a tuple by scale."""
-    batch, frames, channels, height, width = clip.shape
-    earlier = clip[:, :-1].reshape(-1, channels, height, width)
-    later = clip[:, 1:].reshape(-1, channels, height, width)
-    backward, forward = (), ()
-    half = earlier.shape[0]
-    for flow in flow_pyramid(w, ops.cat((earlier, later)), ops.cat((later, earlier))):
-        backward = backward + (flow[:half].reshape(batch, frames - 1, *flow.shape[1:]),)
-        forward = forward + (flow[half:].reshape(batch, frames - 1, *flow.shape[1:]),)
-    return backward, forward
 
 
 def _composed(first, second):

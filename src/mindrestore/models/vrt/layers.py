@@ -1,10 +1,13 @@
 """The layers VRT is made of, each a thin holder of weights named as published, and pieces that treat every token alike."""
 import math
+from typing import Sequence
 
 import numpy as np
 from mindspore import Parameter, Tensor, nn
 
+from mindrestore.models.convolutions import Convolution, Convolutions
 from mindrestore.models.piece import Itemwise, Rearrangement
+from mindrestore.native.convolutions import Layer
 from mindrestore.ops.activations import gelu
 from mindrestore.ops.convolution_images import conv2d
 from mindrestore.ops.rows import layer_norm, linear
@@ -57,7 +60,7 @@ class GatedMlp(nn.Cell):
 
 
 class Conv(nn.Cell):
-    """The weights of a convolution of images, (N, inputs, H, W) -> (N, outputs, H, W), with an odd square kernel; see ``conv``.
+    """The weights of a convolution of images, (N, inputs, H, W) -> (N, outputs, H, W), with an odd square kernel.
 
     ``published`` is the shape that the published weight has beyond (outputs, inputs), such as (1, 3, 3).
     """
@@ -138,11 +141,28 @@ def gated_mlp(w, name, x):
                   w[name + ".fc2.weight"], w[name + ".fc2.bias"])
 
 
-def conv(w, name, x, padding, exact=False):
-    """``Conv`` of the weights called ``name`` as a pure function: (N, inputs, H, W) -> (N, outputs, H, W); see ``conv2d``."""
-    weight = w[name + ".weight"]
-    weight = weight.reshape(weight.shape[0], weight.shape[1], weight.shape[-2], weight.shape[-1])
-    return conv2d(x, weight, w[name + ".bias"], padding, exact=exact)
+def convolutions(cells: Sequence[Conv], slopes: Sequence[float], shuffles: Sequence[int] = (), exact: bool = False):
+    """Return ``Convolutions`` of images, each with zeros around.
+
+    slopes: of LeakyReLU behind each, below zero; 1 for none; shuffles: factors of pixel shuffle behind each; exact: in float32
+    whatever the precision.
+    """
+    function = _exact if exact else _convolved
+    return Convolutions([Convolution(cell, function, Layer("same", shuffle, slope))
+                         for cell, slope, shuffle in zip(cells, slopes, shuffles or [1] * len(cells))], settings=exact)
+
+
+def _convolved(x, weight, bias):
+    return _same_size(x, weight, bias, False)
+
+
+def _exact(x, weight, bias):
+    return _same_size(x, weight, bias, True)
+
+
+def _same_size(x, weight, bias, exact):
+    kernel = weight.shape[-1]
+    return conv2d(x, weight.reshape(*weight.shape[:2], kernel, kernel), bias, kernel // 2, exact=exact)
 
 
 def pixels_last(features):

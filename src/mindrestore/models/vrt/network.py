@@ -10,9 +10,17 @@ from mindspore.ops import constexpr
 
 from mindrestore.models.vrt import settings
 from mindrestore.models.vrt.attention import Block, WindowedBlock
-from mindrestore.models.vrt.ends import Crop, Details, Embedding, EnlargedDetails, MiddleFrame, PixelsLast, upscale_steps
+from mindrestore.models.vrt.ends import (
+    ChannelsLast,
+    Crop,
+    EnlargedClip,
+    MiddleFrame,
+    NeighboursJoined,
+    PixelsLast,
+    upscale_steps,
+)
 from mindrestore.models.vrt.flows import SCALES, ClipFlows, of_scale
-from mindrestore.models.vrt.layers import Conv, LayerNorm, Linear, NormedLinear, ResidualLinear, Sum
+from mindrestore.models.vrt.layers import Conv, LayerNorm, Linear, NormedLinear, ResidualLinear, Sum, convolutions
 from mindrestore.models.vrt.settings import STAGE_SCALES, STAGES, Options, VRTSettings
 from mindrestore.models.vrt.spynet import SpyNet
 from mindrestore.models.vrt.stage import Refinement, Stage
@@ -78,16 +86,20 @@ class VRT(nn.Cell):
             self.conv_last = Conv(s.num_feat, s.out_chans, rng, FEATURE_KERNEL)
         if s.pa_frames:
             self.flows = ClipFlows(self.spynet, self.distances)
-        self.embed = Embedding(self.conv_first, s.in_chans, self.distances)
+            self.join_neighbours = NeighboursJoined(s.in_chans)
+        self.embed, self.channels_last = convolutions([self.conv_first], (1.0,)), ChannelsLast()
         self.finish = NormedLinear(self.norm)
         self.fuse_body = ResidualLinear(self.conv_after_body)
         self.sum, self.pixels_last = Sum(), PixelsLast()
         if self.interpolates:
             self.make_middle = MiddleFrame(self.linear_fuse, self.conv_last)
         elif s.upscale == 1:
-            self.add_details = Details(self.conv_last)
+            self.details = convolutions([self.conv_last], (1.0,))
         else:
-            self.add_details = EnlargedDetails(self.conv_before_upsample, self.upsample, self.conv_last, s.upscale)
+            factors = upscale_steps(s.upscale)
+            cells = [self.conv_before_upsample[0], *list(self.upsample)[::5], self.conv_last]
+            self.details = convolutions(cells, (0.01, *(0.1 for _ in factors), 1.0, 1.0), (1, *factors, 1, 1))
+            self.enlarge = EnlargedClip(s.upscale)
         self.crop = Crop()
         self.__dict__["_multipliers"] = None
         for number, block in enumerate(self.windowed_blocks()):
@@ -121,13 +133,16 @@ class VRT(nn.Cell):
         """Restore a clip of a size that the network takes."""
         clip = x[:, :, :self.colours]
         flows = self.flows(clip) if self.pa_frames else ()
-        features = self.embed(x, *of_scale(flows, 0)[::max(self.distances, 1)])
-        return self.add_details(self.pixels_last(self.fuse_body(features, self.body(features, flows))), clip)
+        if self.pa_frames:
+            x = self.join_neighbours(x, *of_scale(flows, 0)[::self.distances])
+        features = self.channels_last(self.embed(x))
+        details = self.details(self.pixels_last(self.fuse_body(features, self.body(features, flows))))
+        return self.sum(clip if self.upscale == 1 else self.enlarge(clip), details)
 
     def interpolate(self, x):
         """Make the frame in the middle of four: (N, 4, C, H, W) -> (N, 1, C, H, W)."""
         mean = x.mean((1, 3, 4), keepdim=True)
-        features = self.embed(x - mean)
+        features = self.channels_last(self.embed(x - mean))
         return self.make_middle(self.fuse_body(features, self.body(features, ())), mean)
 
     def body(self, x, flows):
@@ -186,7 +201,7 @@ class VRT(nn.Cell):
 
 
 def upsample(channels, upscale, rng):
-    """Return the convolutions of ``EnlargedDetails``, at the places where published checkpoints have them."""
+    """Return the convolutions that enlarge features, at the places where published checkpoints have them."""
     layers = []
     for factor in upscale_steps(upscale):
         layers += [Conv(channels, factor ** 2 * channels, rng, FEATURE_KERNEL)] + [nn.Identity() for _ in range(4)]

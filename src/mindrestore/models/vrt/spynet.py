@@ -3,8 +3,8 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 from mindspore.ops import constexpr
 
-from mindrestore.models.piece import Piece
-from mindrestore.models.vrt.layers import Conv, conv
+from mindrestore.models.piece import Itemwise, Piece
+from mindrestore.models.vrt.layers import Conv, Sum, convolutions
 from mindrestore.ops.warp import warp
 
 LEVELS = 6
@@ -28,14 +28,25 @@ class SpyNet(nn.Cell):
         self.settings = {}
         rng = np.random.default_rng(seed)
         self.basic_module = nn.CellList([FlowUpdate(rng) for _ in range(LEVELS)])
-        self.flows = FlowPyramid(self)
+        self.pyramid, self.twice_as_fine, self.meet = Pyramid(), TwiceAsFine(), Meeting()
+        self.sum, self.resize = Sum(), ResizedFlow()
 
     def construct(self, image, neighbour):
-        return self.flows(image, neighbour)
+        height, width = image.shape[2:]
+        images, neighbours = self.pyramid(image), self.pyramid(neighbour)
+        flow, flows = _still(*images[0].shape), ()
+        for level in range(LEVELS):
+            if level > 0:
+                flow = self.twice_as_fine(flow)
+            flow = self.sum(flow, self.basic_module[level](self.meet(images[level], neighbours[level], flow)))
+            if level in RETURNED_LEVELS:
+                scale = 2 ** (LEVELS - 1 - level)
+                flows = (self.resize(flow, height // scale, width // scale),) + flows
+        return flows
 
 
 class FlowUpdate(nn.Cell):
-    """The weights of five 7×7 convolutions: image, warped neighbour and flow in, a correction of the flow out."""
+    """Five 7×7 convolutions: image, warped neighbour and flow in (N, 8, H, W), a correction of the flow out (N, 2, H, W)."""
 
     def __init__(self, rng):
         super().__init__()
@@ -43,43 +54,41 @@ class FlowUpdate(nn.Cell):
         for inputs, outputs in zip(WIDTHS, WIDTHS[1:]):
             layers += [Conv(inputs, outputs, rng, (7, 7)), nn.ReLU()]
         self.basic_module = nn.SequentialCell(layers[:-1])
+        self.convolve = convolutions(layers[::2], (0.0,) * (len(WIDTHS) - 2) + (1.0,), exact=True)
+
+    def construct(self, x):
+        return self.convolve(x)
 
 
-class FlowPyramid(Piece):
-    """``SpyNet`` as a function of its weights."""
+class Pyramid(Piece):
+    """Images (N, 3, H, W) -> normalised ones, from the coarsest level to the finest."""
 
-    def __init__(self, spynet):
-        super().__init__(spynet=spynet)
-
-    def compute(self, w, image, neighbour):
-        return flow_pyramid(w, image, neighbour)
+    def compute(self, w, images):
+        return pyramid(images)
 
 
-LAYERS = tuple(tuple(f"spynet.basic_module.{level}.basic_module.{layer}" for layer in range(0, 2 * len(WIDTHS) - 2, 2))
-               for level in range(LEVELS))
-"""Names of the convolutions of each level."""
+class TwiceAsFine(Piece):
+    """A flow (N, 2, H, W) -> one of twice the resolution, in its pixels."""
+
+    def compute(self, w, flow):
+        height, width = flow.shape[2:]
+        return 2.0 * ops.interpolate(flow, size=(2 * height, 2 * width), mode="bilinear", align_corners=True)
 
 
-def flow_pyramid(w, image, neighbour):
-    """``SpyNet`` of the weights called ``spynet`` as a pure function."""
-    height, width = image.shape[2:]
-    images, neighbours = pyramid(image), pyramid(neighbour)
-    flow, flows = None, ()
-    for level in range(LEVELS):
-        reference, moved = images[level], neighbours[level]
-        size = reference.shape[2:]
-        if flow is None:
-            flow = ops.zeros((reference.shape[0], 2, *size), reference.dtype)
-        else:
-            flow = 2.0 * ops.interpolate(flow, size=size, mode="bilinear", align_corners=True)
-        y = ops.cat((reference, warp(moved, flow, "border"), flow), 1)
-        for layer in LAYERS[level][:-1]:
-            y = ops.relu(conv(w, layer, y, 3, exact=True))
-        flow = flow + conv(w, LAYERS[level][-1], y, 3, exact=True)
-        if level in RETURNED_LEVELS:
-            scale = 2 ** (LEVELS - 1 - level)
-            flows = (resized_flow(flow, height // scale, width // scale),) + flows
-    return flows
+class Meeting(Itemwise):
+    """Images, their neighbours and the flows to these -> images, neighbours warped to them, and flows: (N, 8, H, W)."""
+
+    compiled = True
+
+    def compute(self, w, shared, constants, image, neighbour, flow):
+        return ops.cat((image, warp(neighbour, flow, "border"), flow), 1)
+
+
+class ResizedFlow(Piece):
+    """``resized_flow``"""
+
+    def compute(self, w, flow, height, width):
+        return resized_flow(flow, height, width)
 
 
 def pyramid(x):
@@ -104,6 +113,11 @@ def resized_flow(flow, height, width):
 
 def _multiple(length):
     return -(-length // SIZE_MULTIPLE) * SIZE_MULTIPLE
+
+
+@constexpr
+def _still(images, channels, height, width):
+    return Tensor(np.zeros((images, 2, height, width), np.float32))
 
 
 @constexpr

@@ -1,0 +1,87 @@
+// Features of the frames of a clip with zeros around them, so that each tap of a convolution is a shift of the place in memory.
+#pragma once
+#include "products.h"
+#include "workers.h"
+
+#include <algorithm>
+
+namespace mindrestore {
+
+// Call `work(number)` for each number below `count`, in threads that each take the next one.
+template <class Work>
+void in_turns(int64_t threads, int64_t count, const Work &work) {
+    std::atomic<int64_t> next{0};
+    side_by_side(std::min(threads, count), [&](int64_t) {
+        for (int64_t number = next++; number < count; number = next++) work(number);
+    });
+}
+
+// How far the taps of a convolution reach, and so how many zeros lie around features.
+struct Margins {
+    int64_t frames, pixels;
+};
+
+// (frames, channels, height, width). The zeros right of a row are those left of the next; a plane ends with rows of zeros, which
+// are those above the next plane; before the first frame and after the last there are frames of zeros.
+class Features {
+  public:
+    const int64_t frames, channels, height, width;
+    const Margins margins;
+    const int64_t pitch, places, plane;  // numbers of a row, of all rows in whole panels, and from plane to plane
+
+    Features(int64_t frames, int64_t channels, int64_t height, int64_t width, Margins margins)
+        : frames(frames), channels(channels), height(height), width(width), margins(margins), pitch(width + margins.pixels),
+          places(rounded_up(height * pitch, PANEL)), plane(places + margins.pixels * pitch),
+          before(rounded_up(margins.pixels * (pitch + 1), LANES) + margins.frames * channels * plane),
+          numbers(before + (frames + margins.frames) * channels * plane + margins.pixels + PANEL), inside(places) {
+        for (int64_t row = 0; row < height; row++) std::fill_n(inside + row * pitch, width, 1.0f);
+    }
+
+    float *at(int64_t frame, int64_t channel) const { return numbers + before + (frame * channels + channel) * plane; }
+    const float *mask() const { return inside; }  // 1 for each place that is a pixel
+    int64_t shift(int64_t channel, int64_t time, int64_t down, int64_t across) const {
+        return (time * channels + channel) * plane + down * pitch + across;
+    }
+
+    // Take numbers from memory, and give them back.
+    void read(const float *from, int64_t threads) const {
+        rows_of_planes(threads, [&](float *row, int64_t at) { std::memcpy(row, from + at, sizeof(float) * width); });
+    }
+    void write(float *to, int64_t threads) const {
+        rows_of_planes(threads, [&](float *row, int64_t at) { std::memcpy(to + at, row, sizeof(float) * width); });
+    }
+
+    // Each channel is one of `step` x `step` phases of a channel of `whole`, whose pixels it has in each direction one in `step`.
+    void join(const Features &whole, int64_t step, int64_t threads) const {
+        phases(whole, step, threads, [](float &of_phase, float &of_whole) { of_whole = of_phase; });
+    }
+    void split(const Features &whole, int64_t step, int64_t threads) const {
+        phases(whole, step, threads, [](float &of_phase, float &of_whole) { of_phase = of_whole; });
+    }
+
+  private:
+    template <class Work>
+    void rows_of_planes(int64_t threads, const Work &work) const {
+        in_turns(threads, frames * channels, [&](int64_t number) {
+            float *from = at(0, number);
+            for (int64_t row = 0; row < height; row++) work(from + row * pitch, (number * height + row) * width);
+        });
+    }
+
+    template <class Move>
+    void phases(const Features &whole, int64_t step, int64_t threads, const Move &move) const {
+        in_turns(threads, frames * channels, [&](int64_t number) {
+            const int64_t phase = number % channels % (step * step), down = phase / step, across = phase % step;
+            float *from = at(0, number), *to = whole.at(number / channels, number % channels / (step * step));
+            for (int64_t row = 0; row < height; row++) {
+                float *a = from + row * pitch, *b = to + (row * step + down) * whole.pitch + across;
+                for (int64_t x = 0; x < width; x++) move(a[x], b[x * step]);
+            }
+        });
+    }
+
+    const int64_t before;
+    Floats numbers, inside;
+};
+
+}  // namespace mindrestore
