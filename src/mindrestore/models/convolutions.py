@@ -46,7 +46,8 @@ class Convolutions(Itemwise):
                  settings: Hashable = ()):
         names = [f"layer{index}" for index in range(len(convolutions))]
         layers = tuple(convolution.layer for convolution in convolutions)
-        super().__init__((settings, over_time, channel_axis, layers), **{name: each.cell for name, each in zip(names, convolutions)})
+        super().__init__((settings, over_time, channel_axis, layers),
+                         **{name: each.cell for name, each in zip(names, convolutions)})
         self.plan = tuple((name, each.function, each.layer) for name, each in zip(names, convolutions))
         self.over_time = over_time
         self.widths = [_widths(each) for each in convolutions]

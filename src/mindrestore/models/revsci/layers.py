@@ -16,15 +16,14 @@ def convolutions(cells, axis):
     """Return the convolutions and activations of a ``SequentialCell`` as one piece; axis: of the channels."""
     cells = list(cells)
     followers = dict(zip(cells, cells[1:]))
-    return Convolutions([
-        Convolution(cell, cell.function, Layer(_change(cell), 1, LEAKY_SLOPE if isinstance(followers.get(cell), LeakyReLU) else 1.0))
-        for cell in cells if not isinstance(cell, LeakyReLU)], channel_axis=axis, over_time=True)
+    return Convolutions([Convolution(cell, cell.function, _layer(cell, isinstance(followers.get(cell), LeakyReLU)))
+                         for cell in cells if not isinstance(cell, LeakyReLU)], channel_axis=axis, over_time=True)
 
 
-def _change(cell):
-    if isinstance(cell, Conv3dTranspose):
-        return "doubled"
-    return "halved" if cell.stride == 2 else "same"
+def _layer(cell, activated):
+    transposed = isinstance(cell, Conv3dTranspose)
+    change = "doubled" if transposed else "halved" if cell.stride == 2 else "same"
+    return Layer(change, slope=LEAKY_SLOPE if activated else 1.0)
 
 
 class Step(Added):
