@@ -5,15 +5,13 @@
 // is multiplied by the weights as it lies, and exists for one panel of each thread at a time. Backwards each thread takes whole
 // images, a fixed part of them, so that sums are in the same order from run to run of as many threads.
 #include "products.h"
+#include "sampling.h"
 #include "workers.h"
-
-#include <algorithm>
-#include <cmath>
 
 namespace mindrestore {
 namespace {
 
-constexpr int TAPS = 9, CORNERS = 4, MOST_NEIGHBOURS = 3;
+constexpr int TAPS = 9, MOST_NEIGHBOURS = 3;
 
 // As native/alignment.py fills them in.
 struct Sizes {
@@ -37,29 +35,6 @@ inline Vector tangent(Vector x) {
     const Vector grown = exponential(2.0f * smaller(larger(x, all(-10.0f)), all(10.0f)));
     return 1.0f - 2.0f / (grown + 1.0f);
 }
-
-// The four pixels around a place, of weight 0 where they lie outside of the image.
-struct Corners {
-    const float *pixels[CORNERS];
-    int64_t at[CORNERS];
-    float weights[CORNERS], along_y[CORNERS], along_x[CORNERS];  // and the slopes of the weights
-
-    Corners(const float *image, const Sizes &s, float y, float x) {
-        y = std::min(std::max(y, -2.0f), s.height + 1.0f), x = std::min(std::max(x, -2.0f), s.width + 1.0f);
-        const float top = std::floor(y), left = std::floor(x), below = y - top, right = x - left;
-        for (int corner = 0; corner < CORNERS; corner++) {
-            const int down = corner / 2, across = corner % 2;
-            const int64_t row = static_cast<int64_t>(top) + down, column = static_cast<int64_t>(left) + across;
-            const bool inside = row >= 0 && row < s.height && column >= 0 && column < s.width;
-            const float vertical = down ? below : 1 - below, horizontal = across ? right : 1 - right;
-            at[corner] = inside ? (row * s.width + column) * s.channels : 0;
-            pixels[corner] = image + at[corner];
-            weights[corner] = inside ? vertical * horizontal : 0;
-            along_y[corner] = inside ? (down ? horizontal : -horizontal) : 0;
-            along_x[corner] = inside ? (across ? vertical : -vertical) : 0;
-        }
-    }
-};
 
 // Weights laid out for products, for each neighbour: (outputs, taps and channels), and its transpose.
 struct Weights {
@@ -120,7 +95,7 @@ class Panels {
                 const float *at = plan + (group * TAPS + tap) * 3 * PANEL;
                 float *to = samples + (tap * s.channels + group * of_group) * PANEL;
                 for (int64_t lane = 0; lane < PANEL; lane++) {
-                    const Corners corners(pixels_of + group * of_group, s, at[lane], at[PANEL + lane]);
+                    const Corners corners(pixels_of + group * of_group, s.height, s.width, s.channels, at[lane], at[PANEL + lane]);
                     const float factor = at[2 * PANEL + lane];
                     const float *a = corners.pixels[0], *b = corners.pixels[1], *c = corners.pixels[2], *d = corners.pixels[3];
                     const float of_a = factor * corners.weights[0], of_b = factor * corners.weights[1],
@@ -236,7 +211,7 @@ class BackwardPanels : public Panels {
                 const int64_t row = tap * s.channels + group * of_group;
                 float y[PANEL] = {}, x[PANEL] = {}, factor[PANEL] = {};
                 for (int64_t lane = 0; lane < lanes; lane++) {
-                    const Corners corners(given.neighbours[neighbour] + begin + group * of_group, s, at[lane], at[PANEL + lane]);
+                    const Corners corners(given.neighbours[neighbour] + begin + group * of_group, s.height, s.width, s.channels, at[lane], at[PANEL + lane]);
                     const float by = at[2 * PANEL + lane];
                     const float *a = corners.pixels[0], *b = corners.pixels[1], *c = corners.pixels[2], *d = corners.pixels[3];
                     float in_a = 0, in_b = 0, in_c = 0, in_d = 0;

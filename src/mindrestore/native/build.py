@@ -14,9 +14,9 @@ from pathlib import Path
 from mindrestore.runtime import processor
 
 SOURCES = Path(__file__).parent
-MAIN = ("attention_block.cpp", "alignment.cpp", "coupling.cpp", "convolutions.cpp")
-FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-Wno-psabi", "-fPIC", "-shared",
-         "-pthread")
+MAIN = ("attention_block.cpp", "alignment.cpp", "coupling.cpp", "convolutions.cpp", "tokens.cpp", "warp.cpp")
+FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fopenmp-simd", "-Wno-psabi", "-fPIC",
+         "-shared", "-pthread")
 COMPILERS = ("g++", "c++", "clang++")
 LONGEST = 300  # seconds that a compiler may take
 _DIGEST = hashlib.sha256

@@ -10,6 +10,7 @@ from mindspore import nn, ops
 from mindrestore.models.piece import Itemwise, Rearrangement
 from mindrestore.models.vrt.layers import Conv, constant, convolutions, pixels_last, uniform
 from mindrestore.native.alignment import AlignedImages
+from mindrestore.native.warp import JoinedWarps
 from mindrestore.ops.activations import LeakyReLU, sigmoid, tanh
 from mindrestore.ops.deformable import TAPS, deformable_conv2d_features
 from mindrestore.ops.margins import with_zeros
@@ -132,6 +133,11 @@ class WarpedNeighbours(Itemwise):
         for index in range(self.neighbours):
             warped = warped + (pixels_last(warp_features(images[index], flows[index])),)
         return ops.cat(warped + (pixels_last(current),) + tuple(flows), 1)
+
+    def native(self, *inputs):
+        images = range(1, 1 + self.neighbours)
+        flows = range(1 + self.neighbours, 1 + 2 * self.neighbours)
+        return JoinedWarps(inputs, [*zip(images, flows), 0, *flows], channels_last=True, border=False)
 
 
 class AlignedNeighbours(Itemwise):

@@ -6,8 +6,9 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn
 
 from mindrestore.models.convolutions import Convolution, Convolutions
-from mindrestore.models.piece import Itemwise, Rearrangement
+from mindrestore.models.piece import Itemwise, Rearrangement, named
 from mindrestore.native.convolutions import Layer
+from mindrestore.native.tokens import TokenStep
 from mindrestore.ops.activations import gelu
 from mindrestore.ops.convolution_images import conv2d
 from mindrestore.ops.rows import layer_norm, linear
@@ -99,6 +100,9 @@ class NormedLinear(Tokenwise):
         x = layer_norm(x, w["norm.weight"], w["norm.bias"])
         return x if self.normalises_only else linear(x, w["linear.weight"], w["linear.bias"])
 
+    def native(self, x):
+        return TokenStep(x, named(self.names, self.weights))
+
 
 class ResidualLinear(Tokenwise):
     """x + linear y, y normalised first where there is a norm."""
@@ -113,6 +117,9 @@ class ResidualLinear(Tokenwise):
             y = layer_norm(y, w["norm.weight"], w["norm.bias"])
         return x + linear(y, w["linear.weight"], w["linear.bias"])
 
+    def native(self, x, y):
+        return TokenStep(y, named(self.names, self.weights), added=x)
+
 
 class GatedMlpOfTokens(Tokenwise):
     """``GatedMlp`` as a piece."""
@@ -122,6 +129,9 @@ class GatedMlpOfTokens(Tokenwise):
 
     def compute(self, w, shared, constants, x):
         return gated_mlp(w, "mlp", x)
+
+    def native(self, x):
+        return TokenStep(x, named(self.names, self.weights))
 
 
 class Sum(Rearrangement):

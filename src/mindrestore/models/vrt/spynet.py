@@ -5,6 +5,7 @@ from mindspore.ops import constexpr
 
 from mindrestore.models.piece import Itemwise, Piece
 from mindrestore.models.vrt.layers import Conv, Sum, convolutions
+from mindrestore.native.warp import JoinedWarps
 from mindrestore.ops.warp import warp
 
 LEVELS = 6
@@ -82,6 +83,9 @@ class Meeting(Itemwise):
 
     def compute(self, w, shared, constants, image, neighbour, flow):
         return ops.cat((image, warp(neighbour, flow, "border"), flow), 1)
+
+    def native(self, *inputs):
+        return JoinedWarps(inputs, [0, (1, 2), 2], channels_last=False, border=True)
 
 
 class ResizedFlow(Piece):
