@@ -1,8 +1,11 @@
 """The command line: ``mindrestore train | eval | restore | simulate | export | convert | plot | doctor``; ``train.py``,
 ``eval.py`` and ``export.py`` are the same.
 """
+from __future__ import annotations
+
 import argparse
 import sys
+from collections.abc import Sequence
 
 from mindrestore.commands import convert, doctor, evaluate, export, plot, restore, simulate, train
 from mindrestore.exit_status import status_of
@@ -11,7 +14,7 @@ from mindrestore.version import __version__
 COMMANDS = (train, evaluate, restore, simulate, export, convert, plot, doctor)
 
 
-def main(arguments=None):
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; return its exit status: 0, 2 after a user's mistake, 130 after Ctrl-C, 143 after
     SIGTERM.
     """
@@ -19,7 +22,7 @@ def main(arguments=None):
     return status_of(options.run, options)
 
 
-def parser():
+def parser() -> argparse.ArgumentParser:
     """Return the parser of all commands; what one does is in its ``run``."""
     top = argparse.ArgumentParser(prog="mindrestore", description="Video restoration on MindSpore.")
     top.add_argument("--version", action="version", version=f"mindrestore {__version__}")

@@ -2,6 +2,8 @@
 
 The name of what is being written says which process writes it, so that a later one can remove what a killed one left.
 """
+from __future__ import annotations
+
 import contextlib
 import hashlib
 import os
@@ -9,6 +11,7 @@ import re
 import shutil
 import socket
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Union
 
@@ -22,7 +25,7 @@ _tidied = set()  # folders without leftovers, looked through once by a process: 
 
 
 @contextlib.contextmanager
-def replacing(path):
+def replacing(path: PathLike) -> Iterator[Path]:
     """Give the path of a scratch file beside ``path``; on a clean exit move it into place, otherwise delete it.
 
     The scratch file keeps the suffix of ``path``, so writers that choose a format by suffix work unchanged.
@@ -47,7 +50,7 @@ def replacing(path):
 
 
 @contextlib.contextmanager
-def replacing_folder(path):
+def replacing_folder(path: PathLike) -> Iterator[Path]:
     """As ``replacing`` for a folder: give one beside ``path`` to fill, which takes its place; ``path`` is absent or empty."""
     path = Path(path)
     try:
@@ -81,18 +84,18 @@ def existing(path: PathLike, what: str) -> Path:
     return path
 
 
-def _umask():
+def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
 
 
-def _prefix(name):
+def _prefix(name: str) -> str:
     """How the name of this process's scratch files and folders for ``name`` begins."""
     return f".{name}-{_here()}-{os.getpid()}-"
 
 
-def _here():
+def _here() -> str:
     """What makes a process's number unique, as letters and digits: the host and, on Linux, the namespace of processes."""
     place = socket.gethostname()
     with contextlib.suppress(OSError):
@@ -100,7 +103,7 @@ def _here():
     return hashlib.sha256(place.encode()).hexdigest()[:8]
 
 
-def _remove_leftovers(folder):
+def _remove_leftovers(folder: Path) -> None:
     """Remove what processes of this host that are dead were writing into ``folder``."""
     folder = folder.resolve()
     if folder in _tidied:

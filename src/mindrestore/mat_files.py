@@ -1,13 +1,18 @@
 """MATLAB files, old and new, as one dictionary."""
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
 import h5py
 import numpy as np
 import scipy.io
 
 from mindrestore.errors import UserError
-from mindrestore.files import existing
+from mindrestore.files import PathLike, existing
 
 
-def read_mat(path):
+def read_mat(path: PathLike) -> dict[str, np.ndarray]:
     """Read every numeric array of a ``.mat`` file.
 
     Args:
@@ -30,7 +35,7 @@ def read_mat(path):
             if isinstance(value, np.ndarray) and value.dtype.kind in "buif"}
 
 
-def pick(arrays, keys, path, what):
+def pick(arrays: Mapping[str, np.ndarray], keys: Sequence[str], path: PathLike, what: str) -> np.ndarray:
     """The first of ``keys`` that ``arrays`` holds; otherwise a ``UserError`` that lists what ``path`` holds instead."""
     for key in keys:
         if key in arrays:
@@ -39,11 +44,11 @@ def pick(arrays, keys, path, what):
                     f"expected the key '{keys[0]}'.")
 
 
-def time_first(array):
+def time_first(array: np.ndarray) -> np.ndarray:
     """``H x W x F`` -> ``(F, H, W)``, ``H x W x 3 x F`` -> ``(F, H, W, 3)``; ``H x W``, as MATLAB keeps F = 1, too."""
     return np.moveaxis(array[..., None] if array.ndim == 2 else array, -1, 0)
 
 
-def _read_hdf5(path):
+def _read_hdf5(path: Path) -> dict[str, np.ndarray]:
     with h5py.File(path, "r") as file:
         return {name: item[()].T for name, item in file.items() if isinstance(item, h5py.Dataset) and item.shape}

@@ -3,14 +3,17 @@
 Pure arithmetic, without MindSpore or files. All tiles of an axis have one size, so that a network meets one shape and compiles
 once. Sizes are (frames, height, width) of what a network is given, 0 being all there are.
 """
+from __future__ import annotations
+
 import math
-from typing import Callable, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from mindrestore.errors import UserError
 
-Sizes = Tuple[int, int, int]  # frames, height, width
+Sizes = tuple[int, int, int]  # frames, height, width
 
 
 # Defaults and memory
@@ -42,7 +45,7 @@ class Measured(NamedTuple):
 
     fixed: float  # bytes, whatever the tile
     a_pixel: float  # bytes a pixel of each of the tile's frames
-    tiles: Tuple[Sizes, ...]
+    tiles: tuple[Sizes, ...]
 
 
 NETWORKS = {
@@ -57,7 +60,7 @@ SHARE = 0.7  # of free memory; the rest is left to others
 LEAST = 64  # height and width below which a network pads what it is given
 
 
-def recommended_tile(free: int, network: str) -> Optional[Sizes]:
+def recommended_tile(free: int, network: str) -> Sizes | None:
     """Return the largest tile that fits into ``free`` bytes; None if not even the smallest does.
 
     Args:
@@ -72,7 +75,7 @@ def recommended_tile(free: int, network: str) -> Optional[Sizes]:
     return None
 
 
-def default_tile(task: str, channels: int, overlap: Sizes, size: Tuple[int, int], multiple: int) -> Sizes:
+def default_tile(task: str, channels: int, overlap: Sizes, size: tuple[int, int], multiple: int) -> Sizes:
     """Return the tile of a task of ``mindrestore restore``.
 
     Args:
@@ -93,7 +96,7 @@ def default_overlap(task: str, tile: Sizes) -> Sizes:
     return tuple(min(shared, size // 4) if size else shared for shared, size in zip(TASKS[task].overlap, tile))
 
 
-def fitted_tile(largest: Sizes, size: Tuple[int, int], overlap: Sizes, multiple: int = 8) -> Sizes:
+def fitted_tile(largest: Sizes, size: tuple[int, int], overlap: Sizes, multiple: int = 8) -> Sizes:
     """Return the tile of no more pixels than ``largest`` for which least is computed to cover a frame.
 
     Args:
@@ -102,7 +105,7 @@ def fitted_tile(largest: Sizes, size: Tuple[int, int], overlap: Sizes, multiple:
         overlap: that neighbours share at least.
         multiple: of the network's window, which height and width are multiples of.
     """
-    def divided(extent, shared):
+    def divided(extent: int, shared: int) -> Iterator[tuple[int, int]]:
         for count in range(1, max(1, extent // LEAST) + 1):
             yield count, math.ceil((extent + (count - 1) * shared) / count / multiple) * multiple
 
@@ -178,7 +181,7 @@ class Axis(NamedTuple):
     """A whole axis: how far it is padded at its end, by flipping, and its tiles."""
 
     padding: int
-    tiles: Tuple[Tile, ...]
+    tiles: tuple[Tile, ...]
 
 
 def axis_tiles(extent: int, tile: int, overlap: int, window: int = 1, scale: int = 1, blend: str = "published") -> Axis:
@@ -208,14 +211,14 @@ def axis_tiles(extent: int, tile: int, overlap: int, window: int = 1, scale: int
         for start, weights in zip(starts, raw)))
 
 
-def tile_starts(extent: int, tile: int, overlap: int) -> List[int]:
+def tile_starts(extent: int, tile: int, overlap: int) -> list[int]:
     """Where tiles begin: every ``tile - overlap`` positions, the last one at the end of the axis."""
     if not 0 < tile < extent:
         return [0]
     return [*range(0, extent - tile, tile - overlap), extent - tile]
 
 
-def sequences(frames: Iterable, tile: int, overlap: int) -> Iterator[Tuple[int, List, bool]]:
+def sequences(frames: Iterable, tile: int, overlap: int) -> Iterator[tuple[int, list, bool]]:
     """Divide time: go through ``frames`` once, holding one tile of them.
 
     The same tiles as ``tile_starts`` gives, though nobody knows the number of frames yet.
@@ -242,7 +245,7 @@ def sequences(frames: Iterable, tile: int, overlap: int) -> Iterator[Tuple[int, 
         yield first, held, True
 
 
-def checked_tiling(tile: Sequence[int], overlap: Sequence[int], window: Sizes, blend: str) -> Tuple[Sizes, Sizes]:
+def checked_tiling(tile: Sequence[int], overlap: Sequence[int], window: Sizes, blend: str) -> tuple[Sizes, Sizes]:
     """Return tile and overlap as tuples of three ints (frames, height, width).
 
     Raises:
@@ -262,7 +265,7 @@ def checked_tiling(tile: Sequence[int], overlap: Sequence[int], window: Sizes, b
     return tile, overlap
 
 
-def _three(values, name):
+def _three(values: Sequence[int], name: str) -> Sizes:
     whole = [value for value in values if isinstance(value, (int, np.integer)) and not isinstance(value, bool)]
     if len(whole) != 3 or len(whole) != len(tuple(values)) or min(whole) < 0:
         raise UserError(f"{name} {values!r}: expected three whole numbers of 0 or more: frames, height, width.")

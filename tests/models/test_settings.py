@@ -1,5 +1,5 @@
 """Settings of networks: one type for configurations, checkpoints and classes, and a sentence for every mistake."""
-from typing import Annotated, ClassVar, List, Literal, Optional
+from typing import Annotated, ClassVar, Literal
 
 import pytest
 from pydantic import Field, ValidationError
@@ -29,12 +29,12 @@ class Wide(Settings):
     sizes: Three = [1, 1, 1]
     counts: Counts = [1]
     share: float = Field(0.5, ge=0, lt=1)
-    factor: Optional[Annotated[float, Field(gt=0)]] = None
+    factor: Annotated[float, Field(gt=0)] | None = None
     any_number: float = 0.0
     below: float = Field(0.0, lt=3)
     path: str = "x"
     few: int = Field(1, le=3)
-    names: List[str] = []
+    names: list[str] = []
 
 
 @pytest.mark.parametrize("given, said", [

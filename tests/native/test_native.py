@@ -230,9 +230,9 @@ def test_two_that_build_at_once_and_one_that_finds_it_damaged(tmp_path, fresh_en
     for damaged in (b"", whole[:len(whole) // 2], whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:]):
         other = tmp_path / "damaged"
         other.write_bytes(damaged)
-        assert not build._is_whole(other)
+        assert not build._is_intact(other)
     one.write_bytes(whole[:len(whole) // 2])
-    assert built(tmp_path, fresh_environment) == one and build._is_whole(one)
+    assert built(tmp_path, fresh_environment) == one and build._is_intact(one)
 
 
 def test_another_version_or_processor_has_another_library(monkeypatch, tmp_path):

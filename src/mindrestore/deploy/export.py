@@ -10,12 +10,15 @@ same stem that says what the file is and what it takes. A file of free size is c
 
 One of fixed size needs no ``set_inputs``: ``restored = nn.GraphCell(ms.load("vrt.mindir"))(clip)``.
 """
+from __future__ import annotations
+
 import contextlib
 import json
 import shutil
 import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Any
 
 import numpy as np
 from mindspore import Tensor, nn
@@ -25,6 +28,8 @@ from mindrestore.deploy.onnx_graph import Graph
 from mindrestore.errors import UserError
 from mindrestore.files import PathLike, replacing
 from mindrestore.models import kind_of, names
+from mindrestore.models.kind import NetworkKind
+from mindrestore.models.signature import Port, Signature
 from mindrestore.runtime import device, mindir, precision
 from mindrestore.version import __version__
 
@@ -36,8 +41,8 @@ TRIAL_SIZES = ((32, 48), (21, 14))  # height and width at which a file of free s
 
 
 def export_network(network: nn.Cell, metadata: Metadata, path: PathLike, file_format: str = "mindir",
-                   frames: Optional[int] = None, height: Optional[int] = None, width: Optional[int] = None,
-                   batch: int = 1) -> Dict[str, Any]:
+                   frames: int | None = None, height: int | None = None, width: int | None = None,
+                   batch: int = 1) -> dict[str, Any]:
     """Export ``network`` to ``path``, and what there is to know about the file to ``path`` with suffix .json.
 
     Inputs of the exported RevSCI, in order: measurement (B, H, W), mask (T, H, W) and, with ``start="gap_tv"``,
@@ -96,7 +101,7 @@ def export_network(network: nn.Cell, metadata: Metadata, path: PathLike, file_fo
 
 
 @contextlib.contextmanager
-def _written(network, kind, described, free, path):
+def _written(network: nn.Cell, kind: NetworkKind, described: Signature, free: bool, path: Path) -> Iterator[Path]:
     """Give the path of ``network``, exported into a temporary folder."""
     with tempfile.TemporaryDirectory(prefix="mindrestore-") as folder:
         written = Path(folder, f"network{path.suffix}")
@@ -108,7 +113,7 @@ def _written(network, kind, described, free, path):
         yield written
 
 
-def _opened(written, ports, suffix):
+def _opened(written: Path, ports: Sequence[Port], suffix: str) -> Callable[..., np.ndarray] | None:
     """Return the file as a function from arrays to an array; None where nothing here runs it."""
     if suffix == ".mindir":
         graph = mindir.read(written, [port.shape for port in ports])
@@ -121,7 +126,8 @@ def _opened(written, ports, suffix):
     return None
 
 
-def _compare(run, network, ports, sizes):
+def _compare(run: Callable[..., np.ndarray], network: nn.Cell, ports: Sequence[Port],
+             sizes: Sequence[tuple[int, int]]) -> dict[str, Any]:
     """Return the sizes (height, width) tried and the largest difference between file and network, as JSON values."""
     rng = np.random.default_rng(0)
     differences = []
@@ -133,7 +139,7 @@ def _compare(run, network, ports, sizes):
     return dict(sizes=[list(size) for size in dict.fromkeys(sizes)], largest_difference=float(np.max(differences)))
 
 
-def _checked_format(file_format):
+def _checked_format(file_format: str) -> str:
     lowered = str(file_format).lower()
     if lowered not in FORMATS:
         raise UserError(f"format {file_format!r}: unknown, choose one of {', '.join(FORMATS)}.")
@@ -145,7 +151,7 @@ def _checked_format(file_format):
     return lowered
 
 
-def _checked_path(path, file_format):
+def _checked_path(path: PathLike, file_format: str) -> Path:
     path = Path(path)
     if not path.suffix:
         path = path.with_suffix(f".{file_format}")
@@ -156,7 +162,7 @@ def _checked_path(path, file_format):
     return path
 
 
-def _check_sizes(frames, height, width, batch):
+def _check_sizes(frames: int | None, height: int | None, width: int | None, batch: int) -> None:
     if (height is None) != (width is None):
         alone = "height" if width is None else "width"
         raise UserError(f"{alone} is given alone; give height and width, or neither for a file of any size.")

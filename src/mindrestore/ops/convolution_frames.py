@@ -2,6 +2,8 @@
 
 Features are kept frames first, (B, T, C, H, W), so that no convolution has to transpose.
 """
+from __future__ import annotations
+
 from mindspore import Tensor, nn, ops
 from mindspore.ops import constexpr
 
@@ -14,21 +16,21 @@ FEW_CHANNELS = 4  # with fewer outputs than this, unrolling the input costs more
 
 
 @constexpr
-def _transforms(frames):
+def _transforms(frames: int) -> tuple[Tensor, Tensor, Tensor]:
     return tuple(Tensor(matrix) for matrix in temporal_winograd.of_frames(frames))
 
 
-def to_features(clip):
+def to_features(clip: Tensor) -> Tensor:
     """(B, C, T, H, W) -> (B, T, C, H, W)"""
     return clip.permute(0, 2, 1, 3, 4)
 
 
-def from_features(features):
+def from_features(features: Tensor) -> Tensor:
     """(B, T, C, H, W) -> (B, C, T, H, W)"""
     return features.permute(0, 2, 1, 3, 4)
 
 
-def conv3d(x, weight, bias, stride=1):
+def conv3d(x: Tensor, weight: Tensor, bias: Tensor, stride: int = 1) -> Tensor:
     """Convolve with zero padding of half the kernel; ``stride`` is of height and width.
 
     x: (B, T, Cin, H, W); weight: (Cout, Cin, kt, k, k) with odd kt and k; bias: (Cout,).
@@ -44,7 +46,7 @@ def conv3d(x, weight, bias, stride=1):
     return _taps_as_inputs(x, weight, bias, stride)
 
 
-def conv3d_transpose(x, weight, bias):
+def conv3d_transpose(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """Double height and width, frame by frame: kernel (1, 3, 3), stride 2, padding 1, output padding 1.
 
     x: (B, T, Cin, H, W); weight: (Cin, Cout, 1, 3, 3); bias: (Cout,). Returns (B, T, Cout, 2 H, 2 W).
@@ -54,13 +56,13 @@ def conv3d_transpose(x, weight, bias):
     upsample = ops.Conv2DTranspose(channels, 3, pad_mode="pad", pad=(1, 0, 1, 0), stride=2)
     size = (batch * frames, outputs, 2 * height, 2 * width)
 
-    def double(x, weight):
+    def double(x: Tensor, weight: Tensor) -> Tensor:
         return upsample(x, weight, size)
     y = product(double, x.reshape(batch * frames, channels, height, width), weight[:, :, 0])
     return (y + bias.reshape(1, -1, 1, 1)).reshape(batch, frames, outputs, 2 * height, 2 * width)
 
 
-def _conv2d(x, weight, bias, stride, groups=1):
+def _conv2d(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, groups: int = 1) -> Tensor:
     if stride == 1 and groups > 1:
         channels = x.shape[1]
         return ops.BiasAdd()(product(SamePaddingConv2d(channels, weight.shape[0], weight.shape[-1], groups), x, weight), bias)
@@ -74,7 +76,7 @@ class SamePaddingConv2d(nn.Cell):
     x: (N, channels, H, W); weight: (outputs, channels / groups, k, k). Returns (N, outputs, H, W).
     """
 
-    def __init__(self, channels, outputs, kernel, groups):
+    def __init__(self, channels: int, outputs: int, kernel: int, groups: int) -> None:
         super().__init__()
         same = dict(pad_mode="pad", pad=(kernel // 2,) * 4, group=groups)
         self.split = (groups, outputs // groups, channels // groups, kernel * kernel)
@@ -83,24 +85,24 @@ class SamePaddingConv2d(nn.Cell):
         self.convolve_back = ops.Conv2D(channels, kernel, **same)
         self.gradient = ops.GradOperation(sens_param=True)  # to the first argument
 
-    def construct(self, x, weight):
+    def construct(self, x: Tensor, weight: Tensor) -> Tensor:
         return self.convolve(x, weight)
 
-    def of_weight(self, weight, x):
+    def of_weight(self, weight: Tensor, x: Tensor) -> Tensor:
         return self.convolve(x, weight)
 
-    def bprop(self, x, weight, out, dout):
+    def bprop(self, x: Tensor, weight: Tensor, out: Tensor, dout: Tensor) -> tuple[Tensor, Tensor]:
         mirrored = ops.flip(weight.reshape(self.split).permute(0, 2, 1, 3), (3,)).reshape(self.joined)
         return self.convolve_back(dout, mirrored), self.gradient(self.of_weight)(weight, x, dout)
 
 
-def _each_frame(x, weight, bias, stride):
+def _each_frame(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int) -> Tensor:
     batch, frames, channels, height, width = x.shape
     y = _conv2d(x.reshape(batch * frames, channels, height, width), weight, bias, stride)
     return y.reshape(batch, frames, *y.shape[1:])
 
 
-def _winograd(x, weight, bias, stride):
+def _winograd(x: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tensor:
     batch, frames, channels, height, width = x.shape
     outputs = weight.shape[0]
     output, kernel, data = _transforms(frames)
@@ -120,7 +122,7 @@ def _winograd(x, weight, bias, stride):
     return y.reshape(batch, frames, outputs, height, width)
 
 
-def _over_time(matrix, x):
+def _over_time(matrix: Tensor, x: Tensor) -> Tensor:
     """Multiply every clip of ``x`` (B, frames, P) by ``matrix``.
 
     As ``ops.matmul`` does, in the same time, but in a form that a graph of free height and width keeps: there
@@ -129,7 +131,7 @@ def _over_time(matrix, x):
     return ops.BatchMatMul()(ops.tile(matrix, (x.shape[0], 1, 1)), x)
 
 
-def _taps_as_inputs(x, weight, bias, stride):
+def _taps_as_inputs(x: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tensor:
     """Every frame is convolved together with its neighbours, as more input channels."""
     batch, frames, channels, height, width = x.shape
     outputs, _, taps, kernel, _ = weight.shape
@@ -140,7 +142,7 @@ def _taps_as_inputs(x, weight, bias, stride):
     return _each_frame(neighbours, weight, bias, stride)
 
 
-def _taps_as_outputs(x, weight, bias, stride):
+def _taps_as_outputs(x: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tensor:
     """Every frame is convolved once with all taps, as more output channels; their sum over time follows."""
     outputs, channels, taps, kernel, _ = weight.shape
     weight = weight.permute(2, 0, 1, 3, 4).reshape(taps * outputs, channels, kernel, kernel)

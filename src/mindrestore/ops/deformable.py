@@ -3,6 +3,8 @@
 Samples are gathered as rows of channels and multiplied by the weights as one matrix: on a CPU several times as fast as
 the operator that MindSpore has for it, and differentiable in input, offset, mask, weight and bias on every device.
 """
+from __future__ import annotations
+
 import numpy as np
 from mindspore import Tensor, ops
 from mindspore.ops import constexpr
@@ -15,7 +17,7 @@ KERNEL = 3
 TAPS = KERNEL * KERNEL
 
 
-def deformable_conv2d(x, offset, mask, weight, bias):
+def deformable_conv2d(x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """Convolve with kernel 3, stride 1, zero padding 1; samples outside of the image are zero.
 
     x: (N, C, H, W); offset: (N, 2 · G · 9, H, W), for each of G groups of channels and each tap (y, x) in pixels;
@@ -25,7 +27,7 @@ def deformable_conv2d(x, offset, mask, weight, bias):
     return deformable_conv2d_features(x.permute(0, 2, 3, 1), offset, mask, weight, bias).permute(0, 3, 1, 2)
 
 
-def deformable_conv2d_features(x, offset, mask, weight, bias):
+def deformable_conv2d_features(x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """As ``deformable_conv2d``, for x channels last: (N, H, W, C) -> (N, H, W, outputs)."""
     batch, height, width, channels = x.shape
     outputs, group_channels = weight.shape[:2]
@@ -48,18 +50,18 @@ def deformable_conv2d_features(x, offset, mask, weight, bias):
     return ops.BiasAdd()(y.reshape(-1, outputs), bias).reshape(batch, height, width, outputs)
 
 
-def _moved(offset, position, steps):
+def _moved(offset: Tensor, position: Tensor, steps: Tensor) -> Tensor:
     """Return where samples are taken, in the order (N, H, W, tap, group): pixel position + step of the tap + offset."""
     offset = _pixels_first(offset)
     return (ops.BiasAdd()(spread(position, offset.shape[1]), steps) + offset).reshape(-1)
 
 
-def _pixels_first(x):
+def _pixels_first(x: Tensor) -> Tensor:
     """(N, C, H, W) -> (N · H · W, C)"""
     return x.permute(0, 2, 3, 1).reshape(-1, x.shape[1])
 
 
-def _starts(batch, pixels, groups, group, sampled):
+def _starts(batch: int, pixels: int, groups: int, group: int, sampled: int) -> Tensor:
     """Return for each sample the row of its image's first pixel and its channels: (N · H · W · 9 · sampled,) int32."""
     of_image = ops.tile(_multiples(batch, pixels * groups * sampled), (1, pixels * TAPS * sampled))
     of_channels = ops.tile(_channel_rows(group, sampled), (batch * pixels, 1))
@@ -67,26 +69,26 @@ def _starts(batch, pixels, groups, group, sampled):
 
 
 @constexpr
-def _multiples(count, step):
+def _multiples(count: int, step: int) -> Tensor:
     """Return 0, step, 2 step ...: (count, 1)."""
     return Tensor(np.arange(count, dtype=np.int32)[:, None] * step)
 
 
 @constexpr
-def _channel_rows(group, sampled):
+def _channel_rows(group: int, sampled: int) -> Tensor:
     """Return the row of each (tap, group of channels) within its pixel: (1, 9 · sampled)."""
     return Tensor(np.tile(group * sampled + np.arange(sampled, dtype=np.int32), TAPS)[None])
 
 
 @constexpr
-def _planes(group, sampled, coordinates, coordinate):
+def _planes(group: int, sampled: int, coordinates: int, coordinate: int) -> Tensor:
     """Return which planes of (G, 9, coordinates) belong to a group of the convolution, in the order (tap, G)."""
     planes = np.arange(group * sampled, (group + 1) * sampled) * TAPS + np.arange(TAPS)[:, None]
     return Tensor((planes.reshape(-1) * coordinates + coordinate).astype(np.int32))
 
 
 @constexpr
-def _steps(sampled, axis):
+def _steps(sampled: int, axis: int) -> Tensor:
     """Return how far each tap is from the centre in y (axis 0) or x (1), for each (tap, G): (9 · sampled,)."""
     steps = np.divmod(np.arange(TAPS), KERNEL)[axis] - KERNEL // 2
     return Tensor(np.repeat(steps, sampled).astype(np.float32))

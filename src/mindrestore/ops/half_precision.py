@@ -5,23 +5,28 @@ hardware this is for, and the sums, rounded to float16, come back as float32. Fl
 in float32 (``convolution_images.conv2d`` with ``exact``), as float16 would round them to a 32nd of a pixel and worse; so
 are warping, normalisation and softmax.
 """
+from __future__ import annotations
+
+from collections.abc import Callable
+
 import mindspore as ms
+from mindspore import Tensor
 from mindspore.ops import constexpr
 
 from mindrestore.runtime import precision
 
 
-def product(multiply, left, right):
+def product(multiply: Callable[[Tensor, Tensor], Tensor], left: Tensor, right: Tensor) -> Tensor:
     """Return ``multiply(left, right)``, a matrix product or convolution of float32, as float32."""
     return in_float16(multiply, left, right) if _chosen() else multiply(left, right)
 
 
-def in_float16(multiply, left, right):
+def in_float16(multiply: Callable[[Tensor, Tensor], Tensor], left: Tensor, right: Tensor) -> Tensor:
     """As ``product``, of operands rounded to float16 whatever the precision."""
     return multiply(left.to(ms.float16), right.to(ms.float16)).to(ms.float32)
 
 
 @constexpr(reuse_result=False)
-def _chosen():
+def _chosen() -> bool:
     """Asked while a graph is compiled, whose own code would keep the first answer."""
     return precision.chosen() == "float16"

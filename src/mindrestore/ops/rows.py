@@ -3,6 +3,8 @@
 MindSpore's CPU operators broadcast element by element, ten times slower than they add or multiply equal shapes; copying
 the smaller operand to the full shape first costs a tenth of that. Other devices broadcast as they are.
 """
+from __future__ import annotations
+
 import numpy as np
 from mindspore import Tensor, nn, ops
 from mindspore.ops import constexpr
@@ -12,22 +14,22 @@ from mindrestore.runtime import device
 
 
 @constexpr(reuse_result=False)
-def _copies_first():
+def _copies_first() -> bool:
     """Asked while a graph is compiled, whose own code cannot ask which device it is for."""
     return device.name() == "cpu"
 
 
 @constexpr
-def _ones(columns):
+def _ones(columns: int) -> Tensor:
     return Tensor(np.ones((1, columns), np.float32))
 
 
-def repeated(x, count):
+def repeated(x: Tensor, count: int) -> Tensor:
     """Return ``count`` copies of x beneath each other: (S, ...) -> (count · S, ...)."""
     return x if count == 1 else ops.tile(x, (count,) + (1,) * (x.ndim - 1))
 
 
-def spread(column, count):
+def spread(column: Tensor, count: int) -> Tensor:
     """Return each number ``count`` times in a row: (P,) -> (P, count)."""
     column = column.reshape(-1, 1)
     return ops.MatMul()(column, _ones(count)) if _copies_first() else ops.broadcast_to(column, (column.shape[0], count))
@@ -39,19 +41,19 @@ class Permuted(nn.Cell):
     order: (P,) int32, the row that comes to each place; inverse: the place that each row comes to.
     """
 
-    def construct(self, rows, order, inverse):
+    def construct(self, rows: Tensor, order: Tensor, inverse: Tensor) -> Tensor:
         return ops.gather(rows, order, 0)
 
-    def bprop(self, rows, order, inverse, out, dout):
+    def bprop(self, rows: Tensor, order: Tensor, inverse: Tensor, out: Tensor, dout: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         return ops.gather(dout, inverse, 0), ops.zeros_like(order), ops.zeros_like(inverse)
 
 
-def scaled(rows, factors):
+def scaled(rows: Tensor, factors: Tensor) -> Tensor:
     """Multiply each row by its factor: (P, C), (P,) -> (P, C)."""
     return rows * spread(factors, rows.shape[1])
 
 
-def linear(x, weight, bias=None):
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """Return x @ weight.T + bias on the last axis: (..., inputs), (outputs, inputs), (outputs,) -> (..., outputs)."""
     y = product(ops.MatMul(transpose_b=True), x.reshape(-1, x.shape[-1]), weight)
     if bias is not None:
@@ -59,6 +61,6 @@ def linear(x, weight, bias=None):
     return y.reshape(*x.shape[:-1], weight.shape[0])
 
 
-def layer_norm(x, weight, bias):
+def layer_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """Normalise the last axis; epsilon 1e-5, as the published networks have it. x: (..., C); weight, bias: (C,)."""
     return ops.LayerNorm(begin_norm_axis=-1, begin_params_axis=-1, epsilon=1e-5)(x, weight, bias)[0]

@@ -6,6 +6,9 @@ Source: Lavin and Gray, "Fast Algorithms for Convolutional Neural Networks" (201
 follow from the interpolation points. The points below keep the float32 error at that of a plain convolution
 (rms 3.7e-7 against 3.1e-7 for 32 channels of unit variance).
 """
+from __future__ import annotations
+
+from collections.abc import Sequence
 from functools import cache
 from typing import NamedTuple
 
@@ -24,7 +27,7 @@ class Transforms(NamedTuple):
     data: np.ndarray
 
 
-def matrices(points):
+def matrices(points: Sequence[float]) -> Transforms:
     """Return the ``Transforms`` of one tile, in float64, for distinct finite interpolation ``points`` and infinity.
 
     The tile takes m + 2 samples to m outputs by m + 2 products, where ``points`` are m + 1.
@@ -45,7 +48,7 @@ def matrices(points):
 
 
 @cache
-def of_frames(frames):
+def of_frames(frames: int) -> Transforms:
     """Return the ``Transforms`` that filter ``frames`` frames with zeros before and after, in float32.
 
     Tiles, their overlap and the zeros are all in the matrices, so nothing has to be padded, copied or cropped: with
@@ -62,6 +65,6 @@ def of_frames(frames):
     return Transforms(*(np.ascontiguousarray(m, np.float32) for m in (all_output, kernel, all_data[:, 1: frames + 1])))
 
 
-def tile_frames(frames):
+def tile_frames(frames: int) -> int:
     """Return how many output frames a tile should have, so that ``frames`` cost the fewest products."""
     return min(sorted(POINTS, reverse=True), key=lambda outputs: -(-frames // outputs) * (outputs + TAPS - 1))

@@ -3,6 +3,8 @@
 A flow is (x, y) in pixels, (N, 2, H, W). Samples are gathered as rows of channels, which is fast on every device and
 differentiable in image and flow alike.
 """
+from __future__ import annotations
+
 import mindspore as ms
 import numpy as np
 from mindspore import Tensor, ops
@@ -11,7 +13,7 @@ from mindspore.ops import constexpr
 from mindrestore.ops.rows import repeated, scaled
 
 
-def warp(x, flow, padding="zeros"):
+def warp(x: Tensor, flow: Tensor, padding: str = "zeros") -> Tensor:
     """Sample x bilinearly at pixel + flow.
 
     x: (N, C, H, W); flow: (N, 2, H, W). Outside of the image there is nothing (``padding="zeros"``) or the nearest
@@ -20,7 +22,7 @@ def warp(x, flow, padding="zeros"):
     return warp_features(x.permute(0, 2, 3, 1), flow, padding).permute(0, 3, 1, 2)
 
 
-def warp_features(x, flow, padding="zeros"):
+def warp_features(x: Tensor, flow: Tensor, padding: str = "zeros") -> Tensor:
     """As ``warp``, for channels last: (N, H, W, C) -> (N, H, W, C)."""
     batch, height, width, channels = x.shape
     at_x, at_y = targets(flow)
@@ -31,7 +33,7 @@ def warp_features(x, flow, padding="zeros"):
                     ).reshape(x.shape)
 
 
-def warp_nearest4(x, flow):
+def warp_nearest4(x: Tensor, flow: Tensor) -> Tensor:
     """Sample x at the four pixels around pixel + flow; nothing outside of the image, no gradient to the flow.
 
     x: (N, C, H, W); flow: (N, 2, H, W). Returns (N, 4 C, H, W): x at (floor x, floor y), (floor x, ceil y),
@@ -49,14 +51,14 @@ def warp_nearest4(x, flow):
     return ops.cat(copies, -1).reshape(batch, height, width, 4 * channels).permute(0, 3, 1, 2)
 
 
-def targets(flow):
+def targets(flow: Tensor) -> tuple[Tensor, Tensor]:
     """Return x and y of every pixel plus its flow: (N, 2, H, W) -> two of (N · H · W,)."""
     batch, _, height, width = flow.shape
     target = flow + repeated(pixel_positions(height, width), batch)
     return target[:, 0].reshape(-1), target[:, 1].reshape(-1)
 
 
-def bilinear(rows, starts, at_x, at_y, height, width, step=1):
+def bilinear(rows: Tensor, starts: Tensor, at_x: Tensor, at_y: Tensor, height: int, width: int, step: int = 1) -> Tensor:
     """Sample images of height × width pixels, laid out as rows of channels; nothing outside of the image.
 
     rows: (R, C); starts: for each of S samples the row of its image's first pixel; at_x, at_y: (S,); step: rows from one
@@ -78,13 +80,14 @@ def bilinear(rows, starts, at_x, at_y, height, width, step=1):
     return total
 
 
-def weighted_rows(rows, starts, column, row, height, width, weight, step=1):
+def weighted_rows(rows: Tensor, starts: Tensor, column: Tensor, row: Tensor, height: int, width: int, weight: Tensor,
+                  step: int = 1) -> Tensor:
     """Return weight times the row of each whole-numbered position; positions outside must have weight 0."""
     pixel = within(row, height).to(ms.int32) * width + within(column, width).to(ms.int32)
     return scaled(ops.gather(rows, pixel * step + starts, 0), weight)
 
 
-def _rounded(position, size):
+def _rounded(position: Tensor, size: int) -> Tensor:
     """Return the position after its way to -1 ... 1 and back, as the published networks take it.
 
     Its rounding, 1e-5 pixels, is far above that of all other steps, and alignment over many stages multiplies it.
@@ -93,24 +96,24 @@ def _rounded(position, size):
     return (2.0 * position / most - 1.0 + 1.0) * (most / 2)
 
 
-def inside(position, size):
+def inside(position: Tensor, size: int) -> Tensor:
     """Return 1 where 0 <= position <= size - 1, else 0."""
     return ops.logical_and(position >= 0, position <= size - 1).to(ms.float32)
 
 
-def within(position, size):
+def within(position: Tensor, size: int) -> Tensor:
     """Return the position in 0 ... size - 1 nearest to ``position``."""
     return ops.clamp(position, 0, size - 1)
 
 
 @constexpr
-def pixel_positions(height, width):
+def pixel_positions(height: int, width: int) -> Tensor:
     """Return x and y of every pixel: (1, 2, H, W)."""
     y, x = np.mgrid[:height, :width].astype(np.float32)
     return Tensor(np.stack((x, y))[None])
 
 
 @constexpr
-def image_starts(images, height, width):
+def image_starts(images: int, height: int, width: int) -> Tensor:
     """Return for every pixel the row at which its image begins: (images · H · W,)."""
     return Tensor(np.repeat(np.arange(images, dtype=np.int32) * (height * width), height * width))

@@ -3,6 +3,8 @@
 Red sits at row 0, column 0, blue at row 1, column 1, green at the other two. Frames are ``(..., 3, T, H, W)``, that is,
 colour before time; mosaics are ``(..., T, H, W)``.
 """
+from __future__ import annotations
+
 import functools
 
 import cv2
@@ -66,9 +68,9 @@ _KERNELS = {name: np.array(rows, np.float32) / 8 for name, rows in {
 }.items()}
 
 
-def _demosaic_frame(frame):
+def _demosaic_frame(frame: np.ndarray) -> np.ndarray:
     """``(H, W)`` -> ``(3, H, W)``."""
-    def at(name, transposed=False):
+    def at(name: str, transposed: bool = False) -> np.ndarray:
         kernel = _KERNELS[name].T if transposed else _KERNELS[name]
         return cv2.filter2D(frame, -1, kernel, borderType=cv2.BORDER_REFLECT_101)  # this reflection keeps the pattern
 

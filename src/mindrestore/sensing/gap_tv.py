@@ -5,7 +5,7 @@ minimization", SIAM J. Imaging Sciences 2014) with a total-variation prior (Yuan
 based total variation minimization for compressive sensing", ICIP 2016): step onto the clips that explain the
 measurement, smooth, repeat.
 """
-from typing import Optional
+from __future__ import annotations
 
 import numpy as np
 from skimage.restoration import denoise_tv_chambolle
@@ -20,8 +20,8 @@ _OPPONENT = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]], np.float32) / np.sqrt(
 _CHROMA_WEIGHT = 3  # times as much smoothing for colour differences as for grey
 
 
-def gap_tv(measurement: np.ndarray, mask: np.ndarray, iterations: int = 100, weight: Optional[float] = None,
-           inner_iterations: Optional[int] = None, colour: bool = False) -> np.ndarray:
+def gap_tv(measurement: np.ndarray, mask: np.ndarray, iterations: int = 100, weight: float | None = None,
+           inner_iterations: int | None = None, colour: bool = False) -> np.ndarray:
     """Reconstruct one clip from one measurement.
 
     The start is y / mask_sum in every frame. Then, in the accelerated form, what an estimate leaves unexplained is
@@ -68,17 +68,17 @@ def gap_tv(measurement: np.ndarray, mask: np.ndarray, iterations: int = 100, wei
     return np.clip(estimate, 0, 1)
 
 
-def _demosaiced(clip):
+def _demosaiced(clip: np.ndarray) -> np.ndarray:
     """A colour clip rebuilt from its mosaic's sites alone; a grey clip as it is."""
     return demosaic(mosaic(clip)) if clip.ndim == 4 else clip
 
 
-def _smoothed(clip, weight, inner_iterations):
+def _smoothed(clip: np.ndarray, weight: float, inner_iterations: int) -> np.ndarray:
     """Total-variation denoising of every frame of ``(T, H, W)``."""
     return denoise_tv_chambolle(clip, weight=weight, eps=0, max_num_iter=inner_iterations, channel_axis=0)
 
 
-def _smoothed_colour(clip, weight, inner_iterations):
+def _smoothed_colour(clip: np.ndarray, weight: float, inner_iterations: int) -> np.ndarray:
     """The same for ``(3, T, H, W)``, in grey and two colour differences."""
     weights = (weight, _CHROMA_WEIGHT * weight, _CHROMA_WEIGHT * weight)
     planes = [_smoothed(plane, plane_weight, inner_iterations)

@@ -1,6 +1,8 @@
 """Masks of coded snapshots: read from files, drawn at random, cut to size, recognised again."""
+from __future__ import annotations
+
 import hashlib
-from typing import Optional, Union
+from pathlib import Path
 
 import numpy as np
 
@@ -11,7 +13,7 @@ from mindrestore.mat_files import pick, read_mat, time_first
 MASK_KEYS = ("mask", "masks", "Mask", "MASK", "mask_test", "Phi", "phi")
 
 
-def load_mask(path: PathLike, frames: Optional[int] = None) -> np.ndarray:
+def load_mask(path: PathLike, frames: int | None = None) -> np.ndarray:
     """Read a mask from a file.
 
     Args:
@@ -51,7 +53,7 @@ def checked_mask(stored: np.ndarray, path: PathLike) -> np.ndarray:
 
 
 def random_mask(frames: int, height: int, width: int, density: float = 0.5,
-                rng: Union[np.random.Generator, int, None] = None) -> np.ndarray:
+                rng: np.random.Generator | int | None = None) -> np.ndarray:
     """Draw a binary mask, every pixel of every plane open with probability ``density``.
 
     ``rng`` is a NumPy generator or a seed. Returns ``(T, H, W)`` float32 of 0 and 1; raises ``UserError`` for a size
@@ -81,7 +83,7 @@ def fingerprint(mask: np.ndarray) -> str:
     return digest.hexdigest()[:16]
 
 
-def _array_in(path):
+def _array_in(path: Path) -> np.ndarray:
     """The array in a mask file with its planes first."""
     suffix = path.suffix.lower()
     if suffix == ".mat":

@@ -5,7 +5,7 @@
 
 A clip x of T frames of 0..1, seen through a mask M of T planes, becomes one measurement y; T is the compression ratio.
 """
-from typing import Optional, Union
+from __future__ import annotations
 
 import numpy as np
 
@@ -44,23 +44,23 @@ class SnapshotImaging:
         self.mask_sum = np.where(total == 0, np.float32(1), total)
 
     @property
-    def full_scale(self):
+    def full_scale(self) -> float:
         """The largest value that a measurement of a clip in 0..1 can take: the most light any pixel collects."""
         return float(self.mask.sum(axis=0).max())
 
-    def A(self, clip):
+    def A(self, clip: np.ndarray) -> np.ndarray:
         """Measure: ``(..., T, H, W)``, colour ``(..., 3, T, H, W)`` -> ``(..., H, W)`` float32."""
         clip = self._checked_clip(clip)
         frames = mosaic(clip) if self.colour else clip
         return np.einsum("thw,...thw->...hw", self.mask, frames)
 
-    def A_adjoint(self, measurement):
+    def A_adjoint(self, measurement: np.ndarray) -> np.ndarray:
         """The transpose of ``A``: ``(..., H, W)`` -> ``(..., T, H, W)``, colour ``(..., 3, T, H, W)``, float32."""
         frames = self._checked_measurement(measurement)[..., None, :, :] * self.mask
         return spread(frames) if self.colour else frames
 
-    def measure(self, clip: np.ndarray, read_noise: float = 0.0, bits: Optional[int] = None,
-                rng: Union[np.random.Generator, int, None] = None) -> np.ndarray:
+    def measure(self, clip: np.ndarray, read_noise: float = 0.0, bits: int | None = None,
+                rng: np.random.Generator | int | None = None) -> np.ndarray:
         """Measure as a sensor does: ``A``, then Gaussian read noise, then quantisation.
 
         Args:
@@ -107,7 +107,7 @@ class SnapshotImaging:
         """
         return self.A_adjoint(self.normalised(self._checked_measurement(measurement) - self.A(estimate)))
 
-    def _checked_clip(self, clip):
+    def _checked_clip(self, clip: np.ndarray) -> np.ndarray:
         clip = np.asarray(clip, np.float32)
         expected = ((3,) if self.colour else ()) + self.mask.shape
         if clip.shape[-len(expected):] != expected:
@@ -115,7 +115,7 @@ class SnapshotImaging:
             raise UserError(f"{form}, here ending in {expected} to fit the mask, got {clip.shape}.")
         return clip
 
-    def _checked_measurement(self, measurement):
+    def _checked_measurement(self, measurement: np.ndarray) -> np.ndarray:
         measurement = np.asarray(measurement, np.float32)
         if measurement.shape[-2:] != self.mask.shape[-2:]:
             raise UserError(f"measurements have shape (..., H, W), here ending in {self.mask.shape[-2:]} to fit the "

@@ -3,43 +3,48 @@
 A mask is (T, H, W), or (B, T, H, W) for one a measurement; a measurement (B, H, W); an estimate, of the GAP-TV start, is shaped
 like the clip: (B, T, H, W), in colour (B, 3, T, H, W).
 """
+from __future__ import annotations
+
+from collections.abc import Callable
+
 import numpy as np
 from mindspore import Tensor, ops
 from mindspore.ops import constexpr
 
-from mindrestore.models.piece import Piece
+from mindrestore.models.piece import Piece, Weights
 
 
 class NetworkInput(Piece):
     """Measurement, mask and, for a GAP-TV start, estimate -> the head's input, laid out as ``ops.convolution`` prefers."""
 
-    def __init__(self, colour, to_features):
+    def __init__(self, colour: bool, to_features: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
         self.colour, self.to_features = colour, to_features
 
-    def compute(self, w, measurement, mask, estimate=None):
+    def compute(self, w: Weights, measurement: Tensor, mask: Tensor, estimate: Tensor | None = None) -> Tensor:
         return self.to_features(network_input(self.colour, measurement, mask, estimate))
 
 
 class OutputClip(Piece):
     """The tail's output, and what went into ``NetworkInput`` -> the clip."""
 
-    def __init__(self, colour, from_features):
+    def __init__(self, colour: bool, from_features: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
         self.colour, self.from_features = colour, from_features
 
-    def compute(self, w, features, measurement, mask, estimate=None):
+    def compute(self, w: Weights, features: Tensor, measurement: Tensor, mask: Tensor,
+                estimate: Tensor | None = None) -> Tensor:
         return output_clip(self.colour, self.from_features(features), measurement, mask, estimate)
 
 
 class Crop(Piece):
     """A clip and ``size`` -> its first ``size`` (height, width)."""
 
-    def compute(self, w, clip, size):
+    def compute(self, w: Weights, clip: Tensor, size: tuple[int, int]) -> Tensor:
         return clip[..., :size[0], :size[1]]
 
 
-def network_input(colour, measurement, mask, estimate=None):
+def network_input(colour: bool, measurement: Tensor, mask: Tensor, estimate: Tensor | None = None) -> Tensor:
     """Return the head's input, (B, channels, T, H, W).
 
     Normalised start, published: grey the measurement over the mask sum, plus itself behind the mask; in colour the
@@ -58,7 +63,7 @@ def network_input(colour, measurement, mask, estimate=None):
     return (normalised + mask * normalised).unsqueeze(1)
 
 
-def output_clip(colour, clip, measurement, mask, estimate=None):
+def output_clip(colour: bool, clip: Tensor, measurement: Tensor, mask: Tensor, estimate: Tensor | None = None) -> Tensor:
     """Return the clip that the tail's output (B, 1 or 3, T, H, W) stands for.
 
     Normalised start: the output itself. GAP-TV start: a correction of the estimate, and what the corrected clip
@@ -76,19 +81,19 @@ def output_clip(colour, clip, measurement, mask, estimate=None):
     return clip + unexplained
 
 
-def residual(colour, clip, measurement, mask):
+def residual(colour: bool, clip: Tensor, measurement: Tensor, mask: Tensor) -> Tensor:
     """Return what ``clip`` leaves unexplained of the measurement, over the sum of a mask (B, T, H, W): (B, 1, H, W)."""
     if colour:
         clip = (clip * bayer(clip.shape[-2], clip.shape[-1])).sum(1)
     return (measurement.unsqueeze(1) - (mask * clip).sum(1, keepdim=True)) / _mask_sum(mask)
 
 
-def bayer(height, width):
+def bayer(height: int, width: int) -> Tensor:
     """Return the RGGB pattern (3, 1, H, W): 1 where a pixel sees the colour."""
     return ops.tile(_bayer_tile(), (1, 1, height // 2, width // 2))
 
 
-def to_even(x, odd_height, odd_width):
+def to_even(x: Tensor, odd_height: int, odd_width: int) -> Tensor:
     """Repeat the last row and column of (..., H, W) where there is an odd number of them.
 
     In colour this breaks the Bayer pattern of the row added, which is cut off again.
@@ -101,16 +106,16 @@ def to_even(x, odd_height, odd_width):
 
 
 @constexpr
-def _bayer_tile():
+def _bayer_tile() -> Tensor:
     return Tensor(np.array([[[1, 0], [0, 0]], [[0, 1], [1, 0]], [[0, 0], [0, 1]]], np.float32)[:, None])
 
 
-def _batched(mask):
+def _batched(mask: Tensor) -> Tensor:
     """(T, H, W) -> (1, T, H, W); one mask a measurement, (B, T, H, W), as it is."""
     return mask.unsqueeze(0) if mask.ndim == 3 else mask
 
 
-def _mask_sum(mask):
+def _mask_sum(mask: Tensor) -> Tensor:
     """Return how many frames each pixel sees, 1 where it sees none: (B, T, H, W) -> (B, 1, H, W)."""
     total = mask.sum(1, keepdim=True)
     return ops.where(total == 0, ops.ones_like(total), total)

@@ -2,11 +2,14 @@
 
 Features are (B, T, C, H, W) or (B, C, T, H, W), as ``mindrestore.ops.convolution`` prefers on the device in use.
 """
+from __future__ import annotations
+
 import math
+from collections.abc import Callable, Sequence
 
-from mindspore import ops
+from mindspore import Parameter, Tensor, nn, ops
 
-from mindrestore.models.piece import Added, Itemwise, Rearrangement
+from mindrestore.models.piece import Added, Itemwise, Rearrangement, Shape, Weights
 from mindrestore.native.coupling import CouplingStep
 from mindrestore.ops.activations import LEAKY_SLOPE, LeakyReLU, leaky_relu
 
@@ -27,7 +30,7 @@ class Convolutions(Itemwise):
     compiled = True
     axis, halo = ROWS, HALO
 
-    def __init__(self, cells, sizes, axis):
+    def __init__(self, cells: nn.SequentialCell, sizes: tuple[int, int], axis: int) -> None:
         cells = list(cells)
         layers = [cell for cell in cells if not isinstance(cell, LeakyReLU)]
         names = [f"layer{index}" for index in range(len(layers))]
@@ -38,12 +41,12 @@ class Convolutions(Itemwise):
         self.plan = tuple(zip(names, (layer.function for layer in layers), activated))
         self.sizes, self.channel_axis = sizes, axis
 
-    def cost(self, x):
+    def cost(self, x: Tensor) -> int:
         _, *outer, _, width = x.shape
         pixels = math.prod(outer) // x.shape[self.channel_axis] * width * self.sizes[0]  # of an item in all frames
         return WIDTH * pixels * 4 // self.sizes[0] ** 2  # whose full resolution has twice the rows and columns
 
-    def compute(self, w, shared, constants, x):
+    def compute(self, w: Weights, shared: Sequence[Tensor], constants: Sequence[Tensor | None], x: Tensor) -> Tensor:
         for name, function, activated in self.plan:
             x = function(x, w[name + ".weight"], w[name + ".bias"])
             x = leaky_relu(x) if activated else x
@@ -55,14 +58,15 @@ class Step(Added):
 
     compiled = True
 
-    def __init__(self, conv3d, axis, weight0, bias0, weight2, bias2):
+    def __init__(self, conv3d: Callable[..., Tensor], axis: int, weight0: Parameter, bias0: Parameter, weight2: Parameter,
+                 bias2: Parameter) -> None:
         super().__init__(axis, weight0=weight0, bias0=bias0, weight2=weight2, bias2=bias2)
         self.conv3d, self.frames_first = conv3d, axis == 2
 
-    def native(self, target, source):
+    def native(self, target: Tensor, source: Tensor) -> CouplingStep | None:
         return CouplingStep(target, source, self.weights, LEAKY_SLOPE) if self.frames_first else None
 
-    def change(self, w, shared, constants, source):
+    def change(self, w: Weights, shared: Sequence[Tensor], constants: Sequence[Tensor | None], source: Tensor) -> Tensor:
         inner = leaky_relu(self.conv3d(source, w["weight0"], w["bias0"]))
         return self.conv3d(inner, w["weight2"], w["bias2"])
 
@@ -70,26 +74,26 @@ class Step(Added):
 class Split(Rearrangement):
     """Features -> their groups of channels."""
 
-    def __init__(self, groups, axis):
+    def __init__(self, groups: int, axis: int) -> None:
         super().__init__((groups, axis))
         self.groups, self.channel_axis = groups, axis
 
-    def compute(self, w, features):
+    def compute(self, w: Weights, features: Tensor) -> tuple[Tensor, ...]:
         return ops.split(features, features.shape[self.channel_axis] // self.groups, self.channel_axis)
 
-    def adjoint(self, shapes, *groups):
+    def adjoint(self, shapes: Sequence[Shape | None], *groups: Tensor) -> tuple[Tensor]:
         return (ops.cat(groups, self.channel_axis),)
 
 
 class Join(Rearrangement):
     """The inverse of ``Split``."""
 
-    def __init__(self, groups, axis):
+    def __init__(self, groups: int, axis: int) -> None:
         super().__init__((groups, axis))
         self.groups, self.channel_axis = groups, axis
 
-    def compute(self, w, *groups):
+    def compute(self, w: Weights, *groups: Tensor) -> Tensor:
         return ops.cat(groups, self.channel_axis)
 
-    def adjoint(self, shapes, features):
+    def adjoint(self, shapes: Sequence[Shape | None], features: Tensor) -> tuple[Tensor, ...]:
         return ops.split(features, features.shape[self.channel_axis] // self.groups, self.channel_axis)

@@ -1,4 +1,6 @@
 """What a RevSCI network is built from, checked before anything is built."""
+from __future__ import annotations
+
 from typing import ClassVar, Literal, NamedTuple
 
 from pydantic import Field, model_validator
@@ -24,11 +26,11 @@ class RevSCISettings(Settings):
         "(mindrestore.sensing.gap_tv), which the network corrects")
 
     @property
-    def abilities(self):
+    def abilities(self) -> SnapshotAbilities:
         return SnapshotAbilities(colour=self.colour, corrects_estimate=self.start == "gap_tv")
 
     @model_validator(mode="after")
-    def _fits(self):
+    def _fits(self) -> RevSCISettings:
         if self.channels % 8:
             raise ValueError(f"RevSCI channels is {self.channels}; it must be a multiple of 8.")
         if self.coupling == "two_way" and self.groups != 2:
@@ -47,12 +49,12 @@ class Widths(NamedTuple):
     tail: tuple  # outputs of the tail's four convolutions
 
 
-def coupling_of(name, groups):
+def coupling_of(name: str, groups: int) -> couplings.Coupling:
     """Return the ``Coupling`` called ``name``."""
     return couplings.two_way() if name == "two_way" else couplings.multi_group(groups)
 
 
-def widths(colour, channels, start):
+def widths(colour: bool, channels: int, start: str) -> Widths:
     """Return the widths of head and tail. A GAP-TV start has the estimate's channels and two residuals for inputs."""
     half, quarter = channels // 2, channels // 4
     outputs = 3 if colour else 1

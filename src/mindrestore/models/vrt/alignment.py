@@ -3,11 +3,15 @@
 Both directions of all frames are aligned in one call. Source: VRT (arXiv 2201.12288), section 3.4.
 Features are channels last: (B, D, H, W, C).
 """
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
 
-from mindspore import nn, ops
+import numpy as np
+from mindspore import Tensor, nn, ops
 
-from mindrestore.models.piece import Itemwise, Rearrangement
+from mindrestore.models.piece import Itemwise, Rearrangement, Shape, Weights
 from mindrestore.models.vrt.layers import Conv, constant, conv, pixels_last, uniform
 from mindrestore.native.alignment import AlignedImages
 from mindrestore.ops.activations import LeakyReLU, leaky_relu, sigmoid, tanh
@@ -29,7 +33,7 @@ class Alignment(nn.Cell):
         scale: of the stage, 1, 2, 4 or 8 times smaller than the clip.
     """
 
-    def __init__(self, channels, neighbours, groups, scale, rng):
+    def __init__(self, channels: int, neighbours: int, groups: int, scale: int, rng: np.random.Generator) -> None:
         super().__init__()
         self.weight = uniform(rng, (channels, channels, 3, 3), "weight", channels * 9)
         self.bias = constant(channels, "bias")
@@ -43,7 +47,7 @@ class Alignment(nn.Cell):
         self.align = AlignedNeighbours(self, neighbours, MAX_RESIDUE_MAGNITUDE / scale)
         self.join = JoinedByNeighbours()
 
-    def construct(self, x, *flows):
+    def construct(self, x: Tensor, *flows: Tensor) -> Tensor:
         """Return features and those of later and earlier frames aligned to them, zeros where there is none: (N, D, H, W, 3 C).
 
         x: (N, D, H, W, C); flows: backward ones by distance k, each (N, D - k, 2, H, W), then forward ones.
@@ -58,11 +62,11 @@ class NeighbourPairs(Rearrangement):
     All frames that have a neighbour, first with later then with earlier ones: each (2 N (D - 1), ...).
     """
 
-    def __init__(self, neighbours):
+    def __init__(self, neighbours: int) -> None:
         super().__init__(neighbours)
         self.neighbours = neighbours
 
-    def compute(self, w, x, *flows):
+    def compute(self, w: Weights, x: Tensor, *flows: Tensor) -> tuple[Tensor, ...]:
         batch, frames, height, width, channels = x.shape
         neighbours, paths = (), ()
         for distance in range(1, self.neighbours + 1):
@@ -78,7 +82,7 @@ class NeighbourPairs(Rearrangement):
         current = ops.cat((x[:, :-1], x[:, 1:])).reshape(-1, height, width, channels)
         return (current,) + neighbours + paths
 
-    def adjoint(self, shapes, current, *others):
+    def adjoint(self, shapes: Sequence[Shape], current: Tensor | None, *others: Tensor | None) -> tuple[Tensor | None, ...]:
         batch, frames = shapes[0][:2]
         neighbours, paths = others[:self.neighbours], others[self.neighbours:]
         of_x = None if current is None else _scattered(current, shapes[0], 0, 1)
@@ -94,7 +98,7 @@ class NeighbourPairs(Rearrangement):
         return of_x, *there, *back
 
 
-def _scattered(images, shape, of_first, of_second):
+def _scattered(images: Tensor, shape: Shape, of_first: int, of_second: int) -> Tensor:
     """Undo what ``NeighbourPairs`` does to features of ``shape``: (2 N (D - 1), ...) -> (N, D, ...).
 
     of_first, of_second: the frame that the first image of either half comes from; images of frames that are not there are zeros
@@ -105,7 +109,7 @@ def _scattered(images, shape, of_first, of_second):
     return _placed(images[:batch], shape, of_first) + _placed(images[batch:], shape, of_second)
 
 
-def _placed(images, shape, first):
+def _placed(images: Tensor, shape: Shape, first: int) -> Tensor:
     """Return images as the frames from ``first`` on, zeros for other frames; those outside of the clip are left out."""
     batch, frames = shape[:2]
     last = min(first + frames - 1, frames)
@@ -122,11 +126,12 @@ class AlignmentOffsets(Itemwise):
 
     compiled = True
 
-    def __init__(self, conv_offset, neighbours):
+    def __init__(self, conv_offset: nn.SequentialCell, neighbours: int) -> None:
         super().__init__(neighbours, offset=conv_offset)
         self.neighbours = neighbours
 
-    def compute(self, w, shared, constants, current, *inputs):
+    def compute(self, w: Weights, shared: Sequence[Tensor], constants: Sequence[Tensor | None], current: Tensor,
+                *inputs: Tensor) -> Tensor:
         images, flows = inputs[:self.neighbours], inputs[self.neighbours:]
         warped = ()
         for index in range(self.neighbours):
@@ -145,18 +150,19 @@ class AlignedNeighbours(Itemwise):
 
     compiled = True
 
-    def __init__(self, alignment, neighbours, residue):
+    def __init__(self, alignment: Alignment, neighbours: int, residue: float) -> None:
         super().__init__((neighbours, residue), weight=alignment.weight, bias=alignment.bias)
         self.neighbours, self.residue = neighbours, residue
 
-    def cost(self, offsets, image, *inputs):
+    def cost(self, offsets: Tensor, image: Tensor, *inputs: Tensor) -> int:
         return 16 * TAPS * math.prod(image.shape[1:])  # what is sampled for all taps, at four corners, and its products
 
-    def native(self, offsets, *inputs):
+    def native(self, offsets: Tensor, *inputs: Tensor) -> AlignedImages:
         images, flows = inputs[:self.neighbours], inputs[self.neighbours:]
         return AlignedImages(offsets, images, flows, *self.weights, self.residue)
 
-    def compute(self, w, shared, constants, offsets, *inputs):
+    def compute(self, w: Weights, shared: Sequence[Tensor], constants: Sequence[Tensor | None], offsets: Tensor,
+                *inputs: Tensor) -> Tensor:
         images, flows = inputs[:self.neighbours], inputs[self.neighbours:]
         of_flow = offsets.shape[1] // 3 * 2
         along = ()
@@ -169,12 +175,12 @@ class AlignedNeighbours(Itemwise):
 class JoinedByNeighbours(Rearrangement):
     """Features (N, D, H, W, C) and the aligned images of ``NeighbourPairs`` -> (N, D, H, W, 3 C)."""
 
-    def compute(self, w, x, aligned):
+    def compute(self, w: Weights, x: Tensor, aligned: Tensor) -> Tensor:
         batch, frames, height, width, channels = x.shape
         aligned = aligned.reshape(2 * batch, frames - 1, height, width, channels)
         none = ops.zeros((batch, 1, height, width, channels), x.dtype)
         return ops.cat((x, ops.cat((aligned[:batch], none), 1), ops.cat((none, aligned[batch:]), 1)), -1)
 
-    def adjoint(self, shapes, gradient):
+    def adjoint(self, shapes: Sequence[Shape], gradient: Tensor) -> tuple[Tensor, Tensor]:
         x, later, earlier = ops.split(gradient, shapes[0][-1], -1)
         return x, ops.cat((later[:, :-1], earlier[:, 1:])).reshape(shapes[1])

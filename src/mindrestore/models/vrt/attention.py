@@ -4,17 +4,23 @@ Mutual attention lets the two frames of a window look at each other: each frame'
 aligns the other frame to it. It runs beside self-attention, which fuses all frames of its window.
 Source: VRT (arXiv 2201.12288), sections 3.2 and 3.3. Features are channels last: (B, D, H, W, C).
 """
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import numpy as np
 from mindspore import Tensor, nn, ops
 from mindspore.ops import constexpr
 
-from mindrestore.models.piece import Itemwise, Section, named
+from mindrestore.models.piece import Itemwise, Section, Weights, named
 from mindrestore.models.vrt.layers import GatedMlp, LayerNorm, Linear, gated_mlp, normal
+from mindrestore.models.vrt.settings import Options
 from mindrestore.native.attention_block import AttentionBlock
 from mindrestore.ops import windows
 from mindrestore.ops.half_precision import product
 from mindrestore.ops.recomputation import Recomputed, evaluated
 from mindrestore.ops.rows import Permuted, layer_norm, linear, repeated, scaled
+from mindrestore.ops.windows import Sizes
 
 
 class Group(Section):
@@ -22,12 +28,13 @@ class Group(Section):
 
     size = "group"
 
-    def __init__(self, channels, depth, heads, window, mutual, drop_rates, options, rng):
+    def __init__(self, channels: int, depth: int, heads: int, window: Sizes, mutual: bool, drop_rates: Sequence[float],
+                 options: Options, rng: np.random.Generator) -> None:
         super().__init__()
         self.blocks = nn.CellList([Block(channels, heads, window, index % 2 == 1, mutual, drop_rates[index], options, rng)
                                    for index in range(depth)])
 
-    def construct(self, x):
+    def construct(self, x: Tensor) -> Tensor:
         for block in self.blocks:
             x = block(x)
         return x
@@ -36,7 +43,8 @@ class Group(Section):
 class Block(nn.Cell):
     """x + attention(norm1 x), then x + mlp(norm2 x) of features (N, D, H, W, C); see ``WindowedBlock``."""
 
-    def __init__(self, channels, heads, window, shifted, mutual, drop_rate, options, rng):
+    def __init__(self, channels: int, heads: int, window: Sizes, shifted: bool, mutual: bool, drop_rate: float,
+                 options: Options, rng: np.random.Generator) -> None:
         super().__init__()
         self.drop_rate = drop_rate
         self.norm1 = LayerNorm(channels)
@@ -46,14 +54,15 @@ class Block(nn.Cell):
         self.of_windows = WindowedBlock(self, heads, options.qk_scale or (channels // heads) ** -0.5, window, shifted, mutual,
                                         options.qkv_bias)
 
-    def construct(self, x):
+    def construct(self, x: Tensor) -> Tensor:
         return self.of_windows(x)
 
 
 class WindowAttention(nn.Cell):
     """The weights of self-attention and, where ``mutual``, of mutual attention."""
 
-    def __init__(self, channels, heads, window, mutual, options, rng):
+    def __init__(self, channels: int, heads: int, window: Sizes, mutual: bool, options: Options,
+                 rng: np.random.Generator) -> None:
         super().__init__()
         entries = (2 * window[0] - 1) * (2 * window[1] - 1) * (2 * window[2] - 1)
         self.relative_position_bias_table = normal(rng, (entries, heads), "relative_position_bias_table")
@@ -73,7 +82,8 @@ class WindowedBlock(Itemwise):
 
     compiled = True
 
-    def __init__(self, block, heads, scale, window, shifted, mutual, qkv_bias):
+    def __init__(self, block: Block, heads: int, scale: float, window: Sizes, shifted: bool, mutual: bool,
+                 qkv_bias: bool) -> None:
         super().__init__((heads, scale, window, mutual, qkv_bias), norm1=block.norm1, attn=block.attn, norm2=block.norm2,
                          mlp=block.mlp)
         self.heads, self.scale, self.window, self.shifted, self.mutual, self.qkv_bias = (
@@ -82,7 +92,7 @@ class WindowedBlock(Itemwise):
         self.__dict__["multipliers"] = None
         self.attend = self.feed_forward = None  # what recomputes them, if anything does
 
-    def recompute_parts(self, attention, mlp):
+    def recompute_parts(self, attention: bool, mlp: bool) -> None:
         """In one graph, let attention, MLP or both keep nothing for their gradients but what goes in."""
         of_mlp = [name for name in self.names if name.startswith(("norm2.", "mlp."))]
         if attention:
@@ -90,30 +100,30 @@ class WindowedBlock(Itemwise):
         if mlp:
             self.feed_forward = Recomputed(self.mlp_part, of_mlp)
 
-    def construct(self, x):
+    def construct(self, x: Tensor) -> Tensor:
         w = named(self.names, self.weights)
         cut = cut_of(x.shape, self.window, self.shifted)
         tokens = self.enter(cut, x)
         shared = self.shared(w, tokens.shape[0], *self.tables(cut))
         return self.leave(cut, self.compute(w, shared, self.constants(cut, x), tokens))
 
-    def layout(self, x):
+    def layout(self, x: Tensor) -> windows.Windows:
         return windows.windows(x.shape[0], x.shape[1:4], self.window, self.shifted)
 
-    def cost(self, tokens):
+    def cost(self, tokens: Tensor) -> int:
         _, count, channels = tokens.shape
         return 2 * count * (self.heads * count + 4 * channels)  # the scores before and after softmax, and what they are made of
 
-    def enter(self, cut, x):
+    def enter(self, cut: windows.Windows, x: Tensor) -> Tensor:
         """(N, D, H, W, C) -> (windows, tokens, C)"""
         tokens = windows.to_windows(x.reshape(-1, x.shape[-1]), cut.order, cut.real is not None)
         return tokens.reshape(-1, cut.window[0] * cut.window[1] * cut.window[2], x.shape[-1])
 
-    def leave(self, cut, tokens):
+    def leave(self, cut: windows.Windows, tokens: Tensor) -> Tensor:
         channels = tokens.shape[-1]
         return ops.gather(tokens.reshape(-1, channels), cut.inverse, 0).reshape(*cut.shape, channels)
 
-    def constants(self, cut, x):
+    def constants(self, cut: windows.Windows, x: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
         """Return for each window which tokens are real, its kind of mask, and the multipliers of its clip."""
         of_windows = None
         if self.multipliers is not None:
@@ -121,30 +131,33 @@ class WindowedBlock(Itemwise):
             of_windows = ops.tile(columns.unsqueeze(1), (1, cut.count // x.shape[0], 1)).reshape(-1, 2)
         return cut.real, cut.kinds, of_windows
 
-    def tables(self, cut):
+    def tables(self, cut: windows.Windows) -> tuple[Tensor | None, Tensor]:
         return cut.masks, relative_positions(cut.window, self.window)
 
-    def shared(self, w, items, masks, positions):
+    def shared(self, w: Weights, items: int, masks: Tensor | None, positions: Tensor) -> tuple[Tensor, ...]:
         """Return what is added to the scores: (items · heads, N, N), or with masks for every kind of window by itself."""
         bias = position_bias(w["attn.relative_position_bias_table"], positions)
         if masks is None:
             return (repeated(bias, items),)
         return score_tables(bias, masks, self.mutual)
 
-    def compute(self, w, shared, constants, x):
+    def compute(self, w: Weights, shared: Sequence[Tensor], constants: Sequence[Tensor | None], x: Tensor) -> Tensor:
         """x: (windows, N, C); shared, constants: as ``shared`` and ``constants`` return them."""
         real, kinds, multipliers = constants
         to_self, to_mutual = (shared[0], None) if kinds is None else additives(shared, kinds, x.shape[1])
         x = x + dropped(evaluated(self.attention_part, self.attend, w, x, real, to_self, to_mutual), multipliers, 0)
         return x + dropped(evaluated(self.mlp_part, self.feed_forward, w, x), multipliers, 1)
 
-    def native(self, x):
+    def native(self, x: Tensor) -> AttentionBlock:
         cut = self.layout(x)
         encoding = windows.sine_positions(*self.window[1:], x.shape[-1]) if self.mutual else None
-        return AttentionBlock(x, dict(zip(self.names, self.weights)), self.heads, self.scale, cut,
-                              windows.relative_positions(cut.window, self.window), encoding, self.constants(cut, x)[2])
+        return AttentionBlock(
+            x, dict(zip(self.names, self.weights)), heads=self.heads, scale=self.scale, windows=cut.count, order=cut.order,
+            positions=windows.relative_positions(cut.window, self.window), kinds=cut.kinds, masks=cut.masks, encoding=encoding,
+            multipliers=self.constants(cut, x)[2])
 
-    def attention_part(self, w, x, real, to_self, to_mutual):
+    def attention_part(self, w: Weights, x: Tensor, real: Tensor | None, to_self: Tensor | None,
+                       to_mutual: Tensor | None) -> Tensor:
         """Attention of normalised windows (B, N, C) -> (B, N, C).
 
         real: (B, N), 0 for tokens that pad, or None; to_self: (B · heads, N, N); to_mutual: (B · heads · 2, N / 2, N / 2) or
@@ -167,19 +180,19 @@ class WindowedBlock(Itemwise):
             attended = ops.cat((_joined(aligned.reshape(query.shape), heads), attended), -1)
         return linear(attended, w["attn.proj.weight"], w["attn.proj.bias"])
 
-    def mlp_part(self, w, x):
+    def mlp_part(self, w: Weights, x: Tensor) -> Tensor:
         """The MLP of normalised tokens, (B, N, C) -> (B, N, C)."""
         return gated_mlp(w, "mlp", layer_norm(x, w["norm2.weight"], w["norm2.bias"]))
 
 
-def dropped(x, multipliers, column):
+def dropped(x: Tensor, multipliers: Tensor | None, column: int) -> Tensor:
     """Multiply the tokens of each window (B, N, C) by its number in a column of ``multipliers`` (B, 2), if there are any."""
     if multipliers is None:
         return x
     return scaled(x.reshape(x.shape[0], -1), multipliers[:, column]).reshape(x.shape)
 
 
-def position_bias(table, positions):
+def position_bias(table: Tensor, positions: Tensor) -> Tensor:
     """Return what relative positions add to the scores of a window: (heads, N, N).
 
     table: (entries, heads); positions: (N · N,) its row for each pair of tokens.
@@ -189,7 +202,7 @@ def position_bias(table, positions):
     return bias.reshape(-1, tokens, tokens)
 
 
-def score_tables(bias, masks, mutual):
+def score_tables(bias: Tensor, masks: Tensor, mutual: bool) -> tuple[Tensor, ...]:
     """Return what every kind of window adds to its scores before softmax, for self- and for mutual attention.
 
     bias: (heads, N, N); masks: (kinds, N, N). Returns (kinds, heads · N · N) and, where ``mutual``, (kinds, 2 · heads · N / 2 ·
@@ -203,7 +216,7 @@ def score_tables(bias, masks, mutual):
     return summed, ops.tile(masks[:, :half, :half].unsqueeze(1), (1, 2 * heads, 1, 1)).reshape(masks.shape[0], -1)
 
 
-def additives(tables, kinds, tokens):
+def additives(tables: Sequence[Tensor], kinds: Tensor, tokens: int) -> tuple[Tensor, Tensor | None]:
     """Return what is added to the scores of windows: (B · heads, N, N) and (B · heads · 2, N / 2, N / 2).
 
     kinds: (B,) of the windows; tables: as ``score_tables`` returns them; without mutual attention None for the latter.
@@ -214,7 +227,7 @@ def additives(tables, kinds, tokens):
     return to_self, ops.gather(tables[1], kinds, 0).reshape(-1, tokens // 2, tokens // 2)
 
 
-def _split(qkv, heads, scale):
+def _split(qkv: Tensor, heads: int, scale: float) -> tuple[Tensor, Tensor, Tensor]:
     """(B, N, 3 C) -> scaled query, key, value of all heads, each (B · heads, N, C / heads)."""
     count, tokens, channels = qkv.shape
     rows = qkv.reshape(count * tokens * 3 * heads, -1)
@@ -222,7 +235,7 @@ def _split(qkv, heads, scale):
     return scale * parts[0], parts[1], parts[2]
 
 
-def _joined(x, heads):
+def _joined(x: Tensor, heads: int) -> Tensor:
     """Undo ``_split``: (B · heads, N, C / heads) -> (B, N, C)."""
     tokens, channels = x.shape[1:]
     count = x.shape[0] // heads
@@ -230,43 +243,43 @@ def _joined(x, heads):
     return rows.reshape(count, tokens, heads * channels)
 
 
-def _attention(query, key, value, added):
+def _attention(query: Tensor, key: Tensor, value: Tensor, added: Tensor | None) -> Tensor:
     """softmax(query @ key.T + added) @ value for each (tokens, channels)."""
     scores = product(ops.BatchMatMul(transpose_b=True), query, key)
     return product(ops.BatchMatMul(), ops.softmax(scores if added is None else scores + added, -1), value)
 
 
 @constexpr
-def cut_of(shape, window, shifted):
+def cut_of(shape: tuple[int, ...], window: Sizes, shifted: bool) -> windows.Windows:
     """Return the ``Windows`` of features of ``shape`` (B, D, H, W, C)."""
     return windows.windows(shape[0], shape[1:4], window, shifted)
 
 
 @constexpr
-def relative_positions(window, table_window):
+def relative_positions(window: Sizes, table_window: Sizes) -> Tensor:
     """Return the row of the bias table for each pair of tokens: (N · N,)."""
     return Tensor(windows.relative_positions(window, table_window).reshape(-1))
 
 
 @constexpr
-def frame_positions(window, channels):
+def frame_positions(window: tuple[int, int], channels: int) -> Tensor:
     """Return the position encoding of the tokens of one frame of a window: (h · w, C)."""
     return Tensor(windows.sine_positions(*window, channels))
 
 
 @constexpr
-def _parts_first(count, tokens, heads):
+def _parts_first(count: int, tokens: int, heads: int) -> tuple[Tensor, Tensor]:
     """Return (order, inverse) that brings rows (B, N, 3, heads) into the order (3, B, heads, N)."""
     return _permutation((count, tokens, 3, heads), (2, 0, 3, 1))
 
 
 @constexpr
-def _tokens_first(count, heads, tokens):
+def _tokens_first(count: int, heads: int, tokens: int) -> tuple[Tensor, Tensor]:
     """Return (order, inverse) that brings rows (B, heads, N) into the order (B, N, heads)."""
     return _permutation((count, heads, tokens), (0, 2, 1))
 
 
-def _permutation(sizes, axes):
+def _permutation(sizes: tuple[int, ...], axes: tuple[int, ...]) -> tuple[Tensor, Tensor]:
     order = np.arange(np.prod(sizes), dtype=np.int32).reshape(sizes).transpose(axes).reshape(-1)
     inverse = np.empty_like(order)
     inverse[order] = np.arange(len(order), dtype=np.int32)

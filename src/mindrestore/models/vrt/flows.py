@@ -2,10 +2,12 @@
 
 Source: VRT (arXiv 2201.12288), section 3.4.
 """
-from mindspore import ops
+from __future__ import annotations
 
-from mindrestore.models.piece import Piece
-from mindrestore.models.vrt.spynet import flow_pyramid
+from mindspore import Tensor, ops
+
+from mindrestore.models.piece import Piece, Weights
+from mindrestore.models.vrt.spynet import SpyNet, flow_pyramid
 from mindrestore.ops.warp import warp, warp_nearest4
 
 SCALES = 4  # 1, 1/2, 1/4 and 1/8
@@ -16,11 +18,11 @@ class ClipFlows(Piece):
     by distance k and scale s, then forward ones, from frame i + k to i.
     """
 
-    def __init__(self, spynet, distances):
+    def __init__(self, spynet: SpyNet, distances: int) -> None:
         super().__init__(distances, spynet=spynet)
         self.distances = distances
 
-    def compute(self, w, clip):
+    def compute(self, w: Weights, clip: Tensor) -> tuple[Tensor, ...]:
         near_backward, near_forward = adjacent_flows(w, clip)
         backward, forward = near_backward, near_forward
         for distance in range(2, self.distances + 1):
@@ -35,12 +37,12 @@ class ClipFlows(Piece):
         return backward + forward
 
 
-def of_scale(flows, scale):
+def of_scale(flows: tuple[Tensor, ...], scale: int) -> tuple[Tensor, ...]:
     """Return of ``ClipFlows`` those of one scale (0 to 3): backward ones by distance, then forward ones."""
     return flows[scale::SCALES]
 
 
-def adjacent_flows(w, clip):
+def adjacent_flows(w: Weights, clip: Tensor) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     """Return (backward, forward) flows between neighbouring frames of (N, D, 3, H, W), each a tuple by scale."""
     batch, frames, channels, height, width = clip.shape
     earlier = clip[:, :-1].reshape(-1, channels, height, width)
@@ -53,14 +55,14 @@ def adjacent_flows(w, clip):
     return backward, forward
 
 
-def _composed(first, second):
+def _composed(first: Tensor, second: Tensor) -> Tensor:
     """Return the flow along ``first`` and then ``second``, each (N, K, 2, H, W)."""
     batch, count, _, height, width = first.shape
     first, second = (flow.reshape(-1, 2, height, width) for flow in (first, second))
     return (first + warp(second, first)).reshape(batch, count, 2, height, width)
 
 
-def joined_by_neighbours(clip, backward, forward):
+def joined_by_neighbours(clip: Tensor, backward: Tensor, forward: Tensor) -> Tensor:
     """Join each frame by its next and its previous one, each warped to it by 'nearest4'.
 
     clip: (N, D, C, H, W); backward, forward: (N, D - 1, 2, H, W). Returns (N, D, 9 C, H, W), zeros where there is no frame.

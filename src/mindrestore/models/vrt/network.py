@@ -2,7 +2,11 @@
 
 Parameter names and shapes are those of the published checkpoints. Features inside are channels last: (N, D, H, W, C).
 """
+from __future__ import annotations
+
 import contextlib
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
@@ -34,7 +38,7 @@ class VRT(nn.Cell):
         UserError: a setting that cannot be.
     """
 
-    def __init__(self, settings=None, seed=0, **given):
+    def __init__(self, settings: VRTSettings | None = None, seed: int = 0, **given: Any) -> None:
         super().__init__()
         s = VRTSettings.of(given) if settings is None else settings
         self.settings, self.abilities = s.network_settings(), s.abilities
@@ -94,7 +98,7 @@ class VRT(nn.Cell):
             block.number = number
         self.drop_rates = [cell.drop_rate for _, cell in self.cells_and_names() if isinstance(cell, Block)]
 
-    def construct(self, x):
+    def construct(self, x: Tensor) -> Tensor:
         """Restore a clip.
 
         x: (N, D, C, H, W), 0–1, of any height and width and any number of frames (frame interpolation: exactly 4, in
@@ -108,7 +112,7 @@ class VRT(nn.Cell):
         size = (1 if self.interpolates else frames, self.upscale * height, self.upscale * width)
         return y if (y.shape[1], *y.shape[3:]) == size else self.crop(y, size)
 
-    def padded(self, x):
+    def padded(self, x: Tensor) -> Tensor:
         """Reflect a clip at its end, bottom and right to a size that the network takes."""
         fewest = settings.FEWEST_FRAMES[self.pa_frames]
         lengths = (max(x.shape[1], fewest), *(_whole_size(size, least) for size, least in zip(x.shape[3:], self.least_size)))
@@ -117,20 +121,20 @@ class VRT(nn.Cell):
                 x = ops.gather(x, _reflected(x.shape[axis], length), axis)
         return x
 
-    def restore(self, x):
+    def restore(self, x: Tensor) -> Tensor:
         """Restore a clip of a size that the network takes."""
         clip = x[:, :, :self.colours]
         flows = self.flows(clip) if self.pa_frames else ()
         features = self.embed(x, *of_scale(flows, 0)[::max(self.distances, 1)])
         return self.add_details(self.pixels_last(self.fuse_body(features, self.body(features, flows))), clip)
 
-    def interpolate(self, x):
+    def interpolate(self, x: Tensor) -> Tensor:
         """Make the frame in the middle of four: (N, 4, C, H, W) -> (N, 1, C, H, W)."""
         mean = x.mean((1, 3, 4), keepdim=True)
         features = self.embed(x - mean)
         return self.make_middle(self.fuse_body(features, self.body(features, ())), mean)
 
-    def body(self, x, flows):
+    def body(self, x: Tensor, flows: tuple[Tensor, ...]) -> Tensor:
         """Stages 1 to 8 and the last normalisation, (N, D, H, W, C); flows as of ``ClipFlows``."""
         full, half, quarter, eighth = [of_scale(flows, scale) for scale in range(SCALES)]
         x1 = self.stage1(x, *full)
@@ -146,7 +150,7 @@ class VRT(nn.Cell):
         return self.finish(x)
 
     @contextlib.contextmanager
-    def dropping(self, multipliers):
+    def dropping(self, multipliers: Tensor) -> Iterator[None]:
         """While the context lasts, attention and MLP of each clip are multiplied: stochastic depth (arXiv 1603.09382).
 
         multipliers: Tensor (N, 2 · blocks), for each block of its attention and of its MLP: 0 (dropped) or 1 / keep
@@ -161,15 +165,15 @@ class VRT(nn.Cell):
         finally:
             self._multiply_by(None)
 
-    def _multiply_by(self, multipliers):
+    def _multiply_by(self, multipliers: Parameter | None) -> None:
         for block in self.windowed_blocks():
             block.__dict__["multipliers"] = multipliers  # not the block's own: no checkpoint holds it
 
-    def windowed_blocks(self):
+    def windowed_blocks(self) -> list[WindowedBlock]:
         """Return the pieces that attend within windows, in the order in which they run."""
         return [cell for _, cell in self.cells_and_names() if isinstance(cell, WindowedBlock)]
 
-    def recompute_parts(self, attention=(), mlp=(), second_groups=False):
+    def recompute_parts(self, attention: Collection[int] = (), mlp: Collection[int] = (), second_groups: bool = False) -> None:
         """In training keep less and compute more (``ops.recomputation``): in attention and MLPs of these stages, counted as
         ``indep_reconsts`` counts them, and, if asked, in attention of the second group of every stage.
         """
@@ -180,12 +184,12 @@ class VRT(nn.Cell):
                     second = second_groups and name.startswith("residual_group2.")
                     block.recompute_parts(index in attention or second, index in mlp)
 
-    def published_buffers(self, name):
+    def published_buffers(self, name: str) -> bool:
         """Tell whether a published checkpoint's entry is a constant that this network computes itself."""
         return name.endswith(COMPUTED)
 
 
-def upsample(channels, upscale, rng):
+def upsample(channels: int, upscale: int, rng: np.random.Generator) -> nn.SequentialCell:
     """Return the convolutions of ``EnlargedDetails``, at the places where published checkpoints have them."""
     layers = []
     for factor in upscale_steps(upscale):
@@ -193,23 +197,23 @@ def upsample(channels, upscale, rng):
     return nn.SequentialCell(*layers, Conv(channels, channels, rng, FEATURE_KERNEL))
 
 
-def drop_rates(depths, last):
+def drop_rates(depths: Sequence[int], last: float) -> list[list[float]]:
     """Return for each stage the rates of its blocks, rising linearly from 0 to ``last`` over all blocks."""
     rates = np.linspace(0, last, sum(depths)).tolist()
     starts = np.cumsum([0, *depths])
     return [rates[start: start + depth] for start, depth in zip(starts, depths)]
 
 
-def _whole_size(size, least):
+def _whole_size(size: int, least: int) -> int:
     return max(-(-size // 8) * 8, least)
 
 
 @constexpr
-def _check_clip(shape, channels, interpolating):
+def _check_clip(shape: tuple[int, ...], channels: int, interpolating: bool) -> bool:
     settings.check_clip(shape, channels, interpolating)
     return True
 
 
 @constexpr
-def _reflected(length, longer):
+def _reflected(length: int, longer: int) -> Tensor:
     return Tensor(reflected(length, longer))

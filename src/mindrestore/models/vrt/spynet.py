@@ -1,9 +1,11 @@
 """SpyNet: optical flow from coarse to fine (arXiv 1611.00850), as VRT uses it."""
+from __future__ import annotations
+
 import numpy as np
 from mindspore import Tensor, nn, ops
 from mindspore.ops import constexpr
 
-from mindrestore.models.piece import Piece
+from mindrestore.models.piece import Piece, Weights
 from mindrestore.models.vrt.layers import Conv, conv
 from mindrestore.ops.warp import warp
 
@@ -23,21 +25,21 @@ class SpyNet(nn.Cell):
     seed: of the first weights, or a NumPy generator.
     """
 
-    def __init__(self, seed=0):
+    def __init__(self, seed: int | np.random.Generator = 0) -> None:
         super().__init__()
         self.settings = {}
         rng = np.random.default_rng(seed)
         self.basic_module = nn.CellList([FlowUpdate(rng) for _ in range(LEVELS)])
         self.flows = FlowPyramid(self)
 
-    def construct(self, image, neighbour):
+    def construct(self, image: Tensor, neighbour: Tensor) -> tuple[Tensor, ...]:
         return self.flows(image, neighbour)
 
 
 class FlowUpdate(nn.Cell):
     """The weights of five 7×7 convolutions: image, warped neighbour and flow in, a correction of the flow out."""
 
-    def __init__(self, rng):
+    def __init__(self, rng: np.random.Generator) -> None:
         super().__init__()
         layers = []
         for inputs, outputs in zip(WIDTHS, WIDTHS[1:]):
@@ -48,10 +50,10 @@ class FlowUpdate(nn.Cell):
 class FlowPyramid(Piece):
     """``SpyNet`` as a function of its weights."""
 
-    def __init__(self, spynet):
+    def __init__(self, spynet: SpyNet) -> None:
         super().__init__(spynet=spynet)
 
-    def compute(self, w, image, neighbour):
+    def compute(self, w: Weights, image: Tensor, neighbour: Tensor) -> tuple[Tensor, ...]:
         return flow_pyramid(w, image, neighbour)
 
 
@@ -60,7 +62,7 @@ LAYERS = tuple(tuple(f"spynet.basic_module.{level}.basic_module.{layer}" for lay
 """Names of the convolutions of each level."""
 
 
-def flow_pyramid(w, image, neighbour):
+def flow_pyramid(w: Weights, image: Tensor, neighbour: Tensor) -> tuple[Tensor, ...]:
     """``SpyNet`` of the weights called ``spynet`` as a pure function."""
     height, width = image.shape[2:]
     images, neighbours = pyramid(image), pyramid(neighbour)
@@ -82,7 +84,7 @@ def flow_pyramid(w, image, neighbour):
     return flows
 
 
-def pyramid(x):
+def pyramid(x: Tensor) -> tuple[Tensor, ...]:
     """Return normalised images (N, 3, H, W) from the coarsest level to the finest."""
     height, width = x.shape[2:]
     size = (_multiple(height), _multiple(width))
@@ -93,7 +95,7 @@ def pyramid(x):
     return levels
 
 
-def resized_flow(flow, height, width):
+def resized_flow(flow: Tensor, height: int, width: int) -> Tensor:
     """Resize a flow and scale its vectors to pixels of the new size."""
     old_height, old_width = flow.shape[2:]
     if (height, width) == (old_height, old_width):
@@ -102,10 +104,10 @@ def resized_flow(flow, height, width):
     return ops.cat((flow[:, :1] * (width / old_width), flow[:, 1:] * (height / old_height)), 1)
 
 
-def _multiple(length):
+def _multiple(length: int) -> int:
     return -(-length // SIZE_MULTIPLE) * SIZE_MULTIPLE
 
 
 @constexpr
-def _statistic(values):
+def _statistic(values: tuple[float, float, float]) -> Tensor:
     return Tensor(np.array(values, np.float32).reshape(1, 3, 1, 1))

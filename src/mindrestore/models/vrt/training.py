@@ -2,17 +2,27 @@
 
 Source: arXiv 2201.12288, section 4, and its training code.
 """
-from typing import Annotated, List, Optional
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import numpy as np
 from pydantic import Field
 
 from mindrestore.errors import UserError
+from mindrestore.models.kind import Samples
 from mindrestore.sections import Section
+
+if TYPE_CHECKING:
+    from mindspore import Parameter, Tensor
+
+    from mindrestore.models.kind import Gradients, GradientsOf
+    from mindrestore.models.vrt.network import VRT
 
 LATE = ("spynet", "deform")  # in the names of parameters that are frozen at first
 FLOW = "spynet."  # begins the names of those that find motion
-Stages = List[Annotated[int, Field(ge=0)]]
+Stages = list[Annotated[int, Field(ge=0)]]
 
 
 class Recompute(Section):
@@ -33,15 +43,15 @@ class VRTTrainingKeys(Section):
     flow_rate: float = Field(0.125, gt=0, description="their highest learning rate over that of the rest; a cosine ends both "
                              "alike")
     recompute: Recompute = Recompute()
-    initial_flow: Optional[str] = Field(None, description="weights of SpyNet to start from")
+    initial_flow: str | None = Field(None, description="weights of SpyNet to start from")
 
 
-def is_late(name):
+def is_late(name: str) -> bool:
     """Tell whether a parameter belongs to SpyNet or the alignment, which are frozen at first."""
     return any(part in name for part in LATE)
 
 
-def refuse_untrained_flow(network, training, given):
+def refuse_untrained_flow(network: VRT, training: VRTTrainingKeys, given: Collection[str]) -> None:
     """Raise ``UserError`` where an untrained SpyNet would be frozen, for a while or for good.
 
     Alignment may be frozen at first as it is: its offsets begin at zero, so it follows the flows.
@@ -71,27 +81,27 @@ class DroppingSamples:
         drop_rates: of every block; each has two multipliers, of its attention and of its MLP.
     """
 
-    def __init__(self, samples, drop_rates):
+    def __init__(self, samples: Samples, drop_rates: Sequence[float]) -> None:
         self.samples, self.keep = samples, 1 - np.repeat(np.asarray(drop_rates, np.float32), 2)
         self.columns = (*samples.columns, "multipliers")
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.samples)
 
-    def name(self, number):
+    def name(self, number: int) -> str:
         return self.samples.name(number)
 
-    def __getitem__(self, number):
+    def __getitem__(self, number: int) -> tuple[np.ndarray, ...]:
         rng = np.random.default_rng([self.samples.seed, number, len(self.keep)])
         return (*self.samples[number], (rng.random(self.keep.shape, np.float32) < self.keep) / self.keep)
 
 
-def dropping_gradients(network, gradients):
+def dropping_gradients(network: VRT, gradients: GradientsOf) -> GradientsOf:
     """Gradients of a VRT whose last input says what stochastic depth does to it (``VRT.dropping``)."""
-    def of_parameters(parameters):
+    def of_parameters(parameters: Sequence[Parameter]) -> Gradients:
         of_network = gradients(parameters)
 
-        def value_and_gradients(target, clip, multipliers):
+        def value_and_gradients(target: Tensor, clip: Tensor, multipliers: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
             with network.dropping(multipliers):
                 return of_network(target, clip)
         return value_and_gradients
