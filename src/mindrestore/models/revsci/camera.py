@@ -1,7 +1,7 @@
-"""What measurement and mask say before and after the convolutions: the head's input, and the clip that the tail's output means.
+"""The camera model before and after the convolutions: the input of the head from the measurement, the clip from the tail.
 
-A mask is (T, H, W), or (B, T, H, W) for one a measurement; a measurement (B, H, W); an estimate, of the GAP-TV start, is shaped
-like the clip: (B, T, H, W), in colour (B, 3, T, H, W).
+A mask is (T, H, W), or (B, T, H, W), one for each measurement; a measurement (B, H, W); an estimate, of the GAP-TV start, is
+shaped like the clip: (B, T, H, W), in colour (B, 3, T, H, W).
 """
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from mindrestore.models.piece import Piece, Weights
 
 
 class NetworkInput(Piece):
-    """Measurement, mask and, for a GAP-TV start, estimate -> the head's input, laid out as ``ops.convolution`` prefers."""
+    """Measurement, mask and, with a GAP-TV start, estimate -> the input of the head, laid out as ``ops.convolution`` prefers."""
 
     def __init__(self, colour: bool, to_features: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class NetworkInput(Piece):
 
 
 class OutputClip(Piece):
-    """The tail's output, and what went into ``NetworkInput`` -> the clip."""
+    """The output of the tail and the inputs of ``NetworkInput`` -> the clip."""
 
     def __init__(self, colour: bool, from_features: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
@@ -34,7 +34,7 @@ class OutputClip(Piece):
 
     def compute(self, w: Weights, features: Tensor, measurement: Tensor, mask: Tensor,
                 estimate: Tensor | None = None) -> Tensor:
-        return output_clip(self.colour, self.from_features(features), measurement, mask, estimate)
+        return output_clip(self.colour, self.from_features(features), measurement, mask, estimate=estimate)
 
 
 class Crop(Piece):
@@ -45,17 +45,17 @@ class Crop(Piece):
 
 
 def network_input(colour: bool, measurement: Tensor, mask: Tensor, estimate: Tensor | None = None) -> Tensor:
-    """Return the head's input, (B, channels, T, H, W).
+    """Return the input of the head, (B, channels, T, H, W).
 
-    Normalised start, published: grey the measurement over the mask sum, plus itself behind the mask; in colour the
-    mask and the measurement over the mask sum. GAP-TV start: the estimate (3 channels in colour), its residual over
-    the mask sum as it is, which is the correction wherever nothing moves, and behind the mask, back-projected.
+    Normalised start, as published: with y the measurement over the mask sum, grey y + mask · y, in colour two channels, mask and
+    y. GAP-TV start: the estimate (3 channels in colour), r and mask · r, with r its residual over the mask sum, which is the
+    correction wherever nothing moves.
     """
     mask = _batched(mask)
     frames = (measurement.shape[0], *mask.shape[1:])
     if estimate is not None:
-        left = residual(colour, estimate, measurement, mask)
-        residuals = ops.stack((ops.broadcast_to(left, frames), mask * left), 1)
+        remainder = residual(colour, estimate, measurement, mask)
+        residuals = ops.stack((ops.broadcast_to(remainder, frames), mask * remainder), 1)
         return ops.cat((estimate if colour else estimate.unsqueeze(1), residuals), 1)
     normalised = measurement.unsqueeze(1) / _mask_sum(mask)  # (B, 1, H, W)
     if colour:
@@ -64,10 +64,10 @@ def network_input(colour: bool, measurement: Tensor, mask: Tensor, estimate: Ten
 
 
 def output_clip(colour: bool, clip: Tensor, measurement: Tensor, mask: Tensor, estimate: Tensor | None = None) -> Tensor:
-    """Return the clip that the tail's output (B, 1 or 3, T, H, W) stands for.
+    """Return the clip, given the output of the tail (B, 1 or 3, T, H, W).
 
-    Normalised start: the output itself. GAP-TV start: a correction of the estimate, and what the corrected clip
-    still leaves unexplained of the measurement is back-projected once more.
+    Normalised start: the clip is the output. GAP-TV start: it is the estimate + the output, plus the back-projected residual of
+    that sum.
     """
     if not colour:
         clip = clip[:, 0]
@@ -82,7 +82,7 @@ def output_clip(colour: bool, clip: Tensor, measurement: Tensor, mask: Tensor, e
 
 
 def residual(colour: bool, clip: Tensor, measurement: Tensor, mask: Tensor) -> Tensor:
-    """Return what ``clip`` leaves unexplained of the measurement, over the sum of a mask (B, T, H, W): (B, 1, H, W)."""
+    """Return (measurement - camera(clip)) / mask sum, for a mask (B, T, H, W): (B, 1, H, W)."""
     if colour:
         clip = (clip * bayer(clip.shape[-2], clip.shape[-1])).sum(1)
     return (measurement.unsqueeze(1) - (mask * clip).sum(1, keepdim=True)) / _mask_sum(mask)
@@ -94,9 +94,9 @@ def bayer(height: int, width: int) -> Tensor:
 
 
 def to_even(x: Tensor, odd_height: int, odd_width: int) -> Tensor:
-    """Repeat the last row and column of (..., H, W) where there is an odd number of them.
+    """Pad (..., H, W) to even height and width by repeating the last row and column.
 
-    In colour this breaks the Bayer pattern of the row added, which is cut off again.
+    In colour the padding does not follow the Bayer pattern; it is cropped from the result.
     """
     if odd_height:
         x = ops.cat((x, x[..., -1:, :]), -2)
@@ -111,11 +111,11 @@ def _bayer_tile() -> Tensor:
 
 
 def _batched(mask: Tensor) -> Tensor:
-    """(T, H, W) -> (1, T, H, W); one mask a measurement, (B, T, H, W), as it is."""
+    """(T, H, W) -> (1, T, H, W); (B, T, H, W), one mask for each measurement, as it is."""
     return mask.unsqueeze(0) if mask.ndim == 3 else mask
 
 
 def _mask_sum(mask: Tensor) -> Tensor:
-    """Return how many frames each pixel sees, 1 where it sees none: (B, T, H, W) -> (B, 1, H, W)."""
+    """Return the sum of a mask over its planes, 1 where that is 0: (B, T, H, W) -> (B, 1, H, W)."""
     total = mask.sum(1, keepdim=True)
     return ops.where(total == 0, ops.ones_like(total), total)

@@ -1,7 +1,7 @@
 """Reversible couplings: a block is a list of steps ``target += residual(source)`` between groups of channels.
 
-A step never changes its own source, so it is undone by ``target -= residual(source)``, and a block by undoing its steps
-from last to first. That is all that forward, inverse and reversible training need to know of a block.
+A step does not change its source, so it is undone by ``target -= residual(source)``, and a block by undoing its steps from last
+to first. Forward, inverse and reversible training need nothing else of a block.
 Source: RevSCI (arXiv 2103.03089), section 3.2; multi-group as in its code.
 """
 from __future__ import annotations

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 class AnySize(nn.Cell):
-    """A RevSCI network as a graph for any height and width: what a branch on odd sizes does elsewhere, slices do here.
+    """A RevSCI network as a graph for any height and width: odd sizes are padded by slices instead of a branch.
 
     Arguments and result as ``RevSCI.construct``.
     """
@@ -29,7 +29,7 @@ class AnySize(nn.Cell):
 
 
 def _to_even(x: Tensor) -> Tensor:
-    """Repeat the last row and column of (..., H, W), and keep of them what makes height and width even."""
+    """Repeat the last row and column of (..., H, W), then crop to the next even height and width."""
     height, width = x.shape[-2:]
     x = ops.cat((x, x[..., -1:, :]), -2)
     x = ops.cat((x, x[..., -1:]), -1)

@@ -1,4 +1,4 @@
-"""What is particular to RevSCI."""
+"""RevSCI as a kind of network."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
@@ -56,8 +56,8 @@ class RevSCIKind(SnapshotKind):
             inputs.append(Port("estimate", (*planes, *image), (0, 1),
                                "first estimate of the clip, as mindrestore.data.snapshots.starting_estimate makes it"))
         clip = Port("clip", (*planes, *image), (0, 1), "the clip; not clamped, so clamp it to its range")
-        return Signature(tuple(inputs), (clip,), (frames, *image), None,
-                         f"one measurement gives the {frames} frames it was made of; clamp them to 0..1")
+        return Signature(tuple(inputs), (clip,), tile=(frames, *image), window=None,
+                         use=f"one measurement gives the {frames} frames it was made of; clamp them to 0..1")
 
     def any_size(self, network: RevSCI) -> nn.Cell:
         from mindrestore.models.revsci.exported import AnySize

@@ -15,7 +15,7 @@ from mindrestore.ops.activations import LEAKY_SLOPE, LeakyReLU, leaky_relu
 
 ROWS = -2  # the axis of rows
 HALO = 2  # rows of half the resolution: head 2 + 1 + 0 + 1 whole ones, tail 2 (one of half resolution) + 1 + 0 + 1
-WIDTH = 32  # numbers that a pixel is on its way through head or tail, about
+WIDTH = 32  # values that a pixel becomes inside head or tail, about
 
 
 class Convolutions(Itemwise):
@@ -36,8 +36,8 @@ class Convolutions(Itemwise):
         names = [f"layer{index}" for index in range(len(layers))]
         followers = dict(zip(cells, cells[1:]))
         activated = [isinstance(followers.get(layer), LeakyReLU) for layer in layers]
-        what = tuple((type(layer).__name__, getattr(layer, "stride", 2), each) for layer, each in zip(layers, activated))
-        super().__init__((sizes, axis, what), **dict(zip(names, layers)))
+        plan = tuple((type(layer).__name__, getattr(layer, "stride", 2), active) for layer, active in zip(layers, activated))
+        super().__init__((sizes, axis, plan), **dict(zip(names, layers)))
         self.plan = tuple(zip(names, (layer.function for layer in layers), activated))
         self.sizes, self.channel_axis = sizes, axis
 

@@ -31,12 +31,12 @@ class RevSCI(nn.Cell):
         seed: of the initial weights.
 
     Raises:
-        UserError: a setting that cannot be.
+        UserError: a setting that is not allowed.
     """
 
-    def __init__(self, settings: RevSCISettings | None = None, seed: int = 0, **given: Any) -> None:
+    def __init__(self, settings: RevSCISettings | None = None, seed: int = 0, **by_name: Any) -> None:
         super().__init__()
-        s = RevSCISettings.of(given) if settings is None else settings
+        s = RevSCISettings.of(by_name) if settings is None else settings
         self.settings, self.abilities = s.network_settings(), s.abilities
         self.colour, self.corrects_estimate = s.abilities.colour, s.abilities.corrects_estimate
         features = convolution.implementation()
@@ -71,7 +71,7 @@ class RevSCI(nn.Cell):
 
         Args:
             measurement: (B, H, W) float32, sum of the masked frames (0–1 each).
-            mask: (T, H, W), or (B, T, H, W) for one a measurement.
+            mask: (T, H, W), or (B, T, H, W), one for each measurement.
             estimate: with ``start="gap_tv"`` a first estimate of the clip, shaped like the output.
 
         Returns:
@@ -97,7 +97,7 @@ class RevSCI(nn.Cell):
 
 
 class ReversibleBlock(nn.Cell):
-    """One block: residuals conv–LeakyReLU–conv between groups, as its ``Coupling`` says."""
+    """One block: steps target += conv(LeakyReLU(conv(source))) between groups of channels, listed by its ``Coupling``."""
 
     def __init__(self, coupling: Coupling, channels: int, rng: np.random.Generator) -> None:
         super().__init__()
@@ -123,7 +123,7 @@ class ReversibleBlock(nn.Cell):
 
 
 class UnusedConvolution(nn.Cell):
-    """A layer that the published colour checkpoints hold and the network never uses."""
+    """A layer that published colour checkpoints hold and the network does not use."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

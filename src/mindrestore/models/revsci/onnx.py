@@ -18,14 +18,11 @@ from mindrestore.sensing.bayer import rggb
 if TYPE_CHECKING:
     from mindrestore.models.revsci.network import RevSCI
 
-BAYER = rggb(2, 2)[:, None]  # (3, 1, 2, 2), what repeats
+BAYER = rggb(2, 2)[:, None]  # (3, 1, 2, 2), one period of the pattern
 
 
 def drawn(network: RevSCI, signature: Signature, graph: OnnxGraph) -> OnnxGraph:
-    """Draw a RevSCI ``network`` with the inputs and outputs of ``signature`` on an empty ``graph``; return it.
-
-    graph: ``mindrestore.deploy.onnx_graph.Graph``.
-    """
+    """Add the nodes of a RevSCI ``network`` with the inputs and outputs of ``signature`` to an empty ``graph``; return it."""
     inputs = [graph.input(port) for port in signature.inputs]
     size = graph("Slice", graph("Shape", inputs[0]), [1], [3])  # height and width
     measurement, mask, *estimate = (_to_even(graph, value, len(port.shape), size)
@@ -40,14 +37,14 @@ def drawn(network: RevSCI, signature: Signature, graph: OnnxGraph) -> OnnxGraph:
 
 
 class _Camera:
-    """What measurement and mask say, before and after the convolutions."""
+    """The camera model, as ``mindrestore.models.revsci.camera``."""
 
     def __init__(self, graph: OnnxGraph, measurement: str, mask: str, colour: bool) -> None:
         self.graph, self.colour = graph, colour
         self.mask = graph("Unsqueeze", mask, [0])  # (1, T, H, W)
         self.measurement = graph("Unsqueeze", measurement, [1])  # (B, 1, H, W)
         total = graph("ReduceSum", self.mask, [1], keepdims=1)
-        self.light = graph("Where", graph("Equal", total, np.float32(0)), np.float32(1), total)
+        self.mask_sum = graph("Where", graph("Equal", total, np.float32(0)), np.float32(1), total)
         self.pattern = self._bayer() if colour else None
 
     def network_input(self, estimate: str | None = None) -> str:
@@ -58,10 +55,10 @@ class _Camera:
             parts = (self._of_every_frame(residual), graph("Mul", self.mask, residual))
             first = estimate if self.colour else graph("Unsqueeze", estimate, [1])
             return graph("Concat", first, *(graph("Unsqueeze", part, [1]) for part in parts), axis=1)
-        normalised = graph("Div", self.measurement, self.light)
+        normalised = graph("Div", self.measurement, self.mask_sum)
         if self.colour:
-            seen = graph("Add", self.mask, graph("Mul", self.measurement, np.float32(0)))  # (B, T, H, W)
-            parts = (seen, self._of_every_frame(normalised))
+            masks = graph("Add", self.mask, graph("Mul", self.measurement, np.float32(0)))  # (B, T, H, W)
+            parts = (masks, self._of_every_frame(normalised))
             return graph("Concat", *(graph("Unsqueeze", part, [1]) for part in parts), axis=1)
         return graph("Unsqueeze", graph("Add", normalised, graph("Mul", self.mask, normalised)), [1])
 
@@ -82,7 +79,7 @@ class _Camera:
         if self.colour:
             clip = graph("ReduceSum", graph("Mul", clip, self.pattern), [1], keepdims=0)
         explained = graph("ReduceSum", graph("Mul", self.mask, clip), [1], keepdims=1)
-        return graph("Div", graph("Sub", self.measurement, explained), self.light)
+        return graph("Div", graph("Sub", self.measurement, explained), self.mask_sum)
 
     def _of_every_frame(self, image: str) -> str:
         """(B, 1, H, W) -> (B, T, H, W)"""
@@ -100,7 +97,7 @@ def _layers(graph: OnnxGraph, layers: nn.SequentialCell, x: str) -> str:
             x = graph("ConvTranspose", x, layer.weight.numpy(), layer.bias.numpy(), strides=[1, 2, 2],
                       pads=[0, 1, 1] * 2, output_padding=[0, 1, 1])
         elif isinstance(layer, Conv3d):
-            x = _convolution(graph, x, layer.weight, layer.bias, layer.stride)
+            x = _convolution(graph, x, layer.weight, layer.bias, stride=layer.stride)
         else:
             x = graph("LeakyRelu", x, alpha=LEAKY_SLOPE)
     return x
@@ -125,7 +122,7 @@ def _convolution(graph: OnnxGraph, x: str, weight: Parameter, bias: Parameter, s
 
 
 def _to_even(graph: OnnxGraph, value: str, axes: int, size: str) -> str:
-    """Repeat the last row and column where there is an odd number of them."""
+    """Pad to even height and width by repeating the last row and column."""
     odd = graph("Mod", size, [2])
     pads = graph("Concat", [0] * axes + [0] * (axes - 2), odd, axis=0)
     return graph("Pad", value, pads, mode="edge")

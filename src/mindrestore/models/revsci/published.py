@@ -1,4 +1,4 @@
-"""What the published RevSCI checkpoints say about the networks they belong to."""
+"""The settings of a RevSCI, found from the names and shapes of published weights."""
 from __future__ import annotations
 
 import re
@@ -57,7 +57,7 @@ def _five(shapes: Mapping[str, Sequence[int]], name: str) -> tuple[int, ...]:
     return tuple(shape)
 
 
-def _count(indices: set[int], what: str) -> int:
+def _count(indices: set[int], parts: str) -> int:
     if indices != set(range(len(indices))) or not indices:
-        raise UserError(f"is no RevSCI: its {what} are not numbered from 0 without a gap.")
+        raise UserError(f"is no RevSCI: its {parts} are not numbered from 0 without a gap.")
     return len(indices)

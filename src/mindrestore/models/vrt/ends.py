@@ -12,7 +12,7 @@ from mindspore import Tensor, nn, ops
 from mindspore.ops import constexpr
 
 from mindrestore.models.piece import Itemwise, Piece, Rearrangement, Shape, Weights, named
-from mindrestore.models.vrt.flows import joined_by_neighbours
+from mindrestore.models.vrt.flows import with_neighbours
 from mindrestore.models.vrt.layers import Conv, channels_last, conv, pixels_last
 from mindrestore.ops.activations import leaky_relu
 from mindrestore.ops.margins import with_zeros
@@ -21,9 +21,9 @@ LAST_KERNEL = 7  # of interpolation's last convolution
 
 
 class Embedding(Piece):
-    """A clip, its noise level behind its colours if it has one, and the flows between its neighbouring frames -> features.
+    """A clip, the noise level its last channel if it has one, and the flows between neighbouring frames -> features.
 
-    distances: 0 where there are no flows.
+    distances: how far flows reach, in frames; 0 without flows.
     """
 
     def __init__(self, conv_first: Conv, colours: int, distances: int) -> None:
@@ -32,7 +32,7 @@ class Embedding(Piece):
 
     def compute(self, w: Weights, x: Tensor, *flows: Tensor) -> Tensor:
         if self.warps:
-            x = ops.cat((joined_by_neighbours(x[:, :, :self.colours], *flows), x[:, :, self.colours:]), 2)
+            x = ops.cat((with_neighbours(x[:, :, :self.colours], *flows), x[:, :, self.colours:]), 2)
         y = conv(w, "conv_first", x.reshape(-1, *x.shape[2:]), 1)
         return channels_last(y.reshape(*x.shape[:2], *y.shape[1:]))
 
@@ -48,7 +48,7 @@ class PixelsLast(Rearrangement):
 
 
 class Framewise(Itemwise):
-    """A piece that treats frames by themselves.
+    """A piece whose items are frames.
 
     Features (N, D, channels, H, W) and the clip (N, D, C, H, W) -> (N, D, C, sH, sW).
     """
@@ -69,7 +69,7 @@ class Framewise(Itemwise):
 
 
 class Details(Framewise):
-    """What is to be added to frames, and the frames."""
+    """frames + convolution of the features: restoration at the same size."""
 
     def __init__(self, conv_last: Conv) -> None:
         super().__init__(conv_last=conv_last)
@@ -80,11 +80,11 @@ class Details(Framewise):
 
 
 class EnlargedDetails(Framewise):
-    """What is to be added to enlarged frames, and the enlarged frames. An item is a row."""
+    """Frames enlarged bilinearly + convolutions and pixel shuffles of the features: super-resolution. An item is a row."""
 
     compiled = True
     axis = -2
-    halo = 3  # rows: one of each of the first two convolutions, less than one of all after them together
+    halo = 3  # rows: one for each of the first two convolutions, less than one for all after them together
 
     def __init__(self, before: nn.SequentialCell, upsample: nn.SequentialCell, conv_last: Conv, upscale: int) -> None:
         super().__init__(upscale, before=before, upsample=upsample, conv_last=conv_last)
@@ -106,7 +106,7 @@ class EnlargedDetails(Framewise):
 
 
 class MiddleFrame(Piece):
-    """Features of four frames and the mean of the clip -> the frame in their middle, (N, 1, C, H, W)."""
+    """Features of four frames and the mean of the clip -> the frame in the middle, (N, 1, C, H, W)."""
 
     def __init__(self, linear_fuse: Conv, conv_last: Conv) -> None:
         super().__init__(linear_fuse=linear_fuse, conv_last=conv_last)
@@ -134,11 +134,11 @@ class Crop(Rearrangement):
 
 
 def upscale_steps(upscale: int) -> tuple[int, ...]:
-    """Return the factors that ``upscale`` is made of: 3 once or 2 as often as needed."""
+    """Return the factors of ``upscale``: (3,) or (2, 2, ...)."""
     return (3,) if upscale == 3 else (2,) * int(math.log2(upscale))
 
 
 @constexpr
 def _margins(length: int, margin: int) -> Tensor:
-    """Return the positions of a length with reflected margins at both ends."""
+    """Return the positions 0 ... length - 1 with ``margin`` reflected ones at both ends."""
     return Tensor(np.pad(np.arange(length, dtype=np.int32), margin, "reflect"))

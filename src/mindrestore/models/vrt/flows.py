@@ -14,8 +14,8 @@ SCALES = 4  # 1, 1/2, 1/4 and 1/8
 
 
 class ClipFlows(Piece):
-    """The flows of a clip (N, D, 3, H, W), each (N, D - k, 2, H / s, W / s): backward ones, which lead from frame i to i + k,
-    by distance k and scale s, then forward ones, from frame i + k to i.
+    """The flows of a clip (N, D, 3, H, W), each (N, D - k, 2, H / s, W / s): backward ones, from frame i to i + k, by distance
+    k and scale s, then forward ones, from frame i + k to i.
     """
 
     def __init__(self, spynet: SpyNet, distances: int) -> None:
@@ -27,18 +27,18 @@ class ClipFlows(Piece):
         backward, forward = near_backward, near_forward
         for distance in range(2, self.distances + 1):
             for scale in range(SCALES):
-                # one step less far, then the last step: from i over i + k - 1 to i + k, and from i + k over i + 1 to i
+                # a flow of distance k - 1, then one of distance 1: from i over i + k - 1 to i + k, and i + k over i + 1 to i
                 former = (distance - 2) * SCALES + scale
-                steps = backward[former][:, :-1], forward[former][:, 1:]
-                lasts = near_backward[scale][:, distance - 1:], near_forward[scale][:, :1 - distance]
-                longer = _composed(ops.cat(steps), ops.cat(lasts))
-                half = steps[0].shape[0]
+                shorter = backward[former][:, :-1], forward[former][:, 1:]
+                last = near_backward[scale][:, distance - 1:], near_forward[scale][:, :1 - distance]
+                longer = _composed(ops.cat(shorter), ops.cat(last))
+                half = shorter[0].shape[0]
                 backward, forward = backward + (longer[:half],), forward + (longer[half:],)
         return backward + forward
 
 
 def of_scale(flows: tuple[Tensor, ...], scale: int) -> tuple[Tensor, ...]:
-    """Return of ``ClipFlows`` those of one scale (0 to 3): backward ones by distance, then forward ones."""
+    """Return the flows of ``ClipFlows`` at one scale (0 to 3): backward ones by distance, then forward ones."""
     return flows[scale::SCALES]
 
 
@@ -56,20 +56,20 @@ def adjacent_flows(w: Weights, clip: Tensor) -> tuple[tuple[Tensor, ...], tuple[
 
 
 def _composed(first: Tensor, second: Tensor) -> Tensor:
-    """Return the flow along ``first`` and then ``second``, each (N, K, 2, H, W)."""
+    """Compose two flows, ``first`` and then ``second``, each (N, K, 2, H, W)."""
     batch, count, _, height, width = first.shape
     first, second = (flow.reshape(-1, 2, height, width) for flow in (first, second))
     return (first + warp(second, first)).reshape(batch, count, 2, height, width)
 
 
-def joined_by_neighbours(clip: Tensor, backward: Tensor, forward: Tensor) -> Tensor:
-    """Join each frame by its next and its previous one, each warped to it by 'nearest4'.
+def with_neighbours(clip: Tensor, backward: Tensor, forward: Tensor) -> Tensor:
+    """Concatenate each frame with the next and the previous one, each warped to it by ``warp_nearest4``.
 
-    clip: (N, D, C, H, W); backward, forward: (N, D - 1, 2, H, W). Returns (N, D, 9 C, H, W), zeros where there is no frame.
+    clip: (N, D, C, H, W); backward, forward: (N, D - 1, 2, H, W). Returns (N, D, 9 C, H, W), zeros at the ends of the clip.
     """
     batch, frames, channels, height, width = clip.shape
     neighbours = ops.cat((clip[:, 1:], clip[:, :-1])).reshape(-1, channels, height, width)
     flows = ops.cat((backward, forward)).reshape(-1, 2, height, width)
     warped = warp_nearest4(neighbours, flows).reshape(2 * batch, frames - 1, 4 * channels, height, width)
-    none = ops.zeros((batch, 1, 4 * channels, height, width), clip.dtype)
-    return ops.cat((clip, ops.cat((warped[:batch], none), 1), ops.cat((none, warped[batch:]), 1)), 2)
+    missing = ops.zeros((batch, 1, 4 * channels, height, width), clip.dtype)
+    return ops.cat((clip, ops.cat((warped[:batch], missing), 1), ops.cat((missing, warped[batch:]), 1)), 2)

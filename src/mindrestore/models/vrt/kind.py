@@ -1,4 +1,4 @@
-"""What is particular to VRT and to SpyNet, the part of it that finds motion."""
+"""What is particular to VRT and to SpyNet, its optical flow network."""
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
@@ -39,10 +39,10 @@ class VRTKind(VideoKind):
         return VRT(settings, seed)
 
     def signature(self, network: VRT, frames: int, height: int, width: int, batch: int) -> Signature:
-        able = network.abilities
-        channels = able.channels + able.takes_noise_level
-        check_clip((batch, frames, channels, height, width), channels, able.interpolates)
-        return super().signature(network, frames, height, width, batch)
+        can = network.abilities
+        channels = can.channels + can.takes_noise_level
+        check_clip((batch, frames, channels, height, width), channels, can.interpolates)
+        return super().signature(network, frames, height, width, batch=batch)
 
     def onnx(self, network: VRT, signature: Signature, new_graph: Callable[[], OnnxGraph]) -> OnnxGraph:
         missing = "" if network.pa_frames == 0 else (
@@ -55,9 +55,9 @@ class VRTKind(VideoKind):
     def first_weights(self, training: VRTTrainingKeys) -> list[tuple[str, str]]:
         return super().first_weights(training) + ([(training.initial_flow, FLOW)] if training.initial_flow else [])
 
-    def prepare(self, network: VRT, training: VRTTrainingKeys, given: Collection[str], resumed: bool) -> None:
+    def prepare(self, network: VRT, training: VRTTrainingKeys, loaded: Collection[str], resumed: bool) -> None:
         if not resumed:
-            refuse_untrained_flow(network, training, given)
+            refuse_untrained_flow(network, training, loaded)
         network.recompute_parts(**training.recompute.model_dump())
 
     def late_part(self, training: VRTTrainingKeys) -> tuple[Callable[[str], bool], int, float]:

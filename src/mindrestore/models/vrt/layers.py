@@ -1,4 +1,4 @@
-"""The layers VRT is made of, each a thin holder of weights named as published, and pieces that treat every token alike."""
+"""The layers of VRT: cells that hold weights named as published, and pieces that compute with them."""
 from __future__ import annotations
 
 import math
@@ -16,18 +16,18 @@ SMALL = 0.02  # standard deviation of first weights of linear layers, as publish
 
 
 def normal(rng: np.random.Generator, shape: tuple[int, ...], name: str, deviation: float = SMALL) -> Parameter:
-    """Return a parameter of normal first values."""
+    """Return a parameter with first values from a normal distribution of mean 0."""
     return Parameter(Tensor(deviation * rng.standard_normal(shape, np.float32)), name=name)
 
 
 def uniform(rng: np.random.Generator, shape: tuple[int, ...], name: str, fan_in: int) -> Parameter:
-    """Return a parameter of first values uniform in ±1/sqrt(fan_in)."""
+    """Return a parameter with first values uniform in ±1/sqrt(fan_in)."""
     bound = np.float32(1 / math.sqrt(fan_in))
     return Parameter(Tensor((2 * rng.random(shape, np.float32) - 1) * bound), name=name)
 
 
 def constant(shape: int | tuple[int, ...], name: str, value: float = 0) -> Parameter:
-    """Return a parameter of one first value."""
+    """Return a parameter with all first values equal."""
     return Parameter(Tensor(np.full(shape, value, np.float32)), name=name)
 
 
@@ -74,7 +74,7 @@ class Conv(nn.Cell):
 
 
 class Tokenwise(Itemwise):
-    """A piece that treats tokens, the vectors along the last axis, by themselves. Inputs and result: (..., channels)."""
+    """A piece whose items are tokens, the vectors along the last axis. Inputs and result: (..., channels)."""
 
     compiled = True
 
@@ -89,7 +89,7 @@ class Tokenwise(Itemwise):
 
 
 class NormedLinear(Tokenwise):
-    """linear(norm x), or norm x alone."""
+    """linear(norm(x)), or norm(x) without ``linear``."""
 
     def __init__(self, norm: LayerNorm, linear: Linear | None = None) -> None:
         holders = {"norm": norm} if linear is None else {"norm": norm, "linear": linear}
@@ -102,7 +102,7 @@ class NormedLinear(Tokenwise):
 
 
 class ResidualLinear(Tokenwise):
-    """x + linear y, y normalised first where there is a norm."""
+    """x + linear(y), or x + linear(norm(y)) with ``norm``."""
 
     def __init__(self, linear: Linear, norm: LayerNorm | None = None) -> None:
         holders = {"linear": linear} if norm is None else {"norm": norm, "linear": linear}

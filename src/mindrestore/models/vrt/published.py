@@ -1,4 +1,4 @@
-"""What the published VRT checkpoints say about the networks they belong to."""
+"""The settings of a VRT, found from the names and shapes of published weights."""
 from __future__ import annotations
 
 import math
@@ -16,9 +16,9 @@ _NOT_IN_SHAPES = ("img_size",)
 def settings_from_shapes(shapes: Mapping[str, Sequence[int]]) -> dict[str, Any]:
     """Return the settings of the VRT that ``shapes`` (name -> shape, as published) belong to.
 
-    The keys are those ``mindrestore.models.create_model("vrt", ...)`` takes. All but ``img_size`` follows from the
-    shapes; that is the published task's with the same other settings, or 64 × 64. Windows are taken to be square and
-    mutual attention to take the published part of the blocks. Raises ``UserError`` if these are the shapes of no VRT.
+    The keys are those that ``mindrestore.models.create_model("vrt", ...)`` takes. The shapes decide all but ``img_size``, which
+    is that of the published task with the same other settings, or 64 × 64. Windows are assumed to be square, and the part of
+    the blocks with mutual attention as published. Raises ``UserError`` if these are the shapes of no VRT.
     """
     try:
         settings = _read(shapes)
@@ -91,5 +91,5 @@ def _count(shapes: Mapping[str, Sequence[int]], pattern: str) -> int:
     return len(numbers)
 
 
-def _equal(one: Any, other: Any) -> bool:
-    return list(one) == list(other) if isinstance(one, list) else one == other
+def _equal(setting: Any, published: Any) -> bool:
+    return setting == (list(published) if isinstance(setting, list) else published)

@@ -1,4 +1,4 @@
-"""What a VRT is built from, checked before anything is built, and the settings of the published tasks."""
+"""Settings of VRT, checked before anything is built, and those of the published tasks."""
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -41,7 +41,7 @@ TASKS = {
     "009_videofi_vimeo_4frames": dict(
         _SAME_SIZE, img_size=(4, 192, 192), window_size=(4, 8, 8), indep_reconsts=(), pa_frames=0),
 }
-"""Settings of the published networks; what is not named is the default of ``VRTSettings``."""
+"""Settings of the published networks; the others are the defaults of ``VRTSettings``."""
 
 
 class Options(NamedTuple):
@@ -56,7 +56,7 @@ class Options(NamedTuple):
 class VRTSettings(Settings):
     """Settings of a VRT; the defaults are those of published task 001.
 
-    Those that are lists have an entry for each of the seven stages and for each group of stage 8.
+    Lists have an entry for each of the seven stages and for each group of stage 8.
     """
 
     title: ClassVar[str] = "VRT"
@@ -134,12 +134,12 @@ class VRTSettings(Settings):
 
 
 def abilities(settings: Mapping[str, Any]) -> VideoAbilities:
-    """Return the ``VideoAbilities`` of a network whose ``settings``, by name, are those of a VRT, or say as much as matters."""
+    """Return the ``VideoAbilities`` of a network with the ``settings`` of a VRT by name; those absent take a default."""
     denoises = bool(settings.get("nonblind_denoising", False))
     interpolates = settings.get("pa_frames", 2) == 0 and not denoises
     scale = settings.get("upscale", 1)
     tasks = (("sr",) if scale > 1 else ("denoise",) if denoises else ("interpolate",) if interpolates
-             else ("deblur", "denoise"))  # which of the two nobody can tell by the settings
+             else ("deblur", "denoise"))  # the settings of the two are the same
     return VideoAbilities(
         tasks=tasks, scale=scale, window=tuple(settings.get("window_size", (1, 8, 8))), interpolates=interpolates,
         takes_noise_level=denoises, channels=settings.get("in_chans", 3), out_channels=settings.get("out_chans", 3),

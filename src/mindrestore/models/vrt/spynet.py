@@ -19,8 +19,8 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
 class SpyNet(nn.Cell):
     """Flow from each image to its neighbour, at scales 1, 1/2, 1/4 and 1/8.
 
-    image, neighbour: (N, 3, H, W), 0–1. Returns four tensors (N, 2, H / s, W / s), x and y in pixels of their own scale:
-    where each pixel of the image is found in the neighbour.
+    image, neighbour: (N, 3, H, W), 0–1. Returns four tensors (N, 2, H / s, W / s), s = 1, 2, 4 and 8: (x, y) from each pixel of
+    the image to its place in the neighbour, in pixels of that scale.
 
     seed: of the first weights, or a NumPy generator.
     """
@@ -37,7 +37,7 @@ class SpyNet(nn.Cell):
 
 
 class FlowUpdate(nn.Cell):
-    """The weights of five 7×7 convolutions: image, warped neighbour and flow in, a correction of the flow out."""
+    """The weights of five 7×7 convolutions that correct the flow of a level, from image, warped neighbour and flow."""
 
     def __init__(self, rng: np.random.Generator) -> None:
         super().__init__()
@@ -63,7 +63,7 @@ LAYERS = tuple(tuple(f"spynet.basic_module.{level}.basic_module.{layer}" for lay
 
 
 def flow_pyramid(w: Weights, image: Tensor, neighbour: Tensor) -> tuple[Tensor, ...]:
-    """``SpyNet`` of the weights called ``spynet`` as a pure function."""
+    """``SpyNet`` as a pure function of the weights called ``spynet``."""
     height, width = image.shape[2:]
     images, neighbours = pyramid(image), pyramid(neighbour)
     flow, flows = None, ()
@@ -85,7 +85,7 @@ def flow_pyramid(w: Weights, image: Tensor, neighbour: Tensor) -> tuple[Tensor, 
 
 
 def pyramid(x: Tensor) -> tuple[Tensor, ...]:
-    """Return normalised images (N, 3, H, W) from the coarsest level to the finest."""
+    """Return the image pyramid of (N, 3, H, W), coarsest level first, normalised by the statistics of ImageNet."""
     height, width = x.shape[2:]
     size = (_multiple(height), _multiple(width))
     x = (x - _statistic(MEAN)) / _statistic(STD)

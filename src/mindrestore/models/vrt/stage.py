@@ -21,11 +21,12 @@ class Stage(Section):
     """One of stages 1 to 7.
 
     Args:
-        inputs, channels: in and out.
-        change: ``"same"``, ``"down"`` or ``"up"``: half or twice the size.
-        depth, heads, window, drop_rates: of the blocks.
-        neighbours, deformable_groups, scale: of the alignment; no neighbours, no alignment.
-        options: ``settings.Options``.
+        inputs, channels: channels of the input and of the result.
+        change: ``"same"``, ``"down"`` (half the height and width) or ``"up"`` (twice).
+        depth, heads, window, drop_rates: of the blocks, as of ``Group``.
+        neighbours, deformable_groups, scale: of the alignment, as of ``Alignment``; 0 neighbours: no alignment.
+        options: that all blocks of the network share.
+        rng: of the first weights.
     """
 
     size = "stage"
@@ -37,20 +38,23 @@ class Stage(Section):
         self.reshape = change_of_scale(change, inputs, channels, rng)
         self.changes_scale = change != "same"
         mutual_depth = int(depth * options.mul_attn_ratio)
-        self.residual_group1 = Group(channels, mutual_depth, heads, (2, *window[1:]), True, drop_rates, options, rng)
+        blocks = dict(channels=channels, heads=heads, drop_rates=drop_rates, options=options, rng=rng)
+        self.residual_group1 = Group(depth=mutual_depth, window=(2, *window[1:]), mutual=True, **blocks)
         self.linear1 = Linear(channels, channels, rng)
-        self.residual_group2 = Group(channels, depth - mutual_depth, heads, window, False, drop_rates, options, rng)
+        self.residual_group2 = Group(depth=depth - mutual_depth, window=window, mutual=False, **blocks)
         self.linear2 = Linear(channels, channels, rng)
         self.enter = NormedLinear(*list(self.reshape)[1:])
         self.add1, self.add2 = ResidualLinear(self.linear1), ResidualLinear(self.linear2)
         self.aligns = neighbours > 0
         if self.aligns:
-            self.pa_deform = Alignment(channels, neighbours, deformable_groups, scale, rng)
+            self.pa_deform = Alignment(channels, neighbours=neighbours, groups=deformable_groups, scale=scale, rng=rng)
             self.pa_fuse = GatedMlp(3 * channels, 3 * channels, channels, rng)
             self.fuse = GatedMlpOfTokens(self.pa_fuse)
 
     def construct(self, x: Tensor, *flows: Tensor) -> Tensor:
-        """x: (N, D, H, W, C); flows at the stage's scale: backward ones by distance, then forward ones."""
+        """(N, D, H, W, inputs) -> (N, D, H', W', channels); flows at the scale of the stage: backward ones by distance, then
+        forward ones.
+        """
         x = self.enter(self.reshape[0](x) if self.changes_scale else x)
         x = self.add1(x, self.residual_group1(x))
         x = self.add2(x, self.residual_group2(x))
@@ -65,7 +69,8 @@ class Refinement(Section):
     def __init__(self, channels: int, depth: int, heads: int, window: Sizes, drop_rates: Sequence[float], options: Options,
                  rng: np.random.Generator) -> None:
         super().__init__()
-        self.residual_group = Group(channels, depth, heads, window, False, drop_rates, options, rng)
+        self.residual_group = Group(channels, depth=depth, heads=heads, window=window, mutual=False, drop_rates=drop_rates,
+                                    options=options, rng=rng)
         self.linear = Linear(channels, channels, rng)
         self.add = ResidualLinear(self.linear)
 
@@ -74,33 +79,33 @@ class Refinement(Section):
 
 
 class Down(Rearrangement):
-    """Four pixels become one of four times the channels, ordered (column, row, channel)."""
+    """Pixel unshuffle: four pixels become one with four times the channels, ordered (column, row, channel)."""
 
     def compute(self, w: Weights, x: Tensor) -> Tensor:
-        return pixels_joined(x)
+        return unshuffled(x)
 
     def adjoint(self, shapes: Sequence[Shape | None], gradient: Tensor) -> tuple[Tensor]:
-        return (pixels_parted(gradient),)
+        return (shuffled(gradient),)
 
 
 class Up(Rearrangement):
-    """The inverse: one pixel's channels, ordered (column, row, channel), become four pixels."""
+    """Pixel shuffle, the inverse of ``Down``: channels ordered (column, row, channel) become four pixels."""
 
     def compute(self, w: Weights, x: Tensor) -> Tensor:
-        return pixels_parted(x)
+        return shuffled(x)
 
     def adjoint(self, shapes: Sequence[Shape | None], gradient: Tensor) -> tuple[Tensor]:
-        return (pixels_joined(gradient),)
+        return (unshuffled(gradient),)
 
 
-def pixels_joined(x: Tensor) -> Tensor:
+def unshuffled(x: Tensor) -> Tensor:
     """(N, D, H, W, C) -> (N, D, H / 2, W / 2, 4 C)"""
     batch, frames, height, width, channels = x.shape
     x = x.reshape(-1, 2, width // 2, 2, channels).permute(0, 2, 3, 1, 4)
     return x.reshape(batch, frames, height // 2, width // 2, 4 * channels)
 
 
-def pixels_parted(x: Tensor) -> Tensor:
+def shuffled(x: Tensor) -> Tensor:
     """(N, D, H, W, C) -> (N, D, 2 H, 2 W, C / 4)"""
     batch, frames, height, width, channels = x.shape
     x = x.reshape(-1, width, 2, 2, channels // 4).permute(0, 3, 1, 2, 4)
@@ -108,7 +113,7 @@ def pixels_parted(x: Tensor) -> Tensor:
 
 
 def change_of_scale(change: str, inputs: int, channels: int, rng: np.random.Generator) -> nn.SequentialCell:
-    """Return the layers at a stage's beginning: ``"same"``, ``"down"`` or ``"up"``, half or twice the size."""
+    """Return the first layers of a stage; ``change`` is ``"same"``, ``"down"`` (half the size) or ``"up"`` (twice)."""
     if change == "same":
         return nn.SequentialCell(nn.Identity(), LayerNorm(channels))
     rearrange, inputs = (Down(), 4 * inputs) if change == "down" else (Up(), inputs // 4)

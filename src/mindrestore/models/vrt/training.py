@@ -1,4 +1,4 @@
-"""What VRT adds to training: stochastic depth, SpyNet and alignment that begin late, parts that are computed a second time.
+"""What VRT adds to training: stochastic depth, late training of SpyNet and alignment, recomputation.
 
 Source: arXiv 2201.12288, section 4, and its training code.
 """
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from mindrestore.models.vrt.network import VRT
 
 LATE = ("spynet", "deform")  # in the names of parameters that are frozen at first
-FLOW = "spynet."  # begins the names of those that find motion
+FLOW = "spynet."  # prefix of the names of SpyNet's parameters
 Stages = list[Annotated[int, Field(ge=0)]]
 
 
 class Recompute(Section):
-    """Parts that keep nothing for their gradients but what goes into them, and are computed a second time on the way back.
+    """Gradient checkpointing (arXiv 1604.06174): parts whose inputs alone are stored, computed a second time on the way back.
 
-    The lists are of stages, counted from 0 as ``model.indep_reconsts`` counts them: 0 to 6, then the groups of stage 8.
+    The lists hold stages, counted from 0 as in ``model.indep_reconsts``: 0 to 6, then the groups of stage 8.
     """
 
     attention: Stages = []
@@ -51,18 +51,18 @@ def is_late(name: str) -> bool:
     return any(part in name for part in LATE)
 
 
-def refuse_untrained_flow(network: VRT, training: VRTTrainingKeys, given: Collection[str]) -> None:
-    """Raise ``UserError`` where an untrained SpyNet would be frozen, for a while or for good.
+def refuse_untrained_flow(network: VRT, training: VRTTrainingKeys, loaded: Collection[str]) -> None:
+    """Raise ``UserError`` if an untrained SpyNet would be frozen, at first or throughout.
 
-    Alignment may be frozen at first as it is: its offsets begin at zero, so it follows the flows.
+    Alignment may be frozen untrained: its first offsets are zero, so it follows the flows.
 
     Args:
         network: ``VRT`` before its first step, some of its parameters frozen.
         training: section of the configuration.
-        given: names of the parameters that were read from files.
+        loaded: names of the parameters that were read from files.
     """
     flow = [parameter for parameter in network.get_parameters()
-            if parameter.name.startswith(FLOW) and parameter.name not in given]
+            if parameter.name.startswith(FLOW) and parameter.name not in loaded]
     never = any(not parameter.requires_grad for parameter in flow)
     if flow and (never or training.flow_frozen_steps):
         setting = "training.frozen" if never else f"training.flow_frozen_steps={training.flow_frozen_steps}"
@@ -78,7 +78,7 @@ class DroppingSamples:
 
     Args:
         samples: ``VideoSamples``.
-        drop_rates: of every block; each has two multipliers, of its attention and of its MLP.
+        drop_rates: of each block, for its two multipliers, of attention and of the MLP.
     """
 
     def __init__(self, samples: Samples, drop_rates: Sequence[float]) -> None:
@@ -97,7 +97,7 @@ class DroppingSamples:
 
 
 def dropping_gradients(network: VRT, gradients: GradientsOf) -> GradientsOf:
-    """Gradients of a VRT whose last input says what stochastic depth does to it (``VRT.dropping``)."""
+    """Adapt ``gradients`` to samples of ``DroppingSamples``, whose last input is the multipliers (``VRT.dropping``)."""
     def of_parameters(parameters: Sequence[Parameter]) -> Gradients:
         of_network = gradients(parameters)
 
