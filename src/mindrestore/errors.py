@@ -1,4 +1,4 @@
-"""The exception that means: the user can mend this, and what helps to say how; and the one of a run that was stopped."""
+"""``UserError``, for mistakes that the user can mend, and helpers for its messages; ``Stopped``, for runs ended by a signal."""
 from __future__ import annotations
 
 import difflib
@@ -8,7 +8,7 @@ LONGEST_SHOWN = 100  # characters of a text out of a file, in a message
 
 
 class UserError(ValueError):
-    """A mistake in what was asked for: a file, a key, a value, a shape.
+    """A mistake of the user: in a file, a key, a value, a shape.
 
     Its message is one sentence that says what is wrong, where, and what was expected. The command line prints it
     without a traceback and exits with status 2; a library caller catches it as a ``ValueError``.
@@ -16,7 +16,7 @@ class UserError(ValueError):
 
 
 class Stopped(Exception):
-    """A run saved what it had and ended, as a signal asked for; ``status`` is what the process is to end with."""
+    """A run ended at a signal, after saving its state. ``status``: exit status of the process."""
 
     def __init__(self, status: int) -> None:
         super().__init__(status)
@@ -24,12 +24,12 @@ class Stopped(Exception):
 
 
 def nearest(word: object, known: Iterable[str]) -> str | None:
-    """Return the one of ``known`` that an unknown ``word`` was most likely meant to be, None if none is like it."""
+    """Return the word of ``known`` that is most similar to ``word``, None if none is."""
     return next(iter(difflib.get_close_matches(str(word), list(known), 1, 0.4)), None)
 
 
 def printable(text: object) -> str:
-    """Return ``text``, a stranger's, fit for one line of a terminal: control characters escaped, long text cut."""
+    """Return untrusted ``text`` fit for one line of a terminal: control characters escaped, cut at ``LONGEST_SHOWN``."""
     text = str(text)
     cut = text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "..."
     return cut if cut.isprintable() else ascii(cut)[1:-1]

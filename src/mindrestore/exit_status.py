@@ -1,4 +1,4 @@
-"""What every command does about errors: one sentence and a status instead of a traceback."""
+"""Errors of commands: one sentence and an exit status instead of a traceback."""
 from __future__ import annotations
 
 import contextlib
@@ -35,7 +35,9 @@ def status_of(run: Callable[..., Any], *arguments: Any) -> int:
 
 @contextlib.contextmanager
 def _terminated_as_interrupted() -> Iterator[None]:
-    """While the context lasts SIGTERM raises ``KeyboardInterrupt``: MindSpore 2.10, once it has compiled, makes SIGINT that."""
+    """While the context lasts, SIGTERM raises ``KeyboardInterrupt``: MindSpore 2.10 turns SIGINT into SIGTERM once it has
+    compiled.
+    """
     def interrupt(number: int, frame: FrameType | None) -> NoReturn:
         raise KeyboardInterrupt
     former = signal.signal(signal.SIGTERM, interrupt)
@@ -45,6 +47,7 @@ def _terminated_as_interrupted() -> Iterator[None]:
         signal.signal(signal.SIGTERM, former)
 
 
-def _say(what: str, status: int) -> int:
-    print(f"mindrestore: {what}", file=sys.stderr)
+def _say(message: str, status: int) -> int:
+    """Print a message to standard error; return ``status``."""
+    print(f"mindrestore: {message}", file=sys.stderr)
     return status

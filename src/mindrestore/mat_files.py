@@ -1,4 +1,4 @@
-"""MATLAB files, old and new, as one dictionary."""
+"""MATLAB files, of version 5 (SciPy) and 7.3 (HDF5), as dictionaries of arrays."""
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
@@ -19,8 +19,8 @@ def read_mat(path: PathLike) -> dict[str, np.ndarray]:
         path: a MATLAB file, v5 or v7.3 (which is HDF5).
 
     Returns:
-        dict of name -> array with MATLAB's own axes (``H x W x F`` stays ``H x W x F``; HDF5 stores them reversed, and
-        they are turned back). Cells, structs and text are left out.
+        dict of name -> array with the axes of MATLAB (``H x W x F``; HDF5 stores them reversed, which is undone). Cells,
+        structs and text are omitted.
 
     Raises:
         UserError: no such file, or not a MATLAB file.
@@ -35,12 +35,15 @@ def read_mat(path: PathLike) -> dict[str, np.ndarray]:
             if isinstance(value, np.ndarray) and value.dtype.kind in "buif"}
 
 
-def pick(arrays: Mapping[str, np.ndarray], keys: Sequence[str], path: PathLike, what: str) -> np.ndarray:
-    """The first of ``keys`` that ``arrays`` holds; otherwise a ``UserError`` that lists what ``path`` holds instead."""
+def pick(arrays: Mapping[str, np.ndarray], keys: Sequence[str], path: PathLike, kind: str) -> np.ndarray:
+    """Return the array of the first of ``keys`` that ``arrays`` has; raise ``UserError`` that lists the others if none is.
+
+    path, kind: for the error, such as ``kind="mask"``.
+    """
     for key in keys:
         if key in arrays:
             return arrays[key]
-    raise UserError(f"{path}: no {what} in it, it holds {', '.join(sorted(arrays)) or 'no arrays'}; "
+    raise UserError(f"{path}: no {kind} in it, it holds {', '.join(sorted(arrays)) or 'no arrays'}; "
                     f"expected the key '{keys[0]}'.")
 
 

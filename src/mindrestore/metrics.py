@@ -36,7 +36,7 @@ def psnr(estimate: np.ndarray, reference: np.ndarray, peak: float | None = None,
     Raises:
         UserError: shapes differ, or nothing is left inside the border.
     """
-    estimate, reference, peak = _prepared(estimate, reference, peak, border, channel_axis)
+    estimate, reference, peak = _prepared(estimate, reference, peak, border=border, channel_axis=channel_axis)
     errors = np.mean((estimate - reference) ** 2, axis=(1, 2, 3))
     with np.errstate(divide="ignore"):
         return float(np.mean(10 * np.log10(peak**2 / errors)))
@@ -50,11 +50,11 @@ def ssim(estimate: np.ndarray, reference: np.ndarray, peak: float | None = None,
     The window is an 11 x 11 Gaussian of sigma 1.5, and only places where it fits wholly inside the image count.
     Arguments and errors are those of ``psnr``; 11 pixels a side must be left inside the border. Returns a float.
     """
-    estimate, reference, peak = _prepared(estimate, reference, peak, border, channel_axis)
+    estimate, reference, peak = _prepared(estimate, reference, peak, border=border, channel_axis=channel_axis)
     if min(estimate.shape[-2:]) < _SSIM_WINDOW:
         raise UserError(f"ssim needs images of at least {_SSIM_WINDOW} x {_SSIM_WINDOW} pixels inside the border, "
                         f"got {estimate.shape[-2]} x {estimate.shape[-1]}.")
-    return float(np.mean([_similarity(one, other, peak) for one, other in zip(estimate, reference)]))
+    return float(np.mean([_similarity(*pair, peak) for pair in zip(estimate, reference)]))
 
 
 def to_uint8(image: np.ndarray) -> np.ndarray:
@@ -77,7 +77,7 @@ def to_y(image: np.ndarray, channel_axis: int = -1) -> np.ndarray:
 
 def _prepared(estimate: np.ndarray, reference: np.ndarray, peak: float | None, border: int,
               channel_axis: int | None) -> tuple[np.ndarray, np.ndarray, float]:
-    """Both as float64 ``(images, channels, H, W)`` without border, the estimate clamped; and the peak."""
+    """Return estimate, clamped, and reference as float64 ``(images, channels, H, W)`` without border; and the peak."""
     estimate, reference = np.asarray(estimate), np.asarray(reference)
     if estimate.shape != reference.shape:
         raise UserError(f"estimate and reference must have one shape, got {estimate.shape} and {reference.shape}.")

@@ -29,7 +29,8 @@ def main(arguments=None):
 
 def _run(options):
     clips = read_list(options.list) if options.list else None
-    stored = create_lmdb(options.folder, options.output, clips, options.workers, options.compression)
+    stored = create_lmdb(options.folder, options.output, clips, workers=options.workers,
+                         compression=options.compression)
     if options.write_list:
         write_list(options.write_list, stored)
     print(f"{options.output}: {len(stored)} clips, {sum(clip.frames for clip in stored)} frames, verified")

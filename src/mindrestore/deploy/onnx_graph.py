@@ -1,4 +1,4 @@
-"""An ONNX graph, node by node: names are given out, constants become initialisers."""
+"""An ONNX graph, built node by node: values get names, constants become initialisers."""
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ _FREE = ("height", "width")  # names of the axes whose size is free
 
 
 class Graph:
-    """A graph in the making. Values are names; ``graph("Add", a, b)`` adds a node and returns the name of its result."""
+    """A graph that nodes are added to. Values are names: ``graph("Add", a, b)`` adds a node and returns that of its result."""
 
     def __init__(self) -> None:
         try:
@@ -49,14 +49,14 @@ class Graph:
         return port.name
 
     def output(self, value: str, port: Port) -> None:
-        """Make a value the output that ``port`` says."""
+        """Make a value the output of ``port``."""
         self._nodes.append(self._onnx.helper.make_node("Identity", [value], [port.name]))
         self._outputs.append(self._value(port))
 
     def write(self, path: PathLike, meaning: str) -> None:
-        """Check the graph and write it to ``path``; ``meaning`` is kept in the file."""
+        """Check the graph and write it to ``path``, with ``meaning`` as its description."""
         helper = self._onnx.helper
-        graph = helper.make_graph(self._nodes, "mindrestore", self._inputs, self._outputs, self._constants)
+        graph = helper.make_graph(self._nodes, "mindrestore", self._inputs, self._outputs, initializer=self._constants)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="mindrestore",
                                   doc_string=meaning, ir_version=8)
         self._onnx.checker.check_model(model, full_check=True)

@@ -16,7 +16,7 @@ from mindrestore.runtime import execution
 
 Present = tuple[bool, ...]
 Places = tuple[int, ...]
-_functions = {}
+_functions: dict[tuple, Callable[..., Any]] = {}
 
 
 def forward(piece: Itemwise, compiles: bool, items: int, present: Present, shared: int) -> Callable:

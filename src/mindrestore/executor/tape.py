@@ -84,7 +84,7 @@ class Tape(Piecewise):
         self.parameters = list(parameters)
         self.wanted = {id(parameter) for parameter in self.parameters}
         self.start_mean = start_mean or _as_they_are
-        self.entries = []
+        self.entries: list[Entry] = []
 
     def value_and_gradients(self, loss: Callable, *inputs: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Return (value, gradients in the order of the parameters) of ``loss(network(*inputs)) -> scalar``."""

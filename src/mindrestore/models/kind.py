@@ -9,9 +9,9 @@ settings, for whatever differs from network to network.
 """
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mindrestore.errors import UserError
 from mindrestore.models.signature import OnnxGraph, Port, Signature
@@ -119,13 +119,13 @@ class NetworkKind:
         part_of: title and a configuration of the network that it is a part of, if it is trained but not used by itself.
     """
 
-    problem = None
-    settings = None
-    free_settings = ()
-    training_keys = None
-    shipped = {}
-    published_settings = None
-    part_of = None
+    problem: str | None = None
+    settings: type[Settings] | None = None
+    free_settings: tuple[str, ...] = ()
+    training_keys: type[Section] | None = None
+    shipped: Mapping[str, str] = {}
+    published_settings: Callable[[Mapping[str, tuple[int, ...]]], dict[str, Any]] | None = None
+    part_of: tuple[str, str] | None = None
 
     @property
     def name(self) -> str:

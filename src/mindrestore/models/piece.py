@@ -162,7 +162,7 @@ class Section(nn.Cell):
         size: ``"stage"``, or ``"group"`` of blocks.
     """
 
-    size = None
+    size: str | None = None
 
     def __call__(self, *inputs: Tensor) -> Tensor:
         in_charge = executor.get()

@@ -32,7 +32,7 @@ class Port(NamedTuple):
     meaning: str
 
     def of_size(self, height: int, width: int) -> tuple[int, ...]:
-        """Return the shape for images of ``height`` x ``width``; the last two axes are height and width."""
+        """Return the shape with ``height`` and ``width`` as its last two axes."""
         return (*self.shape[:-2], height, width)
 
     def record(self) -> dict[str, Any]:

@@ -27,7 +27,7 @@ class Operator:
     arguments: ctypes.Structure
 
     def __init__(self) -> None:
-        self._arrays = []  # the memory that the pointers point to, referenced as long as the operator
+        self._arrays: list[np.ndarray] = []  # the memory that the pointers point to, referenced as long as the operator
 
     def forward(self) -> Tensor:
         """Return the result of the piece."""

@@ -1,8 +1,8 @@
 """3-D convolution that is fast where it runs: frame by frame on a CPU, the device's own operator elsewhere.
 
-Both implementations take the parameters in the published shapes and offer the same four functions and one constant:
-``conv3d``, ``conv3d_transpose``, ``to_features``, ``from_features`` and ``CHANNEL_AXIS``. They differ in how features lie
-in memory, so a network fetches one implementation and uses it from its first layer to its last.
+Both implementations take parameters in the published shapes and define the same four functions and one constant:
+``conv3d``, ``conv3d_transpose``, ``to_features``, ``from_features`` and ``CHANNEL_AXIS``. They differ in the layout of
+features, so a network uses one implementation for all its layers.
 """
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def implementation() -> ModuleType:
 
 
 def initial_weight(rng: np.random.Generator, shape: tuple[int, ...], fan_in: int) -> Tensor:
-    """Return a weight uniform in ±1/sqrt(fan_in), the initial values the published networks were trained from."""
+    """Return a weight uniform in ±1/sqrt(fan_in), as the published networks were initialised."""
     bound = 1 / math.sqrt(fan_in)
     return Tensor(rng.uniform(-bound, bound, shape).astype(np.float32))
 

@@ -1,6 +1,6 @@
-"""3-D convolutions by the device's own operators: for GPU and Ascend. Features are (B, C, T, H, W).
+"""3-D convolutions by the operators of the device, for GPU and Ascend. Features are (B, C, T, H, W).
 
-The Ascend operators take float16 only (documented, untested here); ``runtime.device`` says so and they are given it.
+The Ascend operators take float16 only (documented, untested here), so operands are cast where ``runtime.device`` says so.
 """
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ CHANNEL_AXIS = 1
 
 @constexpr(reuse_result=False)
 def _takes_float16_only() -> bool:
-    """Asked while a graph is compiled, whose own code cannot ask which device it is for."""
+    """Ask the device while a graph is compiled, as compiled code cannot."""
     return device.convolves_in_float16()
 
 

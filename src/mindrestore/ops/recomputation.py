@@ -1,4 +1,4 @@
-"""Recomputation: what a function would keep for its gradient is computed a second time when the gradient is taken."""
+"""Recomputation (gradient checkpointing): intermediate results are computed a second time when the gradient is taken."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
@@ -7,9 +7,9 @@ from mindspore import Tensor, nn
 
 
 class Recomputed(nn.Cell):
-    """``function(w, *tensors)``, of which nothing is kept for its gradient but its arguments and its result.
+    """``function(w, *tensors)``, which stores only its arguments and its result for its gradient.
 
-    w: dict of tensors; those called ``names`` are what the function takes of them.
+    Called with the weights ``names``, in this order, then the other tensors.
     """
 
     def __init__(self, function: Callable[..., Tensor], names: Iterable[str]) -> None:
@@ -26,9 +26,9 @@ class Recomputed(nn.Cell):
 
 def evaluated(function: Callable[..., Tensor], recomputed: Recomputed | None, w: dict[str, Tensor],
               *tensors: Tensor | None) -> Tensor:
-    """Return ``function(w, *tensors)``, by a ``Recomputed`` where there is one.
+    """Return ``function(w, *tensors)``, by its ``Recomputed`` unless that is None.
 
-    In PyNative mode nothing but tensors may enter a cell that is recomputed, so ``w`` goes in as tensors.
+    In PyNative mode a recomputed cell takes only tensors, so the weights are passed one by one.
     """
     if recomputed is None:
         return function(w, *tensors)

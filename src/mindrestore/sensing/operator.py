@@ -21,8 +21,7 @@ class SnapshotImaging:
     (256, 256)
 
     Args:
-        mask: ``(T, H, W)``, how much light each pixel lets through in each frame; 0 or 1, or anything in between for
-            a calibrated one.
+        mask: ``(T, H, W)``, the transmission of each pixel in each frame: 0 or 1, or fractions for a calibrated mask.
         colour: clips are RGB, ``(..., 3, T, H, W)``, behind a Bayer filter; otherwise grey, ``(..., T, H, W)``.
 
     Attributes:
@@ -30,7 +29,7 @@ class SnapshotImaging:
         mask_sum: float32 ``(H, W)``, the sum over the planes, with 1 where no plane ever opens.
 
     Raises:
-        UserError: the mask has not three axes, holds something not finite, or has negative values.
+        UserError: the mask does not have three axes, or has values that are negative or not finite.
     """
 
     def __init__(self, mask: np.ndarray, colour: bool = False) -> None:
@@ -45,7 +44,7 @@ class SnapshotImaging:
 
     @property
     def full_scale(self) -> float:
-        """The largest value that a measurement of a clip in 0..1 can take: the most light any pixel collects."""
+        """The largest value that a measurement of a clip in 0..1 can take."""
         return float(self.mask.sum(axis=0).max())
 
     def A(self, clip: np.ndarray) -> np.ndarray:
@@ -90,11 +89,11 @@ class SnapshotImaging:
         return measurement
 
     def normalised(self, measurement: np.ndarray) -> np.ndarray:
-        """The measurement per frame of light, y / mask_sum: ``(..., H, W)`` -> ``(..., H, W)``, about 0..1."""
+        """Return y / mask_sum, the mean of the open frames: ``(..., H, W)`` -> ``(..., H, W)``, about 0..1."""
         return self._checked_measurement(measurement) / self.mask_sum
 
     def back_projected_residual(self, estimate: np.ndarray, measurement: np.ndarray) -> np.ndarray:
-        """What an estimate leaves unexplained, put back where it was measured: M * (y - A x) / mask_sum.
+        """Return the residual of an estimate, back-projected to the clip: M * (y - A x) / mask_sum.
 
         Adding it to the estimate makes ``A`` of the estimate equal the measurement, if the mask is binary.
 

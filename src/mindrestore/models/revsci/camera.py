@@ -15,7 +15,7 @@ from mindrestore.models.piece import Piece, Weights
 
 
 class NetworkInput(Piece):
-    """Measurement, mask and, with a GAP-TV start, estimate -> the input of the head, laid out as ``ops.convolution`` prefers."""
+    """Measurement, mask and, with a GAP-TV start, estimate -> the input of the head, in the layout of ``ops.convolution``."""
 
     def __init__(self, colour: bool, to_features: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
@@ -47,9 +47,9 @@ class Crop(Piece):
 def network_input(colour: bool, measurement: Tensor, mask: Tensor, estimate: Tensor | None = None) -> Tensor:
     """Return the input of the head, (B, channels, T, H, W).
 
-    Normalised start, as published: with y the measurement over the mask sum, grey y + mask · y, in colour two channels, mask and
-    y. GAP-TV start: the estimate (3 channels in colour), r and mask · r, with r its residual over the mask sum, which is the
-    correction wherever nothing moves.
+    Normalised start, as published: with y the measurement over the mask sum, grey y + mask · y, in colour two channels, mask
+    and y. GAP-TV start: the estimate (3 channels in colour), r and mask · r, with r its residual over the mask sum, which is
+    the correction wherever nothing moves.
     """
     mask = _batched(mask)
     frames = (measurement.shape[0], *mask.shape[1:])

@@ -83,7 +83,7 @@ class DroppingSamples:
 
     def __init__(self, samples: Samples, drop_rates: Sequence[float]) -> None:
         self.samples, self.keep = samples, 1 - np.repeat(np.asarray(drop_rates, np.float32), 2)
-        self.columns = (*samples.columns, "multipliers")
+        self.columns, self.seed = (*samples.columns, "multipliers"), samples.seed
 
     def __len__(self) -> int:
         return len(self.samples)
@@ -92,7 +92,7 @@ class DroppingSamples:
         return self.samples.name(number)
 
     def __getitem__(self, number: int) -> tuple[np.ndarray, ...]:
-        rng = np.random.default_rng([self.samples.seed, number, len(self.keep)])
+        rng = np.random.default_rng([self.seed, number, len(self.keep)])
         return (*self.samples[number], (rng.random(self.keep.shape, np.float32) < self.keep) / self.keep)
 
 
