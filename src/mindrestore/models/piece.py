@@ -22,7 +22,10 @@ Results = Tensor | tuple[Tensor, ...]  # of a piece that has one, or several
 
 
 class Executor(Protocol):
-    """What executes pieces and sections in the place of their own calls."""
+    """What executes pieces and sections in the place of their own calls.
+
+    A tape returns ``mindrestore.executor.tape.Recorded`` in the place of tensors, and takes them as inputs.
+    """
 
     def execute(self, piece: Piece, inputs: Sequence[Any]) -> Any:
         """Return the result of a piece."""

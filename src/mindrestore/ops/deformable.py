@@ -17,18 +17,13 @@ KERNEL = 3
 TAPS = KERNEL * KERNEL
 
 
-def deformable_conv2d(x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Convolve with kernel 3, stride 1, zero padding 1; samples outside of the image are zero.
-
-    x: (N, C, H, W); offset: (N, 2 · G · 9, H, W), for each of G groups of channels and each tap (y, x) in pixels;
-    mask: (N, G · 9, H, W), factor of each sample; weight: (outputs, C / groups, 3, 3), from which the number of
-    groups of the convolution follows; bias: (outputs,). Returns (N, outputs, H, W).
-    """
-    return deformable_conv2d_features(x.permute(0, 2, 3, 1), offset, mask, weight, bias=bias).permute(0, 3, 1, 2)
-
-
 def deformable_conv2d_features(x: Tensor, offset: Tensor, mask: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """As ``deformable_conv2d``, for x channels last: (N, H, W, C) -> (N, H, W, outputs)."""
+    """Convolve features, channels last, with kernel 3, stride 1, zero padding 1; samples outside of the image are zero.
+
+    x: (N, H, W, C); offset: (N, 2 · G · 9, H, W), (y, x) in pixels for each of G deformable groups and each tap;
+    mask: (N, G · 9, H, W), factor of each sample; weight: (outputs, C / groups, 3, 3), which decides the number of
+    groups of the convolution; bias: (outputs,). Returns (N, H, W, outputs).
+    """
     batch, height, width, channels = x.shape
     outputs, group_channels = weight.shape[:2]
     groups = channels // group_channels
