@@ -42,7 +42,8 @@ VARIANTS = {
 def of_windows(channels, heads, window, mutual, qkv_bias, size, number, multipliers=None):
     """Return a block as a piece, its input, and a gradient of its result."""
     rng = np.random.default_rng(0)
-    group = Group(channels, 2, heads, window, mutual, [0.0] * 2, Options(0.75, 2.0, qkv_bias, None), rng)
+    group = Group(channels, depth=2, heads=heads, window=window, mutual=mutual, drop_rates=[0.0] * 2,
+                  options=Options(0.75, 2.0, qkv_bias, None), rng=rng)
     for parameter in group.get_parameters():
         noise = 0.1 * rng.standard_normal(parameter.shape, np.float32)
         parameter.set_data(Tensor(parameter.asnumpy() + noise))

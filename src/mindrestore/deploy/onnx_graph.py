@@ -30,9 +30,9 @@ class Graph:
 
     def __call__(self, operator: str, *inputs: ArrayLike, outputs: int = 1, **attributes: Any) -> str | list[str]:
         """Add a node; arrays among ``inputs`` become constants. Returns the name of its output, or a list of several."""
-        inputs = [value if isinstance(value, str) else self.constant(value) for value in inputs]
+        values = [value if isinstance(value, str) else self.constant(value) for value in inputs]
         names = [f"{operator.lower()}_{len(self._nodes)}_{index}" for index in range(outputs)]
-        self._nodes.append(self._onnx.helper.make_node(operator, inputs, names, **attributes))
+        self._nodes.append(self._onnx.helper.make_node(operator, values, names, **attributes))
         return names[0] if outputs == 1 else names
 
     def constant(self, array: ArrayLike) -> str:

@@ -19,7 +19,7 @@ Places = tuple[int, ...]
 _functions: dict[tuple, Callable[..., Any]] = {}
 
 
-def forward(piece: Itemwise, compiles: bool, items: int, present: Present, shared: int) -> Callable:
+def forward(piece: Itemwise, *, compiles: bool, items: int, present: Present, shared: int) -> Callable[..., Tensor]:
     """Return the function (*items, *constants, *shared, *weights) -> items.
 
     compiles: whether to compile it; items, shared: how many there are; present: for each constant whether it is not None.
@@ -28,13 +28,15 @@ def forward(piece: Itemwise, compiles: bool, items: int, present: Present, share
                    lambda: _on_items(piece, piece.compute, items, present=present, shared=shared))
 
 
-def backward(piece: Itemwise, compiles: bool, items: int, present: Present, shared: int, wanted: Places) -> Callable:
+def backward(piece: Itemwise, *, compiles: bool, items: int, present: Present, shared: int,
+             wanted: Places) -> Callable[..., tuple[Tensor, ...]]:
     """Return the function (gradient, *items, *constants, *shared, *weights) -> their gradients at the places ``wanted``."""
     return _cached(piece, compiles, ("backward", items, present, shared, wanted),
                    lambda: _pulled_back(_on_items(piece, piece.compute, items, present=present, shared=shared), wanted))
 
 
-def backward_undoing(piece: Added, compiles: bool, items: int, present: Present, shared: int, wanted: Places) -> Callable:
+def backward_undoing(piece: Added, *, compiles: bool, items: int, present: Present, shared: int,
+                     wanted: Places) -> Callable[..., tuple[Tensor, ...]]:
     """Return for an ``Added`` the function (gradient, result, *others, *constants, *shared, *weights) -> (its first items,
     *gradients at the places ``wanted``, which count from the others on).
     """
@@ -42,12 +44,13 @@ def backward_undoing(piece: Added, compiles: bool, items: int, present: Present,
                    lambda: _undone(_on_items(piece, piece.change, items - 1, present=present, shared=shared), wanted))
 
 
-def shared(piece: Itemwise, compiles: bool, items: int, present: Present) -> Callable:
+def shared(piece: Itemwise, *, compiles: bool, items: int, present: Present) -> Callable[..., Sequence[Tensor]]:
     """Return the function (*tables, *weights) -> shared tensors of ``items`` at a time; present: of the tables."""
     return _cached(piece, compiles, ("shared", items, present), lambda: _shared(piece, items, present))
 
 
-def shared_backward(piece: Itemwise, compiles: bool, items: int, present: Present, count: int, wanted: Places) -> Callable:
+def shared_backward(piece: Itemwise, *, compiles: bool, items: int, present: Present, count: int,
+                    wanted: Places) -> Callable[..., tuple[Tensor, ...]]:
     """Return the function (*gradients, *tables, *weights) -> gradients at the places ``wanted``.
 
     count: of ``gradients``, those of the shared tensors; wanted: counted from the tables on.
@@ -65,7 +68,7 @@ def _cached(piece: Itemwise, compiles: bool, role: tuple, build: Callable[[], Ca
     return _functions[key]
 
 
-def _on_items(piece: Itemwise, compute: Callable[..., Tensor], items: int, present: Present,
+def _on_items(piece: Itemwise, compute: Callable[..., Tensor], items: int, *, present: Present,
               shared: int) -> Callable[..., Tensor]:
     names, first_shared = piece.names, items + sum(present)
     first_weight = first_shared + shared

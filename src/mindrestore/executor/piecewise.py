@@ -199,7 +199,7 @@ class Run:
         if not self.tables:
             return ()
         present, tables = _present(self.tables)
-        return functions.shared(self.piece, False, self.at_once, present)(*tables, *self.weights)
+        return functions.shared(self.piece, compiles=False, items=self.at_once, present=present)(*tables, *self.weights)
 
     def _of_weights(self, totals: Sequence[Tensor], wanted: Sequence[bool]) -> list[Tensor | None]:
         """Return gradients of the weights: the direct ones plus those through the shared tensors.

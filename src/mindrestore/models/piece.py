@@ -63,11 +63,11 @@ class Piece(nn.Cell):
         # beside the attributes of the cell, which would make the weights its own and rename them
         self.__dict__["names"], self.__dict__["weights"] = tuple(weights), tuple(weights.values())
 
-    def __call__(self, *inputs: Tensor) -> Results:
+    def __call__(self, *inputs: Tensor | Shape) -> Results:
         in_charge = executor.get()
         return super().__call__(*inputs) if in_charge is None else in_charge.execute(self, inputs)
 
-    def construct(self, *inputs: Tensor) -> Results:
+    def construct(self, *inputs: Tensor | Shape) -> Results:
         return self.compute(named(self.names, self.weights), *inputs)
 
     def native(self, *inputs: Tensor) -> Operator | None:

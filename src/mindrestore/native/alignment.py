@@ -28,7 +28,7 @@ class AlignedImages(Operator):
         residue: largest offset that is added to a flow, in pixels.
     """
 
-    def __init__(self, offsets: Tensor, neighbours: Sequence[Tensor], flows: Sequence[Tensor], weight: Tensor, bias: Tensor,
+    def __init__(self, offsets: Tensor, neighbours: Sequence[Tensor], flows: Sequence[Tensor], *, weight: Tensor, bias: Tensor,
                  residue: float) -> None:
         super().__init__()
         images, height, width, channels = self.shape = neighbours[0].shape

@@ -58,7 +58,7 @@ def targets(flow: Tensor) -> tuple[Tensor, Tensor]:
     return target[:, 0].reshape(-1), target[:, 1].reshape(-1)
 
 
-def bilinear(rows: Tensor, starts: Tensor, at_x: Tensor, at_y: Tensor, height: int, width: int, step: int = 1) -> Tensor:
+def bilinear(rows: Tensor, starts: Tensor, at_x: Tensor, at_y: Tensor, *, height: int, width: int, step: int = 1) -> Tensor:
     """Sample images of height × width pixels, laid out as rows of channels; zeros outside of the image.
 
     rows: (R, C); starts: (S,), for each sample the row of the first pixel of its image; at_x, at_y: (S,); step: rows from one
@@ -81,7 +81,7 @@ def bilinear(rows: Tensor, starts: Tensor, at_x: Tensor, at_y: Tensor, height: i
     return total
 
 
-def weighted_rows(rows: Tensor, starts: Tensor, column: Tensor, row: Tensor, height: int, width: int, weight: Tensor,
+def weighted_rows(rows: Tensor, starts: Tensor, column: Tensor, row: Tensor, *, height: int, width: int, weight: Tensor,
                   step: int = 1) -> Tensor:
     """Return weight times the row of each whole-numbered position; positions outside must have weight 0."""
     pixel = within(row, height).to(ms.int32) * width + within(column, width).to(ms.int32)

@@ -31,10 +31,10 @@ class Convolutions(Itemwise):
     axis, halo = ROWS, HALO
 
     def __init__(self, cells: nn.SequentialCell, sizes: tuple[int, int], axis: int) -> None:
-        cells = list(cells)
-        layers = [cell for cell in cells if not isinstance(cell, LeakyReLU)]
+        in_order = list(cells)
+        layers = [cell for cell in in_order if not isinstance(cell, LeakyReLU)]
         names = [f"layer{index}" for index in range(len(layers))]
-        followers = dict(zip(cells, cells[1:]))
+        followers = dict(zip(in_order, in_order[1:]))
         activated = [isinstance(followers.get(layer), LeakyReLU) for layer in layers]
         plan = tuple((type(layer).__name__, getattr(layer, "stride", 2), active) for layer, active in zip(layers, activated))
         super().__init__((sizes, axis, plan), **dict(zip(names, layers)))

@@ -116,8 +116,7 @@ def _blocks(graph: OnnxGraph, network: RevSCI, x: str) -> str:
 
 
 def _convolution(graph: OnnxGraph, x: str, weight: Parameter, bias: Parameter, stride: int = 1) -> str:
-    weight = weight.numpy()
-    return graph("Conv", x, weight, bias.numpy(), strides=[1, stride, stride],
+    return graph("Conv", x, weight.numpy(), bias.numpy(), strides=[1, stride, stride],
                  pads=[kernel // 2 for kernel in weight.shape[2:]] * 2)
 
 

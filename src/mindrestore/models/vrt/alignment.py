@@ -35,7 +35,7 @@ class Alignment(nn.Cell):
         rng: of the first weights.
     """
 
-    def __init__(self, channels: int, neighbours: int, groups: int, scale: int, rng: np.random.Generator) -> None:
+    def __init__(self, channels: int, *, neighbours: int, groups: int, scale: int, rng: np.random.Generator) -> None:
         super().__init__()
         self.weight = uniform(rng, (channels, channels, 3, 3), "weight", channels * 9)
         self.bias = constant(channels, "bias")
@@ -163,7 +163,8 @@ class AlignedNeighbours(Itemwise):
 
     def native(self, offsets: Tensor, *inputs: Tensor) -> AlignedImages:
         images, flows = inputs[:self.neighbours], inputs[self.neighbours:]
-        return AlignedImages(offsets, images, flows, *self.weights, self.residue)
+        weight, bias = self.weights
+        return AlignedImages(offsets, images, flows, weight=weight, bias=bias, residue=self.residue)
 
     def compute(self, w: Weights, shared: Sequence[Tensor], constants: Sequence[Tensor | None], offsets: Tensor,
                 *inputs: Tensor) -> Tensor:

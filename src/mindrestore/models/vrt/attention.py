@@ -39,7 +39,7 @@ class Group(Section):
 
     size = "group"
 
-    def __init__(self, channels: int, depth: int, heads: int, window: Sizes, mutual: bool, drop_rates: Sequence[float],
+    def __init__(self, channels: int, *, depth: int, heads: int, window: Sizes, mutual: bool, drop_rates: Sequence[float],
                  options: Options, rng: np.random.Generator) -> None:
         super().__init__()
         self.blocks = nn.CellList([
@@ -56,7 +56,7 @@ class Group(Section):
 class Block(nn.Cell):
     """x + attention(norm1 x), then x + mlp(norm2 x) of features (N, D, H, W, C); see ``WindowedBlock``."""
 
-    def __init__(self, channels: int, heads: int, window: Sizes, shifted: bool, mutual: bool, drop_rate: float,
+    def __init__(self, channels: int, *, heads: int, window: Sizes, shifted: bool, mutual: bool, drop_rate: float,
                  options: Options, rng: np.random.Generator) -> None:
         super().__init__()
         self.drop_rate = drop_rate
@@ -74,7 +74,7 @@ class Block(nn.Cell):
 class WindowAttention(nn.Cell):
     """The weights of self-attention and, where ``mutual``, of mutual attention."""
 
-    def __init__(self, channels: int, heads: int, window: Sizes, mutual: bool, options: Options,
+    def __init__(self, channels: int, *, heads: int, window: Sizes, mutual: bool, options: Options,
                  rng: np.random.Generator) -> None:
         super().__init__()
         entries = (2 * window[0] - 1) * (2 * window[1] - 1) * (2 * window[2] - 1)
@@ -95,7 +95,7 @@ class WindowedBlock(Itemwise):
 
     compiled = True
 
-    def __init__(self, block: Block, heads: int, scale: float, window: Sizes, shifted: bool, mutual: bool,
+    def __init__(self, block: Block, *, heads: int, scale: float, window: Sizes, shifted: bool, mutual: bool,
                  qkv_bias: bool) -> None:
         super().__init__((heads, scale, window, mutual, qkv_bias), norm1=block.norm1, attn=block.attn, norm2=block.norm2,
                          mlp=block.mlp)

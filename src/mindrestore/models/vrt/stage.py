@@ -31,7 +31,7 @@ class Stage(Section):
 
     size = "stage"
 
-    def __init__(self, inputs: int, channels: int, change: str, depth: int, heads: int, window: Sizes,
+    def __init__(self, inputs: int, channels: int, change: str, *, depth: int, heads: int, window: Sizes,
                  drop_rates: Sequence[float], neighbours: int, deformable_groups: int, scale: int, options: Options,
                  rng: np.random.Generator) -> None:
         super().__init__()
@@ -66,7 +66,7 @@ class Refinement(Section):
 
     size = "stage"
 
-    def __init__(self, channels: int, depth: int, heads: int, window: Sizes, drop_rates: Sequence[float], options: Options,
+    def __init__(self, channels: int, *, depth: int, heads: int, window: Sizes, drop_rates: Sequence[float], options: Options,
                  rng: np.random.Generator) -> None:
         super().__init__()
         self.residual_group = Group(channels, depth=depth, heads=heads, window=window, mutual=False, drop_rates=drop_rates,
