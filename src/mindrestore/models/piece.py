@@ -1,8 +1,8 @@
 """Pieces: the parts that a network can be executed in, each a pure function of its inputs and its named weights.
 
-A network calls its pieces as it calls any cell, and in one graph with everything around it a piece is nothing else. What
-executes networks piece by piece (``mindrestore.executor``) takes these calls over: it compiles each kind of piece once for
-each shape, whatever the number of layers, and differentiates one piece at a time.
+A network calls a piece as it calls any cell, and in a whole graph a piece is an ordinary cell. ``mindrestore.executor``, which
+executes networks piece by piece, intercepts these calls: it compiles each kind of piece once for each shape, however many
+layers there are, and differentiates one piece at a time.
 """
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ executor: ContextVar[Executor | None] = ContextVar("executor", default=None)
 class Piece(nn.Cell):
     """A function ``compute(w, *inputs)`` of tensors and of the weights ``w``, a dict of tensors by name.
 
-    A subclass defines ``compute``, which depends on its own attributes in nothing but what ``settings`` says.
+    A subclass defines ``compute``. It may read attributes of the piece only if ``settings`` decides their values.
 
     Args:
         settings: hashable; pieces of one class and equal settings compute the same function.
-        holders: cells, or single parameters, whose weights the piece is a function of. Their names in ``w`` begin with the
-            keyword: ``linear=cell`` gives ``w["linear.weight"]``. The piece does not own them.
+        holders: cells, or single parameters, whose weights the function takes. The keyword is the prefix of their names:
+            ``linear=cell`` gives ``w["linear.weight"]``. The piece does not own them.
     """
 
-    compiled = False  # whether compiling pays: many operators on large tensors, at a few shapes
+    compiled = False  # whether to compile it, which pays for many operators on large tensors of few shapes
 
     def __init__(self, settings: Hashable = (), **holders: nn.Cell | Parameter) -> None:
         super().__init__(auto_prefix=False)
@@ -60,7 +60,7 @@ class Piece(nn.Cell):
                 weights[key] = holder
             else:
                 weights.update({f"{key}.{name}": parameter for name, parameter in holder.parameters_and_names()})
-        # beside the attributes of the cell, which would make the weights its own and rename them
+        # past Cell.__setattr__, which would make the weights parameters of the piece and rename them
         self.__dict__["names"], self.__dict__["weights"] = tuple(weights), tuple(weights.values())
 
     def __call__(self, *inputs: Tensor | Shape) -> Results:
@@ -177,7 +177,7 @@ class Section(nn.Cell):
 
 
 def made_of_pieces(network: nn.Cell | Callable[..., Any]) -> bool:
-    """Tell whether a network can be executed piece by piece (``mindrestore.executor``)."""
+    """Tell whether a network has pieces, so that ``mindrestore.executor`` can execute it."""
     return isinstance(network, nn.Cell) and any(isinstance(cell, Piece) for _, cell in network.cells_and_names())
 
 

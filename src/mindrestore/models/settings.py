@@ -1,6 +1,7 @@
-"""Settings of networks: what a network is built from, checked once, with a sentence for every mistake.
+"""Settings of networks, checked once, with a sentence for every mistake.
 
-One type a network is the section ``model`` of its configurations, what its checkpoints hold, and what its class takes.
+Each network has one type of settings: the section ``model`` of its configurations, the settings in its checkpoints, and the
+argument of its class are all of that type.
 """
 from __future__ import annotations
 
@@ -52,7 +53,7 @@ class Settings(Section):
         raise NotImplementedError
 
     def network_settings(self) -> dict[str, Any]:
-        """Return all settings but the name as a dict of JSON values: what a checkpoint holds."""
+        """Return all settings but the name as a dict of JSON values, as checkpoints hold them."""
         return self.model_dump(exclude={"name"})
 
     def check_training(self, training: Section) -> None:
@@ -82,7 +83,7 @@ class Settings(Section):
 
     @classmethod
     def _unknown(cls, key: str) -> str:
-        """Say that there is no setting called ``key``, and which it might have been."""
+        """Return the sentence for an unknown setting ``key``, with the most similar one."""
         known = [name for name in cls.model_fields if name != "name"] + ["seed"]
         near = nearest(key, known)
         hint = f" Did you mean {near!r}?" if near else ""

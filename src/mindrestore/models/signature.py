@@ -1,4 +1,4 @@
-"""What goes into an exported network and what comes out: names, shapes and ranges, in the order of its arguments."""
+"""Inputs and outputs of an exported network: names, shapes and ranges, in the order of its arguments."""
 from __future__ import annotations
 
 from pathlib import Path
@@ -42,10 +42,13 @@ class Port(NamedTuple):
 
 
 class Signature(NamedTuple):
-    """Inputs and outputs, and what a consumer must know to cut a clip for them.
+    """Inputs and outputs, and how to cut a clip into inputs.
 
-    ``tile`` is the (frames, height, width) of one call, None where it is free; ``window`` what whole axes are padded to
-    multiples of before the network is exported, None where it does not matter; ``use`` says in words how to call it.
+    Attributes:
+        inputs, outputs: in order.
+        tile: (frames, height, width) of one call, None where free.
+        window: whole axes are padded to multiples of it; None: no padding is needed.
+        use: how to call the network, in words.
     """
 
     inputs: tuple[Port, ...]

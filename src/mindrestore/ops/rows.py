@@ -1,4 +1,4 @@
-"""Arithmetic between tensors of different shapes, in forms that are fast on a CPU.
+"""Arithmetic that broadcasts, and operations on rows of features, in forms that are fast on a CPU.
 
 MindSpore's CPU operators broadcast element by element, ten times slower than they add or multiply equal shapes; copying
 the smaller operand to the full shape first takes a tenth of that. Other devices broadcast directly.

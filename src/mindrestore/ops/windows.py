@@ -1,7 +1,7 @@
-"""Shifted windows over (frames, height, width): which rows of a feature map form each window, and what masks them.
+"""Shifted windows over (frames, height, width): the rows of a feature map in each window, and the masks of attention.
 
-Everything here follows from shapes alone and is computed once a shape, with NumPy; on a device there remain a gather on
-the way into windows and one on the way back. Source: Swin (arXiv 2103.14030), section 3.2; VRT (arXiv 2201.12288).
+Everything follows from shapes alone and is computed once for each shape, with NumPy; the device only gathers rows into windows
+and back. Source: Swin (arXiv 2103.14030), section 3.2; VRT (arXiv 2201.12288).
 """
 from __future__ import annotations
 
