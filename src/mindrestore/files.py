@@ -13,13 +13,12 @@ import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Union
 
 import psutil
 
 from mindrestore.errors import UserError
 
-PathLike = Union[str, "os.PathLike[str]"]
+PathLike = str | os.PathLike[str]
 
 _tidied: set[Path] = set()  # folders already searched for leftovers by this process, as it may write thousands of files to one
 
