@@ -157,8 +157,8 @@ class WindowedBlock(Itemwise):
     def compute(self, w: Weights, shared: Sequence[Tensor], constants: Sequence[Tensor | None], x: Tensor) -> Tensor:
         """x: (windows, N, C); shared, constants: as ``shared`` and ``constants`` return them."""
         real, kinds, multipliers = constants
-        to_self, to_mutual = (shared[0], None) if kinds is None else additives(shared, kinds, x.shape[1])
-        x = x + dropped(evaluated(self.attention_part, self.attend, w, x, real, to_self, to_mutual), multipliers, 0)
+        self_bias, mutual_bias = (shared[0], None) if kinds is None else score_biases(shared, kinds, x.shape[1])
+        x = x + dropped(evaluated(self.attention_part, self.attend, w, x, real, self_bias, mutual_bias), multipliers, 0)
         return x + dropped(evaluated(self.mlp_part, self.feed_forward, w, x), multipliers, 1)
 
     def native(self, x: Tensor) -> AttentionBlock:
@@ -169,19 +169,19 @@ class WindowedBlock(Itemwise):
             positions=windows.relative_positions(cut.window, self.window), kinds=cut.kinds, masks=cut.masks, encoding=encoding,
             multipliers=self.constants(cut, x)[2])
 
-    def attention_part(self, w: Weights, x: Tensor, real: Tensor | None, to_self: Tensor | None,
-                       to_mutual: Tensor | None) -> Tensor:
+    def attention_part(self, w: Weights, x: Tensor, real: Tensor | None, self_bias: Tensor | None,
+                       mutual_bias: Tensor | None) -> Tensor:
         """Normalise windows (B, N, C) and attend within them: (B, N, C).
 
-        real: (B, N), 0 for padding tokens, or None; to_self: (B · heads, N, N), added to the scores of self-attention;
-        to_mutual: (B · heads · 2, N / 2, N / 2), to those of mutual attention, or None.
+        real: (B, N), 0 for padding tokens, or None; self_bias: (B · heads, N, N), added to the scores of self-attention;
+        mutual_bias: (B · heads · 2, N / 2, N / 2), to those of mutual attention, or None.
         """
         heads, scale = self.heads, self.scale
         x = layer_norm(x, w["norm1.weight"], w["norm1.bias"])
         if real is not None:
             x = scaled(x.reshape(-1, x.shape[-1]), real.reshape(-1)).reshape(x.shape)
         qkv = linear(x, w["attn.qkv_self.weight"], w["attn.qkv_self.bias"] if self.qkv_bias else None)
-        attended = _heads_merged(_attention(*_heads_split(qkv, heads, scale), to_self), heads)
+        attended = _heads_merged(_attention(*_heads_split(qkv, heads, scale), self_bias), heads)
         if self.mutual:
             count, tokens, channels = x.shape
             positions = repeated(frame_positions(self.window[1:], channels), 2 * count).reshape(x.shape)
@@ -189,7 +189,7 @@ class WindowedBlock(Itemwise):
             query, key, value = _heads_split(qkv, heads, scale)
             query = ops.cat((query[:, tokens // 2:], query[:, :tokens // 2]), 1)
             of_frames = (2 * count * heads, tokens // 2, channels // heads)
-            aligned = _attention(query.reshape(of_frames), key.reshape(of_frames), value.reshape(of_frames), to_mutual)
+            aligned = _attention(query.reshape(of_frames), key.reshape(of_frames), value.reshape(of_frames), mutual_bias)
             attended = ops.cat((_heads_merged(aligned.reshape(query.shape), heads), attended), -1)
         return linear(attended, w["attn.proj.weight"], w["attn.proj.bias"])
 
@@ -230,16 +230,16 @@ def score_tables(bias: Tensor, masks: Tensor, mutual: bool) -> tuple[Tensor, ...
     return masked_bias, ops.tile(masks[:, :half, :half].unsqueeze(1), (1, 2 * heads, 1, 1)).reshape(masks.shape[0], -1)
 
 
-def additives(tables: Sequence[Tensor], kinds: Tensor, tokens: int) -> tuple[Tensor, Tensor | None]:
+def score_biases(tables: Sequence[Tensor], kinds: Tensor, tokens: int) -> tuple[Tensor, Tensor | None]:
     """Look ``score_tables`` up for each window: (B · heads, N, N), and (B · heads · 2, N / 2, N / 2) or None without mutual
     attention.
 
     tables: of ``score_tables``; kinds: (B,), the kind of each window; tokens: N.
     """
-    to_self = ops.gather(tables[0], kinds, 0).reshape(-1, tokens, tokens)
+    self_bias = ops.gather(tables[0], kinds, 0).reshape(-1, tokens, tokens)
     if len(tables) == 1:
-        return to_self, None
-    return to_self, ops.gather(tables[1], kinds, 0).reshape(-1, tokens // 2, tokens // 2)
+        return self_bias, None
+    return self_bias, ops.gather(tables[1], kinds, 0).reshape(-1, tokens // 2, tokens // 2)
 
 
 def _heads_split(qkv: Tensor, heads: int, scale: float) -> tuple[Tensor, Tensor, Tensor]:
