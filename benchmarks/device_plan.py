@@ -4,7 +4,7 @@ Seconds are estimates that a budget is laid out by, process start and compilatio
 measured; small ones were, and of a CPU's those of golden networks, scores and RevSCI's calls; its others follow from figures of
 README.md in this folder.
 """
-from typing import Any, Dict, NamedTuple, Optional
+from typing import Any, NamedTuple
 
 VRT_001, REVSCI_50 = "configs/vrt/001_videosr_bi_reds_6frames.yaml", "configs/revsci/two_way_50.yaml"
 SHIPPED_FLOW = "training.initial_flow=src/mindrestore/assets/vrt_small_sr.ckpt"  # its SpyNet
@@ -23,7 +23,7 @@ class Seconds(NamedTuple):
     """
 
     accelerator: float
-    cpu: Optional[float]
+    cpu: float | None
     small: float
 
 
@@ -40,7 +40,7 @@ class Case(NamedTuple):
 
     name: str
     measure: str
-    settings: Dict[str, Any]
+    settings: dict[str, Any]
     seconds: Seconds
     published: str = ""
 

@@ -74,10 +74,12 @@ def _ours(what):
         return Piecewise(network), network
     rng, options = np.random.default_rng(0), Options(0.75, 2.0, True, None)
     if what == "stage":
-        stage = Stage(CHANNELS, CHANNELS, "same", DEPTH, HEADS, WINDOW, [0.0] * DEPTH, 1, GROUPS, 1, options, rng)
+        stage = Stage(CHANNELS, CHANNELS, "same", depth=DEPTH, heads=HEADS, window=WINDOW, drop_rates=[0.0] * DEPTH,
+                      neighbours=1, deformable_groups=GROUPS, scale=1, options=options, rng=rng)
         return Piecewise(stage), stage
     mutual = what == "mutual block"
-    block = Block(CHANNELS, HEADS, (2, *WINDOW[1:]) if mutual else WINDOW, True, mutual, 0.0, options, rng)
+    block = Block(CHANNELS, heads=HEADS, window=(2, *WINDOW[1:]) if mutual else WINDOW, shifted=True, mutual=mutual,
+                  drop_rate=0.0, options=options, rng=rng)
     return Piecewise(block), block
 
 

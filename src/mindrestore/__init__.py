@@ -2,7 +2,10 @@
 
     from mindrestore import create_model, load_network, load_published_weights, restore_video
 """
+from __future__ import annotations
+
 import importlib
+from typing import Any
 
 from mindrestore.runtime import environment as _environment
 from mindrestore.version import __version__
@@ -16,7 +19,7 @@ _MODULES = {"create_model": "models", "load_network": "checkpoints", "load_publi
 __all__ = ["__version__", *_MODULES]
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     """Import what is asked for, and MindSpore with it, only then."""
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

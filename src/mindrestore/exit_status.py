@@ -1,12 +1,17 @@
-"""What every command does about errors: one sentence and a status instead of a traceback."""
+"""Errors of commands: one sentence and an exit status instead of a traceback."""
+from __future__ import annotations
+
 import contextlib
 import signal
 import sys
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import Any, NoReturn
 
 from mindrestore.errors import Stopped, UserError
 
 
-def status_of(run, *arguments):
+def status_of(run: Callable[..., Any], *arguments: Any) -> int:
     """Call ``run(*arguments)``; return the exit status: 0, 2 after a user's mistake, 130 after Ctrl-C or SIGTERM.
 
     Training, which saves first, tells the two apart: 130 and 143.
@@ -29,9 +34,11 @@ def status_of(run, *arguments):
 
 
 @contextlib.contextmanager
-def _terminated_as_interrupted():
-    """While the context lasts SIGTERM raises ``KeyboardInterrupt``: MindSpore 2.10, once it has compiled, makes SIGINT that."""
-    def interrupt(number, frame):
+def _terminated_as_interrupted() -> Iterator[None]:
+    """While the context lasts, SIGTERM raises ``KeyboardInterrupt``: MindSpore 2.10 turns SIGINT into SIGTERM once it has
+    compiled.
+    """
+    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
         raise KeyboardInterrupt
     former = signal.signal(signal.SIGTERM, interrupt)
     try:
@@ -40,6 +47,7 @@ def _terminated_as_interrupted():
         signal.signal(signal.SIGTERM, former)
 
 
-def _say(what, status):
-    print(f"mindrestore: {what}", file=sys.stderr)
+def _say(message: str, status: int) -> int:
+    """Print a message to standard error; return ``status``."""
+    print(f"mindrestore: {message}", file=sys.stderr)
     return status

@@ -1,7 +1,9 @@
-"""Files that are whole or absent: everything is written beside its place and moved into it.
+"""Files that are complete or absent: everything is written to a scratch file beside its place, then moved into it.
 
-The name of what is being written says which process writes it, so that a later one can remove what a killed one left.
+The name of a scratch file says which process writes it, so that a later process can remove what a killed one left.
 """
+from __future__ import annotations
+
 import contextlib
 import hashlib
 import os
@@ -9,21 +11,21 @@ import re
 import shutil
 import socket
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Union
 
 import psutil
 
 from mindrestore.errors import UserError
 
-PathLike = Union[str, "os.PathLike[str]"]
+PathLike = str | os.PathLike[str]
 
-_tidied = set()  # folders without leftovers, looked through once by a process: some are written to thousands of times
+_tidied: set[Path] = set()  # folders already searched for leftovers by this process, as it may write thousands of files to one
 
 
 @contextlib.contextmanager
-def replacing(path):
-    """Give the path of a scratch file beside ``path``; on a clean exit move it into place, otherwise delete it.
+def replacing(path: PathLike) -> Iterator[Path]:
+    """Yield the path of a scratch file beside ``path``; on a clean exit move it into place, otherwise delete it.
 
     The scratch file keeps the suffix of ``path``, so writers that choose a format by suffix work unchanged.
     Missing parent folders are made. Raises ``UserError`` if the folder cannot be written.
@@ -47,8 +49,10 @@ def replacing(path):
 
 
 @contextlib.contextmanager
-def replacing_folder(path):
-    """As ``replacing`` for a folder: give one beside ``path`` to fill, which takes its place; ``path`` is absent or empty."""
+def replacing_folder(path: PathLike) -> Iterator[Path]:
+    """As ``replacing``, for a folder: yield an empty one beside ``path`` that is moved into place; ``path`` is absent or an
+    empty folder.
+    """
     path = Path(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -68,46 +72,49 @@ def replacing_folder(path):
 
 
 def write_text(path: PathLike, text: str) -> None:
-    """Write ``text`` to ``path`` as UTF-8, whole or not at all."""
+    """Write ``text`` to ``path`` as UTF-8, complete or not at all."""
     with replacing(path) as scratch:
         scratch.write_text(text, encoding="utf-8")
 
 
-def existing(path: PathLike, what: str) -> Path:
-    """Return ``path`` as a ``Path``; raise ``UserError`` naming ``what`` if nothing is there."""
+def existing(path: PathLike, kind: str) -> Path:
+    """Return ``path`` as a ``Path``; raise ``UserError`` if it does not exist.
+
+    kind: what the error calls it, such as ``"mask file"``.
+    """
     path = Path(path)
     if not path.exists():
-        raise UserError(f"{path}: no such {what}; give the path of an existing {what}.")
+        raise UserError(f"{path}: no such {kind}; give the path of an existing {kind}.")
     return path
 
 
-def _umask():
+def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)
     return mask
 
 
-def _prefix(name):
-    """How the name of this process's scratch files and folders for ``name`` begins."""
-    return f".{name}-{_here()}-{os.getpid()}-"
+def _prefix(name: str) -> str:
+    """Return the prefix of this process's scratch files and folders for ``name``."""
+    return f".{name}-{_host()}-{os.getpid()}-"
 
 
-def _here():
-    """What makes a process's number unique, as letters and digits: the host and, on Linux, the namespace of processes."""
+def _host() -> str:
+    """Return hexadecimal digits for the host and, on Linux, the process namespace, within which process ids are unique."""
     place = socket.gethostname()
     with contextlib.suppress(OSError):
         place += os.readlink("/proc/self/ns/pid")
     return hashlib.sha256(place.encode()).hexdigest()[:8]
 
 
-def _remove_leftovers(folder):
-    """Remove what processes of this host that are dead were writing into ``folder``."""
+def _remove_leftovers(folder: Path) -> None:
+    """Remove scratch files in ``folder`` that dead processes of this host left."""
     folder = folder.resolve()
     if folder in _tidied:
         return
     _tidied.add(folder)
-    scratch = re.compile(rf"\..+-{_here()}-(\d+)-\w{{8}}(\.\w+)?")  # what tempfile appends has eight characters
-    with contextlib.suppress(OSError):  # not ours to list, or another process removes the same
+    scratch = re.compile(rf"\..+-{_host()}-(\d+)-\w{{8}}(\.\w+)?")  # what tempfile appends has eight characters
+    with contextlib.suppress(OSError):  # the folder cannot be listed, or another process removes the same file
         for path in folder.iterdir():
             match = scratch.fullmatch(path.name)
             if match and not psutil.pid_exists(int(match[1])):

@@ -9,7 +9,7 @@ their luma:
     psnr(to_uint8(frame), to_uint8(reference), channel_axis=0)          # VRT, RGB
     psnr(to_y(to_uint8(frame), 0), to_y(to_uint8(reference), 0), peak=255)  # VRT, Y
 """
-from typing import Optional
+from __future__ import annotations
 
 import numpy as np
 from scipy.ndimage import correlate1d
@@ -20,8 +20,8 @@ _SSIM_WINDOW, _SSIM_SIGMA = 11, 1.5
 _SSIM_K1, _SSIM_K2 = 0.01, 0.03
 
 
-def psnr(estimate: np.ndarray, reference: np.ndarray, peak: Optional[float] = None, border: int = 0,
-         channel_axis: Optional[int] = None) -> float:
+def psnr(estimate: np.ndarray, reference: np.ndarray, peak: float | None = None, border: int = 0,
+         channel_axis: int | None = None) -> float:
     """Peak signal-to-noise ratio in dB, the mean over all leading axes.
 
     Args:
@@ -36,25 +36,25 @@ def psnr(estimate: np.ndarray, reference: np.ndarray, peak: Optional[float] = No
     Raises:
         UserError: shapes differ, or nothing is left inside the border.
     """
-    estimate, reference, peak = _prepared(estimate, reference, peak, border, channel_axis)
+    estimate, reference, peak = _prepared(estimate, reference, peak, border=border, channel_axis=channel_axis)
     errors = np.mean((estimate - reference) ** 2, axis=(1, 2, 3))
     with np.errstate(divide="ignore"):
         return float(np.mean(10 * np.log10(peak**2 / errors)))
 
 
-def ssim(estimate: np.ndarray, reference: np.ndarray, peak: Optional[float] = None, border: int = 0,
-         channel_axis: Optional[int] = None) -> float:
+def ssim(estimate: np.ndarray, reference: np.ndarray, peak: float | None = None, border: int = 0,
+         channel_axis: int | None = None) -> float:
     """Structural similarity (Wang et al., IEEE Trans. Image Processing 2004), the mean over channels and all leading
     axes.
 
     The window is an 11 x 11 Gaussian of sigma 1.5, and only places where it fits wholly inside the image count.
     Arguments and errors are those of ``psnr``; 11 pixels a side must be left inside the border. Returns a float.
     """
-    estimate, reference, peak = _prepared(estimate, reference, peak, border, channel_axis)
+    estimate, reference, peak = _prepared(estimate, reference, peak, border=border, channel_axis=channel_axis)
     if min(estimate.shape[-2:]) < _SSIM_WINDOW:
         raise UserError(f"ssim needs images of at least {_SSIM_WINDOW} x {_SSIM_WINDOW} pixels inside the border, "
                         f"got {estimate.shape[-2]} x {estimate.shape[-1]}.")
-    return float(np.mean([_similarity(one, other, peak) for one, other in zip(estimate, reference)]))
+    return float(np.mean([_similarity(*pair, peak) for pair in zip(estimate, reference)]))
 
 
 def to_uint8(image: np.ndarray) -> np.ndarray:
@@ -75,8 +75,9 @@ def to_y(image: np.ndarray, channel_axis: int = -1) -> np.ndarray:
     return 16 + (65.481 * red + 128.553 * green + 24.966 * blue) / 255
 
 
-def _prepared(estimate, reference, peak, border, channel_axis):
-    """Both as float64 ``(images, channels, H, W)`` without border, the estimate clamped; and the peak."""
+def _prepared(estimate: np.ndarray, reference: np.ndarray, peak: float | None, border: int,
+              channel_axis: int | None) -> tuple[np.ndarray, np.ndarray, float]:
+    """Return estimate, clamped, and reference as float64 ``(images, channels, H, W)`` without border; and the peak."""
     estimate, reference = np.asarray(estimate), np.asarray(reference)
     if estimate.shape != reference.shape:
         raise UserError(f"estimate and reference must have one shape, got {estimate.shape} and {reference.shape}.")
@@ -92,7 +93,7 @@ def _prepared(estimate, reference, peak, border, channel_axis):
     return np.clip(estimate, 0, peak), reference, peak
 
 
-def _by_image(images, channel_axis):
+def _by_image(images: np.ndarray, channel_axis: int | None) -> np.ndarray:
     """``(..., H, W)`` with channels at ``channel_axis``, or nowhere -> ``(images, channels, H, W)``."""
     if channel_axis is None:
         images = images[..., None, :, :]
@@ -101,7 +102,7 @@ def _by_image(images, channel_axis):
     return images.reshape(-1, *images.shape[-3:])
 
 
-def _similarity(image, reference, peak):
+def _similarity(image: np.ndarray, reference: np.ndarray, peak: float) -> float:
     """Mean structural similarity of two ``(channels, H, W)``."""
     image_mean, reference_mean = _window_mean(image), _window_mean(reference)
     image_variance = _window_mean(image * image) - image_mean**2
@@ -112,7 +113,7 @@ def _similarity(image, reference, peak):
                    / ((image_mean**2 + reference_mean**2 + c1) * (image_variance + reference_variance + c2)))
 
 
-def _window_mean(image):
+def _window_mean(image: np.ndarray) -> np.ndarray:
     """Gaussian-weighted mean at every place where the window fits: ``(..., H, W)`` -> ``(..., H - 10, W - 10)``."""
     half = _SSIM_WINDOW // 2
     weights = np.exp(-0.5 * (np.arange(-half, half + 1) / _SSIM_SIGMA) ** 2)

@@ -3,6 +3,6 @@ from pydantic import BaseModel, ConfigDict
 
 
 class Section(BaseModel):
-    """Typed keys; an unknown one is refused."""
+    """Typed keys; an unknown key is an error."""
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)

@@ -1,30 +1,33 @@
-"""Tiles: how axes are cut into them, how what several say of one place is weighed, and how large they are by default.
+"""Tiles: how axes are divided into them, how results that overlap are blended, and the default sizes.
 
-Pure arithmetic, without MindSpore or files. All tiles of an axis have one size, so that a network meets one shape and compiles
-once. Sizes are (frames, height, width) of what a network is given, 0 being all there are.
+Pure arithmetic, without MindSpore or files. All tiles of an axis have one size, so that a network is compiled once. Sizes are
+(frames, height, width) of the input of a network; 0 stands for the whole axis.
 """
+from __future__ import annotations
+
 import math
-from typing import Callable, Iterable, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from mindrestore.errors import UserError
 
-Sizes = Tuple[int, int, int]  # frames, height, width
+Sizes = tuple[int, int, int]  # frames, height, width
 
 
 # Defaults and memory
 
 
 class Tiling(NamedTuple):
-    """The size of a tile, and what neighbouring ones share."""
+    """The size of a tile, and the overlap of neighbouring tiles."""
 
     tile: Sizes
     overlap: Sizes
 
 
 PUBLISHED = Tiling((12, 256, 256), (2, 20, 20))
-"""That of a configuration, and of ``mindrestore.restore.restore_video``, which says nothing else."""
+"""The default of configurations and of ``mindrestore.restore.restore_video``."""
 TASKS = {
     "sr": Tiling((8, 128, 128), (2, 16, 16)),
     "deblur": Tiling((8, 256, 320), (2, 16, 16)),
@@ -32,17 +35,17 @@ TASKS = {
     "interpolate": Tiling((0, 192, 320), (0, 16, 16)),
     "sci": Tiling((0, 0, 0), (0, 0, 0)),
 }
-"""By task of ``mindrestore restore``: the largest tile, which ``fitted_tile`` fits to a clip; for networks of few channels."""
+"""By task of ``mindrestore restore``: the largest tile for networks of few channels, which ``fitted_tile`` fits to a clip."""
 FEW_CHANNELS = 32
 LARGE = (6, 128, 128)  # the largest tile of a network of more channels: about 6 GB with a published one
 
 
 class Measured(NamedTuple):
-    """What one kind of network was measured to take on a CPU, and the tiles to choose from, largest first."""
+    """Memory that one kind of network was measured to need on a CPU, and the tiles to choose from, largest first."""
 
     fixed: float  # bytes, whatever the tile
-    a_pixel: float  # bytes a pixel of each of the tile's frames
-    tiles: Tuple[Sizes, ...]
+    a_pixel: float  # bytes for each pixel of each frame of a tile
+    tiles: tuple[Sizes, ...]
 
 
 NETWORKS = {
@@ -50,14 +53,14 @@ NETWORKS = {
                                                (4, 64, 64))),
     "published networks": Measured(0.65e9, 50e3, ((12, 256, 256), (6, 192, 192), (6, 128, 128), (6, 64, 64))),
 }
-"""By kind of network. Small: denoising with flows, 8 frames of 64 x 64, 128 x 128 and 192 x 320 (2.9 GB). Published:
-super-resolution, 6 frames of 64 x 64 alone, so all it took beyond what a small network takes anyway is counted to the
+"""By kind of network. Small: fitted to denoising with flows, 8 frames of 64 x 64, 128 x 128 and 192 x 320 (2.9 GB). Published:
+super-resolution, measured at 6 frames of 64 x 64 only; all memory beyond the fixed part of a small network counts as that of
 pixels."""
-SHARE = 0.7  # of free memory; the rest is left to others
-LEAST = 64  # height and width below which a network pads what it is given
+SHARE = 0.7  # of free memory that may be used
+LEAST = 64  # height and width to which networks pad smaller inputs
 
 
-def recommended_tile(free: int, network: str) -> Optional[Sizes]:
+def recommended_tile(free: int, network: str) -> Sizes | None:
     """Return the largest tile that fits into ``free`` bytes; None if not even the smallest does.
 
     Args:
@@ -72,7 +75,7 @@ def recommended_tile(free: int, network: str) -> Optional[Sizes]:
     return None
 
 
-def default_tile(task: str, channels: int, overlap: Sizes, size: Tuple[int, int], multiple: int) -> Sizes:
+def default_tile(task: str, channels: int, overlap: Sizes, size: tuple[int, int], multiple: int) -> Sizes:
     """Return the tile of a task of ``mindrestore restore``.
 
     Args:
@@ -89,12 +92,12 @@ def default_tile(task: str, channels: int, overlap: Sizes, size: Tuple[int, int]
 
 
 def default_overlap(task: str, tile: Sizes) -> Sizes:
-    """Return the overlap of a task: no more than a quarter of the tile, where the tile is not all there is."""
+    """Return the overlap of a task: no more than a quarter of the tile, unless the tile is the whole axis."""
     return tuple(min(shared, size // 4) if size else shared for shared, size in zip(TASKS[task].overlap, tile))
 
 
-def fitted_tile(largest: Sizes, size: Tuple[int, int], overlap: Sizes, multiple: int = 8) -> Sizes:
-    """Return the tile of no more pixels than ``largest`` for which least is computed to cover a frame.
+def fitted_tile(largest: Sizes, size: tuple[int, int], overlap: Sizes, multiple: int = 8) -> Sizes:
+    """Return the tile that covers a frame with the fewest pixels in all tiles, none of more pixels than ``largest``.
 
     Args:
         largest: a tile; the result has as many frames.
@@ -102,7 +105,7 @@ def fitted_tile(largest: Sizes, size: Tuple[int, int], overlap: Sizes, multiple:
         overlap: that neighbours share at least.
         multiple: of the network's window, which height and width are multiples of.
     """
-    def divided(extent, shared):
+    def divided(extent: int, shared: int) -> Iterator[tuple[int, int]]:
         for count in range(1, max(1, extent // LEAST) + 1):
             yield count, math.ceil((extent + (count - 1) * shared) / count / multiple) * multiple
 
@@ -116,7 +119,9 @@ def fitted_tile(largest: Sizes, size: Tuple[int, int], overlap: Sizes, multiple:
 
 
 def dropped_border(size: int, before: bool, after: bool, overlap: int, scale: int = 1) -> np.ndarray:
-    """Weights of a tile that drops ``overlap`` output pixels at each border with another, half on either side."""
+    """Weights of a tile without ``overlap // 2`` output pixels at each border with another tile, so that each pair drops
+    ``overlap`` together.
+    """
     weights = np.ones(size)
     if before:
         weights[:overlap // 2] = 0
@@ -138,34 +143,35 @@ def faded_border(size: int, before: bool, after: bool, overlap: int, scale: int 
 
 
 def all_alike(size: int, before: bool, after: bool, overlap: int, scale: int = 1) -> np.ndarray:
-    """Weights of a tile that counts as much at its borders as elsewhere."""
+    """Weights of 1 everywhere."""
     return np.ones(size)
 
 
 class Blend(NamedTuple):
-    """A rule of what a tile counts, before weights are normalised: in space, and in time.
+    """The weights of a tile along an axis of space, and along time, before they are normalised.
 
     Both are functions of (size of the tile in outputs, whether a tile lies before, whether one lies after, overlap in inputs,
-    outputs an input) that return (size,) float64.
+    outputs for each input) that return (size,) float64.
     """
 
-    space: Callable
-    time: Callable
+    space: Callable[..., np.ndarray]
+    time: Callable[..., np.ndarray]
 
 
 BLENDS = {"published": Blend(dropped_border, all_alike), "feathered": Blend(faded_border, faded_border)}
-"""``published``: the rule of VRT's evaluation code: in space a border drops ``overlap`` pixels of the result, not multiplied by
-the scale; what is still covered twice is averaged, and in time all that overlaps. ``feathered``: no seam, in space and time."""
+"""``published``: the rule of VRT's evaluation code: in space ``overlap`` pixels of the result, not multiplied by the scale, are
+dropped at a border; the rest of the overlap is averaged, as is the whole overlap in time. ``feathered``: no seam, in space and
+time."""
 
 
 # Axes
 
 
 class Tile(NamedTuple):
-    """One tile of an axis: where it reads, where its result goes and how much it counts there."""
+    """One tile of an axis: the inputs it reads, the outputs it writes and their weights."""
 
     start: int  # first input position
-    stop: int  # one after the last, at most the padded extent
+    stop: int  # one past the last, at most the padded extent
     first: int  # first output position
     weights: np.ndarray  # (outputs,) float32; over all tiles of an axis they sum to 1 everywhere
 
@@ -175,10 +181,10 @@ class Tile(NamedTuple):
 
 
 class Axis(NamedTuple):
-    """A whole axis: how far it is padded at its end, by flipping, and its tiles."""
+    """A whole axis: how many positions of reflection it is padded by at its end, and its tiles."""
 
     padding: int
-    tiles: Tuple[Tile, ...]
+    tiles: tuple[Tile, ...]
 
 
 def axis_tiles(extent: int, tile: int, overlap: int, window: int = 1, scale: int = 1, blend: str = "published") -> Axis:
@@ -186,10 +192,10 @@ def axis_tiles(extent: int, tile: int, overlap: int, window: int = 1, scale: int
 
     Args:
         extent: input positions, 1 or more.
-        tile: of them in a tile; 0, or as many as there are or more, means the whole axis.
-        overlap: input positions that neighbouring tiles share at least, less than ``tile``.
+        tile: input positions of a tile; 0, or ``extent`` or more: the whole axis.
+        overlap: least overlap of neighbouring tiles in input positions, less than ``tile``.
         window: of the network's attention; a whole axis is padded to a multiple of it.
-        scale: outputs an input.
+        scale: outputs for each input.
         blend: one of ``BLENDS``.
 
     Returns:
@@ -198,7 +204,8 @@ def axis_tiles(extent: int, tile: int, overlap: int, window: int = 1, scale: int
     if not 0 < tile < extent:
         return Axis(-extent % window, (Tile(0, extent + -extent % window, 0, np.ones(extent * scale, np.float32)),))
     starts = tile_starts(extent, tile, overlap)
-    raw = [BLENDS[blend].space(tile * scale, start > 0, start < starts[-1], overlap, scale) for start in starts]
+    weigh = BLENDS[blend].space
+    raw = [weigh(tile * scale, start > 0, start < starts[-1], overlap, scale=scale) for start in starts]
     total = np.zeros(extent * scale)
     for start, weights in zip(starts, raw):
         total[start * scale:(start + tile) * scale] += weights
@@ -208,26 +215,26 @@ def axis_tiles(extent: int, tile: int, overlap: int, window: int = 1, scale: int
         for start, weights in zip(starts, raw)))
 
 
-def tile_starts(extent: int, tile: int, overlap: int) -> List[int]:
-    """Where tiles begin: every ``tile - overlap`` positions, the last one at the end of the axis."""
+def tile_starts(extent: int, tile: int, overlap: int) -> list[int]:
+    """Return the first position of each tile: every ``tile - overlap`` positions, the last tile at the end of the axis."""
     if not 0 < tile < extent:
         return [0]
     return [*range(0, extent - tile, tile - overlap), extent - tile]
 
 
-def sequences(frames: Iterable, tile: int, overlap: int) -> Iterator[Tuple[int, List, bool]]:
-    """Divide time: go through ``frames`` once, holding one tile of them.
+def sequences(frames: Iterable, tile: int, overlap: int) -> Iterator[tuple[int, list, bool]]:
+    """Divide a stream of frames into tiles, with one tile of frames in memory.
 
-    The same tiles as ``tile_starts`` gives, though nobody knows the number of frames yet.
+    The tiles are those of ``tile_starts``, but the number of frames need not be known.
 
     Args:
         frames: an iterable.
         tile: frames a tile; 0 takes all frames at once.
-        overlap: frames that neighbours share at least, less than ``tile``.
+        overlap: least overlap of neighbouring tiles, less than ``tile``.
 
     Yields:
-        (index of the first frame, list of frames, whether it is the last tile). Only a clip shorter than a tile gives
-        fewer frames, and an empty one gives nothing.
+        (index of the first frame, list of frames, whether it is the last tile). A clip shorter than a tile yields one of fewer
+        frames, an empty one nothing.
     """
     held, first, due = [], 0, 0
     for frame in frames:
@@ -242,7 +249,7 @@ def sequences(frames: Iterable, tile: int, overlap: int) -> Iterator[Tuple[int, 
         yield first, held, True
 
 
-def checked_tiling(tile: Sequence[int], overlap: Sequence[int], window: Sizes, blend: str) -> Tuple[Sizes, Sizes]:
+def checked_tiling(tile: Sequence[int], overlap: Sequence[int], window: Sizes, blend: str) -> tuple[Sizes, Sizes]:
     """Return tile and overlap as tuples of three ints (frames, height, width).
 
     Raises:
@@ -262,8 +269,9 @@ def checked_tiling(tile: Sequence[int], overlap: Sequence[int], window: Sizes, b
     return tile, overlap
 
 
-def _three(values, name):
-    whole = [value for value in values if isinstance(value, (int, np.integer)) and not isinstance(value, bool)]
-    if len(whole) != 3 or len(whole) != len(tuple(values)) or min(whole) < 0:
+def _three(values: Sequence[int], name: str) -> Sizes:
+    """Return three values as ints; raise ``UserError`` that calls them ``name`` if they are not whole numbers from 0."""
+    numbers = [value for value in values if isinstance(value, (int, np.integer)) and not isinstance(value, bool)]
+    if len(numbers) != 3 or len(numbers) != len(tuple(values)) or min(numbers) < 0:
         raise UserError(f"{name} {values!r}: expected three whole numbers of 0 or more: frames, height, width.")
-    return tuple(map(int, whole))
+    return tuple(map(int, numbers))

@@ -1,6 +1,6 @@
 """Which primitives MindSpore computes: those of its compiled graphs, and those it runs one by one."""
 import re
-from typing import NamedTuple, Set
+from typing import NamedTuple
 
 RECORDING = {"MS_DEV_SAVE_GRAPHS": "1", "MS_DEV_DUMP_IR_PASSES": "validate", "MS_SUBMODULE_LOG_v": "{PYNATIVE:0}"}
 """The environment in which a process tells: graphs as they leave the compiler, whole, with gradients; single operators."""
@@ -16,8 +16,8 @@ _ALONE = re.compile(r"Run Pyboost(\w+) start|RunOp name: (\w+)|slice op name:(\w
 class Use(NamedTuple):
     """How a primitive is used."""
 
-    types: Set[str]  # of the tensors it is given, such as "Float32", in graphs
-    places: Set[str]  # in the sources, where a graph says
+    types: set[str]  # of the tensors it is given, such as "Float32", in graphs
+    places: set[str]  # in the sources, where a graph says
 
 
 def primitives(folder, log):

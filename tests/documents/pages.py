@@ -1,7 +1,7 @@
 """What a Markdown document holds: blocks of code, commands in them and between them, links, headings."""
 import re
 import shlex
-from typing import List, NamedTuple
+from typing import NamedTuple
 
 from places import ROOT
 
@@ -23,7 +23,7 @@ class Block(NamedTuple):
     text: str
 
 
-def blocks(path) -> List[Block]:
+def blocks(path) -> list[Block]:
     """The fenced blocks of a document."""
     text = path.read_text(encoding="utf-8")
     return [Block(match[1], text.count("\n", 0, match.start()) + 1, match[2]) for match in _BLOCK.finditer(text)]

@@ -96,7 +96,7 @@ def test_what_was_added_to_is_not_there_any_more():
     with Tape(network, network.factors).taking_over():
         first, second = network.halves(network.scaled(x))
         network.steps[0](first, second)
-        with pytest.raises(ValueError, match="Curved: what it takes was added to before"):
+        with pytest.raises(ValueError, match="Curved: an input was added to by an earlier piece"):
             network.steps[0](first, second)
 
 

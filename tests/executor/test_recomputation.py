@@ -37,7 +37,8 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 def group(mutual, qkv_bias=True):
     """Blocks, the second one with windows that are shifted, padded and masked."""
-    return Group(8, 2, 2, (2, 4, 4), mutual, [0.0, 0.2], Options(0.75, 2.0, qkv_bias, None), np.random.default_rng(0))
+    return Group(8, depth=2, heads=2, window=(2, 4, 4), mutual=mutual, drop_rates=[0.0, 0.2],
+                 options=Options(0.75, 2.0, qkv_bias, None), rng=np.random.default_rng(0))
 
 
 def gradients(group):

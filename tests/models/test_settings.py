@@ -1,5 +1,5 @@
 """Settings of networks: one type for configurations, checkpoints and classes, and a sentence for every mistake."""
-from typing import Annotated, ClassVar, List, Literal, Optional
+from typing import Annotated, ClassVar, Literal, Optional
 
 import pytest
 from pydantic import Field, ValidationError
@@ -29,12 +29,13 @@ class Wide(Settings):
     sizes: Three = [1, 1, 1]
     counts: Counts = [1]
     share: float = Field(0.5, ge=0, lt=1)
-    factor: Optional[Annotated[float, Field(gt=0)]] = None
+    factor: Annotated[float, Field(gt=0)] | None = None
+    older: Optional[Annotated[float, Field(gt=0)]] = None  # noqa: UP045 - as networks of others may write it
     any_number: float = 0.0
     below: float = Field(0.0, lt=3)
     path: str = "x"
     few: int = Field(1, le=3)
-    names: List[str] = []
+    names: list[str] = []
 
 
 @pytest.mark.parametrize("given, said", [
@@ -56,6 +57,7 @@ class Wide(Settings):
     (dict(share=float("nan")), "share is nan; it must be a number from 0 to below 1"),
     (dict(share=True), "share is True; it must be a number from 0 to below 1"),
     (dict(factor=0), "factor is 0; it must be a number above 0"),
+    (dict(older=0), "older is 0; it must be a number above 0"),
     (dict(any_number="x"), "any_number is 'x'; it must be a number"),
     (dict(below=3), "below is 3; it must be a number below 3"),
     (dict(path=3), "path is 3; Input should be a valid string"),

@@ -42,7 +42,8 @@ VARIANTS = {
 def of_windows(channels, heads, window, mutual, qkv_bias, size, number, multipliers=None):
     """Return a block as a piece, its input, and a gradient of its result."""
     rng = np.random.default_rng(0)
-    group = Group(channels, 2, heads, window, mutual, [0.0] * 2, Options(0.75, 2.0, qkv_bias, None), rng)
+    group = Group(channels, depth=2, heads=heads, window=window, mutual=mutual, drop_rates=[0.0] * 2,
+                  options=Options(0.75, 2.0, qkv_bias, None), rng=rng)
     for parameter in group.get_parameters():
         noise = 0.1 * rng.standard_normal(parameter.shape, np.float32)
         parameter.set_data(Tensor(parameter.asnumpy() + noise))
@@ -230,9 +231,9 @@ def test_two_that_build_at_once_and_one_that_finds_it_damaged(tmp_path, fresh_en
     for damaged in (b"", whole[:len(whole) // 2], whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:]):
         other = tmp_path / "damaged"
         other.write_bytes(damaged)
-        assert not build._is_whole(other)
+        assert not build._is_intact(other)
     one.write_bytes(whole[:len(whole) // 2])
-    assert built(tmp_path, fresh_environment) == one and build._is_whole(one)
+    assert built(tmp_path, fresh_environment) == one and build._is_intact(one)
 
 
 def test_another_version_or_processor_has_another_library(monkeypatch, tmp_path):

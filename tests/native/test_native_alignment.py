@@ -22,7 +22,7 @@ VARIANTS = {
 def of_images(channels, neighbours, groups, scale, size, reach):
     rng = np.random.default_rng(0)
     images, height, width = size
-    alignment = Alignment(channels, neighbours, groups, scale, rng)
+    alignment = Alignment(channels, neighbours=neighbours, groups=groups, scale=scale, rng=rng)
     offsets, flows = (images, 27 * groups, height, width), (images, 2, height, width)
     shapes = [offsets] + neighbours * [(*size, channels)] + neighbours * [flows]
     scales = [1] + neighbours * [1] + neighbours * [reach]

@@ -113,13 +113,13 @@ def test_flows_and_offsets_stay_float32(mode, monkeypatch):
     """Bit for bit: no product on the way to a flow, and none on the way to an offset, is rounded."""
     image, neighbour = (Tensor(np.random.default_rng(seed).random((1, 3, 32, 32), np.float32)) for seed in range(2))
     spynet = create_model("spynet")
-    aligning = alignment.Alignment(8, 1, 2, 1, np.random.default_rng(0))
+    aligning = alignment.Alignment(8, neighbours=1, groups=2, scale=1, rng=np.random.default_rng(0))
     aligning.conv_offset[6].weight.set_data(Tensor(random(54, 8, 3, 3)))
     given, offsets = [Tensor(random(1, 16, 16, 8)), Tensor(random(1, 16, 16, 8)), Tensor(random(1, 2, 16, 16))], []
 
-    def noted(x, offset, *rest):
+    def noted(x, offset, *rest, **named):
         offsets.append(offset.asnumpy())
-        return deformable_conv2d_features(x, offset, *rest)
+        return deformable_conv2d_features(x, offset, *rest, **named)
     monkeypatch.setattr(alignment, "deformable_conv2d_features", noted)
     found = {}
     for chosen in precision.CHOICES:

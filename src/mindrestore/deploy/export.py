@@ -10,12 +10,15 @@ same stem that says what the file is and what it takes. A file of free size is c
 
 One of fixed size needs no ``set_inputs``: ``restored = nn.GraphCell(ms.load("vrt.mindir"))(clip)``.
 """
+from __future__ import annotations
+
 import contextlib
 import json
 import shutil
 import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Any
 
 import numpy as np
 from mindspore import Tensor, nn
@@ -25,20 +28,22 @@ from mindrestore.deploy.onnx_graph import Graph
 from mindrestore.errors import UserError
 from mindrestore.files import PathLike, replacing
 from mindrestore.models import kind_of, names
+from mindrestore.models.kind import NetworkKind
+from mindrestore.models.signature import Port, Signature
 from mindrestore.runtime import device, mindir, precision
 from mindrestore.version import __version__
 
 FORMATS = ("mindir", "air", "onnx")
 TOLERANCES = {"float32": 1e-4, "float16": 4e-3}
-"""By precision: largest difference allowed between the file and the network; white is 1. Numbers in the middle between two of
-float16 may be rounded to either; a step of 8 bits is 4e-3."""
-TRIAL_SIZES = ((32, 48), (21, 14))  # height and width at which a file of free size is compared
+"""By precision: largest difference allowed between the file and the network; white is 1. A value halfway between two of float16
+may be rounded to either; a step of 8 bits is 4e-3."""
+TRIAL_SIZES = ((32, 48), (21, 14))  # (height, width) at which a file of free size is compared
 
 
 def export_network(network: nn.Cell, metadata: Metadata, path: PathLike, file_format: str = "mindir",
-                   frames: Optional[int] = None, height: Optional[int] = None, width: Optional[int] = None,
-                   batch: int = 1) -> Dict[str, Any]:
-    """Export ``network`` to ``path``, and what there is to know about the file to ``path`` with suffix .json.
+                   frames: int | None = None, height: int | None = None, width: int | None = None,
+                   batch: int = 1) -> dict[str, Any]:
+    """Export ``network`` to ``path``, and a description of the file to ``path`` with suffix .json.
 
     Inputs of the exported RevSCI, in order: measurement (B, H, W), mask (T, H, W) and, with ``start="gap_tv"``,
     estimate (B, T, H, W), in colour (B, 3, T, H, W). Output: clip, shaped like the estimate, not clamped.
@@ -62,8 +67,8 @@ def export_network(network: nn.Cell, metadata: Metadata, path: PathLike, file_fo
         network on random inputs of the sizes tried, None where the file could not be run.
 
     Raises:
-        UserError: a value that cannot be, a path that cannot be written, AIR elsewhere than on Ascend, ONNX in float16, or a
-            file that computes something else than the network. Nothing is left behind then.
+        UserError: a value that is not allowed, a path that cannot be written, AIR elsewhere than on Ascend, ONNX in float16, or
+            a file that computes something else than the network. Then no file is left behind.
     """
     path = _checked_path(path, _checked_format(file_format))
     if metadata.kind not in names():
@@ -76,53 +81,54 @@ def export_network(network: nn.Cell, metadata: Metadata, path: PathLike, file_fo
     free = height is None
     if path.suffix == ".air" and free:
         raise UserError(f"{path}: an AIR file has a fixed size; give height and width.")
-    described = kind.signature(network, frames, height, width, batch)
+    signature = kind.signature(network, frames, height, width, batch=batch)
     with replacing(path) as scratch, replacing(path.with_suffix(".json")) as scratch_summary, \
-            _written(network, kind, described, free, path) as written:
+            _exported(network, kind, signature, free=free, suffix=path.suffix) as exported:
         compared = None
-        run = _opened(written, described.inputs, path.suffix)
+        run = _opened(exported, signature.inputs, path.suffix)
         if run:
-            compared = _compare(run, network, described.inputs, TRIAL_SIZES if free else ((height, width),) * 2)
+            compared = _compare(run, network, signature.inputs, TRIAL_SIZES if free else ((height, width),) * 2)
             if not compared["largest_difference"] < TOLERANCES[precision.chosen()]:
                 raise UserError(f"{path}: not written, because what was exported differs from the network by "
                                 f"{compared['largest_difference']:.2g} where {TOLERANCES[precision.chosen()]:g} is allowed; "
                                 "check its weights for values that are not finite, or try another device.")
         summary = dict(file=path.name, format=path.suffix[1:], kind=metadata.kind, settings=dict(metadata.settings),
                        mask=metadata.mask, version=__version__, trained_with_version=metadata.version,
-                       exported_on=device.name(), precision=precision.chosen(), **described.record(), compared=compared)
-        shutil.copyfile(written, scratch)
+                       exported_on=device.name(), precision=precision.chosen(), **signature.record(), compared=compared)
+        shutil.copyfile(exported, scratch)
         scratch_summary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
     return summary
 
 
 @contextlib.contextmanager
-def _written(network, kind, described, free, path):
-    """Give the path of ``network``, exported into a temporary folder."""
+def _exported(network: nn.Cell, kind: NetworkKind, signature: Signature, *, free: bool, suffix: str) -> Iterator[Path]:
+    """Export ``network`` to a file in a temporary folder, and yield its path; free: whether height and width are."""
     with tempfile.TemporaryDirectory(prefix="mindrestore-") as folder:
-        written = Path(folder, f"network{path.suffix}")
-        if path.suffix == ".onnx":
-            graph = kind.onnx(network, described, Graph)
-            graph.write(written, "; ".join(f"{port.name}: {port.meaning}" for port in (*described.inputs, *described.outputs)))
+        file = Path(folder, f"network{suffix}")
+        if suffix == ".onnx":
+            graph = kind.onnx(network, signature, Graph)
+            graph.write(file, "; ".join(f"{port.name}: {port.meaning}" for port in (*signature.inputs, *signature.outputs)))
         else:
-            mindir.write(kind.any_size(network) if free else network, [port.shape for port in described.inputs], written)
-        yield written
+            mindir.write(kind.any_size(network) if free else network, [port.shape for port in signature.inputs], file)
+        yield file
 
 
-def _opened(written, ports, suffix):
-    """Return the file as a function from arrays to an array; None where nothing here runs it."""
+def _opened(file: Path, ports: Sequence[Port], suffix: str) -> Callable[..., np.ndarray] | None:
+    """Return the file as a function from arrays to an array; None if nothing on this machine can run it."""
     if suffix == ".mindir":
-        graph = mindir.read(written, [port.shape for port in ports])
+        graph = mindir.read(file, [port.shape for port in ports])
         return lambda *inputs: graph(*map(Tensor, inputs)).numpy()
     if suffix == ".onnx":
         with contextlib.suppress(ImportError):
             import onnxruntime
-            session = onnxruntime.InferenceSession(str(written), providers=["CPUExecutionProvider"])
+            session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
             return lambda *inputs: session.run(None, {port.name: x for port, x in zip(ports, inputs)})[0]
     return None
 
 
-def _compare(run, network, ports, sizes):
-    """Return the sizes (height, width) tried and the largest difference between file and network, as JSON values."""
+def _compare(run: Callable[..., np.ndarray], network: nn.Cell, ports: Sequence[Port],
+             sizes: Sequence[tuple[int, int]]) -> dict[str, Any]:
+    """Compare file and network on random inputs; return the sizes and the largest difference as JSON values."""
     rng = np.random.default_rng(0)
     differences = []
     for height, width in sizes:
@@ -133,7 +139,7 @@ def _compare(run, network, ports, sizes):
     return dict(sizes=[list(size) for size in dict.fromkeys(sizes)], largest_difference=float(np.max(differences)))
 
 
-def _checked_format(file_format):
+def _checked_format(file_format: str) -> str:
     lowered = str(file_format).lower()
     if lowered not in FORMATS:
         raise UserError(f"format {file_format!r}: unknown, choose one of {', '.join(FORMATS)}.")
@@ -145,7 +151,7 @@ def _checked_format(file_format):
     return lowered
 
 
-def _checked_path(path, file_format):
+def _checked_path(path: PathLike, file_format: str) -> Path:
     path = Path(path)
     if not path.suffix:
         path = path.with_suffix(f".{file_format}")
@@ -156,7 +162,7 @@ def _checked_path(path, file_format):
     return path
 
 
-def _check_sizes(frames, height, width, batch):
+def _check_sizes(frames: int | None, height: int | None, width: int | None, batch: int) -> None:
     if (height is None) != (width is None):
         alone = "height" if width is None else "width"
         raise UserError(f"{alone} is given alone; give height and width, or neither for a file of any size.")

@@ -1,16 +1,26 @@
-"""An ONNX graph, node by node: names are given out, constants become initialisers."""
+"""An ONNX graph, built node by node: values get names, constants become initialisers."""
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
+from numpy.typing import ArrayLike
 
 from mindrestore.errors import UserError
+from mindrestore.files import PathLike
+from mindrestore.models.signature import Port
+
+if TYPE_CHECKING:
+    import onnx
 
 OPSET = 17
 _FREE = ("height", "width")  # names of the axes whose size is free
 
 
 class Graph:
-    """A graph in the making. Values are names; ``graph("Add", a, b)`` adds a node and returns the name of its result."""
+    """A graph that nodes are added to. Values are names: ``graph("Add", a, b)`` adds a node and returns that of its result."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         try:
             import onnx
         except ImportError:
@@ -18,14 +28,14 @@ class Graph:
         self._onnx = onnx
         self._nodes, self._constants, self._inputs, self._outputs = [], [], [], []
 
-    def __call__(self, operator, *inputs, outputs=1, **attributes):
+    def __call__(self, operator: str, *inputs: ArrayLike, outputs: int = 1, **attributes: Any) -> str | list[str]:
         """Add a node; arrays among ``inputs`` become constants. Returns the name of its output, or a list of several."""
-        inputs = [value if isinstance(value, str) else self.constant(value) for value in inputs]
+        values = [value if isinstance(value, str) else self.constant(value) for value in inputs]
         names = [f"{operator.lower()}_{len(self._nodes)}_{index}" for index in range(outputs)]
-        self._nodes.append(self._onnx.helper.make_node(operator, inputs, names, **attributes))
+        self._nodes.append(self._onnx.helper.make_node(operator, values, names, **attributes))
         return names[0] if outputs == 1 else names
 
-    def constant(self, array):
+    def constant(self, array: ArrayLike) -> str:
         """Add an array; returns its name. Floats are float32, whole numbers int64, as ONNX wants shapes."""
         array = np.asarray(array)
         array = array.astype(np.float32 if array.dtype.kind == "f" else np.int64)
@@ -33,25 +43,25 @@ class Graph:
         self._constants.append(self._onnx.numpy_helper.from_array(array, name))
         return name
 
-    def input(self, port):
+    def input(self, port: Port) -> str:
         """Add a ``mindrestore.models.signature.Port`` as input; returns its name."""
         self._inputs.append(self._value(port))
         return port.name
 
-    def output(self, value, port):
-        """Make a value the output that ``port`` says."""
+    def output(self, value: str, port: Port) -> None:
+        """Make a value the output of ``port``."""
         self._nodes.append(self._onnx.helper.make_node("Identity", [value], [port.name]))
         self._outputs.append(self._value(port))
 
-    def write(self, path, meaning):
-        """Check the graph and write it to ``path``; ``meaning`` is kept in the file."""
+    def write(self, path: PathLike, meaning: str) -> None:
+        """Check the graph and write it to ``path``, with ``meaning`` as its description."""
         helper = self._onnx.helper
-        graph = helper.make_graph(self._nodes, "mindrestore", self._inputs, self._outputs, self._constants)
+        graph = helper.make_graph(self._nodes, "mindrestore", self._inputs, self._outputs, initializer=self._constants)
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="mindrestore",
                                   doc_string=meaning, ir_version=8)
         self._onnx.checker.check_model(model, full_check=True)
         self._onnx.save(model, str(path))
 
-    def _value(self, port):
+    def _value(self, port: Port) -> onnx.ValueInfoProto:
         shape = [*port.shape[:-2], *(name if size is None else size for name, size in zip(_FREE, port.shape[-2:]))]
         return self._onnx.helper.make_tensor_value_info(port.name, self._onnx.TensorProto.FLOAT, shape)

@@ -1,66 +1,67 @@
-"""Networks executed piece by piece: each piece by functions that all of its kind share, some of its items at a time."""
+"""Networks executed piece by piece: each piece by functions that all pieces of its kind share, a few of its items at a time."""
+from __future__ import annotations
+
 import contextlib
-from typing import List, NamedTuple, Optional, Sequence, Tuple, Union
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple
 
 import mindspore as ms
 from mindspore import Parameter, Tensor, nn, ops
 
 from mindrestore import native
 from mindrestore.executor import functions
-from mindrestore.models.piece import Itemwise, Piece, Section, executor, named
+from mindrestore.models.piece import Itemwise, Piece, Results, Section, executor, named
+from mindrestore.native.operator import Gradients, Operator, Wanted
 from mindrestore.ops.margins import with_zeros
 
-NUMBERS = 2 ** 23  # that all items taken at a time are on their way through a piece, about
-LEAST = 2 ** 16  # of fewer numbers going in a piece is not compiled: that takes longer, and more memory, than it saves
-
-Results = Union[Tensor, Tuple[Tensor, ...]]  # of a piece that has one, or several
-Wanted = Tuple[Sequence[bool], Sequence[bool]]  # of each input and of each weight whether its gradient is
-Gradients = Tuple[List[Optional[Tensor]], List[Optional[Tensor]]]  # of inputs and of weights, None for what is not wanted
+NUMBERS = 2 ** 23  # values, by ``Itemwise.cost``, of the items executed at a time
+LEAST = 2 ** 16  # values in the first input below which a piece is not compiled: compiling would take longer than it saves
 
 
 class Piecewise:
     """A network that is executed piece by piece.
 
-    Its memory does not grow with its depth nor, but for what goes from one piece to the next, with the size of its input.
+    Memory does not grow with its depth; with the size of its input only the tensors between pieces grow.
 
     Args:
         network: a cell made of pieces; its weights are read at every call.
-        numbers: most numbers that are taken at a time, at least one item.
+        numbers: how many values, by ``Itemwise.cost``, a piece may work on at a time; at least one item is executed.
     """
 
-    def __init__(self, network: nn.Cell, numbers: int = NUMBERS):
+    def __init__(self, network: nn.Cell, numbers: int = NUMBERS) -> None:
         self.network = network
         self.numbers = numbers
 
     @property
-    def settings(self) -> dict:
+    def settings(self) -> dict[str, Any]:
+        """Settings of the network by name."""
         return self.network.settings
 
-    def __call__(self, *inputs):
-        """Return what the network makes of its inputs."""
+    def __call__(self, *inputs: Tensor) -> Results:
+        """Return the result of the network."""
         with self.taking_over():
             return self.network(*inputs)
 
     @contextlib.contextmanager
-    def taking_over(self):
-        """While the context lasts, pieces that are called are executed here."""
-        former = executor.set(self)
+    def taking_over(self) -> Iterator[None]:
+        """While the context lasts, this executes the pieces that are called."""
+        token = executor.set(self)
         try:
             yield
         finally:
-            executor.reset(former)
+            executor.reset(token)
 
     def execute(self, piece: Piece, inputs: Sequence[Tensor]) -> Results:
-        """Return what a piece makes of its inputs: its call, as long as the context lasts."""
+        """Return the result of a piece; see ``mindrestore.models.piece.Executor``."""
         return run_of(piece, inputs, self.numbers).forward()
 
     def execute_section(self, section: Section, inputs: Sequence[Tensor]) -> Tensor:
-        """Return what a section makes of its inputs, as ``execute`` does."""
+        """Return the result of a section, executed piece by piece."""
         return section.inside(*inputs)
 
 
-def run_of(piece: Piece, inputs: Sequence[Tensor], numbers: int):
-    """Return one execution of a piece, forwards and backwards: by its native operator, item by item, or whole."""
+def run_of(piece: Piece, inputs: Sequence[Tensor], numbers: int) -> Operator | Run | Whole:
+    """Return one execution of a piece, forwards and backwards: by its native operator, a few items at a time, or at once."""
     run = piece.native(*inputs) if native.available() else None
     if run is None:
         run = Run(piece, inputs, numbers) if isinstance(piece, Itemwise) else Whole(piece, inputs)
@@ -70,7 +71,7 @@ def run_of(piece: Piece, inputs: Sequence[Tensor], numbers: int):
 class Whole:
     """One execution of a piece at once, without compiling it; see ``Run``."""
 
-    def __init__(self, piece: Piece, inputs: Sequence[Tensor]):
+    def __init__(self, piece: Piece, inputs: Sequence[Tensor]) -> None:
         self.piece, self.inputs, self.weights = piece, inputs, values(piece.weights)
 
     def forward(self) -> Results:
@@ -78,13 +79,13 @@ class Whole:
         return self.piece.compute(named(self.piece.names, self.weights), *self.inputs)
 
     def backward(self, gradient: Results, wanted: Wanted) -> Gradients:
-        """As ``Run.backward``; of several results a tuple of gradients, None for those that the loss does not depend on."""
+        """As ``Run.backward``. ``gradient`` of several results is a tuple, None for those that the loss does not depend on."""
         of_inputs, of_weights = wanted
         arguments = [*self.inputs, *self.weights]
         places = [place for place, each in enumerate((*of_inputs, *of_weights)) if each]
         count = len(self.inputs)
 
-        def of_wanted(*differentiated):
+        def of_wanted(*differentiated: Tensor) -> Results:
             tensors = list(arguments)
             for place, tensor in zip(places, differentiated):
                 tensors[place] = tensor
@@ -94,9 +95,11 @@ class Whole:
             return tuple(result for result, each in zip(results, gradient) if each is not None)
 
         _, pull_back = ms.vjp(of_wanted, *(arguments[place] for place in places))
-        gradients = pull_back(tuple(each for each in gradient if each is not None) if isinstance(gradient, tuple) else gradient)
-        gradients = iter(gradients if isinstance(gradients, tuple) else (gradients,))
-        of_arguments = [next(gradients) if place in places else None for place in range(len(arguments))]
+        if isinstance(gradient, tuple):
+            gradient = tuple(each for each in gradient if each is not None)
+        gradients = pull_back(gradient)
+        remaining = iter(gradients if isinstance(gradients, tuple) else (gradients,))
+        of_arguments = [next(remaining) if place in places else None for place in range(len(arguments))]
         return of_arguments[:count], of_arguments[count:]
 
 
@@ -105,11 +108,11 @@ class Run:
 
     Args:
         piece: ``Itemwise``.
-        inputs: tensors; for ``backward_undoing`` the result in the place of the first.
+        inputs: tensors; for ``backward_undoing`` the result of the piece instead of the first.
         numbers: as for ``Piecewise``.
     """
 
-    def __init__(self, piece: Itemwise, inputs: Sequence[Tensor], numbers: int):
+    def __init__(self, piece: Itemwise, inputs: Sequence[Tensor], numbers: int) -> None:
         self.piece, self.layout = piece, piece.layout(*inputs)
         self.items = [piece.enter(self.layout, x) for x in inputs]
         self.constants = piece.constants(self.layout, *inputs)
@@ -126,47 +129,53 @@ class Run:
 
     def forward(self) -> Tensor:
         """Return the result."""
-        present, constants = _there(self.constants)
-        function = functions.forward(self.piece, self.compiles, len(self.items), present, len(self.shared))
+        present, constants = _present(self.constants)
+        function = functions.forward(self.piece, compiles=self.compiles, items=len(self.items), present=present,
+                                     shared=len(self.shared))
         results = []
         for image in range(0, self.images, self.images_at_once):
             of_parts = []
             for part in self.parts:
-                result = function(*self._taken(image, part, self.items), *self._taken(image, part, constants), *self.shared,
-                                  *self.weights)
+                result = function(*self._items_of(image, part, self.items), *self._items_of(image, part, constants),
+                                  *self.shared, *self.weights)
                 of_parts.append(self._cut(result, part.first - part.start, part.last - part.start, 1))
             results.append(_joined(of_parts, self.piece.axis))
         return self.piece.leave(self.layout, _joined(results, 0))
 
     def backward(self, gradient: Tensor, wanted: Wanted) -> Gradients:
-        """Return (gradients of the inputs, of the weights), given that of the result; None for what is not ``wanted``.
-
-        wanted: for each input and for each weight, a tuple of tuples of bool.
-        """
+        """Return (gradients of the inputs, of the weights), given that of the result; None for those not ``wanted``."""
         of_inputs, of_weights = wanted
-        _, *gradients = self._pulled_back(functions.backward, gradient, self.items, of_inputs, of_weights, 0)
-        return gradients
+        _, of_inputs, of_weights = self._pulled_back(functions.backward, gradient, self.items, of_items=of_inputs,
+                                                     of_weights=of_weights)
+        return of_inputs, of_weights
 
-    def backward_undoing(self, gradient: Tensor, wanted: Wanted) -> Tuple[Tensor, list, list]:
-        """As ``backward`` of an ``Added``; return its first input before these."""
+    def backward_undoing(self, gradient: Tensor, wanted: Wanted) -> tuple[Tensor, list, list]:
+        """As ``backward``, for an ``Added``, given its result; return (its first input, gradients as ``backward``)."""
         (of_first, *of_others), of_weights = wanted
-        first, of_others, of_weights = self._pulled_back(functions.backward_undoing, gradient, self.items[1:], of_others,
-                                                         of_weights, 1)
+        first, of_others, of_weights = self._pulled_back(functions.backward_undoing, gradient, self.items[1:],
+                                                         of_items=of_others, of_weights=of_weights, undoes=True)
         return first, [gradient if of_first else None, *of_others], of_weights
 
-    def _pulled_back(self, make, gradient, differentiated, of_items, of_weights, undone):
-        """Return (the first input where it is ``undone``, gradients of the items ``differentiated``, of the weights)."""
-        present, constants = _there(self.constants)
-        function = make(self.piece, self.compiles, len(self.items), present, len(self.shared),
-                        self._places(of_items, len(differentiated) + len(constants), of_weights))
+    def _pulled_back(self, function_for: Callable[..., Callable[..., tuple[Tensor, ...]]], gradient: Tensor,
+                     differentiated: Sequence[Tensor], *, of_items: Sequence[bool], of_weights: Sequence[bool],
+                     undoes: bool = False) -> tuple[Tensor | None, list[Tensor | None], list[Tensor | None]]:
+        """Return (the first input if the piece is undone, else None; gradients of ``differentiated``; of the weights).
+
+        function_for: ``functions.backward`` or ``functions.backward_undoing``.
+        """
+        present, constants = _present(self.constants)
+        function = function_for(
+            self.piece, compiles=self.compiles, items=len(self.items), present=present, shared=len(self.shared),
+            wanted=self._places(of_items, len(differentiated) + len(constants), of_weights))
+        undone = int(undoes)
         gradient = self.piece.enter(self.layout, gradient)
         firsts, results, totals = [], [[] for each in of_items if each], None
         for image in range(0, self.images, self.images_at_once):
             of_parts = []
             for part in self.parts:
                 of_result = self._framed(self._of_images(image, gradient), part)
-                gradients_of_part = function(of_result, *self._taken(image, part, self.items),
-                                             *self._taken(image, part, constants), *self.shared, *self.weights)
+                gradients_of_part = function(of_result, *self._items_of(image, part, self.items),
+                                             *self._items_of(image, part, constants), *self.shared, *self.weights)
                 of_parts.append(gradients_of_part[:undone + len(results)])
                 rest = gradients_of_part[undone + len(results):]
                 totals = rest if totals is None else [total + each for total, each in zip(totals, rest)]
@@ -179,73 +188,77 @@ class Run:
         of_wanted = iter([self.piece.leave(self.layout, _joined(each, 0)) for each in results])
         return first, [next(of_wanted) if each else None for each in of_items], self._of_weights(list(totals), of_weights)
 
-    def _places(self, of_items, first_shared, of_weights):
-        """Return the places of what gradients are taken of among the arguments of the function that is differentiated."""
+    def _places(self, of_items: Sequence[bool], first_shared: int, of_weights: Sequence[bool]) -> functions.Places:
+        """Return the places, among the arguments of the differentiated function, of those whose gradients are taken."""
         items = [place for place, wanted in enumerate(of_items) if wanted]
         shared = [first_shared + place for place in range(len(self.shared)) if any(of_weights)]
         first = first_shared + len(self.shared)
         return tuple(items + shared + [first + place for place, wanted in enumerate(of_weights) if wanted])
 
-    def _shared(self):
+    def _shared(self) -> Sequence[Tensor]:
         if not self.tables:
             return ()
-        present, tables = _there(self.tables)
-        return functions.shared(self.piece, False, self.at_once, present)(*tables, *self.weights)
+        present, tables = _present(self.tables)
+        return functions.shared(self.piece, compiles=False, items=self.at_once, present=present)(*tables, *self.weights)
 
-    def _of_weights(self, totals, wanted):
-        """Return gradients of the weights: those taken directly, and those of what is shared, taken further to the weights."""
+    def _of_weights(self, totals: Sequence[Tensor], wanted: Sequence[bool]) -> list[Tensor | None]:
+        """Return gradients of the weights: the direct ones plus those through the shared tensors.
+
+        totals: gradients of the shared tensors, then the direct ones of the weights that are ``wanted``.
+        """
         if not any(wanted):
             return [None] * len(wanted)
-        through = len(self.shared)
-        direct = iter(totals[through:])
+        count = len(self.shared)
+        direct = iter(totals[count:])
         gradients = [next(direct) if each else None for each in wanted]
-        if through:
-            present, tables = _there(self.tables)
+        if count:
+            present, tables = _present(self.tables)
             places = tuple(len(tables) + place for place, each in enumerate(wanted) if each)
-            function = functions.shared_backward(self.piece, False, self.at_once, present, through, places)
-            for place, further in zip(places, function(*totals[:through], *tables, *self.weights)):
-                gradients[place - len(tables)] = gradients[place - len(tables)] + further
+            function = functions.shared_backward(self.piece, compiles=False, items=self.at_once, present=present, count=count,
+                                                 wanted=places)
+            for place, indirect in zip(places, function(*totals[:count], *tables, *self.weights)):
+                gradients[place - len(tables)] = gradients[place - len(tables)] + indirect
         return gradients
 
-    def _taken(self, image, part, tensors):
-        """Return what a part of some images has of items or constants."""
+    def _items_of(self, image: int, part: Part, tensors: Sequence[Tensor]) -> list[Tensor]:
+        """Return the items, or constants, of one part of the images from ``image`` on."""
         return [self._cut(self._of_images(image, x), part.start, part.start + self.at_once, 0) for x in tensors]
 
-    def _of_images(self, image, x):
+    def _of_images(self, image: int, x: Tensor) -> Tensor:
         return x if self.images_at_once == self.images else x[image:image + self.images_at_once]
 
-    def _cut(self, x, first, last, side):
-        """Return items of ``x``; side: 0, an input's, or 1, the result's."""
+    def _cut(self, x: Tensor, first: int, last: int, side: int) -> Tensor:
+        """Return items ``first`` to before ``last`` of ``x``; side: 0 for an input, 1 for the result."""
         size, axis = self.piece.sizes[side], self.piece.axis
         first, last = first * size, last * size
         return x if (first, last) == (0, x.shape[axis]) else x[_along(axis, slice(first, last))]
 
-    def _framed(self, gradient, part):
-        """Return the gradient of what is kept of a part's result, zeros around it for what is dropped."""
+    def _framed(self, gradient: Tensor, part: Part) -> Tensor:
+        """Return the gradient of the result of a part, zero for the halo, which is dropped."""
         inner = self._cut(gradient, part.first, part.last, 1)
         return with_zeros(inner, self.piece.axis, (part.first - part.start) * self.piece.sizes[1],
                            (part.start + self.at_once - part.last) * self.piece.sizes[1])
 
-    def _inner(self, results):
-        """Return the items of parts together, what they compute twice once."""
+    def _inner(self, results: Sequence[Tensor]) -> Tensor:
+        """Join the results of parts without their halos."""
         return _joined([self._cut(result, part.first - part.start, part.last - part.start, 0)
                         for result, part in zip(results, self.parts)], self.piece.axis)
 
-    def _overlapped(self, gradients):
-        """Return the gradients of items, of which several parts may each have a share."""
-        if not self.piece.halo:  # nothing that is kept depends on what is dropped
+    def _overlapped(self, gradients: Sequence[Tensor]) -> Tensor:
+        """Return the gradients of the items, summed over parts, which overlap by their halos."""
+        if not self.piece.halo:
             return self._inner(gradients)
         axis, size = self.piece.axis, self.piece.sizes[0]
-        whole = self.parts[-1].last * size
+        length = self.parts[-1].last * size
         total = 0
         for part, gradient in zip(self.parts, gradients):
             above = part.start * size
-            total = total + with_zeros(gradient, axis, above, whole - above - gradient.shape[axis])
+            total = total + with_zeros(gradient, axis, above, length - above - gradient.shape[axis])
         return total
 
 
 class Part(NamedTuple):
-    """Items that are executed at once, from ``start`` on; those from ``first`` to before ``last`` are kept."""
+    """Items that are executed at once, from ``start`` on; their results without halo, from ``first`` to before ``last``."""
 
     start: int
     first: int
@@ -253,9 +266,9 @@ class Part(NamedTuple):
 
 
 def portion(count: int, most: int, halo: int = 0) -> int:
-    """Return how many of ``count`` items to take at a time: at most ``most``, so that few or none are taken twice.
+    """Return how many of ``count`` items to execute at a time: at most ``most``, chosen so that parts overlap little.
 
-    With a halo, which is part of them, it is twice that on each side at least.
+    That includes the halo on both sides; with a halo it is at least four halos, whatever ``most``.
     """
     most = min(count, max(most, 4 * halo))
     if halo:
@@ -265,8 +278,8 @@ def portion(count: int, most: int, halo: int = 0) -> int:
     return divisor if 2 * divisor >= most else -(-count // -(-count // most))
 
 
-def parts(count: int, at_once: int, halo: int = 0) -> List[Part]:
-    """Return the parts that make up ``count`` items, each of ``at_once``; at the ends of the axis there is no halo."""
+def parts(count: int, at_once: int, halo: int = 0) -> list[Part]:
+    """Return the parts of ``at_once`` items each that cover ``count`` items; there is no halo at the ends of the axis."""
     if at_once >= count:
         return [Part(0, 0, count)]
     result = [Part(0, 0, at_once - halo)]
@@ -277,28 +290,28 @@ def parts(count: int, at_once: int, halo: int = 0) -> List[Part]:
     return result
 
 
-def divisors(count: int, most: int) -> List[int]:
+def divisors(count: int, most: int) -> list[int]:
     """Return the divisors of ``count`` that are no more than ``most``."""
     return [size for size in range(1, min(count, most) + 1) if count % size == 0]
 
 
-def _joined(tensors, axis):
+def _joined(tensors: Sequence[Tensor], axis: int) -> Tensor:
     return tensors[0] if len(tensors) == 1 else ops.cat(tensors, axis)
 
 
-def _along(axis, selected):
-    """Return the index that selects along an axis, counted from either end."""
+def _along(axis: int, selected: slice) -> tuple:
+    """Return the index of a slice along an axis, which may be negative."""
     return (slice(None),) * axis + (selected,) if axis >= 0 else (..., selected) + (slice(None),) * (-1 - axis)
 
 
-def values(weights: Sequence[Parameter]) -> List[Tensor]:
-    """Return parameters as plain tensors: a compiled function takes a Parameter for a constant.
+def values(weights: Sequence[Parameter]) -> list[Tensor]:
+    """Return parameters as plain tensors, as a compiled function takes a Parameter for a constant.
 
-    Views, as a parameter itself cannot be set any more once a gradient was taken of it.
+    The tensors are views: a parameter whose own gradient was taken cannot be set any more.
     """
     return [weight.reshape(weight.shape) for weight in weights]
 
 
-def _there(tensors):
-    """Return (of each whether it is there, those that are)."""
+def _present(tensors: Sequence[Tensor | None]) -> tuple[functions.Present, list[Tensor]]:
+    """Return (for each whether it is not None, those that are not)."""
     return tuple(tensor is not None for tensor in tensors), [tensor for tensor in tensors if tensor is not None]

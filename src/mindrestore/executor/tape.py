@@ -1,29 +1,34 @@
-"""Gradients of a network executed piece by piece: what went into each piece is kept, nothing of what it computed inside.
+"""Gradients of a network executed piece by piece: a tape stores the inputs of each piece, and nothing computed inside it.
 
-On the way back each piece is computed a second time, some of its items at a time, and its gradients taken then: memory is that
-of one piece, and of the tensors between pieces (arXiv 1604.06174). Of pieces that add to their first input not even that is
-kept: it is had again by subtracting (arXiv 1707.04585).
+On the way back each piece is computed a second time, a few of its items at a time, and its gradients are taken then. Memory is
+that of one piece and of the tensors between pieces (arXiv 1604.06174). For pieces that add to their first input not even the
+input is stored: it is the result minus what was added (arXiv 1707.04585).
 """
-from typing import Callable, Iterable, NamedTuple, Optional, Tuple, Union
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
 
 import mindspore as ms
 from mindspore import Parameter, Tensor, nn
 
 from mindrestore.executor.piecewise import Piecewise, run_of
-from mindrestore.models.piece import Added, Piece, Rearrangement, Section
+from mindrestore.models.piece import Added, Piece, Rearrangement, Results, Section
+from mindrestore.native.operator import Wanted
 
-NUMBERS = 2 ** 22  # half of what is taken at a time forwards, as gradients are taken of as much
+NUMBERS = 2 ** 22  # half of ``piecewise.NUMBERS``, as the gradients need as much memory again
+StartMean = Callable[[Sequence[Tensor]], Callable[[], Sequence[Tensor]]]
 
 
 class Recorded:
-    """A tensor that came out of a piece while it was recorded. Nothing but a piece can compute with it.
+    """The result of a piece while a tape records. Only pieces can compute with it.
 
     Attributes:
-        tensor: None once it follows from what comes after it (``mindrestore.models.piece.Added``).
-        node: what it is known by, for as long as its gradient may be asked for.
+        tensor: None while it can be recomputed from a later result (``mindrestore.models.piece.Added``).
+        node: the key of its gradient.
     """
 
-    def __init__(self, tensor: Tensor):
+    def __init__(self, tensor: Tensor) -> None:
         self.tensor, self.node = tensor, object()
         self.shape, self.dtype = tensor.shape, tensor.dtype
 
@@ -33,27 +38,29 @@ class Recorded:
 
 
 class Entry(NamedTuple):
-    """One execution of a piece, as a tape keeps it.
+    """One execution of a piece on a tape.
 
     Attributes:
-        inputs: as they went in, ``Recorded`` or not; None where they are not needed again.
-        nodes: of the inputs, None for those that no gradient is wanted of.
-        results: nodes; ``result_shape`` is the first one's.
-        result: the ``Recorded`` of an ``Added``, of which its first input is had again.
+        inputs: ``Recorded`` or not; None if the gradients do not depend on them.
+        shapes: of the inputs, None for an input that is no tensor.
+        nodes: of the inputs, None for those whose gradient is not wanted.
+        results: nodes of the results.
+        result_shape: of the first result.
+        result: the ``Recorded`` result of an ``Added``, from which its first input is recomputed; else None.
         of_weights: for each weight whether its gradient is wanted.
     """
 
-    piece: Union[Piece, Section]
-    inputs: Optional[tuple]
+    piece: Piece | Section
+    inputs: tuple | None
     shapes: tuple
     nodes: tuple
     results: tuple
     result_shape: tuple
-    result: Optional[Recorded]
+    result: Recorded | None
     of_weights: tuple
 
     @property
-    def wanted(self) -> Tuple[Tuple[bool, ...], Tuple[bool, ...]]:
+    def wanted(self) -> Wanted:
         return tuple(node is not None for node in self.nodes), self.of_weights
 
 
@@ -62,24 +69,24 @@ class Tape(Piecewise):
 
     Args:
         network: see ``Piecewise``.
-        parameters: to take gradients of; nothing is computed for the others.
-        start_mean: ``start_mean(tensors)`` begins to average them over processes and returns a function that waits for it and
-            gives the result; called with the gradients of each piece as soon as they are there.
+        parameters: whose gradients are taken; nothing is computed for the others.
+        start_mean: ``start_mean(tensors)`` starts to average tensors over processes and returns a function that waits for the
+            means and returns them. It is called with the gradients of each piece as soon as they are computed.
         numbers: see ``Piecewise``.
-        size: ``"stage"`` or ``"group"``: of such sections (``mindrestore.models.piece.Section``) nothing is kept but what goes
-            in, so that less is kept and more computed a second time; None: so it is of single pieces.
+        size: ``"stage"`` or ``"group"``: the tape stores the inputs of such sections (``mindrestore.models.piece.Section``)
+            instead of those of pieces, so that it stores less and computes more a second time; None: those of pieces.
     """
 
-    def __init__(self, network: nn.Cell, parameters: Iterable[Parameter], start_mean: Optional[Callable] = None,
-                 numbers: int = NUMBERS, size: Optional[str] = None):
+    def __init__(self, network: nn.Cell, parameters: Iterable[Parameter], start_mean: StartMean | None = None,
+                 numbers: int = NUMBERS, size: str | None = None) -> None:
         super().__init__(network, numbers)
         self.size = size
         self.parameters = list(parameters)
         self.wanted = {id(parameter) for parameter in self.parameters}
         self.start_mean = start_mean or _as_they_are
-        self.entries = []
+        self.entries: list[Entry] = []
 
-    def value_and_gradients(self, loss: Callable, *inputs: Tensor) -> Tuple[Tensor, Tuple[Tensor, ...]]:
+    def value_and_gradients(self, loss: Callable, *inputs: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Return (value, gradients in the order of the parameters) of ``loss(network(*inputs)) -> scalar``."""
         self.entries = []
         result = self(*inputs)
@@ -93,13 +100,13 @@ class Tape(Piecewise):
         self._pull_back(of_results, gradients)
         return mean()[0], gradients.of(self.parameters)
 
-    def execute(self, piece, inputs):
-        """Return what a piece makes of its inputs; recorded where a gradient is wanted of any of it."""
+    def execute(self, piece: Piece, inputs: Sequence[Recorded | Tensor]) -> Recorded | tuple[Recorded, ...] | Results:
+        """Return the result of a piece; ``Recorded`` if any gradient of it is wanted."""
         of_weights = tuple(id(weight) in self.wanted for weight in piece.weights)
         tensors = super().execute(piece, _tensors(piece, inputs))
         return self._recorded(piece, inputs, tensors, of_weights)
 
-    def execute_section(self, section, inputs):
+    def execute_section(self, section: Section, inputs: Sequence[Recorded | Tensor]) -> Recorded | Tensor:
         """As ``execute``, for a section."""
         if section.size != self.size:
             return super().execute_section(section, inputs)
@@ -107,8 +114,9 @@ class Tape(Piecewise):
             tensors = section.inside(*_tensors(section, inputs))
         return self._recorded(section, inputs, tensors, tuple(id(weight) in self.wanted for weight in section.get_parameters()))
 
-    def _recorded(self, piece, inputs, tensors, of_weights):
-        """Return what came out of a piece or section, recorded where a gradient is wanted of any of it."""
+    def _recorded(self, piece: Piece | Section, inputs: Sequence[Recorded | Tensor], tensors: Results,
+                  of_weights: tuple[bool, ...]) -> Recorded | tuple[Recorded, ...] | Results:
+        """Return the result of a piece or section, ``Recorded`` if any gradient of it is wanted."""
         nodes = tuple(x.node if isinstance(x, Recorded) else None for x in inputs)
         if not any(of_weights) and all(node is None for node in nodes):
             return tensors
@@ -119,27 +127,28 @@ class Tape(Piecewise):
             inputs[0].tensor = None
         shapes = tuple(getattr(x, "shape", None) for x in inputs)
         self.entries.append(Entry(
-            piece, None if isinstance(piece, Rearrangement) else tuple(inputs), shapes, nodes,
-            tuple(result.node for result in results), results[0].shape, results[0] if undone else None, of_weights))
+            piece=piece, inputs=None if isinstance(piece, Rearrangement) else tuple(inputs), shapes=shapes, nodes=nodes,
+            results=tuple(result.node for result in results), result_shape=results[0].shape,
+            result=results[0] if undone else None, of_weights=of_weights))
         return results if several else results[0]
 
-    def _pull_back(self, of_results, gradients):
-        """Go back through the entries; ``of_results``: gradients of what was recorded, by node."""
+    def _pull_back(self, of_results: dict[object, Tensor], gradients: _Gradients) -> None:
+        """Backpropagate through the entries, last first; of_results: gradients of recorded results, by node."""
         while self.entries:
             entry = self.entries.pop()
             of_entry = [of_results.pop(node, None) for node in entry.results]
             if all(gradient is None for gradient in of_entry):
                 if entry.result is None:
                     continue
-                of_entry = [ms.ops.zeros(entry.result_shape, ms.float32)]  # what was added to is needed all the same
+                of_entry = [ms.ops.zeros(entry.result_shape, ms.float32)]  # its first input must be recomputed all the same
             of_inputs = self._pulled_back(entry, of_entry, gradients)
             for node, gradient in zip(entry.nodes, of_inputs):
                 if node is not None and gradient is not None:
                     former = of_results.get(node)
                     of_results[node] = gradient if former is None else former + gradient
 
-    def _pulled_back(self, entry, of_entry, gradients):
-        """Return gradients of the inputs of one entry, None for what is not wanted; add those of its weights."""
+    def _pulled_back(self, entry: Entry, of_entry: Sequence[Tensor | None], gradients: _Gradients) -> Sequence[Tensor | None]:
+        """Return gradients of the inputs of one entry, None for those not wanted; add those of its weights."""
         piece = entry.piece
         if isinstance(piece, Rearrangement):
             return piece.adjoint(entry.shapes, *of_entry)
@@ -156,8 +165,8 @@ class Tape(Piecewise):
         gradients.add((weight, gradient) for weight, gradient in zip(piece.weights, of_weights) if gradient is not None)
         return of_inputs
 
-    def _section_pulled_back(self, entry, gradient, gradients):
-        """As ``_pulled_back``: the section is recorded now, piece by piece."""
+    def _section_pulled_back(self, entry: Entry, gradient: Tensor, gradients: _Gradients) -> list[Tensor | None]:
+        """As ``_pulled_back``, for a section: record it piece by piece now, and backpropagate through that."""
         inputs = [tensor if node is None else Recorded(tensor)
                   for node, tensor in zip(entry.nodes, _tensors(entry.piece, entry.inputs))]
         outside, self.entries = self.entries, []
@@ -168,34 +177,34 @@ class Tape(Piecewise):
         return [of_results.get(x.node) if isinstance(x, Recorded) else None for x in inputs]
 
 
-def _tensors(piece, inputs):
-    """Return inputs without the records around them."""
+def _tensors(piece: Piece | Section, inputs: Sequence[Recorded | Tensor]) -> list[Tensor]:
+    """Return the tensors of inputs that may be ``Recorded``."""
     tensors = [x.tensor if isinstance(x, Recorded) else x for x in inputs]
     if any(tensor is None and x is not None for tensor, x in zip(tensors, inputs)):
-        raise ValueError(f"{type(piece).__name__}: what it takes was added to before, and is not kept")
+        raise ValueError(f"{type(piece).__name__}: an input was added to by an earlier piece and is no longer stored")
     return tensors
 
 
 class _Gradients:
-    """Gradients of parameters; those of a piece are on their way to their means since they were added."""
+    """Gradients of parameters; averaging over processes starts when those of a piece are added."""
 
-    def __init__(self, start_mean):
-        self.start_mean, self._coming = start_mean, []
+    def __init__(self, start_mean: StartMean) -> None:
+        self.start_mean, self._pending = start_mean, []
 
-    def add(self, pairs):
+    def add(self, pairs: Iterable[tuple[Parameter, Tensor]]) -> None:
         """Add pairs of a parameter and its gradient."""
         pairs = list(pairs)
         if pairs:
-            self._coming.append(([id(parameter) for parameter, _ in pairs], self.start_mean([each for _, each in pairs])))
+            self._pending.append(([id(parameter) for parameter, _ in pairs], self.start_mean([each for _, each in pairs])))
 
-    def of(self, parameters):
-        """Wait for all; return the gradients of ``parameters``, zeros for those that played no part."""
+    def of(self, parameters: Iterable[Parameter]) -> tuple[Tensor, ...]:
+        """Wait for all means; return the gradients of ``parameters``, zeros for those without any."""
         total = {}
-        for names, finish in self._coming:
+        for names, finish in self._pending:
             for name, gradient in zip(names, finish()):
                 total[name] = total[name] + gradient if name in total else gradient
         return tuple(total[id(each)] if id(each) in total else Tensor(ms.ops.zeros_like(each)) for each in parameters)
 
 
-def _as_they_are(tensors):
+def _as_they_are(tensors: Sequence[Tensor]) -> Callable[[], Sequence[Tensor]]:
     return lambda: tensors

@@ -2,38 +2,46 @@
 
 A package brings a network by an entry point of the group ``mindrestore.networks`` that names its ``NetworkKind``.
 """
+from __future__ import annotations
+
 import importlib.metadata
 import pkgutil
-from typing import Tuple
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from mindrestore.errors import UserError
-from mindrestore.models.kind import PROBLEMS, NetworkKind
+from mindrestore.models.kind import PROBLEMS, Abilities, NetworkKind
 from mindrestore.models.settings import Settings
+
+if TYPE_CHECKING:
+    from mindspore import nn
 
 BUILT_IN = {"revsci": "mindrestore.models.revsci.kind:KIND", "vrt": "mindrestore.models.vrt.kind:KIND",
             "spynet": "mindrestore.models.vrt.kind:SPYNET"}
 DEFAULT = "revsci"  # of a configuration that does not say
 GROUP = "mindrestore.networks"
-_registered = {}
+_registered: dict[str, NetworkKind] = {}
 
 
-def create_model(name: str, **settings):
+def create_model(name: str, **settings: Any) -> nn.Cell:
     """Build a network by name.
 
     Args:
-        name: ``"revsci"``, ``"vrt"``, ``"spynet"``, the part of VRT that finds motion, or of a network of one's own.
-        **settings: of the network; see its ``Settings``, such as ``mindrestore.models.vrt.VRTSettings``; and ``seed``, of the
+        name: ``"revsci"``, ``"vrt"``, ``"spynet"`` (the part of VRT that estimates optical flow), or a registered network.
+        **settings: of the network; see its ``Settings``, such as ``mindrestore.models.vrt.VRTSettings``; and ``seed`` of the
             first weights.
 
     Raises:
-        UserError: an unknown name or setting, or a value that cannot be.
+        UserError: an unknown name or setting, or a value that is not allowed.
     """
     seed = settings.pop("seed", 0)
     return network_of(kind_of(name).settings.of(settings), seed)
 
 
-def network_of(settings: Settings, seed: int = 0):
-    """Build the network of ``Settings``, its first weights by ``seed``; it has ``settings`` by name, and ``abilities``."""
+def network_of(settings: Settings, seed: int = 0) -> nn.Cell:
+    """Build the network of ``Settings``, its first weights drawn by ``seed``; add its attributes ``settings``, a dict, and
+    ``abilities``.
+    """
     network = kind_of(settings.name).network(settings, seed)
     network.settings, network.abilities = settings.network_settings(), settings.abilities
     return network
@@ -53,10 +61,10 @@ def kind_of(name: str) -> NetworkKind:
 
 
 def register(kind: NetworkKind) -> None:
-    """Make a ``NetworkKind`` known by its name, for as long as this process runs; it takes the place of a former one.
+    """Register a ``NetworkKind`` by its name in this process; a former kind of that name is replaced.
 
     Raises:
-        UserError: no such object, or a name that one of mindrestore's own networks has.
+        UserError: not a ``NetworkKind``, or the name of one of mindrestore's own networks.
     """
     if not isinstance(kind, NetworkKind) or kind.problem not in PROBLEMS:
         raise UserError(f"network {kind!r}: is no object of a mindrestore.models.kind.VideoKind, SnapshotKind or FlowKind; "
@@ -66,19 +74,23 @@ def register(kind: NetworkKind) -> None:
     _registered[kind.name] = kind
 
 
-def names() -> Tuple[str, ...]:
-    """Return the names of all networks that there are."""
+def names() -> tuple[str, ...]:
+    """Return the names of all networks: mindrestore's own, registered ones and those of installed packages."""
     return tuple(dict.fromkeys((*BUILT_IN, *_registered, *(entry_point.name for entry_point in _entry_points()))))
 
 
-def kinds():
-    """Yield the ``NetworkKind`` of each of ``names``, mindrestore's own first; others are only imported as they are reached."""
+def kinds() -> Iterator[NetworkKind]:
+    """Yield the ``NetworkKind`` of each of ``names``, mindrestore's own first; each is imported when it is reached."""
     for name in names():
         yield kind_of(name)
 
 
-def abilities_of(network):
-    """Return the abilities of a network, or of any callable whose ``settings`` say what it can do as a VRT's do."""
+def abilities_of(network: nn.Cell | Callable[..., Any]) -> Abilities:
+    """Return the abilities of a network; of a callable without ``abilities``, those that its ``settings`` have as a VRT's.
+
+    Raises:
+        UserError: it has neither.
+    """
     if hasattr(network, "abilities"):
         return network.abilities
     if not hasattr(network, "settings"):
@@ -88,12 +100,11 @@ def abilities_of(network):
     return abilities(network.settings)
 
 
-def _entry_points():
-    points = importlib.metadata.entry_points()
-    return points.select(group=GROUP) if hasattr(points, "select") else points.get(GROUP, ())  # Python 3.9 has a dict
+def _entry_points() -> importlib.metadata.EntryPoints:
+    return importlib.metadata.entry_points(group=GROUP)
 
 
-def _register_installed(entry_point):
+def _register_installed(entry_point: importlib.metadata.EntryPoint) -> None:
     try:
         kind = entry_point.load()
         register(kind)

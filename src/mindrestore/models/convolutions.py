@@ -2,11 +2,12 @@
 from __future__ import annotations
 
 import math
-from typing import Callable, Hashable, NamedTuple, Sequence
+from collections.abc import Callable, Hashable, Sequence
+from typing import NamedTuple
 
 from mindspore import Tensor, nn, ops
 
-from mindrestore.models.piece import Itemwise
+from mindrestore.models.piece import Itemwise, Shape, Weights
 from mindrestore.native.convolutions import ConvolutionChain, Layer
 from mindrestore.ops.activations import leaky_relu
 
@@ -43,7 +44,7 @@ class Convolutions(Itemwise):
     axis = ROWS
 
     def __init__(self, convolutions: Sequence[Convolution], over_time: bool = False, channel_axis: int = 2,
-                 settings: Hashable = ()):
+                 settings: Hashable = ()) -> None:
         names = [f"layer{index}" for index in range(len(convolutions))]
         layers = tuple(convolution.layer for convolution in convolutions)
         super().__init__((settings, over_time, channel_axis, layers),
@@ -57,27 +58,27 @@ class Convolutions(Itemwise):
         self.halo = -(-_reach(layers, kernels) // self.sizes[0])
         self.operator = ConvolutionChain(layers) if channel_axis == 2 else None
 
-    def layout(self, x):
+    def layout(self, x: Tensor) -> Shape:
         return x.shape[:-3]
 
-    def enter(self, layout, x):
+    def enter(self, layout: Shape, x: Tensor) -> Tensor:
         return x if self.over_time else x.reshape(-1, *x.shape[-3:])
 
-    def leave(self, layout, items):
+    def leave(self, layout: Shape, items: Tensor) -> Tensor:
         return items if self.over_time else items.reshape(*layout, *items.shape[-3:])
 
-    def cost(self, x):
+    def cost(self, x: Tensor) -> int:
         pixels = x.shape[-1] / self.sizes[0]  # of a row at the lowest resolution
         frames = math.prod(x.shape[1:-2]) // self.widths[0][0]
         return math.ceil(2 * frames * pixels * max(
             inputs * before ** 2 + outputs * after ** 2
             for (inputs, outputs), before, after in zip(self.widths, self.resolutions, self.resolutions[1:])))
 
-    def construct(self, x):
+    def construct(self, x: Tensor) -> Tensor:
         layout = self.layout(x)
         return self.leave(layout, super().construct(self.enter(layout, x)))
 
-    def compute(self, w, shared, constants, x):
+    def compute(self, w: Weights, shared: Sequence[Tensor], constants: Sequence[Tensor | None], x: Tensor) -> Tensor:
         for name, function, layer in self.plan:
             x = function(x, w[name + ".weight"], w[name + ".bias"])
             if layer.shuffle > 1:
@@ -89,14 +90,14 @@ class Convolutions(Itemwise):
         return x
 
 
-def _widths(convolution):
+def _widths(convolution: Convolution) -> tuple[int, int]:
     """Return the channels (in, out, after pixel shuffle) of a ``Convolution``."""
     first, second = convolution.cell.weight.shape[:2]
     inputs, outputs = (first, second) if convolution.layer.change == "doubled" else (second, first)
     return inputs, outputs // convolution.layer.shuffle ** 2
 
 
-def _resolutions(layers):
+def _resolutions(layers: Sequence[Layer]) -> tuple[int, ...]:
     """Return how many rows there are for each at the lowest resolution: before the first layer and behind each."""
     rows = [1]
     for layer in layers:
@@ -105,7 +106,7 @@ def _resolutions(layers):
     return tuple(int(each / min(rows)) for each in rows)
 
 
-def _reach(layers, kernels):
+def _reach(layers: Sequence[Layer], kernels: Sequence[int]) -> int:
     """Return how many rows of the input beside it a row of the result depends on."""
     rows = 0
     for layer, kernel in zip(reversed(layers), reversed(kernels)):

@@ -1,20 +1,34 @@
-"""What mindrestore knows of a network: one object a kind of network, and beyond it nobody asks which network it is.
+"""What mindrestore knows of a network: one object for each kind of network. No other code asks which network it has.
 
-A kind belongs to a problem. Everything that trains, restores, evaluates or exports is chosen by the problem, and asks the kind,
-or the settings, for what is the network's own.
+A kind belongs to a problem. What trains, restores, evaluates or exports is chosen by the problem, and asks the kind, or the
+settings, for whatever differs from network to network.
 
     video      a clip in, a restored clip out
     snapshot   coded measurements and their mask in, a clip out
     flow       two images in, the motion between them out
 """
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Tuple
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mindrestore.errors import UserError
-from mindrestore.models.signature import Port, Signature
+from mindrestore.models.signature import OnnxGraph, Port, Signature
+
+if TYPE_CHECKING:
+    import numpy as np
+    from mindspore import Parameter, Tensor, nn
+
+    from mindrestore.models.settings import Settings
+    from mindrestore.sections import Section
+
+    Gradients = Callable[..., tuple[Tensor, tuple[Tensor, ...]]]  # (target, *inputs) -> (loss, gradients of the parameters)
+    GradientsOf = Callable[[Sequence[Parameter]], Gradients]
 
 PROBLEMS = ("video", "snapshot", "flow")
-INTERPOLATED_FRAMES = 4  # that interpolation takes, to make the one in their middle
+INTERPOLATED_FRAMES = 4  # inputs of frame interpolation; its output lies in their middle
+FreeSize = tuple[int, int | None, int | None]  # frames, height, width; height and width None where they are free
 
 
 @dataclass(frozen=True)
@@ -23,24 +37,25 @@ class VideoAbilities:
 
     Attributes:
         tasks: names of ``mindrestore restore --task``; the first is what its configurations train and evaluate it for.
-        scale: how many times the height and width of what goes in come out.
-        window: (frames, height, width) that tiles are multiples of in height and width, and whole axes are padded to.
-        interpolates: four frames go in, the one between the middle two comes out.
-        takes_noise_level: as one more channel, the standard deviation for white = 1.
-        channels, out_channels: of a frame that goes in, the noise level aside, and that comes out.
-        features: channels of the features in full size, which say how large a tile memory is enough for.
-        clip: (frames, height, width) trained on, which an exported file takes unless asked otherwise.
+        scale: height and width of the output over those of the input.
+        window: (frames, height, width) of attention. Height and width of tiles are multiples of it, and whole axes are padded
+            to multiples.
+        interpolates: the input is four frames, the output one frame between the middle two.
+        takes_noise_level: its input has one more channel, the standard deviation of the noise for white = 1.
+        channels, out_channels: of an input frame, without the noise level, and of an output frame.
+        features: channels of the features at full size, by which the default tile is chosen to fit into memory.
+        clip: (frames, height, width) trained on, the default size of an exported file.
     """
 
-    tasks: Tuple[str, ...]
+    tasks: tuple[str, ...]
     scale: int = 1
-    window: Tuple[int, int, int] = (1, 1, 1)
+    window: tuple[int, int, int] = (1, 1, 1)
     interpolates: bool = False
     takes_noise_level: bool = False
     channels: int = 3
     out_channels: int = 3
     features: int = 0
-    clip: Tuple[int, int, int] = (6, 64, 64)
+    clip: tuple[int, int, int] = (6, 64, 64)
 
 
 @dataclass(frozen=True)
@@ -50,10 +65,10 @@ class SnapshotAbilities:
     Attributes:
         tasks: as of videos.
         colour: it reconstructs RGB from behind a Bayer filter.
-        corrects_estimate: it is given a first estimate of the clip too (``mindrestore.data.snapshots.starting_estimate``).
+        corrects_estimate: it takes a first estimate of the clip too (``mindrestore.data.snapshots.starting_estimate``).
     """
 
-    tasks: Tuple[str, ...] = ("sci",)
+    tasks: tuple[str, ...] = ("sci",)
     colour: bool = False
     corrects_estimate: bool = False
 
@@ -62,7 +77,31 @@ class SnapshotAbilities:
 class FlowAbilities:
     """What a network that finds motion can do: no task by itself, it is a part of others."""
 
-    tasks: Tuple[str, ...] = ()
+    tasks: tuple[str, ...] = ()
+
+
+Abilities = VideoAbilities | SnapshotAbilities | FlowAbilities
+
+
+class VideoTraining(Protocol):
+    """Keys of the section ``training`` that networks for videos share, see ``mindrestore.config.video``."""
+
+    execution: str
+    initial: str | None
+
+
+class Samples(Protocol):
+    """Training samples by number, see ``mindrestore.data.video_samples``."""
+
+    columns: tuple[str, ...]
+    seed: int
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, number: int) -> tuple[np.ndarray, ...]: ...
+
+    def name(self, number: int) -> str:
+        """Return the clip that a sample is cut out of."""
 
 
 class NetworkKind:
@@ -80,49 +119,49 @@ class NetworkKind:
         part_of: title and a configuration of the network that it is a part of, if it is trained but not used by itself.
     """
 
-    problem = None
-    settings = None
-    free_settings = ()
-    training_keys = None
-    shipped = {}
-    published_settings = None
-    part_of = None
+    problem: str | None = None
+    settings: type[Settings] | None = None
+    free_settings: tuple[str, ...] = ()
+    training_keys: type[Section] | None = None
+    shipped: Mapping[str, str] = {}
+    published_settings: Callable[[Mapping[str, tuple[int, ...]]], dict[str, Any]] | None = None
+    part_of: tuple[str, str] | None = None
 
     @property
-    def name(self):
+    def name(self) -> str:
         """As configurations, checkpoints and ``create_model`` have it."""
         return self.settings.model_fields["name"].default
 
     @property
-    def title(self):
+    def title(self) -> str:
         """As messages and tables have it."""
         return self.settings.title
 
-    def network(self, settings, seed=0):
-        """Build the cell of ``settings``, an object of the kind's type, its first weights by ``seed`` and nothing else."""
+    def network(self, settings: Settings, seed: int = 0) -> nn.Cell:
+        """Build the cell of ``settings``, an object of the kind's type. ``seed`` alone decides its first weights."""
         raise NotImplementedError
 
-    def execution(self, training):
-        """Return how a step of training is executed, as one graph, ``"whole"``, or piece by piece, ``"pieces"``: a key of
+    def execution(self, training: Section) -> str:
+        """Return how a training step is executed: ``"whole"``, as one graph, ``"pieces"``, piece by piece, another key of
         ``mindrestore.training.gradients.GRADIENTS``, or ``"auto"``.
         """
         return "whole"
 
     # Export
 
-    def default_size(self, network):
-        """Return (frames, height, width) of an exported file unless asked otherwise; height and width None if free."""
+    def default_size(self, network: nn.Cell) -> FreeSize:
+        """Return the default (frames, height, width) of an exported file; height and width None if free."""
         raise UserError(f"the {self.name} network has no exporter.")
 
-    def signature(self, network, frames, height, width, batch):
+    def signature(self, network: nn.Cell, frames: int, height: int | None, width: int | None, batch: int) -> Signature:
         """Return the ``Signature`` of an exported file; height and width are None if free."""
         raise UserError(f"the {self.name} network has no exporter.")
 
-    def any_size(self, network):
-        """Return a cell that computes what ``network`` does, for any height and width; asked for where these are free."""
+    def any_size(self, network: nn.Cell) -> nn.Cell:
+        """Return a cell that computes ``network`` for any height and width; called only to export a file of free size."""
         raise NotImplementedError
 
-    def onnx(self, network, signature, new_graph):
+    def onnx(self, network: nn.Cell, signature: Signature, new_graph: Callable[[], OnnxGraph]) -> OnnxGraph:
         """Return ``network`` as an ONNX graph, drawn on ``new_graph()`` (``mindrestore.deploy.onnx_graph.Graph``).
 
         Raises ``UserError`` that says why it cannot be one.
@@ -138,56 +177,58 @@ class VideoKind(NetworkKind):
 
     problem = "video"
 
-    def default_size(self, network):
+    def default_size(self, network: nn.Cell) -> FreeSize:
         return network.abilities.clip
 
-    def signature(self, network, frames, height, width, batch):
-        able = network.abilities
-        if able.interpolates and frames != INTERPOLATED_FRAMES:
+    def signature(self, network: nn.Cell, frames: int, height: int, width: int, batch: int) -> Signature:
+        can = network.abilities
+        if can.interpolates and frames != INTERPOLATED_FRAMES:
             raise UserError(f"frame interpolation takes exactly {INTERPOLATED_FRAMES} frames, those around the one that it "
                             f"makes; {frames} were asked for.")
-        level = ", then the noise level: its standard deviation, white being 1" if able.takes_noise_level else ""
-        channels = able.channels + able.takes_noise_level
+        level = ", then the noise level: its standard deviation, white being 1" if can.takes_noise_level else ""
+        channels = can.channels + can.takes_noise_level
         clip = Port("clip", (batch, frames, channels, height, width), (0, 1), f"frames, RGB{level}")
-        content = "the frame in the middle of four" if able.interpolates else "the frames, restored"
-        restored = Port("restored", (batch, 1 if able.interpolates else frames, able.out_channels, able.scale * height,
-                                     able.scale * width), (0, 1), f"{content}; not clamped")
-        use = ("give every four frames that follow each other; the result lies between the middle two" if able.interpolates else
+        content = "the frame in the middle of four" if can.interpolates else "the frames, restored"
+        restored = Port("restored", (batch, 1 if can.interpolates else frames, can.out_channels, can.scale * height,
+                                     can.scale * width), (0, 1), f"{content}; not clamped")
+        use = ("give every four frames that follow each other; the result lies between the middle two" if can.interpolates else
                f"cut a clip into tiles of {frames} x {height} x {width} that overlap, average or cut off what they share")
-        return Signature((clip,), (restored,), (frames, height, width), able.window,
-                         f"{use}; reflect at its end, bottom and right what is smaller, and cut that off again; clamp to 0..1")
+        use += "; reflect at its end, bottom and right what is smaller, and cut that off again; clamp to 0..1"
+        return Signature((clip,), (restored,), tile=(frames, height, width), window=can.window, use=use)
 
     # Training
 
-    def execution(self, training):
+    def execution(self, training: VideoTraining) -> str:
         return training.execution
 
-    def first_weights(self, training):
-        """Return the files that a training begins with: pairs of a path and what to put before the names in it."""
+    def first_weights(self, training: VideoTraining) -> list[tuple[str, str]]:
+        """Return the weights that training starts from: pairs (path, prefix of the names in the file)."""
         return [(training.initial, "")] if training.initial else []
 
-    def prepare(self, network, training, given, resumed):
-        """Make a network ready to be trained, its first weights read and some parameters frozen.
+    def prepare(self, network: nn.Cell, training: VideoTraining, loaded: Collection[str], resumed: bool) -> None:
+        """Prepare a network for training, after its first weights are read and some parameters frozen.
 
         Args:
             network: the cell.
             training: section of the configuration.
-            given: names of the parameters that were read from files.
-            resumed: whether the run goes on from a state that holds every weight.
+            loaded: names of the parameters that were read from files.
+            resumed: whether the run continues from a saved state, which holds every weight.
 
         Raises:
-            UserError: it cannot be trained so.
+            UserError: the network cannot be trained with these settings.
         """
 
-    def late_part(self, training):
-        """Return (``belongs(name)``, first step, factor of the learning rate) of parameters that begin late, or None."""
+    def late_part(self, training: VideoTraining) -> tuple[Callable[[str], bool], int, float] | None:
+        """Return (``belongs(name)``, first step, factor of the learning rate) of parameters whose training starts late, or
+        None.
+        """
 
-    def samples(self, network, samples):
-        """Return the samples that the network is trained on, with further inputs of its own after those of ``samples``."""
+    def samples(self, network: nn.Cell, samples: Samples) -> Samples:
+        """Return ``samples``, each with the further inputs that the network takes in training appended."""
         return samples
 
-    def with_inputs(self, network, gradients):
-        """Return ``gradients`` (see ``mindrestore.training.gradients``) for samples with those further inputs."""
+    def with_inputs(self, network: nn.Cell, gradients: GradientsOf) -> GradientsOf:
+        """Return ``gradients`` (see ``mindrestore.training.gradients``) adapted to samples with those further inputs."""
         return gradients
 
 

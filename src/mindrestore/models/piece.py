@@ -1,35 +1,70 @@
 """Pieces: the parts that a network can be executed in, each a pure function of its inputs and its named weights.
 
-A network calls its pieces as it calls any cell, and in one graph with everything around it a piece is nothing else. What
-executes networks piece by piece (``mindrestore.executor``) takes these calls over: it compiles each kind of piece once for
-each shape, whatever the number of layers, and differentiates one piece at a time.
+A network calls a piece as it calls any cell, and in a whole graph a piece is an ordinary cell. ``mindrestore.executor``, which
+executes networks piece by piece, intercepts these calls: it compiles each kind of piece once for each shape, however many
+layers there are, and differentiates one piece at a time.
 """
+from __future__ import annotations
+
 import math
+from collections.abc import Callable, Hashable, Sequence
 from contextvars import ContextVar
-from typing import Dict, Hashable, Sequence, Union
+from typing import TYPE_CHECKING, Any, Protocol
 
 from mindspore import Parameter, Tensor, nn
 
-executor = ContextVar("executor", default=None)
-"""What takes the calls of pieces and sections over, an object with ``execute(piece, inputs)`` and ``execute_section(section,
-inputs)``; None: nothing does.
-"""
+if TYPE_CHECKING:
+    from mindrestore.native.operator import Operator
+
+Weights = dict[str, Tensor]
+Shape = tuple[int, ...]
+Results = Tensor | tuple[Tensor, ...]  # of a piece that has one, or several
+
+
+class ItemOperator(Protocol):
+    """Computes items of an ``Itemwise`` natively.
+
+    Tensors are items, constants, what is shared, and weights, one after the other.
+    """
+
+    def forward(self, *tensors: Tensor) -> Tensor:
+        """Return the result's items."""
+
+    def backward(self, wanted: Sequence[int], gradient: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
+        """Return the gradients of the tensors at the places ``wanted``, given that of the result's items."""
+
+
+class Executor(Protocol):
+    """What executes pieces and sections in the place of their own calls.
+
+    A tape returns ``mindrestore.executor.tape.Recorded`` in the place of tensors, and takes them as inputs.
+    """
+
+    def execute(self, piece: Piece, inputs: Sequence[Any]) -> Any:
+        """Return the result of a piece."""
+
+    def execute_section(self, section: Section, inputs: Sequence[Any]) -> Any:
+        """Return the result of a section."""
+
+
+executor: ContextVar[Executor | None] = ContextVar("executor", default=None)
+"""The executor in charge; None: pieces compute as any cell does."""
 
 
 class Piece(nn.Cell):
     """A function ``compute(w, *inputs)`` of tensors and of the weights ``w``, a dict of tensors by name.
 
-    A subclass defines ``compute``, which depends on its own attributes in nothing but what ``settings`` says.
+    A subclass defines ``compute``. It may read attributes of the piece only if ``settings`` decides their values.
 
     Args:
         settings: hashable; pieces of one class and equal settings compute the same function.
-        holders: cells, or single parameters, whose weights the piece is a function of. Their names in ``w`` begin with the
-            keyword: ``linear=cell`` gives ``w["linear.weight"]``. The piece does not own them.
+        holders: cells, or single parameters, whose weights the function takes. The keyword is the prefix of their names:
+            ``linear=cell`` gives ``w["linear.weight"]``. The piece does not own them.
     """
 
-    compiled = False  # whether compiling pays: many operators on large tensors, at a few shapes
+    compiled = False  # whether to compile it, which pays for many operators on large tensors of few shapes
 
-    def __init__(self, settings: Hashable = (), **holders: Union[nn.Cell, Parameter]):
+    def __init__(self, settings: Hashable = (), **holders: nn.Cell | Parameter) -> None:
         super().__init__(auto_prefix=False)
         self.kind = (type(self).__name__, settings)
         weights = {}
@@ -38,130 +73,131 @@ class Piece(nn.Cell):
                 weights[key] = holder
             else:
                 weights.update({f"{key}.{name}": parameter for name, parameter in holder.parameters_and_names()})
-        # beside the attributes of the cell, which would make the weights its own and rename them
+        # past Cell.__setattr__, which would make the weights parameters of the piece and rename them
         self.__dict__["names"], self.__dict__["weights"] = tuple(weights), tuple(weights.values())
 
-    def __call__(self, *inputs):
-        taker = executor.get()
-        return super().__call__(*inputs) if taker is None else taker.execute(self, inputs)
+    def __call__(self, *inputs: Tensor | Shape) -> Results:
+        in_charge = executor.get()
+        return super().__call__(*inputs) if in_charge is None else in_charge.execute(self, inputs)
 
-    def construct(self, *inputs):
+    def construct(self, *inputs: Tensor | Shape) -> Results:
         return self.compute(named(self.names, self.weights), *inputs)
 
-    def native(self, *inputs):
-        """Return the piece on these inputs as one native operator, None for a piece that has none.
+    def native(self, *inputs: Tensor) -> Operator | None:
+        """Return the native operator that computes the piece on these inputs, None for a piece that has none.
 
-        It is an object with ``forward()``, which returns the result, and ``backward(gradient, wanted)``, which returns what
-        ``mindrestore.executor.piecewise.Run.backward`` does. Asked for only where native operators are available.
+        Called only where native operators are available.
         """
 
 
 class Rearrangement(Piece):
-    """A piece without weights whose result is linear in its inputs, so that a tape need not keep these."""
+    """A piece without weights whose result is linear in its inputs, so that a tape need not store these."""
 
-    def adjoint(self, shapes, *gradients):
+    def adjoint(self, shapes: Sequence[Shape | None], *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         """Return the gradients of the inputs, a tuple, given those of the results.
 
-        shapes: of the inputs, None for what is no tensor; gradients: None for a result that the loss does not depend on.
+        shapes: of the inputs, None for an input that is no tensor; gradients: None for a result that the loss does not depend
+            on.
         """
         raise NotImplementedError
 
 
 class Itemwise(Piece):
-    """A piece that treats items by themselves, such as windows or frames, so that it can be executed some at a time.
+    """A piece that treats items independently, such as windows or frames, so that it can be executed a few at a time.
 
-    ``compute(w, shared, constants, *items)`` takes some of the items and returns as many. Before and after,
-    ``layout(*inputs)`` says how inputs are cut into items, ``enter`` does it and ``leave`` undoes it; each is the adjoint of
-    the other, as they only rearrange and pad with zeros.
+    ``compute(w, shared, constants, *items)`` takes some of the items and returns as many. ``layout(*inputs)`` says how inputs
+    are cut into items, ``enter`` cuts them and ``leave`` puts the results together. Both only rearrange and pad with zeros, and
+    each is the adjoint of the other.
 
     Attributes:
-        axis: of the items; where it is not the first one, that counts images, each of which has items of its own.
-        sizes: entries along the axis of one item in each input, and in the result.
-        halo: items on either side that an item depends on. They are computed along and dropped; at both ends of the axis the
-            piece does what it does at the ends of its input.
-        operator: what computes items natively, where native operators are available: an object with ``forward(*tensors)`` and
-            ``backward(wanted, gradient, *tensors)``, which returns the gradients of the tensors at the places ``wanted``. The
-            tensors are items, constants, what is shared, and weights. None where there is none.
+        axis: of the items. If it is not axis 0, axis 0 counts images, each with items of its own.
+        sizes: (entries along the axis of one item in each input, in the result).
+        halo: neighbouring items on either side that an item depends on. They are computed too and dropped; the ends of the axis
+            are padded as the piece pads its input.
+        operator: what computes items natively, where native operators are available; None where there is none.
     """
 
     axis, sizes, halo = 0, (1, 1), 0
-    operator = None
+    operator: ItemOperator | None = None
 
-    def layout(self, *inputs):
-        """Return what ``enter`` and ``leave`` need to know; None: the first axis of each input counts its items."""
+    def layout(self, *inputs: Tensor) -> Any:
+        """Return what ``enter`` and ``leave`` are called with; None: axis 0 of each input counts its items."""
 
-    def enter(self, layout, x):
+    def enter(self, layout: Any, x: Tensor) -> Tensor:
         """Return the items of an input: (items, ...)."""
         return x
 
-    def leave(self, layout, items):
-        """Return what the items stand for."""
+    def leave(self, layout: Any, items: Tensor) -> Tensor:
+        """Undo ``enter`` for the result: (items, ...) -> the result's shape."""
         return items
 
-    def cost(self, *items):
-        """Return how many numbers one item, of one image, is at most on its way through the piece, about: the more, the fewer
-        are taken at a time.
+    def cost(self, *items: Tensor) -> int:
+        """Estimate the largest number of values that one item of one image becomes inside the piece.
+
+        The larger, the fewer items are executed at a time.
         """
         return 8 * math.prod(items[0].shape[1:])
 
-    def constants(self, layout, *inputs):
-        """Return further tensors of the items, which no gradient is taken of, each (items, ...) or None."""
+    def constants(self, layout: Any, *inputs: Tensor) -> Sequence[Tensor | None]:
+        """Return further tensors of the items that have no gradient, each (items, ...) or None."""
         return ()
 
-    def shared(self, w, items, *tables):
-        """Return tensors that all items share, made of the weights, for ``items`` at a time and ``tables``."""
+    def shared(self, w: Weights, items: int, *tables: Tensor | None) -> Sequence[Tensor]:
+        """Return tensors that all items share, computed from weights and ``tables``, for ``items`` at a time."""
         return ()
 
-    def tables(self, layout):
-        """Return constant tensors that ``shared`` needs, None where there are none."""
+    def tables(self, layout: Any) -> Sequence[Tensor | None]:
+        """Return the constant tensors that ``shared`` takes, each may be None."""
         return ()
 
-    def construct(self, *inputs):
+    def construct(self, *inputs: Tensor) -> Tensor:
         w = named(self.names, self.weights)
         return self.compute(w, (), (), *inputs)
 
 
 class Added(Itemwise):
-    """first + change(w, shared, constants, *others): what was added to can be had again from the result and the others.
+    """first + change(w, shared, constants, *others): invertible, ``first`` is the result minus the change.
 
-    So a tape keeps neither: it follows from what the pieces after it leave. The source of reversible training (arXiv
+    So a tape stores no inputs: they are recomputed from the result on the way back. Source: reversible residual networks (arXiv
     1707.04585).
     """
 
-    def change(self, w, shared, constants, *others):
+    def change(self, w: Weights, shared: Sequence[Tensor], constants: Sequence[Tensor | None], *others: Tensor) -> Tensor:
+        """Return what is added to the first input, of its shape."""
         raise NotImplementedError
 
-    def compute(self, w, shared, constants, first, *others):
+    def compute(self, w: Weights, shared: Sequence[Tensor], constants: Sequence[Tensor | None], first: Tensor,
+                *others: Tensor) -> Tensor:
         return first + self.change(w, shared, constants, *others)
 
 
 class Section(nn.Cell):
-    """A part of a network that is made of pieces, several tensors in and one out, which a tape may take for one piece.
+    """A part of a network that is made of pieces, several tensors in and one out, which a tape may treat as one piece.
 
-    It then keeps what goes into the section alone, and executes it piece by piece a second time on the way back.
+    The tape then stores only the inputs of the section, and executes it piece by piece a second time on the way back.
 
     Attributes:
-        size: how much such a section is: ``"stage"``, or ``"group"`` of blocks.
+        size: ``"stage"``, or ``"group"`` of blocks.
     """
 
-    size = None
+    size: str | None = None
 
-    def __call__(self, *inputs):
-        taker = executor.get()
-        return self.inside(*inputs) if taker is None else taker.execute_section(self, inputs)
+    def __call__(self, *inputs: Tensor) -> Tensor:
+        in_charge = executor.get()
+        return self.inside(*inputs) if in_charge is None else in_charge.execute_section(self, inputs)
 
     def inside(self, *inputs: Tensor) -> Tensor:
-        """Return what the section makes of its inputs, by its pieces."""
+        """Return the result of the section, computed by its pieces."""
         return super().__call__(*inputs)
 
 
-def made_of_pieces(network) -> bool:
-    """Tell whether a network can be executed piece by piece (``mindrestore.executor``)."""
+def made_of_pieces(network: nn.Cell | Callable[..., Any]) -> bool:
+    """Tell whether a network has pieces, so that ``mindrestore.executor`` can execute it."""
     return isinstance(network, nn.Cell) and any(isinstance(cell, Piece) for _, cell in network.cells_and_names())
 
 
-def named(names: Sequence[str], tensors: Sequence[Tensor]) -> Dict[str, Tensor]:
-    """Return a dict of ``tensors`` by name; for graphs too."""
+def named(names: Sequence[str], tensors: Sequence[Tensor]) -> Weights:
+    """Return a dict of ``tensors`` by name. Compiled code has no ``dict(zip(...))``."""
     result = {}
     for index in range(len(names)):
         result[names[index]] = tensors[index]

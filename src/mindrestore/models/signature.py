@@ -1,39 +1,63 @@
-"""What goes into an exported network and what comes out: names, shapes and ranges, in the order of its arguments."""
-from typing import NamedTuple, Optional, Tuple
+"""Inputs and outputs of an exported network: names, shapes and ranges, in the order of its arguments."""
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+from numpy.typing import ArrayLike
+
+
+class OnnxGraph(Protocol):
+    """An ONNX graph that nodes are added to, see ``mindrestore.deploy.onnx_graph.Graph``. Values are names."""
+
+    def __call__(self, operator: str, *inputs: str | ArrayLike, outputs: int = 1, **attributes: Any) -> Any:
+        """Add a node; return the name of its output, or a list of several."""
+
+    def input(self, port: Port) -> str:
+        """Add an input; return its name."""
+
+    def output(self, value: str, port: Port) -> None:
+        """Make a value an output."""
+
+    def write(self, path: Path, meaning: str) -> None:
+        """Write the graph to a file with a description."""
 
 
 class Port(NamedTuple):
     """One input or output of an exported network. All are float32."""
 
     name: str
-    shape: Tuple[Optional[int], ...]  # None where the size is free
-    range: Tuple[float, float]
+    shape: tuple[int | None, ...]  # None where the size is free
+    range: tuple[float, float]
     meaning: str
 
-    def of_size(self, height, width):
-        """Return the shape for images of ``height`` x ``width``; the last two axes are height and width."""
+    def of_size(self, height: int, width: int) -> tuple[int, ...]:
+        """Return the shape with ``height`` and ``width`` as its last two axes."""
         return (*self.shape[:-2], height, width)
 
-    def record(self):
+    def record(self) -> dict[str, Any]:
         """Return the port as JSON values."""
         return dict(name=self.name, type="float32", shape=list(self.shape), range=list(self.range),
                     meaning=self.meaning)
 
 
 class Signature(NamedTuple):
-    """Inputs and outputs, and what a consumer must know to cut a clip for them.
+    """Inputs and outputs, and how to cut a clip into inputs.
 
-    ``tile`` is the (frames, height, width) of one call, None where it is free; ``window`` what whole axes are padded to
-    multiples of before the network is exported, None where it does not matter; ``use`` says in words how to call it.
+    Attributes:
+        inputs, outputs: in order.
+        tile: (frames, height, width) of one call, None where free.
+        window: whole axes are padded to multiples of it; None: no padding is needed.
+        use: how to call the network, in words.
     """
 
-    inputs: Tuple[Port, ...]
-    outputs: Tuple[Port, ...]
-    tile: Tuple[Optional[int], ...]
-    window: Optional[Tuple[int, ...]]
+    inputs: tuple[Port, ...]
+    outputs: tuple[Port, ...]
+    tile: tuple[int | None, ...]
+    window: tuple[int, ...] | None
     use: str
 
-    def record(self):
+    def record(self) -> dict[str, Any]:
         """Return the signature as JSON values."""
         return dict(inputs=[port.record() for port in self.inputs], outputs=[port.record() for port in self.outputs],
                     tile=list(self.tile), window=self.window and list(self.window), use=self.use)

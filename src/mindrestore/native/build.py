@@ -1,14 +1,17 @@
 """Compile the C++ of this folder into the user's cache, once for each version of it, compiler and kind of processor.
 
-A shared library compiled for the very processor (``-march=native``) has the widest vectors there are and sizes its blocks by
-them at compile time; several clones of each function in one library would compile each time for processors that are not
-there. It ends with a digest of itself, so that one damaged on the disk is compiled anew instead of loaded.
+A shared library compiled for this processor (``-march=native``) uses its widest vectors and sizes its blocks by them at compile
+time; function clones for several processors would also be compiled for those that this machine is not. The file ends with a
+digest of itself, so that one damaged on the disk is compiled again instead of loaded.
 """
+from __future__ import annotations
+
 import hashlib
 import os
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from mindrestore.runtime import processor
@@ -27,14 +30,14 @@ class Unavailable(Exception):
 
 
 def built() -> Path:
-    """Return the path of the library, compiled if it is not in the cache.
+    """Return the path of the library; compile it if it is not in the cache.
 
     Raises:
         Unavailable: there is no compiler, it fails, or the cache cannot be written.
     """
     compiler = _compiler()
     path = cache() / f"{_key(compiler)}.so"
-    if not _is_whole(path):
+    if not _is_intact(path):
         _compile(compiler, path)
     return path
 
@@ -44,7 +47,7 @@ def cache() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mindrestore" / "native"
 
 
-def _compiler():
+def _compiler() -> str:
     named = os.environ.get("CXX")
     for name in (named,) if named else COMPILERS:
         program = shutil.which(name)
@@ -53,8 +56,8 @@ def _compiler():
     raise Unavailable(f"there is no C++ compiler {named} (CXX)" if named else "there is no C++ compiler (g++)")
 
 
-def _key(compiler):
-    """Return what names a library: anything that changes what the compiler makes changes it."""
+def _key(compiler: str) -> str:
+    """Return the file name of a library: a digest of the sources, the compiler, its flags and the processor."""
     digest = _DIGEST()
     for source in sorted((*SOURCES.glob("*.cpp"), *SOURCES.glob("*.h"))):
         digest.update(source.name.encode() + b"\0" + source.read_bytes())
@@ -64,7 +67,8 @@ def _key(compiler):
     return digest.hexdigest()[:32]
 
 
-def _is_whole(path):
+def _is_intact(path: Path) -> bool:
+    """Tell whether a library exists and ends with the digest of the rest of it."""
     try:
         content = path.read_bytes()
     except OSError:
@@ -73,8 +77,8 @@ def _is_whole(path):
     return _DIGEST(content[:-size]).digest() == content[-size:]
 
 
-def _compile(compiler, path):
-    """Compile beside ``path`` and move the library there: another process sees it whole or not at all."""
+def _compile(compiler: str, path: Path) -> None:
+    """Compile beside ``path`` and move the library there, so that other processes see all of it or none."""
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with tempfile.TemporaryDirectory(prefix="building-", dir=path.parent) as folder:
@@ -86,11 +90,11 @@ def _compile(compiler, path):
         raise Unavailable(f"{path.parent} cannot be written ({error.strerror})") from error
 
 
-def _run(command):
+def _run(command: Sequence[str]) -> None:
     try:
         run = subprocess.run(command, capture_output=True, text=True, timeout=LONGEST)
     except subprocess.TimeoutExpired as error:
         raise Unavailable(f"{command[0]} takes longer than {LONGEST} s") from error
     if run.returncode:
-        said = next((line for line in run.stderr.splitlines() if "error" in line), run.stderr.strip().partition("\n")[0])
-        raise Unavailable(f"{command[0]} fails: {said.strip() or f'exit status {run.returncode}'}")
+        message = next((line for line in run.stderr.splitlines() if "error" in line), run.stderr.strip().partition("\n")[0])
+        raise Unavailable(f"{command[0]} fails: {message.strip() or f'exit status {run.returncode}'}")

@@ -2,7 +2,8 @@
 from __future__ import annotations
 
 import ctypes
-from typing import NamedTuple, Sequence
+from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from mindspore import Tensor
@@ -40,7 +41,7 @@ class ConvolutionChain:
         layers: first to last.
     """
 
-    def __init__(self, layers: Sequence[Layer]):
+    def __init__(self, layers: Sequence[Layer]) -> None:
         self.layers = tuple(layers)
 
     def forward(self, x: Tensor, *weights: Tensor) -> Tensor:
@@ -61,19 +62,19 @@ class ConvolutionChain:
 
 
 class _Call(Operator):
-    def __init__(self, layers, x, weights):
+    def __init__(self, layers: Sequence[Layer], x: Tensor, weights: Sequence[Tensor]) -> None:
         super().__init__()
         clips, frames = x.shape[:2] if x.ndim == 5 else (1, x.shape[0])
         height, width = x.shape[-2:]
         self.sizes = _Sizes(clips=clips, frames=frames, height=height, width=width, layers=len(layers), threads=threads())
-        given = [self._layer(layer, *weights[2 * number:2 * number + 2]) for number, layer in enumerate(layers)]
-        self.given = (_Layer * len(layers))(*given)
+        arguments = [self._layer(layer, *weights[2 * number:2 * number + 2]) for number, layer in enumerate(layers)]
+        self.arguments = (_Layer * len(layers))(*arguments)
         self.x = self.pointer(x)
         for layer in layers:
             height, width = _resized(layer, height), _resized(layer, width)
-        self.result_shape = *x.shape[:-3], given[-1].outputs // layers[-1].shuffle ** 2, height, width
+        self.result_shape = *x.shape[:-3], arguments[-1].outputs // layers[-1].shuffle ** 2, height, width
 
-    def _layer(self, layer, weight, bias):
+    def _layer(self, layer: Layer, weight: Tensor, bias: Tensor) -> ctypes.Structure:
         transposed = layer.change == "doubled"
         return _Layer(inputs=weight.shape[0 if transposed else 1], outputs=weight.shape[1 if transposed else 0],
                       taps=weight.shape[2] if weight.ndim == 5 else 1, kernel=weight.shape[-1],
@@ -81,5 +82,5 @@ class _Call(Operator):
                       bias=self.pointer(bias), slope=layer.slope)
 
 
-def _resized(layer, length):
+def _resized(layer: Layer, length: int) -> int:
     return {"same": layer.shuffle * length, "halved": length // 2, "doubled": 2 * length}[layer.change]

@@ -1,15 +1,17 @@
-"""The library of native operators, as far as there is one and it is wanted."""
+"""The library of native operators, loaded when it is first used."""
+from __future__ import annotations
+
 import ctypes
 import os
 import sys
-from typing import Optional, Tuple
+from pathlib import Path
 
 from mindrestore.native import build
 from mindrestore.runtime import cluster, device, execution, precision
 
 VARIABLE = "MINDRESTORE_NATIVE"  # 0: MindSpore's own operators alone
 _wanted = True
-_loaded = None  # (library, None) or (None, why there is none)
+_loaded = None  # (library, None), or (None, why there is none)
 
 
 def use(wanted: bool) -> None:
@@ -19,9 +21,9 @@ def use(wanted: bool) -> None:
 
 
 def available() -> bool:
-    """Return whether pieces are to be computed natively: on a CPU, in float32, compiled, and not switched off.
+    """Return whether pieces are computed natively: on a CPU, in float32, in graph mode, and not switched off.
 
-    Compiles them at first, which takes some seconds; that there is none is said once.
+    The first call compiles the operators, which takes seconds; if they cannot be, it says so on standard error.
     """
     if not wanted() or device.name() != "cpu" or precision.chosen() != "float32" or execution.mode() != "graph":
         return False
@@ -29,24 +31,25 @@ def available() -> bool:
 
 
 def wanted() -> bool:
-    """Return whether nobody has switched them off."""
+    """Return whether native operators are not switched off."""
     return _wanted and os.environ.get(VARIABLE, "1") != "0"
 
 
-def library() -> Optional[ctypes.CDLL]:
-    """Return the library, None where it cannot be had."""
+def library() -> ctypes.CDLL | None:
+    """Return the library, None if it cannot be compiled or loaded."""
     return _library()[0]
 
 
-def described() -> Tuple[bool, str]:
+def described() -> tuple[bool, str]:
     """Return (whether native operators are used on a CPU, a clause that says more)."""
     if not wanted():
         return False, f"switched off ({VARIABLE}=0 or runtime.native)"
-    found, why_not = _library()
-    return (True, f"compiled for this processor, in {build.cache()}") if found else (False, why_not)
+    compiled, reason = _library()
+    return (True, f"compiled for this processor, in {build.cache()}") if compiled else (False, reason)
 
 
-def _library():
+def _library() -> tuple[ctypes.CDLL | None, str | None]:
+    """Return (library, None), or (None, why there is none)."""
     global _loaded
     if _loaded is None:
         try:
@@ -58,8 +61,8 @@ def _library():
     return _loaded
 
 
-def _load(path):
+def _load(path: Path) -> ctypes.CDLL:
     try:
         return ctypes.CDLL(str(path))
-    except OSError as error:  # such as in a folder where nothing may be executed
+    except OSError as error:  # for example the cache lies on a file system mounted noexec
         raise build.Unavailable(f"what was compiled cannot be loaded ({error})") from error

@@ -3,19 +3,19 @@ from __future__ import annotations
 
 import ctypes
 import math
-from typing import Mapping, Sequence
+from collections.abc import Mapping
 
 import numpy as np
 from mindspore import Tensor
 
-from mindrestore.native.operator import Operator, address, structure, tensor, threads, wanted_array
+from mindrestore.native.operator import Gradients, Operator, Wanted, address, structure, tensor, threads, wanted_array
 
 WEIGHTS = ("norm.weight", "norm.bias", "linear.weight", "linear.bias", "mlp.fc11.weight", "mlp.fc11.bias", "mlp.fc12.weight",
            "mlp.fc12.bias", "mlp.fc2.weight", "mlp.fc2.bias")
 _FEW = 48  # tokens that are not worth a thread
 _Sizes = structure((("rows", "inputs", "hidden", "outputs", "threads"), ctypes.c_int64))
 _several = ctypes.c_void_p * len(WEIGHTS)
-_Given = structure((("x", "added"), ctypes.c_void_p), ("weights", _several))
+_Arguments = structure((("x", "added"), ctypes.c_void_p), ("weights", _several))
 
 
 class TokenStep(Operator):
@@ -27,7 +27,7 @@ class TokenStep(Operator):
         added: (..., outputs) or None.
     """
 
-    def __init__(self, x: Tensor, weights: Mapping[str, Tensor], added: Tensor | None = None):
+    def __init__(self, x: Tensor, weights: Mapping[str, Tensor], added: Tensor | None = None) -> None:
         super().__init__()
         self.shape, self.names, self.adds = x.shape, tuple(weights), added is not None
         self.shapes = {name: weight.shape for name, weight in weights.items()}
@@ -36,8 +36,8 @@ class TokenStep(Operator):
         self.result_shape = *x.shape[:-1], outputs
         self.sizes = _Sizes(rows=rows, inputs=x.shape[-1], hidden=fc11[0] if fc11 else 0, outputs=outputs,
                             threads=min(threads(), -(-rows // _FEW)))
-        self.given = _Given(x=self.pointer(x), added=self.pointer(added),
-                            weights=_several(*(self.pointer(weights.get(name)) for name in WEIGHTS)))
+        self.arguments = _Arguments(x=self.pointer(x), added=self.pointer(added),
+                                    weights=_several(*(self.pointer(weights.get(name)) for name in WEIGHTS)))
 
     def forward(self) -> Tensor:
         """Return the result, (..., outputs)."""
@@ -45,7 +45,7 @@ class TokenStep(Operator):
         self.call("mindrestore_tokens_forward", address(y))
         return tensor(y)
 
-    def backward(self, gradient: Tensor, wanted: Sequence[Sequence[bool]]) -> tuple[list, list]:
+    def backward(self, gradient: Tensor, wanted: Wanted) -> Gradients:
         """As ``mindrestore.executor.piecewise.Run.backward``; the inputs are x, or ``added`` and x."""
         of_inputs, of_weights = wanted
         of_x = wanted_array(self.shape, of_inputs[-1])

@@ -2,16 +2,17 @@
 from __future__ import annotations
 
 import ctypes
-from typing import Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from mindspore import Tensor
 
-from mindrestore.native.operator import Operator, structure, tensor, threads
+from mindrestore.native.operator import Gradients, Operator, Wanted, structure, tensor, threads
 
 _Sizes = structure((("images", "height", "width", "channels", "pixel_step", "channel_step", "image_step", "result_step",
                      "border", "threads"), ctypes.c_int64))
-_Given = structure((("image", "flow"), ctypes.c_void_p))
+_Arguments = structure((("image", "flow"), ctypes.c_void_p))
+Part = int | tuple[int, int]  # the place of a tensor, or those of an image and of the flow that it is warped along
 
 
 class JoinedWarps:
@@ -19,12 +20,12 @@ class JoinedWarps:
 
     Args:
         tensors: images, (B, H, W, C) or (B, C, H, W), and flows, (B, 2, H, W) in pixels.
-        order: of what is joined: the place of a tensor, or the places (image, flow) of one that is warped along another.
+        order: what is joined.
         channels_last: whether those of images are; flows have them first.
         border: outside of an image there is the nearest pixel of its border instead of nothing.
     """
 
-    def __init__(self, tensors: Sequence[Tensor], order: Sequence[int | tuple[int, int]], channels_last: bool, border: bool):
+    def __init__(self, tensors: Sequence[Tensor], order: Sequence[Part], channels_last: bool, border: bool) -> None:
         self.arrays = [np.ascontiguousarray(x.numpy()) for x in tensors]
         self.order, self.channels_last, self.border = order, channels_last, border
         self.flows = {part[1] for part in order if isinstance(part, tuple)}
@@ -41,7 +42,7 @@ class JoinedWarps:
                 to[...] = self._planes(part)
         return tensor(result)
 
-    def backward(self, gradient: Tensor, wanted: Sequence[Sequence[bool]]) -> tuple[list, list]:
+    def backward(self, gradient: Tensor, wanted: Wanted) -> Gradients:
         """As ``mindrestore.executor.piecewise.Run.backward``."""
         gradients = [np.zeros(array.shape, np.float32) if each else None for array, each in zip(self.arrays, wanted[0])]
         for part, of_part in self._parts(np.ascontiguousarray(gradient.numpy())):
@@ -52,24 +53,24 @@ class JoinedWarps:
                 gradients[part] += of_part.transpose(0, 2, 3, 1) if self._turned(part) else of_part
         return list(map(tensor, gradients)), []
 
-    def _parts(self, joined):
+    def _parts(self, joined: np.ndarray) -> list[tuple[Part, np.ndarray]]:
         """Return pairs of a part and its channels of what is joined."""
         ends = np.cumsum(self.channels)
         return [(part, joined[:, end - count:end]) for part, count, end in zip(self.order, self.channels, ends)]
 
-    def _turned(self, place):
+    def _turned(self, place: int) -> bool:
         return self.channels_last and place not in self.flows
 
-    def _planes(self, place):
+    def _planes(self, place: int) -> np.ndarray:
         """Return a tensor with channels first."""
         return self.arrays[place].transpose(0, 3, 1, 2) if self._turned(place) else self.arrays[place]
 
-    def _warp(self, part, joined):
+    def _warp(self, part: tuple[int, int], joined: np.ndarray) -> Operator:
         image = self._planes(part[0])
         steps = [step // image.itemsize for step in image.strides]
         warp = Operator()
         warp.sizes = _Sizes(images=image.shape[0], height=image.shape[2], width=image.shape[3], channels=image.shape[1],
                             pixel_step=steps[3], channel_step=steps[1], image_step=steps[0],
                             result_step=joined.strides[0] // joined.itemsize, border=self.border, threads=threads())
-        warp.given = _Given(*(self.arrays[place].ctypes.data for place in part))
+        warp.arguments = _Arguments(*(self.arrays[place].ctypes.data for place in part))
         return warp

@@ -1,10 +1,14 @@
 """3-D convolution that is fast where it runs: frame by frame on a CPU, the device's own operator elsewhere.
 
-Both implementations take the parameters in the published shapes and offer the same four functions and one constant:
-``conv3d``, ``conv3d_transpose``, ``to_features``, ``from_features`` and ``CHANNEL_AXIS``. They differ in how features lie
-in memory, so a network fetches one implementation and uses it from its first layer to its last.
+Both implementations take parameters in the published shapes and define the same four functions and one constant:
+``conv3d``, ``conv3d_transpose``, ``to_features``, ``from_features`` and ``CHANNEL_AXIS``. They differ in the layout of
+features, so a network uses one implementation for all its layers.
 """
+from __future__ import annotations
+
 import math
+from collections.abc import Callable
+from types import ModuleType
 
 import numpy as np
 from mindspore import Parameter, Tensor, nn
@@ -12,14 +16,16 @@ from mindspore import Parameter, Tensor, nn
 from mindrestore.ops import convolution_frames, convolution_native
 from mindrestore.runtime import device
 
+Convolution = Callable[..., Tensor]  # (x, weight, bias) -> y, or with the stride
 
-def implementation():
-    """Return the module whose convolutions are fast on the device in use."""
+
+def implementation() -> ModuleType:
+    """Return the module whose convolutions are fast on the device in use: ``convolution_frames`` or ``convolution_native``."""
     return convolution_frames if device.name() == "cpu" else convolution_native
 
 
-def initial_weight(rng, shape, fan_in):
-    """Return a weight uniform in ±1/sqrt(fan_in), the initial values the published networks were trained from."""
+def initial_weight(rng: np.random.Generator, shape: tuple[int, ...], fan_in: int) -> Tensor:
+    """Return a weight uniform in ±1/sqrt(fan_in), as the published networks were initialised."""
     bound = 1 / math.sqrt(fan_in)
     return Tensor(rng.uniform(-bound, bound, shape).astype(np.float32))
 
@@ -28,10 +34,12 @@ class Conv3d(nn.Cell):
     """Convolution with odd kernel (kt, k, k), zero padding of half the kernel, stride of height and width, bias.
 
     Parameters: ``weight`` (outputs, inputs, kt, k, k) and ``bias`` (outputs,), as in the published checkpoints.
-    ``function(x, weight, bias)`` is the layer as a pure function.
+    ``function(x, weight, bias)`` is the layer as a pure function. using: the module of the convolution, by default
+    ``implementation()``.
     """
 
-    def __init__(self, inputs, outputs, kernel, rng, stride=1, using=None):
+    def __init__(self, inputs: int, outputs: int, kernel: tuple[int, int, int], rng: np.random.Generator, stride: int = 1,
+                 using: ModuleType | None = None) -> None:
         super().__init__()
         shape = (outputs, inputs, *kernel)
         fan_in = inputs * math.prod(kernel)
@@ -40,7 +48,7 @@ class Conv3d(nn.Cell):
         self.stride = stride
         self.function = _strided((using or implementation()).conv3d, stride)
 
-    def construct(self, x):
+    def construct(self, x: Tensor) -> Tensor:
         return self.function(x, self.weight, self.bias)
 
 
@@ -50,18 +58,18 @@ class Conv3dTranspose(nn.Cell):
     Parameters: ``weight`` (inputs, outputs, 1, 3, 3) and ``bias`` (outputs,), as in the published checkpoints.
     """
 
-    def __init__(self, inputs, outputs, rng, using=None):
+    def __init__(self, inputs: int, outputs: int, rng: np.random.Generator, using: ModuleType | None = None) -> None:
         super().__init__()
         fan_in = outputs * 9
         self.weight = Parameter(initial_weight(rng, (inputs, outputs, 1, 3, 3), fan_in), name="weight")
         self.bias = Parameter(initial_weight(rng, (outputs,), fan_in), name="bias")
         self.function = (using or implementation()).conv3d_transpose
 
-    def construct(self, x):
+    def construct(self, x: Tensor) -> Tensor:
         return self.function(x, self.weight, self.bias)
 
 
-def _strided(conv3d, stride):
-    def convolve(x, weight, bias):
+def _strided(conv3d: Convolution, stride: int) -> Convolution:
+    def convolve(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         return conv3d(x, weight, bias, stride)
     return convolve

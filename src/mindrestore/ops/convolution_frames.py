@@ -1,7 +1,9 @@
-"""3-D convolutions from 2-D ones, frame by frame: the fast way on a CPU, where Conv3d is two to five times slower.
+"""3-D convolutions from 2-D ones, frame by frame: on a CPU two to five times as fast as Conv3d.
 
-Features are kept frames first, (B, T, C, H, W), so that no convolution has to transpose.
+Features are (B, T, C, H, W), frames before channels, so that no convolution has to transpose.
 """
+from __future__ import annotations
+
 from mindspore import Tensor, nn, ops
 from mindspore.ops import constexpr
 
@@ -10,25 +12,25 @@ from mindrestore.ops.convolution_images import conv2d
 from mindrestore.ops.half_precision import product
 
 CHANNEL_AXIS = 2
-FEW_CHANNELS = 4  # with fewer outputs than this, unrolling the input costs more than multiplying it
+FEW_CHANNELS = 4  # below so many outputs, concatenating neighbouring frames takes longer than the convolution itself
 
 
 @constexpr
-def _transforms(frames):
+def _transforms(frames: int) -> tuple[Tensor, Tensor, Tensor]:
     return tuple(Tensor(matrix) for matrix in temporal_winograd.of_frames(frames))
 
 
-def to_features(clip):
+def to_features(clip: Tensor) -> Tensor:
     """(B, C, T, H, W) -> (B, T, C, H, W)"""
     return clip.permute(0, 2, 1, 3, 4)
 
 
-def from_features(features):
+def from_features(features: Tensor) -> Tensor:
     """(B, T, C, H, W) -> (B, C, T, H, W)"""
     return features.permute(0, 2, 1, 3, 4)
 
 
-def conv3d(x, weight, bias, stride=1):
+def conv3d(x: Tensor, weight: Tensor, bias: Tensor, stride: int = 1) -> Tensor:
     """Convolve with zero padding of half the kernel; ``stride`` is of height and width.
 
     x: (B, T, Cin, H, W); weight: (Cout, Cin, kt, k, k) with odd kt and k; bias: (Cout,).
@@ -36,7 +38,7 @@ def conv3d(x, weight, bias, stride=1):
     """
     taps = weight.shape[2]
     if taps == 1:
-        return _each_frame(x, weight[:, :, 0], bias, stride)
+        return _framewise(x, weight[:, :, 0], bias, stride)
     if weight.shape[0] < FEW_CHANNELS:
         return _taps_as_outputs(x, weight, bias, stride)
     if taps == temporal_winograd.TAPS:
@@ -44,7 +46,7 @@ def conv3d(x, weight, bias, stride=1):
     return _taps_as_inputs(x, weight, bias, stride)
 
 
-def conv3d_transpose(x, weight, bias):
+def conv3d_transpose(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """Double height and width, frame by frame: kernel (1, 3, 3), stride 2, padding 1, output padding 1.
 
     x: (B, T, Cin, H, W); weight: (Cin, Cout, 1, 3, 3); bias: (Cout,). Returns (B, T, Cout, 2 H, 2 W).
@@ -54,53 +56,53 @@ def conv3d_transpose(x, weight, bias):
     upsample = ops.Conv2DTranspose(channels, 3, pad_mode="pad", pad=(1, 0, 1, 0), stride=2)
     size = (batch * frames, outputs, 2 * height, 2 * width)
 
-    def double(x, weight):
+    def double(x: Tensor, weight: Tensor) -> Tensor:
         return upsample(x, weight, size)
     y = product(double, x.reshape(batch * frames, channels, height, width), weight[:, :, 0])
     return (y + bias.reshape(1, -1, 1, 1)).reshape(batch, frames, outputs, 2 * height, 2 * width)
 
 
-def _conv2d(x, weight, bias, stride, groups=1):
+def _conv2d(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int, groups: int = 1) -> Tensor:
     if stride == 1 and groups > 1:
         channels = x.shape[1]
         return ops.BiasAdd()(product(SamePaddingConv2d(channels, weight.shape[0], weight.shape[-1], groups), x, weight), bias)
-    return conv2d(x, weight, bias, weight.shape[-1] // 2, stride, groups)
+    return conv2d(x, weight, bias, padding=weight.shape[-1] // 2, stride=stride, groups=groups)
 
 
 class SamePaddingConv2d(nn.Cell):
-    """Grouped convolution of stride 1 and odd kernel whose gradient to the input is a convolution too.
+    """Grouped convolution of stride 1 and odd kernel whose gradient with respect to the input is a convolution too.
 
-    oneDNN's own backward-data pass takes twice the time of the forward pass that stands for it here.
+    On a CPU that takes half the time of oneDNN's backward-data pass.
     x: (N, channels, H, W); weight: (outputs, channels / groups, k, k). Returns (N, outputs, H, W).
     """
 
-    def __init__(self, channels, outputs, kernel, groups):
+    def __init__(self, channels: int, outputs: int, kernel: int, groups: int) -> None:
         super().__init__()
         same = dict(pad_mode="pad", pad=(kernel // 2,) * 4, group=groups)
-        self.split = (groups, outputs // groups, channels // groups, kernel * kernel)
-        self.joined = (channels, outputs // groups, kernel, kernel)
+        self.grouped_shape = (groups, outputs // groups, channels // groups, kernel * kernel)
+        self.mirrored_shape = (channels, outputs // groups, kernel, kernel)
         self.convolve = ops.Conv2D(outputs, kernel, **same)
         self.convolve_back = ops.Conv2D(channels, kernel, **same)
-        self.gradient = ops.GradOperation(sens_param=True)  # to the first argument
+        self.gradient = ops.GradOperation(sens_param=True)  # with respect to the first argument
 
-    def construct(self, x, weight):
+    def construct(self, x: Tensor, weight: Tensor) -> Tensor:
         return self.convolve(x, weight)
 
-    def of_weight(self, weight, x):
+    def of_weight(self, weight: Tensor, x: Tensor) -> Tensor:
         return self.convolve(x, weight)
 
-    def bprop(self, x, weight, out, dout):
-        mirrored = ops.flip(weight.reshape(self.split).permute(0, 2, 1, 3), (3,)).reshape(self.joined)
+    def bprop(self, x: Tensor, weight: Tensor, out: Tensor, dout: Tensor) -> tuple[Tensor, Tensor]:
+        mirrored = ops.flip(weight.reshape(self.grouped_shape).permute(0, 2, 1, 3), (3,)).reshape(self.mirrored_shape)
         return self.convolve_back(dout, mirrored), self.gradient(self.of_weight)(weight, x, dout)
 
 
-def _each_frame(x, weight, bias, stride):
+def _framewise(x: Tensor, weight: Tensor, bias: Tensor | None, stride: int) -> Tensor:
     batch, frames, channels, height, width = x.shape
     y = _conv2d(x.reshape(batch * frames, channels, height, width), weight, bias, stride)
     return y.reshape(batch, frames, *y.shape[1:])
 
 
-def _winograd(x, weight, bias, stride):
+def _winograd(x: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tensor:
     batch, frames, channels, height, width = x.shape
     outputs = weight.shape[0]
     output, kernel, data = _transforms(frames)
@@ -111,8 +113,8 @@ def _winograd(x, weight, bias, stride):
     d = d.reshape(batch * tiles, products * channels, height, width)
     g = ops.matmul(kernel, weight.permute(2, 0, 1, 3, 4).reshape(temporal_winograd.TAPS, -1))
     g = g.reshape(products * outputs, channels, weight.shape[3], weight.shape[4])
-    none = ops.zeros_like(bias)
-    biases = ops.cat([bias if row == temporal_winograd.POINT_ONE else none for row in range(products)])
+    zeros = ops.zeros_like(bias)
+    biases = ops.cat([bias if row == temporal_winograd.POINT_ONE else zeros for row in range(products)])
     y = _conv2d(d, g, biases, stride, groups=products)
 
     height, width = y.shape[2:]
@@ -120,31 +122,31 @@ def _winograd(x, weight, bias, stride):
     return y.reshape(batch, frames, outputs, height, width)
 
 
-def _over_time(matrix, x):
-    """Multiply every clip of ``x`` (B, frames, P) by ``matrix``.
+def _over_time(matrix: Tensor, x: Tensor) -> Tensor:
+    """Multiply every clip of ``x`` (B, frames, P) by ``matrix`` (rows, frames): (B, rows, P).
 
-    As ``ops.matmul`` does, in the same time, but in a form that a graph of free height and width keeps: there
-    ``ops.matmul`` forgets the sizes it knows and warns of it at every load.
+    ``ops.matmul`` takes the same time, but in a graph of free height and width it loses the sizes that are known, with a
+    warning at every load.
     """
     return ops.BatchMatMul()(ops.tile(matrix, (x.shape[0], 1, 1)), x)
 
 
-def _taps_as_inputs(x, weight, bias, stride):
-    """Every frame is convolved together with its neighbours, as more input channels."""
+def _taps_as_inputs(x: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tensor:
+    """Convolve every frame together with its neighbours, which are further input channels."""
     batch, frames, channels, height, width = x.shape
     outputs, _, taps, kernel, _ = weight.shape
     margin = ops.zeros((batch, taps // 2, channels, height, width), x.dtype)
     padded = ops.cat((margin, x, margin), 1)
     neighbours = ops.cat([padded[:, tap: tap + frames] for tap in range(taps)], 2)
     weight = weight.permute(0, 2, 1, 3, 4).reshape(outputs, taps * channels, kernel, kernel)
-    return _each_frame(neighbours, weight, bias, stride)
+    return _framewise(neighbours, weight, bias, stride)
 
 
-def _taps_as_outputs(x, weight, bias, stride):
-    """Every frame is convolved once with all taps, as more output channels; their sum over time follows."""
+def _taps_as_outputs(x: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Tensor:
+    """Convolve every frame with all taps at once, which are further output channels, then sum over time."""
     outputs, channels, taps, kernel, _ = weight.shape
     weight = weight.permute(2, 0, 1, 3, 4).reshape(taps * outputs, channels, kernel, kernel)
-    products = _each_frame(x, weight, None, stride)  # (B, T, taps * Cout, H, W)
+    products = _framewise(x, weight, None, stride)  # (B, T, taps * Cout, H, W)
     batch, frames, _, height, width = products.shape
     margin = ops.zeros((batch, taps // 2, taps * outputs, height, width), x.dtype)
     padded = ops.cat((margin, products, margin), 1)

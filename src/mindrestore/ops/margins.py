@@ -1,15 +1,17 @@
-"""Longer tensors: zeros around them, or their reflection at the end."""
+"""Padding: by zeros on both sides, or by reflection at the end."""
+from __future__ import annotations
+
 import numpy as np
-from mindspore import ops
+from mindspore import Tensor, ops
 
 
-def reflected(length, longer):
-    """Return which positions make ``length`` into ``longer`` by reflecting at the end, to and fro if need be: int32."""
+def reflected(length: int, longer: int) -> np.ndarray:
+    """Return the positions that pad ``length`` to ``longer`` by reflection at the end, repeated if needed: (longer,) int32."""
     return np.pad(np.arange(length, dtype=np.int32), (0, longer - length), "reflect" if length > 1 else "edge")
 
 
-def with_zeros(x, axis, before, after):
-    """Return ``x`` with entries of zeros before and after it on an axis."""
+def with_zeros(x: Tensor, axis: int, before: int, after: int) -> Tensor:
+    """Pad ``x`` by ``before`` and ``after`` zeros along an axis."""
     parts = []
     for length in (before, after):
         shape = list(x.shape)

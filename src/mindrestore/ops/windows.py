@@ -1,47 +1,57 @@
-"""Shifted windows over (frames, height, width): which rows of a feature map form each window, and what masks them.
+"""Shifted windows over (frames, height, width): the rows of a feature map in each window, and the masks of attention.
 
-Everything here follows from shapes alone and is computed once a shape, with NumPy; on a device there remain a gather on
-the way into windows and one on the way back. Source: Swin (arXiv 2103.14030), section 3.2; VRT (arXiv 2201.12288).
+Everything follows from shapes alone and is computed once for each shape, with NumPy; the device only gathers rows into windows
+and back. Source: Swin (arXiv 2103.14030), section 3.2; VRT (arXiv 2201.12288).
 """
+from __future__ import annotations
+
 import math
 from functools import lru_cache
-from typing import NamedTuple, Optional, Tuple
+from typing import NamedTuple
 
 import numpy as np
 from mindspore import Tensor, ops
 
 MASKED = -100.0
 
+Sizes = tuple[int, int, int]  # frames, height, width
+
 
 class Windows(NamedTuple):
-    """How a batch of feature maps of one size is cut into windows of N tokens; R rows in all maps, flattened."""
+    """How a batch of feature maps of one size is cut into windows of N tokens. The maps, flattened, have R rows."""
 
-    shape: Tuple[int, int, int, int]  # of the maps: how many, and (D, H, W)
-    window: Tuple[int, int, int]  # shrunk to the map
+    shape: tuple[int, int, int, int]  # of the batch: (maps, D, H, W)
+    window: Sizes  # no larger than the map
     count: int  # of windows
-    order: Tensor  # (windows · N,): row that each token is, R for the zeros that pad a map to whole windows
-    inverse: Tensor  # (R,): token that each row has become
-    real: Optional[Tensor]  # (windows, N): 1 for tokens that are rows, 0 for zeros; None where all are rows
-    masks: Optional[Tensor]  # (kinds, N, N): 0 where two tokens attend to each other, else MASKED; None: all do
-    kinds: Optional[Tensor]  # (windows,): which of the masks each window has
+    order: Tensor  # (windows · N,): the row of each token; R, one past the last, for tokens that pad a map to whole windows
+    inverse: Tensor  # (R,): the token of each row
+    real: Tensor | None  # (windows, N): 1 for rows, 0 for padding; None without padding
+    masks: Tensor | None  # (kinds, N, N): 0 where two tokens attend to each other, else MASKED; None: all do
+    kinds: Tensor | None  # (windows,): index of the mask of each window
 
 
-def to_windows(rows, order, padded):
-    """Return the tokens of all windows, (windows · N, C), of rows (R, C); ``order`` as of ``Windows``, which may pad."""
+def to_windows(rows: Tensor, order: Tensor, padded: bool) -> Tensor:
+    """Gather rows (R, C) into the tokens of all windows (windows · N, C).
+
+    order: of ``Windows``; padded: whether it has padding tokens, which become zeros.
+    """
     if padded:
         rows = ops.cat((rows, ops.zeros((1, rows.shape[1]), rows.dtype)))
     return ops.gather(rows, order, 0)
 
 
-def fitted(size, window, shifted):
-    """Return (window, shift) for a map of ``size``: a window never exceeds the map, and one that fills it stays put."""
+def fitted(size: Sizes, window: Sizes, shifted: bool) -> tuple[Sizes, Sizes]:
+    """Return (window, shift) for a map of ``size``.
+
+    A window is no larger than the map, and is not shifted along an axis that it fills.
+    """
     shift = tuple(w // 2 if shifted and s > w else 0 for s, w in zip(size, window))
     return tuple(min(s, w) for s, w in zip(size, window)), shift
 
 
 @lru_cache(maxsize=64)
-def windows(maps, size, window, shifted):
-    """Return the ``Windows`` of ``maps`` of ``size`` (D, H, W) by ``window``, moved by half a window where ``shifted``."""
+def windows(maps: int, size: Sizes, window: Sizes, shifted: bool) -> Windows:
+    """Return the ``Windows`` that cut ``maps`` feature maps of ``size`` (D, H, W), shifted by half a window if ``shifted``."""
     window, shift = fitted(size, window, shifted)
     padded = tuple(n * w for n, w in zip(_along(size, window), window))
     count = math.prod(size)
@@ -54,25 +64,30 @@ def windows(maps, size, window, shifted):
     inverse[order[real]] = np.flatnonzero(real)
     masks, kinds = _masks(padded, window, shift) if any(shift) else (None, None)
     in_window = math.prod(window)
-    return Windows((maps, *size), window, len(order) // in_window, Tensor(order.astype(np.int32)), Tensor(inverse),
-                   None if real.all() else Tensor(real.astype(np.float32).reshape(-1, in_window)),
-                   None if masks is None else Tensor(masks), None if masks is None else Tensor(np.tile(kinds, maps)))
+    return Windows(shape=(maps, *size), window=window, count=len(order) // in_window, order=Tensor(order.astype(np.int32)),
+                   inverse=Tensor(inverse),
+                   real=None if real.all() else Tensor(real.astype(np.float32).reshape(-1, in_window)),
+                   masks=None if masks is None else Tensor(masks),
+                   kinds=None if masks is None else Tensor(np.tile(kinds, maps)))
 
 
-def _along(size, window):
-    """Windows along each axis, the last one not always full."""
+def _along(size: Sizes, window: Sizes) -> Sizes:
+    """Return the number of windows along each axis; the last one may be partly padding."""
     return tuple(-(-s // w) for s, w in zip(size, window))
 
 
-def partitioned(array, window):
+def partitioned(array: np.ndarray, window: Sizes) -> np.ndarray:
     """Cut an array of (D, H, W), multiples of the window, into (windows, tokens a window)."""
     (d, h, w), (wd, wh, ww) = array.shape, window
     array = np.transpose(array.reshape(d // wd, wd, h // wh, wh, w // ww, ww), (0, 2, 4, 1, 3, 5))
     return array.reshape(-1, wd * wh * ww)
 
 
-def _masks(padded, window, shift):
-    """Tokens that the shift has brought together from opposite ends of the map do not attend to each other."""
+def _masks(padded: Sizes, window: Sizes, shift: Sizes) -> tuple[np.ndarray, np.ndarray]:
+    """Return (masks, kinds), as of ``Windows``, of one map.
+
+    Tokens that the cyclic shift brings together from opposite ends of the map do not attend to each other.
+    """
     regions = np.zeros(padded, np.int32)
     for axis, (length, s) in enumerate(zip(padded, shift)):
         region = (np.arange(length) >= length - s).astype(np.int32)
@@ -83,8 +98,11 @@ def _masks(padded, window, shift):
 
 
 @lru_cache(maxsize=64)
-def relative_positions(window, table_window):
-    """Return for each pair of tokens of ``window`` the row of the bias table made for ``table_window``: (N, N) int32."""
+def relative_positions(window: Sizes, table_window: Sizes) -> np.ndarray:
+    """Return the row of the bias table for each pair of tokens of ``window``: (N, N) int32.
+
+    table_window: the window that the table was built for, at least as large.
+    """
     positions = np.stack(np.meshgrid(*map(np.arange, window), indexing="ij")).reshape(3, -1).astype(np.int32)
     distance = positions[:, :, None] - positions[:, None, :]
     index = np.zeros(distance.shape[1:], np.int32)
@@ -94,7 +112,7 @@ def relative_positions(window, table_window):
 
 
 @lru_cache(maxsize=64)
-def sine_positions(height, width, channels, temperature=10000.0):
+def sine_positions(height: int, width: int, channels: int, temperature: float = 10000.0) -> np.ndarray:
     """Return the sine position encoding over (h, w): (height · width, channels), the first half for y (arXiv 2005.12872)."""
     features = channels // 2
     frequency = temperature ** (np.arange(features) // 2 * 2 / features)

@@ -1,8 +1,10 @@
-"""The RGGB colour filter: what a colour sensor keeps of a frame, and a linear way back.
+"""The RGGB colour filter: a frame to the mosaic that a colour sensor measures, and linear demosaicing.
 
 Red sits at row 0, column 0, blue at row 1, column 1, green at the other two. Frames are ``(..., 3, T, H, W)``, that is,
 colour before time; mosaics are ``(..., T, H, W)``.
 """
+from __future__ import annotations
+
 import functools
 
 import cv2
@@ -13,7 +15,7 @@ from mindrestore.errors import UserError
 
 @functools.lru_cache(maxsize=32)
 def rggb(height: int, width: int) -> np.ndarray:
-    """The filter itself: ``(3, H, W)`` float32, 1 where the sensor sees that colour. Read-only, cached by size."""
+    """Return the filter: ``(3, H, W)`` float32, 1 where the sensor sees that colour. Read-only, cached by size."""
     sites = np.zeros((3, height, width), np.float32)
     sites[0, 0::2, 0::2] = 1
     sites[1, 0::2, 1::2] = sites[1, 1::2, 0::2] = 1
@@ -43,12 +45,12 @@ def spread(frames: np.ndarray) -> np.ndarray:
 
 
 def demosaic(frames: np.ndarray) -> np.ndarray:
-    """Fill in the colours a mosaic lacks, linearly: ``(..., T, H, W)`` -> ``(..., 3, T, H, W)`` float32.
+    """Interpolate the missing colours of a mosaic, linearly: ``(..., T, H, W)`` -> ``(..., 3, T, H, W)`` float32.
 
     Every missing colour is the bilinear mean of its nearest neighbours plus a Laplacian of the colour that was measured
     there (Malvar, He and Cutler, "High-quality linear interpolation for demosaicing of Bayer-patterned color images",
-    ICASSP 2004). Being linear it takes residuals as well as frames, and measured pixels come through unchanged:
-    mosaic(demosaic(m)) = m. Needs at least 4 x 4 pixels.
+    ICASSP 2004). As it is linear, it takes residuals as well as frames; measured pixels are unchanged:
+    mosaic(demosaic(m)) = m. Raises ``UserError`` below 4 x 4 pixels.
     """
     frames = np.ascontiguousarray(frames, np.float32)
     if frames.ndim < 3 or min(frames.shape[-2:]) < 4:
@@ -66,9 +68,9 @@ _KERNELS = {name: np.array(rows, np.float32) / 8 for name, rows in {
 }.items()}
 
 
-def _demosaic_frame(frame):
+def _demosaic_frame(frame: np.ndarray) -> np.ndarray:
     """``(H, W)`` -> ``(3, H, W)``."""
-    def at(name, transposed=False):
+    def at(name: str, transposed: bool = False) -> np.ndarray:
         kernel = _KERNELS[name].T if transposed else _KERNELS[name]
         return cv2.filter2D(frame, -1, kernel, borderType=cv2.BORDER_REFLECT_101)  # this reflection keeps the pattern
 

@@ -5,7 +5,7 @@ minimization", SIAM J. Imaging Sciences 2014) with a total-variation prior (Yuan
 based total variation minimization for compressive sensing", ICIP 2016): step onto the clips that explain the
 measurement, smooth, repeat.
 """
-from typing import Optional
+from __future__ import annotations
 
 import numpy as np
 from skimage.restoration import denoise_tv_chambolle
@@ -17,15 +17,15 @@ from mindrestore.sensing.operator import SnapshotImaging
 _TUNED = {False: (0.2, 5), True: (0.15, 10)}  # colour: (weight, inner iterations), by PSNR at 25 and 100 iterations
 # Orthonormal rows: grey and two colour differences.
 _OPPONENT = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]], np.float32) / np.sqrt(np.float32([[3], [2], [6]]))
-_CHROMA_WEIGHT = 3  # times as much smoothing for colour differences as for grey
+_CHROMA_WEIGHT = 3  # weight of colour differences over that of grey
 
 
-def gap_tv(measurement: np.ndarray, mask: np.ndarray, iterations: int = 100, weight: Optional[float] = None,
-           inner_iterations: Optional[int] = None, colour: bool = False) -> np.ndarray:
+def gap_tv(measurement: np.ndarray, mask: np.ndarray, iterations: int = 100, weight: float | None = None,
+           inner_iterations: int | None = None, colour: bool = False) -> np.ndarray:
     """Reconstruct one clip from one measurement.
 
-    The start is y / mask_sum in every frame. Then, in the accelerated form, what an estimate leaves unexplained is
-    added to the measurement that the next one is held to, so that the bias of the smoothing is paid back:
+    The first estimate is y / mask_sum in every frame. In the accelerated form, the residual of each estimate is added to the
+    target y' of the next projection, which compensates the bias of the smoothing:
 
         y' <- y' + (y - A x);  x <- x + M * (y' - A x) / mask_sum;  x <- total-variation denoising of each frame
 
@@ -36,8 +36,8 @@ def gap_tv(measurement: np.ndarray, mask: np.ndarray, iterations: int = 100, wei
         measurement: ``(H, W)``, in units of one frame's white (a binary mask gives 0..T).
         mask: ``(T, H, W)``.
         iterations: of the three steps; 25 are nearly as good as 100.
-        weight: of the total variation; more is smoother. ``None``: 0.2, colour 0.15. The iteration needs smoothing to
-            converge: below about 0.05 it may not.
+        weight: of the total variation; larger is smoother. ``None``: 0.2, colour 0.15. Below about 0.05 the iteration may not
+            converge.
         inner_iterations: of Chambolle's denoiser within each step. ``None``: 5, colour 10.
         colour: the measurement was made through an RGGB Bayer filter, and the clip is RGB.
 
@@ -58,28 +58,28 @@ def gap_tv(measurement: np.ndarray, mask: np.ndarray, iterations: int = 100, wei
     if not weight > 0:
         raise UserError(f"weight must be above 0, got {weight}.")
     smoothed = _smoothed_colour if camera.colour else _smoothed
-    still = np.repeat(camera.normalised(measurement)[None], len(camera.mask), axis=0)  # right where nothing moves
-    estimate = demosaic(still) if camera.colour else still
+    static = np.repeat(camera.normalised(measurement)[None], len(camera.mask), axis=0)  # exact where nothing moves
+    estimate = demosaic(static) if camera.colour else static
     target = np.zeros_like(measurement)
     for _ in range(iterations):
         target = target + measurement - camera.A(estimate)
-        explained = estimate + camera.back_projected_residual(estimate, target)
-        estimate = smoothed(_demosaiced(explained), weight, inner_iterations)
+        projected = estimate + camera.back_projected_residual(estimate, target)
+        estimate = smoothed(_demosaiced(projected), weight, inner_iterations)
     return np.clip(estimate, 0, 1)
 
 
-def _demosaiced(clip):
-    """A colour clip rebuilt from its mosaic's sites alone; a grey clip as it is."""
+def _demosaiced(clip: np.ndarray) -> np.ndarray:
+    """Demosaic the measured sites of a colour clip; return a grey clip as it is."""
     return demosaic(mosaic(clip)) if clip.ndim == 4 else clip
 
 
-def _smoothed(clip, weight, inner_iterations):
+def _smoothed(clip: np.ndarray, weight: float, inner_iterations: int) -> np.ndarray:
     """Total-variation denoising of every frame of ``(T, H, W)``."""
     return denoise_tv_chambolle(clip, weight=weight, eps=0, max_num_iter=inner_iterations, channel_axis=0)
 
 
-def _smoothed_colour(clip, weight, inner_iterations):
-    """The same for ``(3, T, H, W)``, in grey and two colour differences."""
+def _smoothed_colour(clip: np.ndarray, weight: float, inner_iterations: int) -> np.ndarray:
+    """``_smoothed`` for ``(3, T, H, W)``, in grey and two colour differences."""
     weights = (weight, _CHROMA_WEIGHT * weight, _CHROMA_WEIGHT * weight)
     planes = [_smoothed(plane, plane_weight, inner_iterations)
               for plane, plane_weight in zip(np.tensordot(_OPPONENT, clip, axes=1), weights)]

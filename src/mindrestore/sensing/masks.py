@@ -1,6 +1,8 @@
-"""Masks of coded snapshots: read from files, drawn at random, cut to size, recognised again."""
+"""Masks of coded snapshots: read from files, drawn at random, cropped, fingerprinted."""
+from __future__ import annotations
+
 import hashlib
-from typing import Optional, Union
+from pathlib import Path
 
 import numpy as np
 
@@ -11,13 +13,13 @@ from mindrestore.mat_files import pick, read_mat, time_first
 MASK_KEYS = ("mask", "masks", "Mask", "MASK", "mask_test", "Phi", "phi")
 
 
-def load_mask(path: PathLike, frames: Optional[int] = None) -> np.ndarray:
+def load_mask(path: PathLike, frames: int | None = None) -> np.ndarray:
     """Read a mask from a file.
 
     Args:
         path: ``.mat`` (MATLAB v5 or v7.3; ``H x W x T`` under one of ``MASK_KEYS``), ``.npz`` (``(T, H, W)`` under one
             of them) or ``.npy`` (``(T, H, W)``).
-        frames: keep only the first so many planes, as real captures do; ``None`` keeps all.
+        frames: use only the first ``frames`` planes, as real captures do; ``None``: all.
 
     Returns:
         ``(T, H, W)`` float32. Whole numbers above 1 (a mask stored as 0 and 255) are divided by their largest;
@@ -35,23 +37,24 @@ def load_mask(path: PathLike, frames: Optional[int] = None) -> np.ndarray:
     return mask[:frames]
 
 
-def checked_mask(stored: np.ndarray, path: PathLike) -> np.ndarray:
-    """A stored ``(T, H, W)`` of any number type as the float32 mask that ``load_mask`` returns; ``path`` is for its
-    errors.
+def checked_mask(array: np.ndarray, path: PathLike) -> np.ndarray:
+    """Check an array ``(T, H, W)`` of any number type and convert it to the float32 mask that ``load_mask`` returns.
+
+    Raises ``UserError``, which names ``path``, if it is no mask.
     """
-    if stored.ndim != 3 or not stored.size or stored.dtype.kind not in "buif":
+    if array.ndim != 3 or not array.size or array.dtype.kind not in "buif":
         raise UserError(f"{path}: a mask has three axes (planes, height, width) of numbers, "
-                        f"got shape {stored.shape} of {stored.dtype}.")
-    if stored.dtype.kind in "ui" and stored.max() > 1:
-        stored = stored / stored.max()
-    mask = np.ascontiguousarray(stored, np.float32)
+                        f"got shape {array.shape} of {array.dtype}.")
+    if array.dtype.kind in "ui" and array.max() > 1:
+        array = array / array.max()
+    mask = np.ascontiguousarray(array, np.float32)
     if not np.isfinite(mask).all() or mask.min() < 0:
         raise UserError(f"{path}: a mask holds finite values of 0 or more, got others.")
     return mask
 
 
 def random_mask(frames: int, height: int, width: int, density: float = 0.5,
-                rng: Union[np.random.Generator, int, None] = None) -> np.ndarray:
+                rng: np.random.Generator | int | None = None) -> np.ndarray:
     """Draw a binary mask, every pixel of every plane open with probability ``density``.
 
     ``rng`` is a NumPy generator or a seed. Returns ``(T, H, W)`` float32 of 0 and 1; raises ``UserError`` for a size
@@ -66,7 +69,7 @@ def random_mask(frames: int, height: int, width: int, density: float = 0.5,
 
 
 def crop_mask(mask: np.ndarray, height: int, width: int, top: int = 0, left: int = 0) -> np.ndarray:
-    """Cut a mask to size: ``(T, H, W)`` -> ``(T, height, width)``; ``UserError`` where it does not reach."""
+    """Crop a mask: ``(T, H, W)`` -> ``(T, height, width)``; raises ``UserError`` if it is too small."""
     if min(top, left) < 0 or min(height, width) < 1 or top + height > mask.shape[-2] or left + width > mask.shape[-1]:
         raise UserError(f"a mask of {mask.shape[-2]} x {mask.shape[-1]} pixels has no part of {height} x {width} "
                         f"at row {top}, column {left}; give a larger mask or smaller frames.")
@@ -74,23 +77,23 @@ def crop_mask(mask: np.ndarray, height: int, width: int, top: int = 0, left: int
 
 
 def fingerprint(mask: np.ndarray) -> str:
-    """16 hexadecimal digits that tell masks apart, the same for equal shapes and equal values as float32."""
+    """Return 16 hexadecimal digits that identify a mask by its shape and its values as float32."""
     mask = np.ascontiguousarray(mask, "<f4") + np.float32(0)  # turns minus zero into zero
     digest = hashlib.sha256(repr(mask.shape).encode())
     digest.update(mask.tobytes())
     return digest.hexdigest()[:16]
 
 
-def _array_in(path):
-    """The array in a mask file with its planes first."""
+def _array_in(path: Path) -> np.ndarray:
+    """Read the array in a mask file, planes first."""
     suffix = path.suffix.lower()
     if suffix == ".mat":
         return time_first(pick(read_mat(path), MASK_KEYS, path, "mask"))
     if suffix not in (".npy", ".npz"):
         raise UserError(f"{path}: a mask file ends in .mat, .npz or .npy, got '{suffix}'.")
     try:
-        stored = np.load(path, allow_pickle=False)
-        stored = stored if isinstance(stored, np.ndarray) else dict(stored)
+        content = np.load(path, allow_pickle=False)
+        content = content if isinstance(content, np.ndarray) else dict(content)
     except Exception as error:  # ValueError, OSError, EOFError, BadZipFile, by the kind of damage
         raise UserError(f"{path}: not a readable NumPy file ({error}); expected what numpy.save wrote.") from error
-    return stored if isinstance(stored, np.ndarray) else pick(stored, MASK_KEYS, path, "mask")
+    return content if isinstance(content, np.ndarray) else pick(content, MASK_KEYS, path, "mask")

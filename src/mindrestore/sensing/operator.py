@@ -5,7 +5,7 @@
 
 A clip x of T frames of 0..1, seen through a mask M of T planes, becomes one measurement y; T is the compression ratio.
 """
-from typing import Optional, Union
+from __future__ import annotations
 
 import numpy as np
 
@@ -21,8 +21,7 @@ class SnapshotImaging:
     (256, 256)
 
     Args:
-        mask: ``(T, H, W)``, how much light each pixel lets through in each frame; 0 or 1, or anything in between for
-            a calibrated one.
+        mask: ``(T, H, W)``, the transmission of each pixel in each frame: 0 or 1, or fractions for a calibrated mask.
         colour: clips are RGB, ``(..., 3, T, H, W)``, behind a Bayer filter; otherwise grey, ``(..., T, H, W)``.
 
     Attributes:
@@ -30,7 +29,7 @@ class SnapshotImaging:
         mask_sum: float32 ``(H, W)``, the sum over the planes, with 1 where no plane ever opens.
 
     Raises:
-        UserError: the mask has not three axes, holds something not finite, or has negative values.
+        UserError: the mask does not have three axes, or has values that are negative or not finite.
     """
 
     def __init__(self, mask: np.ndarray, colour: bool = False) -> None:
@@ -44,23 +43,23 @@ class SnapshotImaging:
         self.mask_sum = np.where(total == 0, np.float32(1), total)
 
     @property
-    def full_scale(self):
-        """The largest value that a measurement of a clip in 0..1 can take: the most light any pixel collects."""
+    def full_scale(self) -> float:
+        """The largest value that a measurement of a clip in 0..1 can take."""
         return float(self.mask.sum(axis=0).max())
 
-    def A(self, clip):
+    def A(self, clip: np.ndarray) -> np.ndarray:
         """Measure: ``(..., T, H, W)``, colour ``(..., 3, T, H, W)`` -> ``(..., H, W)`` float32."""
         clip = self._checked_clip(clip)
         frames = mosaic(clip) if self.colour else clip
         return np.einsum("thw,...thw->...hw", self.mask, frames)
 
-    def A_adjoint(self, measurement):
+    def A_adjoint(self, measurement: np.ndarray) -> np.ndarray:
         """The transpose of ``A``: ``(..., H, W)`` -> ``(..., T, H, W)``, colour ``(..., 3, T, H, W)``, float32."""
         frames = self._checked_measurement(measurement)[..., None, :, :] * self.mask
         return spread(frames) if self.colour else frames
 
-    def measure(self, clip: np.ndarray, read_noise: float = 0.0, bits: Optional[int] = None,
-                rng: Union[np.random.Generator, int, None] = None) -> np.ndarray:
+    def measure(self, clip: np.ndarray, read_noise: float = 0.0, bits: int | None = None,
+                rng: np.random.Generator | int | None = None) -> np.ndarray:
         """Measure as a sensor does: ``A``, then Gaussian read noise, then quantisation.
 
         Args:
@@ -90,11 +89,11 @@ class SnapshotImaging:
         return measurement
 
     def normalised(self, measurement: np.ndarray) -> np.ndarray:
-        """The measurement per frame of light, y / mask_sum: ``(..., H, W)`` -> ``(..., H, W)``, about 0..1."""
+        """Return y / mask_sum, the mean of the open frames: ``(..., H, W)`` -> ``(..., H, W)``, about 0..1."""
         return self._checked_measurement(measurement) / self.mask_sum
 
     def back_projected_residual(self, estimate: np.ndarray, measurement: np.ndarray) -> np.ndarray:
-        """What an estimate leaves unexplained, put back where it was measured: M * (y - A x) / mask_sum.
+        """Return the residual of an estimate, back-projected to the clip: M * (y - A x) / mask_sum.
 
         Adding it to the estimate makes ``A`` of the estimate equal the measurement, if the mask is binary.
 
@@ -107,7 +106,7 @@ class SnapshotImaging:
         """
         return self.A_adjoint(self.normalised(self._checked_measurement(measurement) - self.A(estimate)))
 
-    def _checked_clip(self, clip):
+    def _checked_clip(self, clip: np.ndarray) -> np.ndarray:
         clip = np.asarray(clip, np.float32)
         expected = ((3,) if self.colour else ()) + self.mask.shape
         if clip.shape[-len(expected):] != expected:
@@ -115,7 +114,7 @@ class SnapshotImaging:
             raise UserError(f"{form}, here ending in {expected} to fit the mask, got {clip.shape}.")
         return clip
 
-    def _checked_measurement(self, measurement):
+    def _checked_measurement(self, measurement: np.ndarray) -> np.ndarray:
         measurement = np.asarray(measurement, np.float32)
         if measurement.shape[-2:] != self.mask.shape[-2:]:
             raise UserError(f"measurements have shape (..., H, W), here ending in {self.mask.shape[-2:]} to fit the "

@@ -1,56 +1,61 @@
-"""What measurement and mask say before and after the convolutions: the head's input, and the clip that the tail's output means.
+"""The camera model before and after the convolutions: the input of the head from the measurement, the clip from the tail.
 
-A mask is (T, H, W), or (B, T, H, W) for one a measurement; a measurement (B, H, W); an estimate, of the GAP-TV start, is shaped
-like the clip: (B, T, H, W), in colour (B, 3, T, H, W).
+A mask is (T, H, W), or (B, T, H, W), one for each measurement; a measurement (B, H, W); an estimate, of the GAP-TV start, is
+shaped like the clip: (B, T, H, W), in colour (B, 3, T, H, W).
 """
+from __future__ import annotations
+
+from collections.abc import Callable
+
 import numpy as np
 from mindspore import Tensor, ops
 from mindspore.ops import constexpr
 
-from mindrestore.models.piece import Piece
+from mindrestore.models.piece import Piece, Weights
 
 
 class NetworkInput(Piece):
-    """Measurement, mask and, for a GAP-TV start, estimate -> the head's input, laid out as ``ops.convolution`` prefers."""
+    """Measurement, mask and, with a GAP-TV start, estimate -> the input of the head, in the layout of ``ops.convolution``."""
 
-    def __init__(self, colour, to_features):
+    def __init__(self, colour: bool, to_features: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
         self.colour, self.to_features = colour, to_features
 
-    def compute(self, w, measurement, mask, estimate=None):
+    def compute(self, w: Weights, measurement: Tensor, mask: Tensor, estimate: Tensor | None = None) -> Tensor:
         return self.to_features(network_input(self.colour, measurement, mask, estimate))
 
 
 class OutputClip(Piece):
-    """The tail's output, and what went into ``NetworkInput`` -> the clip."""
+    """The output of the tail and the inputs of ``NetworkInput`` -> the clip."""
 
-    def __init__(self, colour, from_features):
+    def __init__(self, colour: bool, from_features: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
         self.colour, self.from_features = colour, from_features
 
-    def compute(self, w, features, measurement, mask, estimate=None):
-        return output_clip(self.colour, self.from_features(features), measurement, mask, estimate)
+    def compute(self, w: Weights, features: Tensor, measurement: Tensor, mask: Tensor,
+                estimate: Tensor | None = None) -> Tensor:
+        return output_clip(self.colour, self.from_features(features), measurement, mask, estimate=estimate)
 
 
 class Crop(Piece):
     """A clip and ``size`` -> its first ``size`` (height, width)."""
 
-    def compute(self, w, clip, size):
+    def compute(self, w: Weights, clip: Tensor, size: tuple[int, int]) -> Tensor:
         return clip[..., :size[0], :size[1]]
 
 
-def network_input(colour, measurement, mask, estimate=None):
-    """Return the head's input, (B, channels, T, H, W).
+def network_input(colour: bool, measurement: Tensor, mask: Tensor, estimate: Tensor | None = None) -> Tensor:
+    """Return the input of the head, (B, channels, T, H, W).
 
-    Normalised start, published: grey the measurement over the mask sum, plus itself behind the mask; in colour the
-    mask and the measurement over the mask sum. GAP-TV start: the estimate (3 channels in colour), its residual over
-    the mask sum as it is, which is the correction wherever nothing moves, and behind the mask, back-projected.
+    Normalised start, as published: with y the measurement over the mask sum, grey y + mask · y, in colour two channels, mask
+    and y. GAP-TV start: the estimate (3 channels in colour), r and mask · r, with r its residual over the mask sum, which is
+    the correction wherever nothing moves.
     """
     mask = _batched(mask)
     frames = (measurement.shape[0], *mask.shape[1:])
     if estimate is not None:
-        left = residual(colour, estimate, measurement, mask)
-        residuals = ops.stack((ops.broadcast_to(left, frames), mask * left), 1)
+        remainder = residual(colour, estimate, measurement, mask)
+        residuals = ops.stack((ops.broadcast_to(remainder, frames), mask * remainder), 1)
         return ops.cat((estimate if colour else estimate.unsqueeze(1), residuals), 1)
     normalised = measurement.unsqueeze(1) / _mask_sum(mask)  # (B, 1, H, W)
     if colour:
@@ -58,11 +63,11 @@ def network_input(colour, measurement, mask, estimate=None):
     return (normalised + mask * normalised).unsqueeze(1)
 
 
-def output_clip(colour, clip, measurement, mask, estimate=None):
-    """Return the clip that the tail's output (B, 1 or 3, T, H, W) stands for.
+def output_clip(colour: bool, clip: Tensor, measurement: Tensor, mask: Tensor, estimate: Tensor | None = None) -> Tensor:
+    """Return the clip, given the output of the tail (B, 1 or 3, T, H, W).
 
-    Normalised start: the output itself. GAP-TV start: a correction of the estimate, and what the corrected clip
-    still leaves unexplained of the measurement is back-projected once more.
+    Normalised start: the clip is the output. GAP-TV start: it is the estimate + the output, plus the back-projected residual of
+    that sum.
     """
     if not colour:
         clip = clip[:, 0]
@@ -76,22 +81,22 @@ def output_clip(colour, clip, measurement, mask, estimate=None):
     return clip + unexplained
 
 
-def residual(colour, clip, measurement, mask):
-    """Return what ``clip`` leaves unexplained of the measurement, over the sum of a mask (B, T, H, W): (B, 1, H, W)."""
+def residual(colour: bool, clip: Tensor, measurement: Tensor, mask: Tensor) -> Tensor:
+    """Return (measurement - camera(clip)) / mask sum, for a mask (B, T, H, W): (B, 1, H, W)."""
     if colour:
         clip = (clip * bayer(clip.shape[-2], clip.shape[-1])).sum(1)
     return (measurement.unsqueeze(1) - (mask * clip).sum(1, keepdim=True)) / _mask_sum(mask)
 
 
-def bayer(height, width):
+def bayer(height: int, width: int) -> Tensor:
     """Return the RGGB pattern (3, 1, H, W): 1 where a pixel sees the colour."""
     return ops.tile(_bayer_tile(), (1, 1, height // 2, width // 2))
 
 
-def to_even(x, odd_height, odd_width):
-    """Repeat the last row and column of (..., H, W) where there is an odd number of them.
+def to_even(x: Tensor, odd_height: int, odd_width: int) -> Tensor:
+    """Pad (..., H, W) to even height and width by repeating the last row and column.
 
-    In colour this breaks the Bayer pattern of the row added, which is cut off again.
+    In colour the padding does not follow the Bayer pattern; it is cropped from the result.
     """
     if odd_height:
         x = ops.cat((x, x[..., -1:, :]), -2)
@@ -101,16 +106,16 @@ def to_even(x, odd_height, odd_width):
 
 
 @constexpr
-def _bayer_tile():
+def _bayer_tile() -> Tensor:
     return Tensor(np.array([[[1, 0], [0, 0]], [[0, 1], [1, 0]], [[0, 0], [0, 1]]], np.float32)[:, None])
 
 
-def _batched(mask):
-    """(T, H, W) -> (1, T, H, W); one mask a measurement, (B, T, H, W), as it is."""
+def _batched(mask: Tensor) -> Tensor:
+    """(T, H, W) -> (1, T, H, W); (B, T, H, W), one mask for each measurement, as it is."""
     return mask.unsqueeze(0) if mask.ndim == 3 else mask
 
 
-def _mask_sum(mask):
-    """Return how many frames each pixel sees, 1 where it sees none: (B, T, H, W) -> (B, 1, H, W)."""
+def _mask_sum(mask: Tensor) -> Tensor:
+    """Return the sum of a mask over its planes, 1 where that is 0: (B, T, H, W) -> (B, 1, H, W)."""
     total = mask.sum(1, keepdim=True)
     return ops.where(total == 0, ops.ones_like(total), total)

@@ -1,19 +1,26 @@
 """RevSCI as it is exported: for any height and width."""
-from mindspore import nn, ops
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mindspore import Tensor, nn, ops
+
+if TYPE_CHECKING:
+    from mindrestore.models.revsci.network import RevSCI
 
 
 class AnySize(nn.Cell):
-    """A RevSCI network as a graph for any height and width: what a branch on odd sizes does elsewhere, slices do here.
+    """A RevSCI network as a graph for any height and width: odd sizes are padded by slices instead of a branch.
 
     Arguments and result as ``RevSCI.construct``.
     """
 
-    def __init__(self, network):
+    def __init__(self, network: RevSCI) -> None:
         super().__init__(auto_prefix=False)  # the network's parameters keep their names
         self.network = network
         self.corrects_estimate = network.corrects_estimate
 
-    def construct(self, measurement, mask, estimate=None):
+    def construct(self, measurement: Tensor, mask: Tensor, estimate: Tensor | None = None) -> Tensor:
         height, width = measurement.shape[-2:]
         if self.corrects_estimate:
             estimate = _to_even(estimate)
@@ -21,8 +28,8 @@ class AnySize(nn.Cell):
         return clip[..., :height, :width]
 
 
-def _to_even(x):
-    """Repeat the last row and column of (..., H, W), and keep of them what makes height and width even."""
+def _to_even(x: Tensor) -> Tensor:
+    """Repeat the last row and column of (..., H, W), then crop to the next even height and width."""
     height, width = x.shape[-2:]
     x = ops.cat((x, x[..., -1:, :]), -2)
     x = ops.cat((x, x[..., -1:]), -1)

@@ -1,13 +1,21 @@
-"""What is particular to RevSCI."""
-from typing import Literal
+"""RevSCI as a kind of network."""
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
-from mindrestore.models.kind import SnapshotKind
+from mindrestore.models.kind import FreeSize, SnapshotKind
 from mindrestore.models.revsci import published
 from mindrestore.models.revsci.settings import RevSCISettings
-from mindrestore.models.signature import Port, Signature
+from mindrestore.models.signature import OnnxGraph, Port, Signature
 from mindrestore.sections import Section
+
+if TYPE_CHECKING:
+    from mindspore import nn
+
+    from mindrestore.models.revsci.network import RevSCI
 
 
 class RevSCITrainingKeys(Section):
@@ -22,20 +30,20 @@ class RevSCIKind(SnapshotKind):
     training_keys = RevSCITrainingKeys
     shipped = {"sci": "revsci_small.ckpt"}
 
-    def published_settings(self, shapes):
+    def published_settings(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
         return published.settings_from_shapes(shapes)
 
-    def network(self, settings, seed=0):
+    def network(self, settings: RevSCISettings, seed: int = 0) -> RevSCI:
         from mindrestore.models.revsci.network import RevSCI
         return RevSCI(settings, seed)
 
-    def execution(self, training):
+    def execution(self, training: RevSCITrainingKeys) -> str:
         return {"plain": "whole", "reversible": "pieces"}[training.mode]
 
-    def default_size(self, network):
+    def default_size(self, network: RevSCI) -> FreeSize:
         return 8, None, None
 
-    def signature(self, network, frames, height, width, batch):
+    def signature(self, network: RevSCI, frames: int, height: int | None, width: int | None, batch: int) -> Signature:
         image = (height, width)
         planes = (batch, 3, frames) if network.colour else (batch, frames)
         inputs = [
@@ -48,14 +56,14 @@ class RevSCIKind(SnapshotKind):
             inputs.append(Port("estimate", (*planes, *image), (0, 1),
                                "first estimate of the clip, as mindrestore.data.snapshots.starting_estimate makes it"))
         clip = Port("clip", (*planes, *image), (0, 1), "the clip; not clamped, so clamp it to its range")
-        return Signature(tuple(inputs), (clip,), (frames, *image), None,
-                         f"one measurement gives the {frames} frames it was made of; clamp them to 0..1")
+        return Signature(tuple(inputs), (clip,), tile=(frames, *image), window=None,
+                         use=f"one measurement gives the {frames} frames it was made of; clamp them to 0..1")
 
-    def any_size(self, network):
+    def any_size(self, network: RevSCI) -> nn.Cell:
         from mindrestore.models.revsci.exported import AnySize
         return AnySize(network)
 
-    def onnx(self, network, signature, new_graph):
+    def onnx(self, network: RevSCI, signature: Signature, new_graph: Callable[[], OnnxGraph]) -> OnnxGraph:
         from mindrestore.models.revsci.onnx import drawn
         return drawn(network, signature, new_graph())
 

@@ -2,12 +2,17 @@
 
 Parameter names and shapes are those of the published checkpoints.
 """
+from __future__ import annotations
+
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from mindspore import Parameter, ParameterTuple, Tensor, nn
 
 from mindrestore.models.revsci.camera import Crop, NetworkInput, OutputClip, to_even
+from mindrestore.models.revsci.coupling import Coupling
 from mindrestore.models.revsci.layers import Join, Split, Step, convolutions
 from mindrestore.models.revsci.settings import RevSCISettings, coupling_of, widths
 from mindrestore.ops import convolution
@@ -26,12 +31,12 @@ class RevSCI(nn.Cell):
         seed: of the initial weights.
 
     Raises:
-        UserError: a setting that cannot be.
+        UserError: a setting that is not allowed.
     """
 
-    def __init__(self, settings=None, seed=0, **given):
+    def __init__(self, settings: RevSCISettings | None = None, seed: int = 0, **by_name: Any) -> None:
         super().__init__()
-        s = RevSCISettings.of(given) if settings is None else settings
+        s = RevSCISettings.of(by_name) if settings is None else settings
         self.settings, self.abilities = s.network_settings(), s.abilities
         self.colour, self.corrects_estimate = s.abilities.colour, s.abilities.corrects_estimate
         features = convolution.implementation()
@@ -61,12 +66,12 @@ class RevSCI(nn.Cell):
             weight = self.conv2[6].weight
             weight.set_data(Tensor(SMALL_LAST_LAYER * weight.numpy()))
 
-    def construct(self, measurement, mask, estimate=None):
+    def construct(self, measurement: Tensor, mask: Tensor, estimate: Tensor | None = None) -> Tensor:
         """Reconstruct the clip.
 
         Args:
             measurement: (B, H, W) float32, sum of the masked frames (0–1 each).
-            mask: (T, H, W), or (B, T, H, W) for one a measurement.
+            mask: (T, H, W), or (B, T, H, W), one for each measurement.
             estimate: with ``start="gap_tv"`` a first estimate of the clip, shaped like the output.
 
         Returns:
@@ -82,7 +87,7 @@ class RevSCI(nn.Cell):
         clip = self.reconstruct(measurement, mask, estimate)
         return self.crop(clip, (height, width)) if odd_height or odd_width else clip
 
-    def reconstruct(self, measurement, mask, estimate=None):
+    def reconstruct(self, measurement: Tensor, mask: Tensor, estimate: Tensor | None = None) -> Tensor:
         """As ``construct``, for even height and width."""
         inputs = (measurement, mask, estimate) if self.corrects_estimate else (measurement, mask)
         groups = self.split(self.head(self.input(*inputs)))
@@ -92,9 +97,9 @@ class RevSCI(nn.Cell):
 
 
 class ReversibleBlock(nn.Cell):
-    """One block: residuals conv–LeakyReLU–conv between groups, as its ``Coupling`` says."""
+    """One block: steps target += conv(LeakyReLU(conv(source))) between groups of channels, listed by its ``Coupling``."""
 
-    def __init__(self, coupling, channels, rng):
+    def __init__(self, coupling: Coupling, channels: int, rng: np.random.Generator) -> None:
         super().__init__()
         self.targets_and_sources = coupling.steps
         self.reverses = coupling.reverses
@@ -105,27 +110,27 @@ class ReversibleBlock(nn.Cell):
         self.steps = nn.CellList([Step(features.conv3d, features.CHANNEL_AXIS, *self.weights_of(index))
                                   for index in range(len(coupling.steps))])
 
-    def construct(self, groups):
+    def construct(self, groups: Sequence[Tensor]) -> list[Tensor]:
         groups = list(groups)
         for step, (target, source) in zip(self.steps, self.targets_and_sources):
             groups[target] = step(groups[target], groups[source])
         return groups[::-1] if self.reverses else groups
 
-    def weights_of(self, step):
+    def weights_of(self, step: int) -> Sequence[Parameter]:
         """Return the four parameters of one step's residual."""
         count = len(RESIDUAL_LAYERS)
         return self.weights[step * count: (step + 1) * count]
 
 
 class UnusedConvolution(nn.Cell):
-    """A layer that the published colour checkpoints hold and the network never uses."""
+    """A layer that published colour checkpoints hold and the network does not use."""
 
-    def __init__(self, channels):
+    def __init__(self, channels: int) -> None:
         super().__init__()
         self.weight = Parameter(Tensor(np.zeros((channels, 1, 3, 3), np.float32)), name="weight")
         self.bias = Parameter(Tensor(np.zeros(channels, np.float32)), name="bias")
 
 
-def _residual_weight(rng, layer, channels):
+def _residual_weight(rng: np.random.Generator, layer: str, channels: int) -> Tensor:
     shape = (channels, channels, 3, 3, 3) if layer.endswith("weight") else (channels,)
     return initial_weight(rng, shape, math.prod((channels, 3, 3, 3)))

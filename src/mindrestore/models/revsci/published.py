@@ -1,5 +1,9 @@
-"""What the published RevSCI checkpoints say about the networks they belong to."""
+"""The settings of a RevSCI, found from the names and shapes of published weights."""
+from __future__ import annotations
+
 import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mindrestore.errors import UserError
 
@@ -7,7 +11,7 @@ _BLOCK = re.compile(r"layers\.([0-9]{1,6})\.(?:f1|g1|f\.([0-9]{1,6})\.nn_layer)\
 _PLANES = {1: (1, False), 2: (3, True)}  # planes into the head -> (planes out of the tail, colour)
 
 
-def settings_from_shapes(shapes):
+def settings_from_shapes(shapes: Mapping[str, Sequence[int]]) -> dict[str, Any]:
     """Return the settings of the RevSCI that ``shapes`` (name -> shape, as published) belong to.
 
     The keys are ``blocks``, ``groups``, ``coupling`` ("two_way" | "multi_group"), ``colour`` and ``channels``, as
@@ -46,14 +50,14 @@ def settings_from_shapes(shapes):
     }
 
 
-def _five(shapes, name):
+def _five(shapes: Mapping[str, Sequence[int]], name: str) -> tuple[int, ...]:
     shape = shapes.get(name, ())
     if len(shape) != 5:
         raise UserError(f"is no RevSCI: it has no five-dimensional {name}.")
     return tuple(shape)
 
 
-def _count(indices, what):
+def _count(indices: set[int], parts: str) -> int:
     if indices != set(range(len(indices))) or not indices:
-        raise UserError(f"is no RevSCI: its {what} are not numbered from 0 without a gap.")
+        raise UserError(f"is no RevSCI: its {parts} are not numbered from 0 without a gap.")
     return len(indices)

@@ -1,4 +1,6 @@
-"""What a RevSCI network is built from, checked before anything is built."""
+"""Settings of RevSCI, checked before anything is built."""
+from __future__ import annotations
+
 from typing import ClassVar, Literal, NamedTuple
 
 from pydantic import Field, model_validator
@@ -24,11 +26,11 @@ class RevSCISettings(Settings):
         "(mindrestore.sensing.gap_tv), which the network corrects")
 
     @property
-    def abilities(self):
+    def abilities(self) -> SnapshotAbilities:
         return SnapshotAbilities(colour=self.colour, corrects_estimate=self.start == "gap_tv")
 
     @model_validator(mode="after")
-    def _fits(self):
+    def _fits(self) -> RevSCISettings:
         if self.channels % 8:
             raise ValueError(f"RevSCI channels is {self.channels}; it must be a multiple of 8.")
         if self.coupling == "two_way" and self.groups != 2:
@@ -39,21 +41,21 @@ class RevSCISettings(Settings):
 
 
 class Widths(NamedTuple):
-    """Channels of head and tail, outermost first; every one scales with ``channels`` (64 as published)."""
+    """Channels of head and tail in the order of the layers; all scale with ``channels`` (64 as published)."""
 
     inputs: int
-    head: tuple  # outputs of the head's four convolutions
-    last_kernel: tuple  # of the head's strided convolution
-    tail: tuple  # outputs of the tail's four convolutions
+    head: tuple[int, ...]  # outputs of its four convolutions
+    last_kernel: tuple[int, int, int]  # of the strided convolution of the head
+    tail: tuple[int, ...]  # outputs of its four convolutions
 
 
-def coupling_of(name, groups):
+def coupling_of(name: str, groups: int) -> couplings.Coupling:
     """Return the ``Coupling`` called ``name``."""
     return couplings.two_way() if name == "two_way" else couplings.multi_group(groups)
 
 
-def widths(colour, channels, start):
-    """Return the widths of head and tail. A GAP-TV start has the estimate's channels and two residuals for inputs."""
+def widths(colour: bool, channels: int, start: str) -> Widths:
+    """Return the widths of head and tail. The inputs of a GAP-TV start are the channels of the estimate and two residuals."""
     half, quarter = channels // 2, channels // 4
     outputs = 3 if colour else 1
     if colour:

@@ -2,7 +2,11 @@
 
 Parameter names and shapes are those of the published checkpoints. Features inside are channels last: (N, D, H, W, C).
 """
+from __future__ import annotations
+
 import contextlib
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
@@ -39,12 +43,12 @@ class VRT(nn.Cell):
         seed: of the first weights.
 
     Raises:
-        UserError: a setting that cannot be.
+        UserError: a setting that is not allowed.
     """
 
-    def __init__(self, settings=None, seed=0, **given):
+    def __init__(self, settings: VRTSettings | None = None, seed: int = 0, **by_name: Any) -> None:
         super().__init__()
-        s = VRTSettings.of(given) if settings is None else settings
+        s = VRTSettings.of(by_name) if settings is None else settings
         self.settings, self.abilities = s.network_settings(), s.abilities
         self.upscale, self.pa_frames = s.upscale, s.pa_frames
         self.colours, self.nonblind = s.in_chans, s.nonblind_denoising
@@ -64,13 +68,15 @@ class VRT(nn.Cell):
             self.spynet = SpyNet(rng)
         for index, (scale, change) in enumerate(zip(STAGE_SCALES, CHANGES)):
             setattr(self, f"stage{index + 1}", Stage(
-                channels[max(index - 1, 0)], channels[index], change, depths[index], heads[index], window,
-                rates[index], self.distances, s.deformable_groups, scale, options, rng))
+                channels[max(index - 1, 0)], channels[index], change, depth=depths[index], heads=heads[index], window=window,
+                drop_rates=rates[index], neighbours=self.distances, deformable_groups=s.deformable_groups, scale=scale,
+                options=options, rng=rng))
         widen = nn.SequentialCell(
             nn.Identity(), LayerNorm(channels[STAGES - 1]), Linear(channels[STAGES - 1], channels[STAGES], rng))
         self.stage8 = nn.CellList([widen] + [
-            Refinement(channels[index], depths[index], heads[index],
-                       (1, *window[1:]) if index in s.indep_reconsts else window, rates[index], options, rng)
+            Refinement(channels[index], depth=depths[index], heads=heads[index],
+                       window=(1, *window[1:]) if index in s.indep_reconsts else window, drop_rates=rates[index],
+                       options=options, rng=rng)
             for index in range(STAGES, len(depths))])
         self.widen = NormedLinear(widen[1], widen[2])
         self.norm = LayerNorm(last)
@@ -106,12 +112,13 @@ class VRT(nn.Cell):
             block.number = number
         self.drop_rates = [cell.drop_rate for _, cell in self.cells_and_names() if isinstance(cell, Block)]
 
-    def construct(self, x):
+    def construct(self, x: Tensor) -> Tensor:
         """Restore a clip.
 
-        x: (N, D, C, H, W), 0–1, of any height and width and any number of frames (frame interpolation: exactly 4, in
-        order, the new frame lies in their middle); one channel more, the noise level, for non-blind denoising.
-        Returns (N, D, out_chans, upscale · H, upscale · W), D = 1 for frame interpolation.
+        x: (N, D, C, H, W), 0–1, of any height, width and number of frames; in frame interpolation D = 4, and the result lies
+            between frames 2 and 3; in non-blind denoising the last channel is the noise level.
+        Returns (N, D, out_chans, upscale · H, upscale · W), in frame interpolation D = 1.
+        Raises ``UserError`` for a shape that is not allowed.
         """
         _check_clip(x.shape, self.colours + self.nonblind, self.interpolates)
         _, frames, _, height, width = x.shape
@@ -120,8 +127,8 @@ class VRT(nn.Cell):
         size = (1 if self.interpolates else frames, self.upscale * height, self.upscale * width)
         return y if (y.shape[1], *y.shape[3:]) == size else self.crop(y, size)
 
-    def padded(self, x):
-        """Reflect a clip at its end, bottom and right to a size that the network takes."""
+    def padded(self, x: Tensor) -> Tensor:
+        """Pad a clip by reflection at its end, bottom and right to a size that the network takes."""
         fewest = settings.FEWEST_FRAMES[self.pa_frames]
         lengths = (max(x.shape[1], fewest), *(_whole_size(size, least) for size, least in zip(x.shape[3:], self.least_size)))
         for axis, length in zip((1, 3, 4), lengths):
@@ -129,7 +136,7 @@ class VRT(nn.Cell):
                 x = ops.gather(x, _reflected(x.shape[axis], length), axis)
         return x
 
-    def restore(self, x):
+    def restore(self, x: Tensor) -> Tensor:
         """Restore a clip of a size that the network takes."""
         clip = x[:, :, :self.colours]
         flows = self.flows(clip) if self.pa_frames else ()
@@ -139,14 +146,14 @@ class VRT(nn.Cell):
         details = self.details(self.pixels_last(self.fuse_body(features, self.body(features, flows))))
         return self.sum(clip if self.upscale == 1 else self.enlarge(clip), details)
 
-    def interpolate(self, x):
+    def interpolate(self, x: Tensor) -> Tensor:
         """Make the frame in the middle of four: (N, 4, C, H, W) -> (N, 1, C, H, W)."""
         mean = x.mean((1, 3, 4), keepdim=True)
         features = self.channels_last(self.embed(x - mean))
         return self.make_middle(self.fuse_body(features, self.body(features, ())), mean)
 
-    def body(self, x, flows):
-        """Stages 1 to 8 and the last normalisation, (N, D, H, W, C); flows as of ``ClipFlows``."""
+    def body(self, x: Tensor, flows: tuple[Tensor, ...]) -> Tensor:
+        """Stages 1 to 8 and the last normalisation, (N, D, H, W, C); flows: of ``ClipFlows``."""
         full, half, quarter, eighth = [of_scale(flows, scale) for scale in range(SCALES)]
         x1 = self.stage1(x, *full)
         x2 = self.stage2(x1, *half)
@@ -156,16 +163,16 @@ class VRT(nn.Cell):
         x = self.stage6(self.sum(x, x3), *half)
         x = self.sum(self.stage7(self.sum(x, x2), *full), x1)
         x = self.widen(x)
-        for index in range(1, len(self.stage8)):  # a slice would rename its parameters
+        for index in range(1, len(self.stage8)):  # a slice of a CellList would rename its parameters
             x = self.stage8[index](x)
         return self.finish(x)
 
     @contextlib.contextmanager
-    def dropping(self, multipliers):
-        """While the context lasts, attention and MLP of each clip are multiplied: stochastic depth (arXiv 1603.09382).
+    def dropping(self, multipliers: Tensor) -> Iterator[None]:
+        """While the context lasts, apply stochastic depth (arXiv 1603.09382) to each clip.
 
-        multipliers: Tensor (N, 2 · blocks), for each block of its attention and of its MLP: 0 (dropped) or 1 / keep
-            probability, see ``drop_rates``; as many clips each time.
+        multipliers: (N, 2 · blocks), two for each block, of attention and of the MLP: 0 (dropped) or 1 / keep probability. N is
+            the same at every call.
         """
         if self._multipliers is None:
             self.__dict__["_multipliers"] = Parameter(Tensor(multipliers), name="multipliers", requires_grad=False)
@@ -176,17 +183,20 @@ class VRT(nn.Cell):
         finally:
             self._multiply_by(None)
 
-    def _multiply_by(self, multipliers):
+    def _multiply_by(self, multipliers: Parameter | None) -> None:
         for block in self.windowed_blocks():
-            block.__dict__["multipliers"] = multipliers  # not the block's own: no checkpoint holds it
+            block.__dict__["multipliers"] = multipliers  # past Cell.__setattr__, so that no checkpoint holds it
 
-    def windowed_blocks(self):
-        """Return the pieces that attend within windows, in the order in which they run."""
+    def windowed_blocks(self) -> list[WindowedBlock]:
+        """Return the pieces that attend within windows, in the order of execution."""
         return [cell for _, cell in self.cells_and_names() if isinstance(cell, WindowedBlock)]
 
-    def recompute_parts(self, attention=(), mlp=(), second_groups=False):
-        """In training keep less and compute more (``ops.recomputation``): in attention and MLPs of these stages, counted as
-        ``indep_reconsts`` counts them, and, if asked, in attention of the second group of every stage.
+    def recompute_parts(self, attention: Collection[int] = (), mlp: Collection[int] = (), second_groups: bool = False) -> None:
+        """Store less and compute more in training, by recomputation (``ops.recomputation``).
+
+        Args:
+            attention, mlp: stages, counted as in ``indep_reconsts``, whose attention or MLPs are recomputed.
+            second_groups: whether attention of the second group of every stage is recomputed too.
         """
         stages = [getattr(self, f"stage{number}") for number in range(1, settings.STAGES + 1)] + list(self.stage8)[1:]
         for index, stage in enumerate(stages):
@@ -195,36 +205,36 @@ class VRT(nn.Cell):
                     second = second_groups and name.startswith("residual_group2.")
                     block.recompute_parts(index in attention or second, index in mlp)
 
-    def published_buffers(self, name):
-        """Tell whether a published checkpoint's entry is a constant that this network computes itself."""
+    def published_buffers(self, name: str) -> bool:
+        """Tell whether an entry of a published checkpoint is a constant that this network computes itself."""
         return name.endswith(COMPUTED)
 
 
-def upsample(channels, upscale, rng):
-    """Return the convolutions that enlarge features, at the places where published checkpoints have them."""
+def upsample(channels: int, upscale: int, rng: np.random.Generator) -> nn.SequentialCell:
+    """Return the convolutions that enlarge features, indexed as in published checkpoints."""
     layers = []
     for factor in upscale_steps(upscale):
         layers += [Conv(channels, factor ** 2 * channels, rng, FEATURE_KERNEL)] + [nn.Identity() for _ in range(4)]
     return nn.SequentialCell(*layers, Conv(channels, channels, rng, FEATURE_KERNEL))
 
 
-def drop_rates(depths, last):
-    """Return for each stage the rates of its blocks, rising linearly from 0 to ``last`` over all blocks."""
+def drop_rates(depths: Sequence[int], last: float) -> list[list[float]]:
+    """Return the drop rates of the blocks of each stage, rising linearly from 0 to ``last`` over all blocks."""
     rates = np.linspace(0, last, sum(depths)).tolist()
     starts = np.cumsum([0, *depths])
     return [rates[start: start + depth] for start, depth in zip(starts, depths)]
 
 
-def _whole_size(size, least):
+def _whole_size(size: int, least: int) -> int:
     return max(-(-size // 8) * 8, least)
 
 
 @constexpr
-def _check_clip(shape, channels, interpolating):
+def _check_clip(shape: tuple[int, ...], channels: int, interpolating: bool) -> bool:
     settings.check_clip(shape, channels, interpolating)
     return True
 
 
 @constexpr
-def _reflected(length, longer):
+def _reflected(length: int, longer: int) -> Tensor:
     return Tensor(reflected(length, longer))

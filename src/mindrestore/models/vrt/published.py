@@ -1,6 +1,10 @@
-"""What the published VRT checkpoints say about the networks they belong to."""
+"""The settings of a VRT, found from the names and shapes of published weights."""
+from __future__ import annotations
+
 import math
 import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from mindrestore.errors import UserError
 from mindrestore.models.vrt.settings import STAGES, TASKS
@@ -9,12 +13,12 @@ _MUTUAL_RATIO = 0.75
 _NOT_IN_SHAPES = ("img_size",)
 
 
-def settings_from_shapes(shapes):
+def settings_from_shapes(shapes: Mapping[str, Sequence[int]]) -> dict[str, Any]:
     """Return the settings of the VRT that ``shapes`` (name -> shape, as published) belong to.
 
-    The keys are those ``mindrestore.models.create_model("vrt", ...)`` takes. All but ``img_size`` follows from the
-    shapes; that is the published task's with the same other settings, or 64 × 64. Windows are taken to be square and
-    mutual attention to take the published part of the blocks. Raises ``UserError`` if these are the shapes of no VRT.
+    The keys are those that ``mindrestore.models.create_model("vrt", ...)`` takes. The shapes decide all but ``img_size``, which
+    is that of the published task with the same other settings, or 64 × 64. Windows are assumed to be square, and the part of
+    the blocks with mutual attention as published. Raises ``UserError`` if these are the shapes of no VRT.
     """
     try:
         settings = _read(shapes)
@@ -27,7 +31,7 @@ def settings_from_shapes(shapes):
     return {**settings, "img_size": [settings["window_size"][0], 64, 64]}
 
 
-def _read(shapes):
+def _read(shapes: Mapping[str, Sequence[int]]) -> dict[str, Any]:
     stages = [f"stage{number}" for number in range(1, STAGES + 1)]
     groups = [f"stage8.{number}" for number in range(1, 1 + _count(shapes, r"stage8\.([0-9]+)\.linear\.weight"))]
     mutual = [_depth(shapes, f"{stage}.residual_group1") for stage in stages]
@@ -68,7 +72,7 @@ def _read(shapes):
     }
 
 
-def _upscale(shapes):
+def _upscale(shapes: Mapping[str, Sequence[int]]) -> int:
     if "conv_before_upsample.0.weight" not in shapes:
         return 1
     factors = [math.isqrt(shape[0] // shape[1]) for name, shape in shapes.items()
@@ -76,16 +80,16 @@ def _upscale(shapes):
     return math.prod(factors)
 
 
-def _depth(shapes, group):
+def _depth(shapes: Mapping[str, Sequence[int]], group: str) -> int:
     return _count(shapes, re.escape(group) + r"\.blocks\.([0-9]+)\.norm1\.weight")
 
 
-def _count(shapes, pattern):
+def _count(shapes: Mapping[str, Sequence[int]], pattern: str) -> int:
     numbers = {int(match[1]) for match in (re.fullmatch(pattern, name) for name in shapes) if match}
     if not numbers:
         raise KeyError(pattern.replace("\\", ""))
     return len(numbers)
 
 
-def _equal(one, other):
-    return list(one) == list(other) if isinstance(one, list) else one == other
+def _equal(setting: Any, published: Any) -> bool:
+    return setting == (list(published) if isinstance(setting, list) else published)

@@ -1,11 +1,17 @@
-"""What a VRT is built from, checked before anything is built, and the settings of the published tasks."""
-from typing import Annotated, ClassVar, List, Literal, NamedTuple, Optional
+"""Settings of VRT, checked before anything is built, and those of the published tasks."""
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
 from mindrestore.errors import UserError
 from mindrestore.models.kind import INTERPOLATED_FRAMES, VideoAbilities
 from mindrestore.models.settings import Counts, Flag, Settings, Three, Whole
+
+if TYPE_CHECKING:
+    from mindrestore.models.vrt.training import VRTTrainingKeys
 
 STAGE_SCALES = (1, 2, 4, 8, 4, 2, 1)  # of stages 1 to 7
 STAGES = len(STAGE_SCALES)
@@ -35,7 +41,7 @@ TASKS = {
     "009_videofi_vimeo_4frames": dict(
         _SAME_SIZE, img_size=(4, 192, 192), window_size=(4, 8, 8), indep_reconsts=(), pa_frames=0),
 }
-"""Settings of the published networks; what is not named is the default of ``VRTSettings``."""
+"""Settings of the published networks; the others are the defaults of ``VRTSettings``."""
 
 
 class Options(NamedTuple):
@@ -44,13 +50,13 @@ class Options(NamedTuple):
     mul_attn_ratio: float
     mlp_ratio: float
     qkv_bias: bool
-    qk_scale: Optional[float]
+    qk_scale: float | None
 
 
 class VRTSettings(Settings):
     """Settings of a VRT; the defaults are those of published task 001.
 
-    Those that are lists have an entry for each of the seven stages and for each group of stage 8.
+    Lists have an entry for each of the seven stages and for each group of stage 8.
     """
 
     title: ClassVar[str] = "VRT"
@@ -62,14 +68,14 @@ class VRTSettings(Settings):
     img_size: Three = Field([6, 64, 64], description="(frames, height, width) trained on; any other size can be restored")
     window_size: Three = Field([6, 8, 8], description="of self-attention, (frames, height, width)")
     depths: Counts = Field([8] * 7 + [4] * 6, description="blocks")
-    indep_reconsts: List[Annotated[int, Field(strict=True, ge=0)]] = Field(
+    indep_reconsts: list[Annotated[int, Field(strict=True, ge=0)]] = Field(
         [11, 12], description="which groups, counted over stages and groups, attend within a frame only")
     embed_dims: Counts = Field([120] * 7 + [180] * 6, description="channels")
     num_heads: Counts = Field([6] * 13, description="heads of attention")
     mul_attn_ratio: float = Field(0.75, ge=0, lt=1, description="part of a stage's blocks that have mutual attention")
     mlp_ratio: float = Field(2.0, gt=0, description="hidden channels over channels")
     qkv_bias: Flag = Field(True, description="of attention")
-    qk_scale: Optional[Annotated[float, Field(gt=0)]] = Field(
+    qk_scale: Annotated[float, Field(gt=0)] | None = Field(
         None, description="of attention; None: by the root of a head's channels")
     drop_path_rate: float = Field(0.2, ge=0, lt=1, description="of the last block in training; it rises linearly from 0")
     pa_frames: Literal[0, 2, 4, 6] = Field(
@@ -80,10 +86,10 @@ class VRTSettings(Settings):
     nonblind_denoising: Flag = Field(False, description="frames come with a noise level as one more channel")
 
     @property
-    def abilities(self):
+    def abilities(self) -> VideoAbilities:
         return abilities(self.network_settings())
 
-    def check_training(self, training):
+    def check_training(self, training: VRTTrainingKeys) -> None:
         if training.initial_flow and self.pa_frames == 0:
             raise ValueError("training.initial_flow: this network has no SpyNet to take it (model.pa_frames is 0); leave it "
                              "away")
@@ -94,7 +100,7 @@ class VRTSettings(Settings):
                                  f"{len(self.depths) - 1}, one for each of model.depths")
 
     @model_validator(mode="after")
-    def _fits(self):
+    def _fits(self) -> VRTSettings:
         if len(self.depths) <= STAGES:
             raise ValueError(f"VRT depths has {len(self.depths)} entries; it must have one for each of the {STAGES} stages and "
                              "one or more for the groups of stage 8.")
@@ -116,7 +122,7 @@ class VRTSettings(Settings):
                              f"{INTERPOLATED_FRAMES} frames.")
         return self
 
-    def _check_alignment(self):
+    def _check_alignment(self) -> None:
         neighbours, groups = self.pa_frames // 2, self.deformable_groups
         if groups % neighbours:
             raise ValueError(f"VRT deformable_groups is {groups}; with pa_frames {self.pa_frames} it must be a multiple of "
@@ -127,20 +133,20 @@ class VRTSettings(Settings):
                                  "channels that are aligned.")
 
 
-def abilities(settings):
-    """Return the ``VideoAbilities`` of a network whose ``settings``, by name, are those of a VRT, or say as much as matters."""
+def abilities(settings: Mapping[str, Any]) -> VideoAbilities:
+    """Return the ``VideoAbilities`` of a network with the ``settings`` of a VRT by name; those absent take a default."""
     denoises = bool(settings.get("nonblind_denoising", False))
     interpolates = settings.get("pa_frames", 2) == 0 and not denoises
     scale = settings.get("upscale", 1)
     tasks = (("sr",) if scale > 1 else ("denoise",) if denoises else ("interpolate",) if interpolates
-             else ("deblur", "denoise"))  # which of the two nobody can tell by the settings
+             else ("deblur", "denoise"))  # the settings of the two are the same
     return VideoAbilities(
         tasks=tasks, scale=scale, window=tuple(settings.get("window_size", (1, 8, 8))), interpolates=interpolates,
         takes_noise_level=denoises, channels=settings.get("in_chans", 3), out_channels=settings.get("out_chans", 3),
         features=settings.get("embed_dims", (0,))[0], clip=tuple(settings.get("img_size", (6, 64, 64))))
 
 
-def check_clip(shape, channels, interpolating):
+def check_clip(shape: tuple[int | None, ...], channels: int, interpolating: bool) -> None:
     """Raise ``UserError`` unless a clip of ``shape`` can enter a network that takes ``channels``."""
     if len(shape) != 5:
         raise UserError(f"VRT takes a clip (N, D, C, H, W); this one has shape {tuple(shape)}.")

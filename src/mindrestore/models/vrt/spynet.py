@@ -1,9 +1,13 @@
 """SpyNet: optical flow from coarse to fine (arXiv 1611.00850), as VRT uses it."""
+from __future__ import annotations
+
+from collections.abc import Sequence
+
 import numpy as np
 from mindspore import Tensor, nn, ops
 from mindspore.ops import constexpr
 
-from mindrestore.models.piece import Itemwise, Piece
+from mindrestore.models.piece import Itemwise, Piece, Weights
 from mindrestore.models.vrt.layers import Conv, Sum, convolutions
 from mindrestore.native.warp import JoinedWarps
 from mindrestore.ops.warp import warp
@@ -18,28 +22,28 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
 class SpyNet(nn.Cell):
     """Flow from each image to its neighbour, at scales 1, 1/2, 1/4 and 1/8.
 
-    image, neighbour: (N, 3, H, W), 0–1. Returns four tensors (N, 2, H / s, W / s), x and y in pixels of their own scale:
-    where each pixel of the image is found in the neighbour.
+    image, neighbour: (N, 3, H, W), 0–1. Returns four tensors (N, 2, H / s, W / s), s = 1, 2, 4 and 8: (x, y) from each pixel of
+    the image to its place in the neighbour, in pixels of that scale.
 
     seed: of the first weights, or a NumPy generator.
     """
 
-    def __init__(self, seed=0):
+    def __init__(self, seed: int | np.random.Generator = 0) -> None:
         super().__init__()
         self.settings = {}
         rng = np.random.default_rng(seed)
         self.basic_module = nn.CellList([FlowUpdate(rng) for _ in range(LEVELS)])
-        self.pyramid, self.twice_as_fine, self.meet = Pyramid(), TwiceAsFine(), Meeting()
+        self.pyramid, self.twice_as_fine, self.warp = Pyramid(), TwiceAsFine(), WarpedNeighbour()
         self.sum, self.resize = Sum(), ResizedFlow()
 
-    def construct(self, image, neighbour):
+    def construct(self, image: Tensor, neighbour: Tensor) -> tuple[Tensor, ...]:
         height, width = image.shape[2:]
         images, neighbours = self.pyramid(image), self.pyramid(neighbour)
-        flow, flows = _still(*images[0].shape), ()
+        flow, flows = _no_flow(*images[0].shape), ()
         for level in range(LEVELS):
             if level > 0:
                 flow = self.twice_as_fine(flow)
-            flow = self.sum(flow, self.basic_module[level](self.meet(images[level], neighbours[level], flow)))
+            flow = self.sum(flow, self.basic_module[level](self.warp(images[level], neighbours[level], flow)))
             if level in RETURNED_LEVELS:
                 scale = 2 ** (LEVELS - 1 - level)
                 flows = (self.resize(flow, height // scale, width // scale),) + flows
@@ -47,9 +51,9 @@ class SpyNet(nn.Cell):
 
 
 class FlowUpdate(nn.Cell):
-    """Five 7×7 convolutions: image, warped neighbour and flow in (N, 8, H, W), a correction of the flow out (N, 2, H, W)."""
+    """Five 7×7 convolutions of image, warped neighbour and flow (N, 8, H, W) -> a correction of the flow (N, 2, H, W)."""
 
-    def __init__(self, rng):
+    def __init__(self, rng: np.random.Generator) -> None:
         super().__init__()
         layers = []
         for inputs, outputs in zip(WIDTHS, WIDTHS[1:]):
@@ -57,46 +61,47 @@ class FlowUpdate(nn.Cell):
         self.basic_module = nn.SequentialCell(layers[:-1])
         self.convolve = convolutions(layers[::2], (0.0,) * (len(WIDTHS) - 2) + (1.0,), exact=True)
 
-    def construct(self, x):
+    def construct(self, x: Tensor) -> Tensor:
         return self.convolve(x)
 
 
 class Pyramid(Piece):
     """Images (N, 3, H, W) -> normalised ones, from the coarsest level to the finest."""
 
-    def compute(self, w, images):
+    def compute(self, w: Weights, images: Tensor) -> tuple[Tensor, ...]:
         return pyramid(images)
 
 
 class TwiceAsFine(Piece):
     """A flow (N, 2, H, W) -> one of twice the resolution, in its pixels."""
 
-    def compute(self, w, flow):
+    def compute(self, w: Weights, flow: Tensor) -> Tensor:
         height, width = flow.shape[2:]
         return 2.0 * ops.interpolate(flow, size=(2 * height, 2 * width), mode="bilinear", align_corners=True)
 
 
-class Meeting(Itemwise):
+class WarpedNeighbour(Itemwise):
     """Images, their neighbours and the flows to these -> images, neighbours warped to them, and flows: (N, 8, H, W)."""
 
     compiled = True
 
-    def compute(self, w, shared, constants, image, neighbour, flow):
+    def compute(self, w: Weights, shared: Sequence[Tensor], constants: Sequence[Tensor | None], image: Tensor,
+                neighbour: Tensor, flow: Tensor) -> Tensor:
         return ops.cat((image, warp(neighbour, flow, "border"), flow), 1)
 
-    def native(self, *inputs):
+    def native(self, *inputs: Tensor) -> JoinedWarps:
         return JoinedWarps(inputs, [0, (1, 2), 2], channels_last=False, border=True)
 
 
 class ResizedFlow(Piece):
     """``resized_flow``"""
 
-    def compute(self, w, flow, height, width):
+    def compute(self, w: Weights, flow: Tensor, height: int, width: int) -> Tensor:
         return resized_flow(flow, height, width)
 
 
-def pyramid(x):
-    """Return normalised images (N, 3, H, W) from the coarsest level to the finest."""
+def pyramid(x: Tensor) -> tuple[Tensor, ...]:
+    """Return the image pyramid of (N, 3, H, W), coarsest level first, normalised by the statistics of ImageNet."""
     height, width = x.shape[2:]
     size = (_multiple(height), _multiple(width))
     x = (x - _statistic(MEAN)) / _statistic(STD)
@@ -106,7 +111,7 @@ def pyramid(x):
     return levels
 
 
-def resized_flow(flow, height, width):
+def resized_flow(flow: Tensor, height: int, width: int) -> Tensor:
     """Resize a flow and scale its vectors to pixels of the new size."""
     old_height, old_width = flow.shape[2:]
     if (height, width) == (old_height, old_width):
@@ -115,15 +120,15 @@ def resized_flow(flow, height, width):
     return ops.cat((flow[:, :1] * (width / old_width), flow[:, 1:] * (height / old_height)), 1)
 
 
-def _multiple(length):
+def _multiple(length: int) -> int:
     return -(-length // SIZE_MULTIPLE) * SIZE_MULTIPLE
 
 
 @constexpr
-def _still(images, channels, height, width):
+def _no_flow(images: int, channels: int, height: int, width: int) -> Tensor:
     return Tensor(np.zeros((images, 2, height, width), np.float32))
 
 
 @constexpr
-def _statistic(values):
+def _statistic(values: tuple[float, float, float]) -> Tensor:
     return Tensor(np.array(values, np.float32).reshape(1, 3, 1, 1))
