@@ -1,9 +1,8 @@
 """What every command does about errors: one sentence and a status instead of a traceback."""
-import contextlib
-import signal
 import sys
 
 from mindrestore.errors import Stopped, UserError
+from mindrestore.runtime.release import sigterm_as_keyboard_interrupt
 
 
 def status_of(run, *arguments):
@@ -12,7 +11,7 @@ def status_of(run, *arguments):
     Training, which saves first, tells the two apart: 130 and 143.
     """
     try:
-        with _terminated_as_interrupted():
+        with sigterm_as_keyboard_interrupt():
             run(*arguments)
     except UserError as error:
         return _say(f"error: {error}", 2)
@@ -26,18 +25,6 @@ def status_of(run, *arguments):
     except KeyboardInterrupt:
         return _say("interrupted", 130)
     return 0
-
-
-@contextlib.contextmanager
-def _terminated_as_interrupted():
-    """While the context lasts SIGTERM raises ``KeyboardInterrupt``: MindSpore 2.10, once it has compiled, makes SIGINT that."""
-    def interrupt(number, frame):
-        raise KeyboardInterrupt
-    former = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, former)
 
 
 def _say(what, status):

@@ -1,4 +1,4 @@
-"""Configurations of networks that find the motion between frames: to train them before the network that they are a part of."""
+"""Configurations of networks that estimate flow, which are trained before the network that they are a part of."""
 from typing import ClassVar, Tuple
 
 from pydantic import Field

@@ -1,9 +1,10 @@
 """What all configurations share: the network, the device, learning rate and steps of training."""
 from functools import cache
-from typing import Annotated, ClassVar, List, Literal, Optional
+from typing import Annotated, Any, ClassVar, List, Literal, Optional, Tuple, Type
 
 from pydantic import Field, create_model, model_validator
 
+from mindrestore.models.kind import NetworkKind
 from mindrestore.models.settings import Settings
 from mindrestore.sections import Section
 
@@ -25,7 +26,7 @@ Rate = Annotated[float, Field(gt=0)]
 
 
 class Training(Section):
-    """What every training has; where there is no default here, each kind of network has its own."""
+    """Keys of every training; where there is no default here, each problem has its own."""
 
     batch_size: Count
     accumulation: Count = Field(1, description="parts a batch is worked off in")
@@ -41,13 +42,15 @@ class Training(Section):
     initial: Optional[str] = Field(None, description="checkpoint to start from")
 
     @model_validator(mode="after")
-    def _divides(self):
+    def _divides(self) -> "Training":
         if self.batch_size % self.accumulation:
             raise ValueError(f"accumulation is {self.accumulation}; it must divide the batch size {self.batch_size}")
         return self
 
 
 class Runtime(Section):
+    """On what a run computes, and how."""
+
     device: Literal["auto", "cpu", "gpu", "ascend"] = "auto"
     mode: Literal["graph", "pynative"] = "graph"
     threads: Optional[int] = Field(None, ge=1)
@@ -72,10 +75,8 @@ class Common(Section):
 
     @classmethod
     @cache
-    def of_kind(cls, kind):
-        """Return the class of this problem's configurations with the settings of a ``NetworkKind`` and what it adds to the
-        section ``training``.
-        """
+    def of_kind(cls, kind: NetworkKind) -> Type["Common"]:
+        """Return this class with the settings of a ``NetworkKind`` as section ``model``, and its keys in ``training``."""
         training = cls.model_fields["training"].annotation
         if kind.training_keys:
             training = create_model(training.__name__, __base__=(kind.training_keys, training))
@@ -83,6 +84,6 @@ class Common(Section):
                             training=section(training))
 
 
-def section(keys):
-    """Return what pydantic's ``create_model`` takes for a section of these ``keys``, all by default."""
+def section(keys: Type[Section]) -> Tuple[Type[Section], Any]:
+    """Return (type, default) of a section as pydantic's ``create_model`` takes it: each key has its default."""
     return keys, Field(default_factory=keys)

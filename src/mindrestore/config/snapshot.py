@@ -7,7 +7,7 @@ from mindrestore.config.sections import Common, Count, Rate, Schedule, Section, 
 
 
 class Mask(Section):
-    """Either a file, or random masks: ``fixed`` draws one for the whole run, otherwise each clip gets its own."""
+    """A mask from a file, or random ones: with ``fixed`` one for the whole run, otherwise one for each clip."""
 
     path: Optional[str] = None
     density: float = Field(0.5, gt=0, lt=1)
@@ -35,7 +35,7 @@ class Data(Section):
     clips: int = Field(1000, ge=1, description="rendered clips that count as an epoch")
 
     @model_validator(mode="after")
-    def _has_path(self):
+    def _has_path(self) -> "Data":
         if self.kind != "rendered" and not self.path:
             raise ValueError(f"path is missing: data of kind {self.kind} are read from a folder")
         if self.kind == "rendered" and self.view != "scaled":

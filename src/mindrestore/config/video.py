@@ -1,11 +1,12 @@
 """Configurations of networks that restore videos; the defaults of their training are VRT's published recipe."""
 from functools import cache
-from typing import ClassVar, List, Literal, Optional, Tuple
+from typing import ClassVar, List, Literal, Optional, Tuple, Type
 
 from pydantic import Field, create_model, model_validator
 
 from mindrestore.config.sections import Common, Count, Rate, Schedule, Section, Sizes, Training, section
 from mindrestore.data.named_sets import DEMO, SETS
+from mindrestore.models.kind import NetworkKind
 from mindrestore.models.settings import Settings
 from mindrestore.tiling import BLENDS, PUBLISHED
 
@@ -28,7 +29,7 @@ class VideoData(Section):
     clips: int = Field(1000, ge=1, description="rendered clips that count as a pass")
 
     @model_validator(mode="after")
-    def _rises(self):
+    def _rises(self) -> "VideoData":
         if not 0 <= self.sigma[0] <= self.sigma[1] <= 255:
             raise ValueError(f"sigma is {list(self.sigma)}; it must rise, within 0 to 255")
         return self
@@ -57,7 +58,7 @@ TASKS = ("sr", "deblur", "denoise", "interpolate", "space-time-sr")
 
 
 class Tiling(Section):
-    """What the network is given at a time, as (frames, height, width); 0 is all there are."""
+    """Tiles that a clip is restored in, as (frames, height, width); 0 is the whole axis."""
 
     tile: Sizes = list(PUBLISHED.tile)
     overlap: Sizes = list(PUBLISHED.overlap)
@@ -105,23 +106,23 @@ class VideoConfig(Common):
     published: Optional[str] = Field(None, description="published figure and its source, printed beside the result")
 
     @property
-    def task(self):
-        """One of ``TASKS``."""
+    def task(self) -> str:
+        """Return one of ``TASKS``."""
         return "space-time-sr" if self.interpolation else self.model.abilities.tasks[0]
 
     @property
-    def scale(self):
-        """How many times the height and width of what is given are restored."""
+    def scale(self) -> int:
+        """Return the factor by which height and width grow."""
         return self.model.abilities.scale
 
     @property
-    def degradation(self):
-        """How low quality is made, or called in a data set; None for interpolation, which leaves frames out."""
+    def degradation(self) -> Optional[str]:
+        """Return how low quality is made, or called in a data set; None for interpolation, which leaves frames out."""
         by_task = {"sr": "bicubic", "space-time-sr": "bicubic", "deblur": "blur", "denoise": "noise"}
         return self.evaluation.degradation or by_task.get(self.task)
 
     @model_validator(mode="after")
-    def _fits(self):
+    def _fits(self) -> "VideoConfig":
         reduces = self.evaluation.degradation in ("bicubic", "gaussian")
         allowed = {"sr": reduces, "space-time-sr": reduces, "deblur": self.evaluation.degradation == "blur",
                    "denoise": self.evaluation.degradation == "noise", "interpolate": False}
@@ -138,7 +139,7 @@ class VideoConfig(Common):
 
     @classmethod
     @cache
-    def with_interpolation(cls, kind):
+    def with_interpolation(cls, kind: NetworkKind) -> Type["VideoConfig"]:
         """Return this class with the settings of a ``NetworkKind`` for the network that interpolates."""
         interpolation = create_model("Interpolation", __base__=Interpolation, __doc__=Interpolation.__doc__,
                                      model=section(kind.settings))

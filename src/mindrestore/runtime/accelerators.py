@@ -1,14 +1,17 @@
-"""What a machine has of Ascend devices and NVIDIA GPUs: driver, toolkit, environment, addresses; what mends what is missing.
+"""Ascend devices and NVIDIA GPUs of this machine: driver, toolkit, environment and addresses, and commands that mend them.
 
-Read from files and the environment alone, so that it also says why MindSpore sees no device. Lines are the doctor's: a label
-and what there is, or ``!`` and a sentence that ends in the command that mends it. Nothing is said of a kind of device of which
-the machine has no trace.
+Read from files and the environment alone, so that it also says why MindSpore sees no device. A line is one of
+``mindrestore doctor``: a label and what there is, or ``!`` and a sentence that ends in the command that mends it. A kind of
+device of which the machine has no trace gets no line.
 """
+from __future__ import annotations
+
 import importlib.util
 import json
 import os
 import re
 import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mindrestore.runtime import ascend_server
@@ -19,11 +22,13 @@ TOOLKIT_VARIABLES = ("ASCEND_HOME_PATH", "ASCEND_TOOLKIT_HOME")
 TOOLKIT_PACKAGES = ("te", "hccl")  # Python packages of CANN that MindSpore imports
 CUDA_PLACES = ("CUDA_HOME", "CUDA_PATH")
 CUDA_BUILT_FOR = ("11.1", "11.6")
+Packages = Callable[[str], object]  # of a Python package its ``ModuleSpec``, None where it cannot be imported
 LIBRARY_FOLDERS = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/local/lib")
 
 
-def described(root="/", environment=os.environ, packages=importlib.util.find_spec):
-    """Yield the lines about this machine; ``root`` and the others are for imitations of one."""
+def described(root: str | Path = "/", environment: Mapping[str, str] = os.environ,
+              packages: Packages = importlib.util.find_spec) -> Iterator[str]:
+    """Yield the lines about this machine. Tests give an imitation of one by ``root``, ``environment`` and ``packages``."""
     root = Path(root)
     yield from ascend(root, environment, packages)
     yield from gpu(root, environment)
@@ -32,7 +37,8 @@ def described(root="/", environment=os.environ, packages=importlib.util.find_spe
 # Ascend
 
 
-def ascend(root, environment, packages):
+def ascend(root: Path, environment: Mapping[str, str], packages: Packages) -> Iterator[str]:
+    """Yield the lines about Ascend: driver, CANN and its environment, devices and their addresses."""
     driver = _value(root / f"{ASCEND}/driver/version.info".lstrip("/"), "version")
     devices = sorted(int(path.name[7:]) for path in (root / "dev").glob("davinci[0-9]*") if path.name[7:].isdigit())
     named = next((environment[name] for name in TOOLKIT_VARIABLES if environment.get(name)), None)
@@ -51,12 +57,13 @@ def ascend(root, environment, packages):
     if not toolkit:
         yield "! ascend: CANN is missing; bash Ascend-cann-toolkit_*.run --install"
     else:
-        yield from _toolkit(root, environment, packages, named, toolkit)
+        yield from _toolkit(root, environment, packages, named=named, toolkit=toolkit)
     if driver and devices:
         yield from _addresses(root, devices)
 
 
-def _toolkit(root, environment, packages, named, toolkit):
+def _toolkit(root: Path, environment: Mapping[str, str], packages: Packages, *, named: str | None,
+             toolkit: str) -> Iterator[str]:
     script = next((place for place in (f"{toolkit}/set_env.sh", f"{os.path.dirname(toolkit)}/set_env.sh")
                    if _at(root, place).is_file()), f"{os.path.dirname(toolkit)}/set_env.sh")
     libraries = environment.get("LD_LIBRARY_PATH", "").split(":")
@@ -72,7 +79,7 @@ def _toolkit(root, environment, packages, named, toolkit):
             yield f"! ascend: Python does not find {' and '.join(missing)} of CANN; pip install {wheels}"
 
 
-def _addresses(root, devices):
+def _addresses(root: Path, devices: Sequence[int]) -> Iterator[str]:
     notes = []
     try:
         addresses = ascend_server.addresses(devices, note=notes.append, fallback=_at(root, ascend_server.CONF))
@@ -88,7 +95,7 @@ def _addresses(root, devices):
                    "address ADDRESS netmask MASK")
 
 
-def _toolkit_version(folder):
+def _toolkit_version(folder: Path) -> str | None:
     for place in (*sorted(folder.glob("*-linux/ascend_toolkit_install.info")), folder / "ascend_toolkit_install.info",
                   folder / "version.cfg"):
         version = _value(place, "version") or _value(place, "toolkit_running_version")
@@ -100,7 +107,8 @@ def _toolkit_version(folder):
 # NVIDIA
 
 
-def gpu(root, environment):
+def gpu(root: Path, environment: Mapping[str, str]) -> Iterator[str]:
+    """Yield the lines about NVIDIA: driver, CUDA, cuDNN and the number of cards."""
     text = _text(root / "proc/driver/nvidia/version")
     driver = re.search(r"Kernel Module(?: for \S+)?\s+([0-9.]+)", text)
     cards = [path for path in (root / "dev").glob("nvidia[0-9]*") if path.name[6:].isdigit()]
@@ -129,7 +137,7 @@ def gpu(root, environment):
         yield "! gpu: no libcudnn.so.8 where libraries are looked for; sudo apt-get install libcudnn8"
 
 
-def _cuda_version(folder):
+def _cuda_version(folder: Path) -> str | None:
     try:
         return json.loads(_text(folder / "version.json"))["cuda"]["version"]
     except (ValueError, KeyError, TypeError):
@@ -140,19 +148,19 @@ def _cuda_version(folder):
 # Files
 
 
-def _at(root, place):
+def _at(root: Path, place: str | Path) -> Path:
     """Return where ``place`` lies in a tree of which ``root`` is the root."""
     return root / str(Path(place).expanduser()).lstrip("/")
 
 
-def _text(path):
+def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
 
 
-def _value(path, key):
+def _value(path: Path, key: str) -> str | None:
     """Return what a file of lines ``Key=value`` says for ``key``, None if nothing."""
     match = re.search(rf"^\s*{key}\s*=\s*(\S+)", _text(path), re.MULTILINE | re.IGNORECASE)
     return match and match[1]

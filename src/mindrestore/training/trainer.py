@@ -1,7 +1,11 @@
 """Train a network as a configuration says: run, validate, save, resume."""
+from __future__ import annotations
+
 import contextlib
 import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
@@ -15,20 +19,21 @@ from mindrestore.runtime import cluster
 from mindrestore.runtime.dataset import batches
 from mindrestore.training.callbacks import Failures, Progress, Save, Validate
 from mindrestore.training.flow_job import flow_job
+from mindrestore.training.job import Job
 from mindrestore.training.log import SilentLog, TrainingLog
 from mindrestore.training.snapshot_job import snapshot_job
 from mindrestore.training.state import digest_of_state, restore_state, save_state
 from mindrestore.training.step import TrainOneStep
 from mindrestore.training.video_job import video_job
 
-JOBS = {"snapshot": snapshot_job, "video": video_job, "flow": flow_job}
-"""By problem: what makes a ``Job`` of a configuration."""
+JOBS: dict[str, Callable[[Any], Job]] = {"snapshot": snapshot_job, "video": video_job, "flow": flow_job}
+"""By the problem of a configuration: what makes its ``Job``."""
 
 
 def train(config: Common, resume: bool = False) -> Path:
     """Train; write ``last_state.ckpt`` (to resume from), ``last.ckpt``, ``best.ckpt``, ``log.jsonl`` and ``config.yaml``.
 
-    Of several processes (``mindrestore.runtime.cluster``) each trains on its share of every batch; the main one writes.
+    Several processes (``mindrestore.runtime.cluster``) each train on a share of every batch; the main one writes the files.
 
     Args:
         config: ``mindrestore.config.SnapshotConfig``, ``VideoConfig`` or ``FlowConfig``.
@@ -39,7 +44,8 @@ def train(config: Common, resume: bool = False) -> Path:
 
     Raises:
         UserError: settings that do not fit each other, or a folder that holds a run while ``resume`` is false.
-        Stopped: a signal ended the run early, its state saved; the status tells a launcher which of several got it.
+        Stopped: a signal ended the run early, its state saved. Its status is 128 + the signal in the process that received
+            it, 0 in others.
     """
     settings = config.training
     folder = Path(config.output or f"runs/{config.name}")
@@ -71,14 +77,14 @@ def train(config: Common, resume: bool = False) -> Path:
         average=job.average, sqrt_loss=job.sqrt_loss, mean_over_ranks=job.mean_over_ranks, loss_scale=job.loss_scale,
         refuse=failures.refuse)
 
-    def averaged():
+    def averaged() -> contextlib.AbstractContextManager[None]:
         return job.average.applied() if job.average else contextlib.nullcontext()
 
-    def save_network(path, step, psnr=None):
-        native.save_network(path, job.network, job.kind, job.network.settings, job.mask,
-                            {"name": config.name, "step": step, "validation_psnr": psnr})
+    def save_network(path: Path, step: int, psnr: float | None = None) -> None:
+        training = {"name": config.name, "step": step, "validation_psnr": psnr}
+        native.save_network(path, job.network, job.kind, job.network.settings, mask=job.mask, extra=training)
 
-    def save(step):
+    def save(step: int) -> None:
         failures.check_weights(job.network, step)
         if not cluster.is_main():
             return
@@ -86,38 +92,40 @@ def train(config: Common, resume: bool = False) -> Path:
             save_network(folder / "last.ckpt", step)
         if settings.keep:
             keep_copy(folder / "last.ckpt", step, settings.keep)
+        scale = job.loss_scale.state if job.loss_scale else None
         save_state(state, job.network, job.updates, job.average,
-                   {"step": step, "best": best.best, "loss_scale": job.loss_scale.state if job.loss_scale else None})
+                   progress={"step": step, "best": validation.best, "loss_scale": scale})
 
-    def validate():
+    def validate() -> float:
         failures.check_weights(job.network, counter.step)
         with averaged():
             return job.validate()
 
-    def save_best(step, psnr):
+    def save_best(step: int, psnr: float) -> None:
         if not cluster.is_main():
             return
         with averaged():
             save_network(folder / "best.ckpt", step, psnr)
 
-    counter = Progress(log, job.rates, first, settings.log_every, failures.refuse)
-    best = Validate(log, counter, validate, save_best, settings.validate_every, last, progress["best"])
-    callbacks = [counter, best] if job.validate else [counter]
-    data = batches(job.samples, first * settings.batch_size, last - first, settings.batch_size, cluster.rank(), cluster.size(),
-                   settings.workers)
+    counter = Progress(log, rates=job.rates, first=first, every=settings.log_every, refuse=failures.refuse)
+    validation = Validate(log, counter, validate=validate, on_best=save_best, every=settings.validate_every, last=last,
+                          best=progress["best"])
+    callbacks = [counter, validation] if job.validate else [counter]
+    data = batches(job.samples, first * settings.batch_size, last - first, batch_size=settings.batch_size,
+                   rank=cluster.rank(), ranks=cluster.size(), workers=settings.workers)
     try:
-        with data as dataset, Save(log, counter, save, settings.save_every, last) as saving:
+        with data as dataset, Save(log, counter, save=save, every=settings.save_every, last=last) as saving:
             Model(step_cell).train(1, dataset, callbacks=[*callbacks, saving], dataset_sink_mode=False)
     finally:
         log.close()
-    cluster.gathered([0])  # nobody leaves while the main process still writes: a launcher would take it for a failure
+    cluster.gathered([0])  # all wait for the main process, which still writes: a launcher takes an early exit for a failure
     if saving.stopped:
         raise Stopped(128 + saving.interrupted if saving.interrupted else 0)
     return folder
 
 
-def keep_copy(path, step, count):
-    """Copy a checkpoint to ``step_N.ckpt`` beside it and delete all such copies but the last ``count``."""
+def keep_copy(path: Path, step: int, count: int) -> None:
+    """Copy a checkpoint to ``step_N.ckpt`` beside it; of such copies keep the last ``count``."""
     with replacing(path.with_name(f"step_{step}.ckpt")) as copy:
         shutil.copyfile(path, copy)
     copies = sorted(path.parent.glob("step_*.ckpt"), key=lambda copy: int(copy.stem.partition("_")[2]))
@@ -125,8 +133,8 @@ def keep_copy(path, step, count):
         old.unlink()
 
 
-def _check_alike(job, progress):
-    """Raise ``UserError`` unless all processes begin from the same weights, moments and step."""
+def _check_alike(job: Job, progress: Mapping[str, Any]) -> None:
+    """Raise ``UserError`` unless all processes begin from the same weights, moments of the optimisers and step."""
     digest = digest_of_state(job.network, job.updates, job.average, progress)
     for rank, row in enumerate(cluster.gathered(np.frombuffer(digest, np.float64))):
         if row.tobytes() != digest:
