@@ -3,17 +3,29 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from mindspore import Parameter, Tensor, nn
 
 from mindrestore.checkpoints.native import load_arrays, save_arrays
+from mindrestore.config.sections import Common
 from mindrestore.errors import UserError
 from mindrestore.files import PathLike
 from mindrestore.training.average import Average
 from mindrestore.training.optimizers import Update
 
 SCHEDULE = "learning_rate"  # name of an optimiser's table of rates, one a step
+
+
+def run_folder(config: Common) -> Path:
+    """Return the output folder of a training run."""
+    return Path(config.output or f"runs/{config.name}")
+
+
+def state_path(config: Common) -> Path:
+    """Return the path of the file that a training run is resumed from."""
+    return run_folder(config) / "last_state.ckpt"
 
 
 def save_state(path: PathLike, network: nn.Cell, updates: Sequence[Update], average: Average | None, *,
@@ -47,11 +59,12 @@ def digest_of_state(network: nn.Cell, updates: Sequence[Update], average: Averag
 
 
 def _parameters(network: nn.Cell, updates: Sequence[Update], average: Average | None) -> dict[str, Parameter]:
-    named = {f"network/{parameter.name}": parameter for parameter in network.get_parameters()}
-    weights = {id(parameter) for parameter in named.values()}
+    """Return by name in the file every parameter that is saved."""
+    parameters = {f"network/{parameter.name}": parameter for parameter in network.get_parameters()}
+    weights = {id(parameter) for parameter in parameters.values()}
     for number, update in enumerate(updates):
-        named.update({f"optimizer{number}/{parameter.name}": parameter for parameter in update.optimizer.get_parameters()
+        parameters.update({f"optimizer{number}/{parameter.name}": parameter for parameter in update.optimizer.get_parameters()
                       if id(parameter) not in weights and parameter.name != SCHEDULE})
     if average:
-        named.update({f"average/{parameter.name}": parameter for parameter in average.averages})
-    return named
+        parameters.update({f"average/{parameter.name}": parameter for parameter in average.averages})
+    return parameters

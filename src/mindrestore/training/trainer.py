@@ -22,7 +22,7 @@ from mindrestore.training.flow_job import flow_job
 from mindrestore.training.job import Job
 from mindrestore.training.log import SilentLog, TrainingLog
 from mindrestore.training.snapshot_job import snapshot_job
-from mindrestore.training.state import digest_of_state, restore_state, save_state
+from mindrestore.training.state import digest_of_state, restore_state, run_folder, save_state, state_path
 from mindrestore.training.step import TrainOneStep
 from mindrestore.training.video_job import video_job
 
@@ -47,81 +47,99 @@ def train(config: Common, resume: bool = False) -> Path:
         Stopped: a signal ended the run early, its state saved. Its status is 128 + the signal in the process that received
             it, 0 in others.
     """
-    settings = config.training
-    folder = Path(config.output or f"runs/{config.name}")
-    state = folder / "last_state.ckpt"
-    if state.exists() and not resume:
-        raise UserError(f"{folder}: holds a training run; go on with --resume, or choose another folder with output=...")
-    if resume and not state.exists():
-        raise UserError(f"{state}: no such training state to resume; train without --resume first.")
-
-    if settings.batch_size % (cluster.size() * settings.accumulation):
-        raise UserError(f"training.batch_size is {settings.batch_size}, the total over all devices: {cluster.size()} devices "
-                        f"times {settings.accumulation} parts (training.accumulation) do not divide it.")
-
+    folder, state = run_folder(config), state_path(config)
+    _check_before(config, resume)
     job = JOBS[config.problem](config)
     progress = restore_state(state, job.network, job.updates, job.average) if resume else {"step": 0, "best": None}
-    first, last = progress["step"], job.steps
-    if first >= last:
-        raise UserError(f"{folder}: this run has already done its {last} steps; set training.steps higher to go on.")
-
+    if progress["step"] >= job.steps:
+        raise UserError(f"{folder}: this run has already done its {job.steps} steps; set training.steps higher to go on.")
     if job.loss_scale and progress.get("loss_scale"):
         job.loss_scale.state = progress["loss_scale"]
     _check_alike(job, progress)
     if cluster.is_main():
         write_text(folder / "config.yaml", yaml.safe_dump(config.model_dump(), sort_keys=False))
-    log = TrainingLog(folder, last, first) if cluster.is_main() else SilentLog()
-    failures = Failures(job.samples, settings.batch_size, state)
-    step_cell = TrainOneStep(
-        job.gradients, job.updates, accumulation=settings.accumulation, clip_norm=settings.clip_norm, step=first,
-        average=job.average, sqrt_loss=job.sqrt_loss, mean_over_ranks=job.mean_over_ranks, loss_scale=job.loss_scale,
-        refuse=failures.refuse)
-
-    def averaged() -> contextlib.AbstractContextManager[None]:
-        return job.average.applied() if job.average else contextlib.nullcontext()
-
-    def save_network(path: Path, step: int, psnr: float | None = None) -> None:
-        training = {"name": config.name, "step": step, "validation_psnr": psnr}
-        native.save_network(path, job.network, job.kind, job.network.settings, mask=job.mask, extra=training)
-
-    def save(step: int) -> None:
-        failures.check_weights(job.network, step)
-        if not cluster.is_main():
-            return
-        with averaged():
-            save_network(folder / "last.ckpt", step)
-        if settings.keep:
-            keep_copy(folder / "last.ckpt", step, settings.keep)
-        scale = job.loss_scale.state if job.loss_scale else None
-        save_state(state, job.network, job.updates, job.average,
-                   progress={"step": step, "best": validation.best, "loss_scale": scale})
-
-    def validate() -> float:
-        failures.check_weights(job.network, counter.step)
-        with averaged():
-            return job.validate()
-
-    def save_best(step: int, psnr: float) -> None:
-        if not cluster.is_main():
-            return
-        with averaged():
-            save_network(folder / "best.ckpt", step, psnr)
-
-    counter = Progress(log, rates=job.rates, first=first, every=settings.log_every, refuse=failures.refuse)
-    validation = Validate(log, counter, validate=validate, on_best=save_best, every=settings.validate_every, last=last,
-                          best=progress["best"])
-    callbacks = [counter, validation] if job.validate else [counter]
-    data = batches(job.samples, first * settings.batch_size, last - first, batch_size=settings.batch_size,
-                   rank=cluster.rank(), ranks=cluster.size(), workers=settings.workers)
-    try:
-        with data as dataset, Save(log, counter, save=save, every=settings.save_every, last=last) as saving:
-            Model(step_cell).train(1, dataset, callbacks=[*callbacks, saving], dataset_sink_mode=False)
-    finally:
-        log.close()
+    saving = _Run(config, job, progress).execute()
     cluster.gathered([0])  # all wait for the main process, which still writes: a launcher takes an early exit for a failure
     if saving.stopped:
         raise Stopped(128 + saving.interrupted if saving.interrupted else 0)
     return folder
+
+
+def _check_before(config: Common, resume: bool) -> None:
+    """Raise ``UserError`` for what can be refused before a network is built."""
+    settings, state = config.training, state_path(config)
+    if state.exists() and not resume:
+        raise UserError(f"{state.parent}: holds a training run; go on with --resume, or choose another folder with output=...")
+    if resume and not state.exists():
+        raise UserError(f"{state}: no such training state to resume; train without --resume first.")
+    if settings.batch_size % (cluster.size() * settings.accumulation):
+        raise UserError(f"training.batch_size is {settings.batch_size}, the total over all devices: {cluster.size()} devices "
+                        f"times {settings.accumulation} parts (training.accumulation) do not divide it.")
+
+
+class _Run:
+    """A job in its folder, from the step on that ``progress`` says: its callbacks, and what they save and validate."""
+
+    def __init__(self, config: Common, job: Job, progress: Mapping[str, Any]) -> None:
+        self.config, self.job, self.folder = config, job, run_folder(config)
+        self.first, self.last = progress["step"], job.steps
+        settings = config.training
+        self.log = TrainingLog(self.folder, self.last, self.first) if cluster.is_main() else SilentLog()
+        self.failures = Failures(job.samples, settings.batch_size, state_path(config))
+        self.counter = Progress(self.log, rates=job.rates, first=self.first, every=settings.log_every,
+                                refuse=self.failures.refuse)
+        self.validation = Validate(self.log, self.counter, validate=self.validate, on_best=self.save_best,
+                                   every=settings.validate_every, last=self.last, best=progress["best"])
+        self.saving = Save(self.log, self.counter, save=self.save, every=settings.save_every, last=self.last)
+
+    def execute(self) -> Save:
+        """Do all steps, or those until a signal; return the callback that knows whether one came."""
+        job, settings = self.job, self.config.training
+        step_cell = TrainOneStep(
+            job.gradients, job.updates, accumulation=settings.accumulation, clip_norm=settings.clip_norm, step=self.first,
+            average=job.average, sqrt_loss=job.sqrt_loss, mean_over_ranks=job.mean_over_ranks, loss_scale=job.loss_scale,
+            refuse=self.failures.refuse)
+        callbacks = [self.counter, *([self.validation] if job.validate else []), self.saving]
+        data = batches(job.samples, self.first * settings.batch_size, self.last - self.first, batch_size=settings.batch_size,
+                       rank=cluster.rank(), ranks=cluster.size(), workers=settings.workers)
+        try:
+            with data as dataset, self.saving:
+                Model(step_cell).train(1, dataset, callbacks=callbacks, dataset_sink_mode=False)
+        finally:
+            self.log.close()
+        return self.saving
+
+    def validate(self) -> float:
+        """Return the PSNR in dB of the job's validation, with averaged weights where there are any."""
+        self.failures.check_weights(self.job.network, self.counter.step)
+        with self._averaged():
+            return self.job.validate()
+
+    def save(self, step: int) -> None:
+        """Write the network after ``step`` and the state to resume from, in the main process."""
+        job, settings, last = self.job, self.config.training, self.folder / "last.ckpt"
+        self.failures.check_weights(job.network, step)
+        if not cluster.is_main():
+            return
+        self._save_network(last, step)
+        if settings.keep:
+            keep_copy(last, step, settings.keep)
+        scale = job.loss_scale.state if job.loss_scale else None
+        save_state(state_path(self.config), job.network, job.updates, job.average,
+                   progress={"step": step, "best": self.validation.best, "loss_scale": scale})
+
+    def save_best(self, step: int, psnr: float) -> None:
+        """Write the network after ``step``, the best so far, in the main process."""
+        if cluster.is_main():
+            self._save_network(self.folder / "best.ckpt", step, psnr)
+
+    def _save_network(self, path: Path, step: int, psnr: float | None = None) -> None:
+        job, training = self.job, {"name": self.config.name, "step": step, "validation_psnr": psnr}
+        with self._averaged():
+            native.save_network(path, job.network, job.kind, job.network.settings, mask=job.mask, extra=training)
+
+    def _averaged(self) -> contextlib.AbstractContextManager[None]:
+        return self.job.average.applied() if self.job.average else contextlib.nullcontext()
 
 
 def keep_copy(path: Path, step: int, count: int) -> None:

@@ -3,7 +3,6 @@ from __future__ import annotations
 
 from collections.abc import Container, Sequence
 from functools import partial
-from pathlib import Path
 
 from mindspore import nn
 
@@ -22,6 +21,7 @@ from mindrestore.training.job import Job
 from mindrestore.training.loss_scale import needed_loss_scale
 from mindrestore.training.losses import LOSSES
 from mindrestore.training.optimizers import Update, adam_updates, adam_updates_with_late_part, learning_rates
+from mindrestore.training.state import state_path
 from mindrestore.training.validation import video_validation
 
 
@@ -37,7 +37,7 @@ def video_job(config: VideoConfig) -> Job:
     network = network_of(config.model, settings.seed)
     loaded = _read_first_weights(network, kind.first_weights(settings))
     freeze(network, settings.frozen)
-    resumed = _is_resumed(config)
+    resumed = state_path(config).exists()  # the trainer starts no new run where there is a state, which holds every weight
     kind.prepare(network, settings, loaded, resumed)
     if not resumed:
         refuse_untrained_frozen(network, settings.frozen, loaded)
@@ -66,21 +66,21 @@ def _updates(kind: VideoKind, network: nn.Cell, settings: VideoTraining, *, rate
     return adam_updates_with_late_part(network, rates, settings.betas, late=belongs, first=first, late_rates=late_rates)
 
 
-def freeze(network: nn.Cell, parts: Sequence[str]) -> None:
-    """Freeze every parameter whose name contains one of ``parts``; raise ``UserError`` for a part that no name contains."""
-    for part in parts:
-        frozen = [parameter for parameter in network.get_parameters() if part in parameter.name]
+def freeze(network: nn.Cell, texts: Sequence[str]) -> None:
+    """Freeze every parameter whose name contains one of ``texts``; raise ``UserError`` for a text that no name contains."""
+    for text in texts:
+        frozen = [parameter for parameter in network.get_parameters() if text in parameter.name]
         if not frozen:
-            raise UserError(f"training.frozen: no parameter's name contains {part!r}; the first names are "
+            raise UserError(f"training.frozen: no parameter's name contains {text!r}; the first names are "
                             f"{', '.join(parameter.name for parameter in network.trainable_params()[:3])}.")
         for parameter in frozen:
             parameter.requires_grad = False
 
 
-def refuse_untrained_frozen(network: nn.Cell, parts: Sequence[str], loaded: Container[str]) -> None:
+def refuse_untrained_frozen(network: nn.Cell, texts: Sequence[str], loaded: Container[str]) -> None:
     """Raise ``UserError`` where ``freeze`` froze random weights; ``loaded``: names of those that were read from files."""
     untrained = [parameter for parameter in network.get_parameters()
-             if parameter.name not in loaded and any(part in parameter.name for part in parts)]
+             if parameter.name not in loaded and any(text in parameter.name for text in texts)]
     if untrained:
         raise UserError(f"training.frozen: {len(untrained)} of the parameters that it freezes are untrained, the first is "
                         f"{untrained[0].name}; give a network that holds them with training.initial, or do not freeze them.")
@@ -92,11 +92,6 @@ def _read_first_weights(network: nn.Cell, sources: Sequence[tuple[str, str]]) ->
     for result in results:
         print(result.sentence)
     return frozenset().union(*(result.names for result in results))
-
-
-def _is_resumed(config: VideoConfig) -> bool:
-    """Return whether the run is resumed, as its folder holds a state: the trainer starts no new run there."""
-    return (Path(config.output or f"runs/{config.name}") / "last_state.ckpt").exists()
 
 
 def _samples(config: VideoConfig) -> VideoSamples:
