@@ -119,12 +119,12 @@ def published_network(source: Source, kind: str | None = None) -> tuple[nn.Cell,
 def recognised(arrays: Arrays, where: PathLike, kind: str | None = None) -> tuple[nn.Cell, Metadata]:
     """As ``published_network``, of ``arrays`` by name; ``where`` names their source in an error."""
     if kind is None:
-        candidates = (each for each in kinds() if each.published_settings)
+        candidates = (candidate for candidate in kinds() if candidate.published_settings)
     elif kind in names() and kind_of(kind).published_settings:
         candidates = [kind_of(kind)]
     else:
-        known = " or ".join(each.name for each in kinds() if each.published_settings)
-        raise UserError(f"kind {kind!r}: no such network; expected {known}.")
+        expected = " or ".join(candidate.name for candidate in kinds() if candidate.published_settings)
+        raise UserError(f"kind {kind!r}: no such network; expected {expected}.")
     shapes = {name: array.shape for name, array in arrays.items()}
     reasons = []
     for candidate in candidates:

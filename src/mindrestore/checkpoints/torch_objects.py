@@ -59,6 +59,7 @@ class Storage:
 
     @property
     def nbytes(self) -> int:
+        """Bytes that the numbers take in the file."""
         return self.count * number_types.bytes_each(self.kind)
 
     def fill(self, raw: bytes, byteorder: str = "little") -> None:
@@ -100,6 +101,7 @@ class Tensor:
 
     @property
     def nbytes(self) -> int:
+        """Bytes that the elements take, were they copied."""
         return math.prod(self.size) * number_types.bytes_each(self.kind)
 
     def array(self) -> np.ndarray:
@@ -135,6 +137,7 @@ class Module:
         self.state = None
 
     def fill(self, state: Any) -> None:
+        """Take the pickled attributes; ``Refused`` if they are not those of a ``torch.nn.Module``."""
         parts = [state.get(part) for part in ("_parameters", "_buffers", "_modules")] if type(state) is dict else []
         if not parts or not all(isinstance(part, dict) and all(type(key) is str for key in part) for part in parts):
             raise Refused(self.name)
@@ -176,6 +179,7 @@ class NumpyType:
         self.dtype = np.dtype(code)
 
     def fill(self, state: Sequence[Any]) -> None:
+        """Take the byte order out of the pickled state."""
         order = state[1]
         self.dtype = self.dtype.newbyteorder({"<": "<", ">": ">"}.get(order, "="))
 
@@ -187,6 +191,7 @@ class NumpyArray:
         self.array = None
 
     def fill(self, state: Sequence[Any]) -> None:
+        """Take (version, shape, type, column-major or not, bytes); ``PickleError`` where these are no numbers."""
         _, shape, kind, column_major, raw = state
         raw = raw.encode("latin-1") if type(raw) is str else raw  # Python 2 wrote bytes as text
         if not isinstance(kind, NumpyType) or type(raw) is not bytes:
@@ -217,6 +222,7 @@ class _Plain:
         self._plain_forms = {}  # by id, so that what is shared stays shared; None while it is being made
 
     def of(self, value: Any) -> Any:
+        """Return the plain form of ``value``."""
         if isinstance(value, (str, int, float, bytes, bytearray, type(None))):
             return value
         key = id(value)

@@ -129,10 +129,11 @@ def mask_warning(trained_with: str | None, masks: Iterable[str]) -> str | None:
     """
     if trained_with == RANDOM_MASK or set(masks) == {trained_with}:
         return None
-    used = ", ".join(masks)
+    fingerprints = ", ".join(masks)
     if trained_with is None:
-        return f"the checkpoint does not say which mask it was trained with; with another than {used} it reconstructs noise."
-    return (f"the network was trained with mask {trained_with} and measures through {used} here: expect a poor "
+        return ("the checkpoint does not say which mask it was trained with; with another than "
+                f"{fingerprints} it reconstructs noise.")
+    return (f"the network was trained with mask {trained_with} and measures through {fingerprints} here: expect a poor "
             "reconstruction unless it is fine-tuned on this mask (training.initial).")
 
 

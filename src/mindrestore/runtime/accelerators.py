@@ -41,9 +41,9 @@ def ascend(root: Path, environment: Mapping[str, str], packages: Packages) -> It
     """Yield the lines about Ascend: driver, CANN and its environment, devices and their addresses."""
     driver = _value(root / f"{ASCEND}/driver/version.info".lstrip("/"), "version")
     devices = sorted(int(path.name[7:]) for path in (root / "dev").glob("davinci[0-9]*") if path.name[7:].isdigit())
-    named = next((environment[name] for name in TOOLKIT_VARIABLES if environment.get(name)), None)
-    toolkit = next((place for place in filter(None, (named, *TOOLKITS)) if _at(root, place).is_dir()), None)
-    if not (driver or devices or named or toolkit):
+    configured = next((environment[name] for name in TOOLKIT_VARIABLES if environment.get(name)), None)
+    toolkit = next((place for place in filter(None, (configured, *TOOLKITS)) if _at(root, place).is_dir()), None)
+    if not (driver or devices or configured or toolkit):
         return
     version = _toolkit_version(_at(root, toolkit)) if toolkit else None
     yield (f"ascend        driver {driver or 'not found'}, CANN {version or 'of unknown version' if toolkit else 'not found'}"
@@ -57,22 +57,22 @@ def ascend(root: Path, environment: Mapping[str, str], packages: Packages) -> It
     if not toolkit:
         yield "! ascend: CANN is missing; bash Ascend-cann-toolkit_*.run --install"
     else:
-        yield from _toolkit(root, environment, packages, named=named, toolkit=toolkit)
+        yield from _toolkit(root, environment, packages, configured=configured, toolkit=toolkit)
     if driver and devices:
         yield from _addresses(root, devices)
 
 
-def _toolkit(root: Path, environment: Mapping[str, str], packages: Packages, *, named: str | None,
+def _toolkit(root: Path, environment: Mapping[str, str], packages: Packages, *, configured: str | None,
              toolkit: str) -> Iterator[str]:
     script = next((place for place in (f"{toolkit}/set_env.sh", f"{os.path.dirname(toolkit)}/set_env.sh")
                    if _at(root, place).is_file()), f"{os.path.dirname(toolkit)}/set_env.sh")
     libraries = environment.get("LD_LIBRARY_PATH", "").split(":")
-    if named is None or not any(place.startswith(named) for place in libraries):
+    if configured is None or not any(place.startswith(configured) for place in libraries):
         yield f"! ascend: the environment of CANN is not sourced; source {script}"
-    elif named != toolkit:
-        yield f"! ascend: the environment is of a CANN in {named}, which is not there; source {script}"
+    elif configured != toolkit:
+        yield f"! ascend: the environment is of a CANN in {configured}, which is not there; source {script}"
     else:
-        yield f"ascend        the environment of CANN is sourced ({named})"
+        yield f"ascend        the environment of CANN is sourced ({configured})"
         missing = [name for name in TOOLKIT_PACKAGES if packages(name) is None]
         if missing:
             wheels = " ".join(f"{toolkit}/lib64/{name}-*-py3-none-any.whl" for name in missing)
@@ -112,9 +112,9 @@ def gpu(root: Path, environment: Mapping[str, str]) -> Iterator[str]:
     text = _text(root / "proc/driver/nvidia/version")
     driver = re.search(r"Kernel Module(?: for \S+)?\s+([0-9.]+)", text)
     cards = [path for path in (root / "dev").glob("nvidia[0-9]*") if path.name[6:].isdigit()]
-    named = next((environment[name] for name in CUDA_PLACES if environment.get(name)), None)
-    home = next((place for place in filter(None, (named, "/usr/local/cuda")) if _at(root, place).is_dir()), None)
-    if not (driver or cards or home or named):
+    configured = next((environment[name] for name in CUDA_PLACES if environment.get(name)), None)
+    home = next((place for place in filter(None, (configured, "/usr/local/cuda")) if _at(root, place).is_dir()), None)
+    if not (driver or cards or home or configured):
         return
     version = _cuda_version(_at(root, home)) if home else None
     folders = [*filter(None, environment.get("LD_LIBRARY_PATH", "").split(":")), *([f"{home}/lib64"] if home else []),
@@ -126,8 +126,8 @@ def gpu(root: Path, environment: Mapping[str, str]) -> Iterator[str]:
         yield "! gpu: the NVIDIA driver is not loaded; sudo modprobe nvidia"
     elif not driver:
         yield "! gpu: the NVIDIA driver is missing; sudo apt-get install nvidia-driver-535"
-    if named and named != home:
-        yield f"! gpu: CUDA_HOME is {named}, which is not there; export CUDA_HOME={home or '/usr/local/cuda-11.6'}"
+    if configured and configured != home:
+        yield f"! gpu: CUDA_HOME is {configured}, which is not there; export CUDA_HOME={home or '/usr/local/cuda-11.6'}"
     elif not home:
         yield "! gpu: CUDA is missing; sudo apt-get install cuda-toolkit-11-6"
     elif version and not version.startswith(tuple(f"{known}." for known in CUDA_BUILT_FOR)) and version not in CUDA_BUILT_FOR:

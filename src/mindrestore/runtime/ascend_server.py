@@ -28,15 +28,18 @@ class Mistake(ValueError):
 # Addresses
 
 
-def addresses(wanted: Sequence[int] | None = None, conf: str | Path | None = None, note: Callable[[str], object] = print,
+def addresses(devices: Sequence[int] | None = None, conf: str | Path | None = None, note: Callable[[str], object] = print,
               fallback: str | Path = CONF) -> dict[int, str]:
     """Return the network address of each device by number.
 
-    They come from the file ``conf``, otherwise from ``hccn_tool``, and of devices for which that fails from
-    ``fallback``; then ``note`` is called with a sentence that says why it failed.
+    They come from the file ``conf`` if it is given, otherwise from ``hccn_tool``, and from ``fallback`` for devices for which
+    that fails.
 
     Args:
-        wanted: numbers of devices, None for all that there are. One without an address is missing in what is returned.
+        devices: their numbers, None for all that there are. One without an address is missing in the result.
+        conf: file as ``of_file`` reads it.
+        note: called with a sentence that says why ``hccn_tool`` failed.
+        fallback: file likewise.
 
     Raises:
         Mistake: neither tool nor file can be read.
@@ -45,8 +48,8 @@ def addresses(wanted: Sequence[int] | None = None, conf: str | Path | None = Non
         return of_file(conf)
     if not shutil.which("hccn_tool"):
         return of_file(fallback, "there is no hccn_tool on PATH to ask")
-    by_device, why = of_tool(wanted)
-    if not why or wanted is None and by_device:
+    by_device, why = of_tool(devices)
+    if not why or devices is None and by_device:
         return by_device
     try:
         listed = of_file(fallback, f"hccn_tool failed ({why})")
@@ -59,17 +62,17 @@ def addresses(wanted: Sequence[int] | None = None, conf: str | Path | None = Non
     return {**listed, **by_device}
 
 
-def of_tool(wanted: Sequence[int] | None) -> tuple[dict[int, str], str | None]:
+def of_tool(devices: Sequence[int] | None) -> tuple[dict[int, str], str | None]:
     """Return (addresses by device as ``hccn_tool`` says them, its error message for the first device without one or None)."""
     by_device, why = {}, None
-    for number in range(MOST_DEVICES) if wanted is None else wanted:
+    for number in range(MOST_DEVICES) if devices is None else devices:
         status, output = told("hccn_tool", "-i", str(number), "-ip", "-g")
         address = re.search(r"^ipaddr:(\S+)", output, re.MULTILINE)
         if address:
             by_device[number] = address[1]
         elif status:
             why = why or " ".join(output.split()) or f"status {status}"
-            if wanted is None or status == NO_ANSWER:
+            if devices is None or status == NO_ANSWER:
                 break  # no such device, nor any behind it; or one wait is enough
     return by_device, why
 

@@ -50,11 +50,11 @@ def refuse_other_starts(config: str | None = None) -> None:
     """
     several = None if launched() else starts.among_several()
     if several:
-        program, place, size = several
+        program, number, count = several
         way = ("start one process" if config is None else
-               f"start all of them by one command, bash scripts/run_distribute_train_cpu.sh {config} --devices {size} "
+               f"start all of them by one command, bash scripts/run_distribute_train_cpu.sh {config} --devices {count} "
                "(_gpu, _ascend) or msrun, as docs/train.md says")
-        raise UserError(f"{program} started this process as rank {place} of {size}, but each would do the whole by itself, "
+        raise UserError(f"{program} started this process as rank {number} of {count}, but each would do the whole by itself, "
                         f"and all write into the same place; {way}.")
 
 

@@ -28,9 +28,9 @@ def count(kind: str) -> int:
     """Return how many devices of a kind this process may use; ``CUDA_VISIBLE_DEVICES`` and its like count."""
     if kind == "cpu":
         return 1
-    counted = ms.device_context.ascend if kind == "ascend" else ms.device_context.gpu
+    context = ms.device_context.ascend if kind == "ascend" else ms.device_context.gpu
     try:
-        return counted.device_count()
+        return context.device_count()
     except RuntimeError:  # there is none, or its libraries cannot be loaded
         return 0
 

@@ -35,9 +35,10 @@ def among_several(environment: Mapping[str, str] = os.environ) -> tuple[str, int
     """Return (program, rank, how many) of another program that started this process with others, None for one alone."""
     for program, sizes, rank, mark in MARKS:
         size = next((_number(environment[name]) for name in sizes if name in environment), None)
-        place = _number(environment.get(rank, ""))
-        if mark in environment and size is not None and place is not None and size > 1 and not _special_step(environment, mark):
-            return program, place, size
+        number = _number(environment.get(rank, ""))
+        is_mark = mark in environment and not _special_step(environment, mark)
+        if is_mark and number is not None and size is not None and size > 1:
+            return program, number, size
     return None
 
 

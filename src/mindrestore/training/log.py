@@ -69,6 +69,7 @@ class TrainingLog:
         self._bar.write(text, file=sys.stderr)
 
     def close(self) -> None:
+        """Close file and progress bar."""
         self._bar.close()
         self._file.close()
         if self._board:
