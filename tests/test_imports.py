@@ -1,7 +1,5 @@
 """The rooms of the package import each other in one direction: down."""
 import ast
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -108,11 +106,6 @@ def test_rooms_that_read_write_and_draw_need_no_mindspore(room):
             node.module for node in top if isinstance(node, ast.ImportFrom)]
         if room_of(path, PACKAGE) == room:
             assert not [name for name in names if name.partition(".")[0] == "mindspore"], path
-
-
-def test_a_command_line_is_read_and_its_mistakes_reported_without_mindspore():
-    code = "import sys, mindrestore.cli; sys.exit('mindspore' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
 
 
 def test_networks_take_from_the_runtime_only_how_a_parameter_is_set():

@@ -1,7 +1,6 @@
-"""What MindSpore 2.10 does to the whole process that one would not expect, each worked around by one function.
+"""What MindSpore 2.10 does to the whole process that one would not expect, each avoided by one function.
 
-With another release look through these; then ``execution.py`` (what its compiler refuses), ``cluster.py`` (sums over
-processes) and ``dataset.py`` (samples). Nothing here imports MindSpore before it is called.
+Nothing here imports MindSpore before it is called.
 """
 from __future__ import annotations
 
