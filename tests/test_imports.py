@@ -13,6 +13,7 @@ PACKAGE = Path(mindrestore.__file__).parent
 ARROWS = {
     "__main__": {"cli"},
     "cli": {"commands", "exit_status", "version"},
+    "exit_status": {"runtime", "errors"},
     "commands": {"training", "evaluation", "restore", "deploy", "checkpoints", "config", "models", "native", "runtime",
                  "tiling", "errors", "version"},
     "inference": {"restore", "checkpoints", "tiling"},  # the former name of restore
@@ -28,7 +29,7 @@ ARROWS = {
     "media": {"data", "files", "errors"},
     "data": {"sensing", "metrics", "mat_files", "files", "errors"},
     "executor": {"models", "native", "ops", "runtime"},
-    "models": {"native", "sensing", "ops", "sections", "errors"},
+    "models": {"native", "sensing", "ops", "runtime", "sections", "errors"},
     "native": {"runtime"},
     "sensing": {"mat_files", "files", "errors"},
     "ops": {"runtime"},
@@ -37,7 +38,6 @@ ARROWS = {
     "sections": set(),
     "tiling": {"errors"},
     "metrics": {"errors"},
-    "exit_status": {"errors"},
     "mat_files": {"files", "errors"},
     "files": {"errors"},
     "errors": set(),
@@ -106,6 +106,13 @@ def test_rooms_that_read_write_and_draw_need_no_mindspore(room):
             node.module for node in top if isinstance(node, ast.ImportFrom)]
         if room_of(path, PACKAGE) == room:
             assert not [name for name in names if name.partition(".")[0] == "mindspore"], path
+
+
+def test_networks_take_from_the_runtime_only_how_a_parameter_is_set():
+    """They ask neither for the device nor for the release."""
+    names = {name for path in (PACKAGE / "models").rglob("*.py") for _, name in imported(path)}
+    assert {name for name in names if name.startswith("mindrestore.runtime")} == {
+        "mindrestore.runtime.execution.assign_in_place"}
 
 
 @pytest.mark.parametrize("line", [

@@ -1,14 +1,12 @@
 """Errors of commands: one sentence and an exit status instead of a traceback."""
 from __future__ import annotations
 
-import contextlib
-import signal
 import sys
-from collections.abc import Callable, Iterator
-from types import FrameType
-from typing import Any, NoReturn
+from collections.abc import Callable
+from typing import Any
 
 from mindrestore.errors import Stopped, UserError
+from mindrestore.runtime.release import sigterm_as_keyboard_interrupt
 
 
 def status_of(run: Callable[..., Any], *arguments: Any) -> int:
@@ -17,7 +15,7 @@ def status_of(run: Callable[..., Any], *arguments: Any) -> int:
     Training, which saves first, tells the two apart: 130 and 143.
     """
     try:
-        with _terminated_as_interrupted():
+        with sigterm_as_keyboard_interrupt():
             run(*arguments)
     except UserError as error:
         return _say(f"error: {error}", 2)
@@ -31,20 +29,6 @@ def status_of(run: Callable[..., Any], *arguments: Any) -> int:
     except KeyboardInterrupt:
         return _say("interrupted", 130)
     return 0
-
-
-@contextlib.contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """While the context lasts, SIGTERM raises ``KeyboardInterrupt``: MindSpore 2.10 turns SIGINT into SIGTERM once it has
-    compiled.
-    """
-    def interrupt(number: int, frame: FrameType | None) -> NoReturn:
-        raise KeyboardInterrupt
-    former = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, former)
 
 
 def _say(message: str, status: int) -> int:

@@ -12,7 +12,7 @@ import pytest
 from builders import stand_ins, video_config
 
 from mindrestore.cli import main
-from mindrestore.evaluation.report import TRUTH, FrameRecord, _most_wrong, write_report
+from mindrestore.evaluation.report import TRUTH, FrameRecord, _largest_error, write_report
 from mindrestore.evaluation.results import Row
 from mindrestore.evaluation.video import evaluate_videos
 from mindrestore.evaluation.video_results import ClipResults, ClipScore
@@ -87,7 +87,7 @@ def test_the_worst_frame_and_those_to_look_at_are_kept():
     assert made.worst == 2 and sorted(made.shown) == [0, 1, 2] and made.lowest() == 18.0
     assert made.curves == {"network": [26.0, 24.0, 18.0, 22.0, 28.0], "plain": [6.0] * 5}
     assert list(made.shown[2]) == ["network", "plain", TRUTH]
-    top, left, side = _most_wrong(made.shown[2]["network"], made.shown[2][TRUTH])
+    top, left, side = _largest_error(made.shown[2]["network"], made.shown[2][TRUTH])
     assert top <= 40 and left <= 8 and top + side >= 52 and left + side >= 20 and side == 48
     unknown = FrameRecord("", "network")
     for _ in range(3):

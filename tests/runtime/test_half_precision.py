@@ -273,17 +273,17 @@ def test_what_an_exported_file_cannot_be(tmp_path, tiny):
 
 def test_the_scale_halves_at_an_overflow_and_doubles_after_a_while():
     scale = LossScale(first=8.0, window=3)
-    assert not scale.must_repeat(fine=True) and scale.state == [8.0, 1]
-    assert scale.must_repeat(fine=False) and scale.state == [4.0, 0]
-    assert [scale.must_repeat(fine=True) for _ in range(3)] == [False] * 3 and scale.state == [8.0, 0]
+    assert not scale.must_repeat(finite=True) and scale.state == [8.0, 1]
+    assert scale.must_repeat(finite=False) and scale.state == [4.0, 0]
+    assert [scale.must_repeat(finite=True) for _ in range(3)] == [False] * 3 and scale.state == [8.0, 0]
     for expected in (4.0, 2.0, 1.0):
-        assert scale.must_repeat(fine=False) and scale.value == expected
-    assert not scale.must_repeat(fine=False)  # it is not the scale's fault
+        assert scale.must_repeat(finite=False) and scale.value == expected
+    assert not scale.must_repeat(finite=False)  # it is not the scale's fault
     other = LossScale()
     other.state = scale.state
     assert other.state == scale.state
     scale.state = [MOST, 2]
-    scale.must_repeat(fine=True)
+    scale.must_repeat(finite=True)
     assert scale.value == MOST
 
 

@@ -1,12 +1,13 @@
 """Devices, threads, the fast convolution, and nothing left behind: mostly in processes of their own, as for users."""
 import os
 import re
+import signal
 from pathlib import Path
 
 import pytest
 from places import CONFIGS
 
-from mindrestore.runtime import environment
+from mindrestore.runtime import environment, release
 
 STEP = """
 import numpy as np, sys
@@ -83,7 +84,7 @@ def test_the_cap_is_set_unless_the_user_has_set_it(monkeypatch):
 
 LAZY = """
 import sys
-import mindrestore
+import mindrestore.cli
 from mindrestore.config import load_config
 from mindrestore.models import kind_of
 print(load_config(sys.argv[1]).model.abilities.tasks, kind_of("vrt").title, "mindspore" in sys.modules)
@@ -182,6 +183,13 @@ wrong(Tensor(1.0))
     process = python("import runpy; runpy.run_path('program.py')")
     assert process.returncode == 1 and "no_such_name" in process.stderr, failed(process)
     assert [path.name for path in tmp_path.iterdir()] == ["program.py"]
+
+
+def test_sigterm_interrupts_for_as_long_as_the_context_lasts():
+    former = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(KeyboardInterrupt), release.sigterm_as_keyboard_interrupt():
+        signal.raise_signal(signal.SIGTERM)
+    assert signal.getsignal(signal.SIGTERM) == former
 
 
 def test_the_users_own_dump_folder_stays(python):

@@ -242,7 +242,7 @@ def test_a_root_is_taken_of_the_whole_batch():
         recorder = Recorder()
         # mean of x², of gradient 2 x for a shift of all x
         step = TrainOneStep(lambda parameters: lambda x: ((x ** 2).mean(), ((2 * x).mean().reshape(1),)),
-                            [Update(recorder, [None], 0)], accumulation, sqrt_loss=True)
+                            [Update(recorder, [None], 0)], accumulation=accumulation, sqrt_loss=True)
         assert float(step(Tensor(clip)).asnumpy()) == pytest.approx(5 ** 0.5)
         assert recorder.given[0] == pytest.approx([2 / 5 ** 0.5])  # d sqrt((x+s)²) / ds at s = 0
 

@@ -1,50 +1,55 @@
 """From a path, a task or the settings of a configuration to a network with its weights; every file is read once."""
+from __future__ import annotations
+
 from pathlib import Path
-from typing import NamedTuple, Optional, Tuple
+from typing import NamedTuple
 
 from mindspore import nn
 
 from mindrestore.checkpoints.native import Metadata, load_arrays, metadata_in
-from mindrestore.checkpoints.sources import Arrays, Source, is_mindspore_file, read_arrays
+from mindrestore.checkpoints.sources import Arrays, Source, described, is_mindspore_file, read_arrays
 from mindrestore.checkpoints.weights import set_weights
 from mindrestore.errors import UserError, printable
 from mindrestore.files import PathLike, existing
 from mindrestore.models import kind_of, kinds, names, network_of
+from mindrestore.models.kind import NetworkKind
 from mindrestore.models.settings import Settings
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 
 
 class Loaded(NamedTuple):
-    """A network ready to use, and whose weights it has.
+    """A network ready to use, and where its weights come from.
 
     Attributes:
         network: the cell.
-        trained: whether it has weights of a file, not random numbers.
+        trained: whether its weights are those of a file, not random numbers.
         origin: path of that file.
         metadata: what the file says of the network; of published weights, what their names and shapes say.
     """
 
-    network: object
+    network: nn.Cell
     trained: bool
-    origin: Optional[str]
-    metadata: Optional[Metadata] = None
+    origin: str | None
+    metadata: Metadata | None = None
 
 
 class FileContents(NamedTuple):
-    """What a file holds: arrays by name, and what it says of their network, None where the weights are published ones."""
+    """What a file holds: arrays by name, and what it says of their network, None for published weights."""
 
     path: Path
-    arrays: dict
-    metadata: Optional[Metadata]
+    arrays: Arrays
+    metadata: Metadata | None
 
 
 def load(path: PathLike) -> Loaded:
-    """Return what a file holds as ``Loaded``: a checkpoint of ours, or published weights of a network that is recognised by
-    their names and shapes.
+    """Return the network of a file as ``Loaded``.
+
+    Args:
+        path: of a checkpoint of ours, or of published weights, whose network is recognised by their names and shapes.
 
     Raises:
-        UserError: no such file, or nothing in it that is known.
+        UserError: no such file, or no network that is known in it.
     """
     contents = _read(path)
     if contents.metadata:
@@ -54,19 +59,19 @@ def load(path: PathLike) -> Loaded:
     return Loaded(network, True, str(contents.path), metadata)
 
 
-def load_for_task(task: str) -> Optional[Loaded]:
+def load_for_task(task: str) -> Loaded | None:
     """Return the network that ships for a task as ``Loaded``, None if none does."""
     path = shipped(task)
-    return path and load(path)
+    return None if path is None else load(path)
 
 
-def load_for_settings(settings: Settings, path: Optional[PathLike], name: str) -> Loaded:
+def load_for_settings(settings: Settings, path: PathLike | None, name: str) -> Loaded:
     """Return the network of a configuration as ``Loaded``.
 
     Args:
         settings: section ``model`` of the configuration.
-        path: of our own checkpoint or of published weights; None takes what ships for such a network, or leaves random numbers,
-            which whoever shows a result must say.
+        path: of our own checkpoint or of published weights; None takes the weights that ship for such a network. Where none
+            do, they stay random and ``trained`` is false: whoever shows a result must say so.
         name: of the configuration, for an error.
 
     Raises:
@@ -92,34 +97,34 @@ def load_for_settings(settings: Settings, path: Optional[PathLike], name: str) -
     return Loaded(network, True, str(contents.path), Metadata(kind.name, network.settings))
 
 
-def load_network(path: PathLike) -> Tuple[nn.Cell, Metadata]:
+def load_network(path: PathLike) -> tuple[nn.Cell, Metadata]:
     """Build the network that ``save_network`` wrote to ``path``; return it and its ``Metadata``.
 
     Raises ``UserError`` if the file is absent, no checkpoint, cut short, not mindrestore's, or does not fit.
     """
     arrays, record = load_arrays(path)
-    contents = FileContents(path, arrays, metadata_in(path, record))
+    contents = FileContents(Path(path), arrays, metadata_in(path, record))
     return _built(contents), contents.metadata
 
 
-def published_network(source: Source, kind: Optional[str] = None) -> Tuple[nn.Cell, Metadata]:
+def published_network(source: Source, kind: str | None = None) -> tuple[nn.Cell, Metadata]:
     """Build the network whose published weights are in the file ``source``; return it and its ``Metadata``.
 
-    ``kind`` is the name of the network's, or None to recognise it. Raises ``UserError`` if the source cannot be read or is no
-    network we know.
+    ``kind`` is the network's ("revsci", "vrt" or one's own), or None to recognise it. Raises ``UserError`` if the source
+    cannot be read or holds no network we know.
     """
-    return recognised(read_arrays(source), source, kind)
+    return recognised(read_arrays(source), described(source), kind)
 
 
-def recognised(arrays: Arrays, source: Source, kind: Optional[str] = None) -> Tuple[nn.Cell, Metadata]:
-    """As ``published_network``, of the ``arrays`` by name that were read from ``source``."""
+def recognised(arrays: Arrays, where: PathLike, kind: str | None = None) -> tuple[nn.Cell, Metadata]:
+    """As ``published_network``, of ``arrays`` by name; ``where`` names their source in an error."""
     if kind is None:
-        candidates = (each for each in kinds() if each.published_settings)
+        candidates = (candidate for candidate in kinds() if candidate.published_settings)
     elif kind in names() and kind_of(kind).published_settings:
         candidates = [kind_of(kind)]
     else:
-        known = " or ".join(each.name for each in kinds() if each.published_settings)
-        raise UserError(f"kind {kind!r}: no such network; expected {known}.")
+        expected = " or ".join(candidate.name for candidate in kinds() if candidate.published_settings)
+        raise UserError(f"kind {kind!r}: no such network; expected {expected}.")
     shapes = {name: array.shape for name, array in arrays.items()}
     reasons = []
     for candidate in candidates:
@@ -128,18 +133,18 @@ def recognised(arrays: Arrays, source: Source, kind: Optional[str] = None) -> Tu
         except UserError as error:
             reasons.append(str(error))
         else:
-            set_weights(network, arrays, source)
+            set_weights(network, arrays, where)
             return network, Metadata(candidate.name, network.settings)
-    raise UserError(f"{source}: {' '.join(reasons)}")
+    raise UserError(f"{where}: {' '.join(reasons)}")
 
 
-def shipped(task: str) -> Optional[Path]:
+def shipped(task: str) -> Path | None:
     """Return the path of the checkpoint that ships for a task, None if none does."""
     paths = (ASSETS / kind.shipped[task] for kind in kinds() if task in kind.shipped)
     return next((path for path in paths if path.exists()), None)
 
 
-def _read(path):
+def _read(path: PathLike) -> FileContents:
     path = existing(path, "checkpoint")
     if is_mindspore_file(path):
         arrays, record = load_arrays(path)
@@ -147,15 +152,15 @@ def _read(path):
     return FileContents(path, read_arrays(path), None)
 
 
-def _built(contents):
-    """Build the network of one of our checkpoints."""
+def _built(contents: FileContents) -> nn.Cell:
+    """Build the network of a checkpoint of ours."""
     network = network_of(_settings_in(contents))
     set_weights(network, contents.arrays, contents.path)
     return network
 
 
-def _settings_in(contents):
-    """Return the ``Settings`` that one of our checkpoints holds."""
+def _settings_in(contents: FileContents) -> Settings:
+    """Return the ``Settings`` in a checkpoint of ours."""
     metadata = contents.metadata
     try:
         return kind_of(metadata.kind).settings.of(metadata.settings)
@@ -163,43 +168,46 @@ def _settings_in(contents):
         raise UserError(f"{contents.path}: its settings build no {printable(metadata.kind)} network: {error}") from error
 
 
-def _shipped_like(settings, kind):
-    """Return what ships for a network of these very settings as ``FileContents``, None if nothing does."""
-    path = shipped(next(iter(settings.abilities.tasks), None))
-    contents = path and _read(path)
-    same = contents and contents.metadata.kind == kind.name and not _differing(_settings_in(contents), settings, kind)
+def _shipped_like(settings: Settings, kind: NetworkKind) -> FileContents | None:
+    """Return the contents of the checkpoint that ships for a network of exactly these settings, None if none does."""
+    tasks = settings.abilities.tasks
+    path = shipped(tasks[0]) if tasks else None
+    if path is None:
+        return None
+    contents = _read(path)
+    same = contents.metadata.kind == kind.name and not _differing(_settings_in(contents), settings, kind)
     return contents if same else None
 
 
-def _check(contents, settings, kind, name):
-    """Raise ``UserError`` unless one of our checkpoints is of a network of these settings."""
+def _check(contents: FileContents, settings: Settings, kind: NetworkKind, name: str) -> None:
+    """Raise ``UserError`` for a checkpoint of ours whose network has other settings; published weights pass."""
     if contents.metadata is None:
         return
     if contents.metadata.kind != kind.name:
         raise UserError(f"{contents.path}: holds a {printable(contents.metadata.kind)} network, expected a {kind.name} as "
                         f"configuration {name} says.")
-    _refuse_other(contents, _settings_in(contents), settings, kind, name)
+    _refuse_other(contents.path, file_settings=_settings_in(contents), settings=settings, kind=kind, name=name)
 
 
-def _check_published(contents, settings, kind, name):
-    """Raise ``UserError`` where published weights say that their network is not one of these settings."""
+def _check_published(contents: FileContents, settings: Settings, kind: NetworkKind, name: str) -> None:
+    """Raise ``UserError`` where the shapes of published weights say that their network has other settings."""
     shapes = {name: array.shape for name, array in contents.arrays.items()}
     try:
         file_settings = kind.settings.of(kind.published_settings(shapes)) if kind.published_settings else settings
     except UserError:
         return
-    _refuse_other(contents, file_settings, settings, kind, name)
+    _refuse_other(contents.path, file_settings=file_settings, settings=settings, kind=kind, name=name)
 
 
-def _refuse_other(contents, file_settings, settings, kind, name):
+def _refuse_other(path: Path, *, file_settings: Settings, settings: Settings, kind: NetworkKind, name: str) -> None:
     differing = _differing(file_settings, settings, kind)
     if differing:
-        raise UserError(f"{contents.path}: holds another network than configuration {name} says ({', '.join(differing)}); "
+        raise UserError(f"{path}: holds another network than configuration {name} says ({', '.join(differing)}); "
                         "leave --config away, or give the configuration it was trained with.")
 
 
-def _differing(file_settings, settings, kind):
-    """Name what the settings in a file have that ``settings`` have not, what may differ aside."""
-    file_settings, wanted = file_settings.network_settings(), settings.network_settings()
-    return [f"{key} {file_settings[key]} instead of {wanted[key]}" for key in wanted
-            if key not in kind.free_settings and file_settings[key] != wanted[key]]
+def _differing(file_settings: Settings, settings: Settings, kind: NetworkKind) -> list[str]:
+    """Return a text for each setting of a file that differs from ``settings``, but for ``kind.free_settings``."""
+    in_file, configured = file_settings.network_settings(), settings.network_settings()
+    return [f"{key} {in_file[key]} instead of {configured[key]}" for key in configured
+            if key not in kind.free_settings and in_file[key] != configured[key]]

@@ -1,4 +1,4 @@
-"""MindSpore's own checkpoint format, read without MindSpore; written with it.
+"""MindSpore's own checkpoint format: read without MindSpore, written with it.
 
 The format is one protobuf message, ``Checkpoint`` of mindspore/ccsrc/utils/checkpoint.proto::
 
@@ -6,23 +6,28 @@ The format is one protobuf message, ``Checkpoint`` of mindspore/ccsrc/utils/chec
     Value: string tag = 1, TensorProto tensor = 2
     TensorProto: repeated int64 dims = 1, string tensor_type = 2, bytes tensor_content = 3
 
-An array larger than 512 MB comes as several values with one tag. ``mindspore.load_checkpoint`` is not used to read: it
-believes the dims it is told, so that a file that is damaged in the right place has it write outside its memory
-(MindSpore 2.10), and it logs to the terminal what its caller reports anyway.
+An array larger than 512 MB comes as several values with one tag. It is read by code of our own because a file may be a
+stranger's, or damaged: ``mindspore.load_checkpoint`` believes the dims that it reads, and then writes outside its memory.
 """
+from __future__ import annotations
+
 import math
+from collections.abc import Mapping
 from pathlib import Path
+
+import numpy as np
 
 from mindrestore.checkpoints import number_types
 from mindrestore.errors import UserError, printable
-from mindrestore.files import replacing
+from mindrestore.files import PathLike, replacing
 
 SUFFIX = ".ckpt"
 START = b"\x0a"  # the tag of the message's first and only field
 _TEXT = "str"  # tensor_type of a text entry, which is stored as UTF-32, little-endian
+Entry = np.ndarray | str
 
 
-def read(path):
+def read(path: PathLike) -> dict[str, Entry]:
     """Return what a MindSpore checkpoint holds: name -> NumPy array (read-only), or str for a text entry.
 
     Raises ``UserError`` if the file is cut short, damaged or not MindSpore's.
@@ -38,7 +43,7 @@ def read(path):
         ) from error
 
 
-def write(path, arrays, texts):
+def write(path: PathLike, arrays: Mapping[str, np.ndarray], texts: Mapping[str, str]) -> None:
     """Write ``arrays`` (name -> NumPy array) and ``texts`` (name -> str) to ``path``, whole or not at all.
 
     ``mindspore.load_checkpoint`` reads the file. The texts come last, so that a file cut short lacks them. Raises
@@ -58,20 +63,20 @@ def write(path, arrays, texts):
         mindspore.save_checkpoint(entries, str(scratch), append_dict=texts)
 
 
-def _entries(message):
-    parts = {}  # name -> [type, dims, chunks]
-    for value in _all(message, 1):
-        (tag,), (tensor,) = _all(value, 1), _all(value, 2)
-        (kind,), (content,) = _all(tensor, 2), _all(tensor, 3)
+def _entries(message: memoryview) -> dict[str, Entry]:
+    entries = {}  # name -> (type, dims, chunks)
+    for value in _fields(message, 1):
+        (tag,), (tensor,) = _fields(value, 1), _fields(value, 2)
+        (kind,), (content,) = _fields(tensor, 2), _fields(tensor, 3)
         name = str(tag, "utf-8")
-        part = parts.setdefault(name, [str(kind, "utf-8"), tuple(_all(tensor, 1)), []])
-        part[2].append(content)
-    if not parts:
+        _, _, chunks = entries.setdefault(name, (str(kind, "utf-8"), tuple(_fields(tensor, 1)), []))
+        chunks.append(content)
+    if not entries:
         raise ValueError("it holds no entries")
-    return {name: _entry(name, *part) for name, part in parts.items()}
+    return {name: _entry(name, *entry) for name, entry in entries.items()}
 
 
-def _entry(name, kind, dims, chunks):
+def _entry(name: str, kind: str, dims: tuple[int, ...], chunks: list[memoryview]) -> Entry:
     raw = chunks[0] if len(chunks) == 1 else b"".join(chunks)
     if kind == _TEXT:
         return str(raw, "utf-32-le")
@@ -85,7 +90,7 @@ def _entry(name, kind, dims, chunks):
     return number_types.numbers(raw, kind).reshape(shape)
 
 
-def _all(message, number):
+def _fields(message: memoryview, number: int) -> list[int | memoryview]:
     """Return the values of every field ``number`` of a protobuf message: ints, or memoryviews of bytes.
 
     Raises ``ValueError``, ``IndexError`` or ``TypeError`` where the message ends early or is none.
@@ -106,7 +111,7 @@ def _all(message, number):
     return values
 
 
-def _varint(message, position):
+def _varint(message: memoryview, position: int) -> tuple[int, int]:
     value = 0
     for shift in range(0, 70, 7):
         byte = message[position]

@@ -1,8 +1,11 @@
-"""Our own checkpoints: MindSpore's .ckpt with one text entry more, from which the network can be built again."""
+"""Our own checkpoints: MindSpore's .ckpt with a text entry from which the network can be built again."""
+from __future__ import annotations
+
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, Mapping, Optional, Tuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,6 +14,9 @@ from mindrestore.checkpoints.sources import is_mindspore_file
 from mindrestore.errors import UserError, printable
 from mindrestore.files import PathLike
 from mindrestore.version import __version__
+
+if TYPE_CHECKING:
+    from mindspore import nn
 
 FORMAT = 1
 METADATA_ENTRY = "mindrestore"
@@ -23,19 +29,19 @@ class Metadata:
 
     ``kind`` and ``settings`` are what ``mindrestore.models.create_model`` takes. ``mask`` is the fingerprint of the
     mask trained with, ``"random"`` where it changed from clip to clip, or None where it is unknown. ``version`` is the
-    mindrestore that wrote it. ``training`` is what the trainer noted, such as the step.
+    mindrestore that wrote it. ``training`` is what the trainer recorded, such as the step.
     """
 
     kind: str
     settings: dict
-    mask: Optional[str] = None
+    mask: str | None = None
     version: str = __version__
     training: dict = field(default_factory=dict)
     format: int = FORMAT
 
 
-def save_network(path: PathLike, network: Any, kind: str, settings: Mapping[str, Any], mask: Optional[str] = None,
-                 extra: Optional[Mapping[str, Any]] = None) -> None:
+def save_network(path: PathLike, network: nn.Cell, kind: str, settings: Mapping[str, Any], mask: str | None = None,
+                 extra: Mapping[str, Any] | None = None) -> None:
     """Write ``network`` to ``path`` (.ckpt) with what is needed to build it again, whole or not at all.
 
     ``kind``, ``settings``, ``mask`` and ``extra`` become the fields of ``Metadata``, the last as ``training``; they
@@ -59,7 +65,7 @@ def save_arrays(path: PathLike, arrays: Mapping[str, np.ndarray], metadata: Mapp
     mindspore_file.write(path, arrays, {METADATA_ENTRY: json.dumps(metadata)})
 
 
-def load_arrays(path: PathLike) -> Tuple[Dict[str, np.ndarray], Dict[str, Any]]:
+def load_arrays(path: PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Return the (arrays, metadata) that ``save_arrays`` wrote to ``path``, bit for bit.
 
     Raises ``UserError`` if the file is absent, no checkpoint, cut short or not mindrestore's.
@@ -81,17 +87,17 @@ def load_arrays(path: PathLike) -> Tuple[Dict[str, np.ndarray], Dict[str, Any]]:
     return arrays, metadata
 
 
-def metadata_in(path, record):
-    """Return the ``Metadata`` in the ``record`` of a file, see ``load_arrays``; raises ``UserError`` if it is damaged."""
+def metadata_in(path: PathLike, record: Any) -> Metadata:
+    """Return the ``Metadata`` in the ``record`` that ``load_arrays`` read from ``path``; ``UserError`` if it is damaged."""
     record = record if isinstance(record, dict) else {}
     if record.get("format") != FORMAT:
         raise UserError(
             f"{path}: holds no network in format {FORMAT}, which mindrestore {__version__} reads, but "
             f"{printable(record.get('format', 'something else'))}."
         )
-    known = {name: record.get(name) for name in Metadata.__dataclass_fields__}
+    values = {name: record.get(name) for name in Metadata.__dataclass_fields__}
     types = {"kind": str, "settings": dict, "mask": (str, type(None)), "version": str, "training": dict}
-    for name, wanted in types.items():
-        if not isinstance(known[name], wanted):
-            raise UserError(f"{path}: its record of its network is damaged: {name} is {printable(known[name])}.")
-    return Metadata(**known)
+    for name, expected in types.items():
+        if not isinstance(values[name], expected):
+            raise UserError(f"{path}: its record of its network is damaged: {name} is {printable(values[name])}.")
+    return Metadata(**values)

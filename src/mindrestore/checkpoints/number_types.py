@@ -1,8 +1,10 @@
 """Raw bytes to numbers, for every file format alike.
 
-A number type is known by NumPy's name for it (``"float32"``), or ``"bfloat16"``, which NumPy lacks and which is read
-as float32: the same bits, sixteen zero bits longer.
+A number type has NumPy's name (``"float32"``), or is ``"bfloat16"``, which NumPy lacks and which is read as float32: the
+same bits and sixteen zero bits.
 """
+from __future__ import annotations
+
 import numpy as np
 
 BFLOAT16 = "bfloat16"
@@ -12,12 +14,12 @@ NAMES = frozenset(
 )
 
 
-def bytes_each(kind):
+def bytes_each(kind: str) -> int:
     """Return how many bytes one number of type ``kind`` takes in a file."""
     return 2 if kind == BFLOAT16 else np.dtype(kind).itemsize
 
 
-def numbers(raw, kind, byteorder="little"):
+def numbers(raw: bytes | memoryview, kind: str, byteorder: str = "little") -> np.ndarray:
     """Return the numbers in ``raw``, a bytes-like object, as a 1-D array of this machine's byte order.
 
     Shares the memory of ``raw`` where nothing has to be converted. Raises ``ValueError`` if ``raw`` does not hold a
@@ -32,7 +34,7 @@ def numbers(raw, kind, byteorder="little"):
     return np.frombuffer(raw, np.dtype(kind).newbyteorder(order)).astype(kind, copy=False)
 
 
-def for_use(array):
+def for_use(array: np.ndarray) -> np.ndarray:
     """Return ``array`` in this machine's byte order, and as float32 if it is float16: half precision is for storage."""
     kind = array.dtype.newbyteorder("=")
     return array.astype(np.float32 if kind == np.float16 else kind, copy=False)

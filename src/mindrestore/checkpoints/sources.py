@@ -1,10 +1,13 @@
 """Weights from wherever they are: any file format we know, or a dict, as name -> NumPy array."""
+from __future__ import annotations
+
 import collections.abc
 import os
 import tokenize
 import zipfile
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Dict, Mapping, Union
+from typing import Any
 
 import numpy as np
 import safetensors
@@ -15,10 +18,10 @@ from mindrestore.errors import UserError, printable, some_of
 from mindrestore.files import PathLike, existing
 
 WRAPPERS = ("params_ema", "params", "state_dict", "model", "net")
-"""Keys under which training programs store a network's weights, in the order they are looked for. BasicSR stores the
-running average of the weights beside them and restores with the average."""
+"""Keys under which training programs store a network's weights, the first that is there counts. BasicSR stores the running
+average of the weights beside them and restores with the average."""
 
-_DATA_PARALLEL = "module."
+_DATA_PARALLEL = "module."  # before every name in data-parallel training
 _NPZ_DAMAGED = (
     *DAMAGED, OSError,  # ValueError is NumPy's too: pickled objects, a header without what belongs in it
     SyntaxError, tokenize.TokenError,  # a header that is no Python literal
@@ -29,8 +32,8 @@ _SAFETENSORS_KINDS = {
     "U64": "uint64", "I64": "int64", "F16": "float16", "BF16": number_types.BFLOAT16, "F32": "float32",
     "F64": "float64", "C64": "complex64",
 }
-Arrays = Dict[str, np.ndarray]
-Source = Union[PathLike, Mapping[str, np.ndarray]]
+Arrays = dict[str, np.ndarray]
+Source = PathLike | Mapping[str, np.ndarray]
 _EXPECTED = "expected a PyTorch file (.pth, .pt, .bin, .pkl), .npz, .safetensors or a MindSpore .ckpt"
 
 
@@ -39,15 +42,15 @@ def read_arrays(source: Source) -> Arrays:
 
     ``source`` is the path of a PyTorch file, .npz, .safetensors or MindSpore .ckpt (told apart by their content, not
     by their suffix), or a dict whose values are arrays or tensors (anything with ``numpy()``).
-    Weights under one of ``WRAPPERS`` are taken out of it, whatever stands beside them is left; ``module.`` is taken off
-    the front of names; half precision becomes float32. Numbers and text among the weights are left out. Arrays may
-    share memory and may be read-only. Raises ``UserError`` if the source cannot be read or holds no weights.
+    Where there is one of ``WRAPPERS``, the weights are what lies under it. ``module.`` is taken off the front of names;
+    half precision becomes float32; numbers and text among the weights are left out. Arrays may share memory and may be
+    read-only. Raises ``UserError`` if the source cannot be read or holds no weights.
     """
     return arrays_in(read_contents(source), described(source))
 
 
 def arrays_in(contents: Any, where: str) -> Arrays:
-    """As ``read_arrays``, of the ``contents`` of a source that is called ``where``, such as ``mindspore_file.read`` gives."""
+    """As ``read_arrays``, of the ``contents`` that ``read_contents`` gives; ``where`` names their source in an error."""
     weights = _unwrapped(contents)
     if not isinstance(weights, collections.abc.Mapping):
         raise UserError(f"{where}: holds a {type(weights).__name__}; expected arrays by name.")
@@ -77,7 +80,7 @@ def is_mindspore_file(path: PathLike) -> bool:
 
 
 def read_contents(source: Source) -> Any:
-    """Return what a source holds, as it lies there: of a file what its format's reader gives."""
+    """Return everything that a source holds: of a file what its format's reader gives, of a dict itself."""
     if isinstance(source, collections.abc.Mapping):
         return source
     if not isinstance(source, (str, os.PathLike)):
@@ -85,7 +88,7 @@ def read_contents(source: Source) -> Any:
     return _reader(source)(source)
 
 
-def _reader(path):
+def _reader(path: PathLike) -> Callable[[PathLike], Any]:
     """Return the function that reads the file at ``path``, chosen by how the file begins."""
     path = existing(path, "checkpoint file")
     try:
@@ -104,7 +107,7 @@ def _reader(path):
     raise UserError(f"{path}: is {'no checkpoint' if head else 'empty'}; {_EXPECTED}.")
 
 
-def _is_npz(path):
+def _is_npz(path: PathLike) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return all(name.endswith(".npy") for name in archive.namelist())
@@ -112,7 +115,7 @@ def _is_npz(path):
         return Path(path).suffix == ".npz"
 
 
-def _read_npz(path):
+def _read_npz(path: PathLike) -> Arrays:
     try:
         with np.load(path, allow_pickle=False) as file:
             return dict(file)
@@ -120,7 +123,7 @@ def _read_npz(path):
         raise UserError(f"{path}: is cut short, damaged or holds more than arrays ({printable(error)}).") from error
 
 
-def _read_safetensors(path):
+def _read_safetensors(path: PathLike) -> Arrays:
     try:
         entries = safetensors.deserialize(Path(path).read_bytes())
     except (safetensors.SafetensorError, OSError) as error:
@@ -134,7 +137,8 @@ def _read_safetensors(path):
     return arrays
 
 
-def _unwrapped(contents):
+def _unwrapped(contents: Any) -> Any:
+    """Return what lies under one of ``WRAPPERS``, or ``contents`` where there is none."""
     for _ in WRAPPERS:  # one may be inside another
         if isinstance(contents, collections.abc.Mapping):
             inner = (contents[key] for key in WRAPPERS if isinstance(contents.get(key), collections.abc.Mapping))
@@ -142,7 +146,7 @@ def _unwrapped(contents):
     return contents
 
 
-def _array(value):
+def _array(value: Any) -> np.ndarray | None:
     """Return ``value`` as a NumPy array, or None if it is neither an array of numbers nor a tensor."""
     if isinstance(value, np.ndarray):
         return value if value.dtype.name in number_types.NAMES else None
@@ -153,7 +157,7 @@ def _array(value):
     return value.numpy()
 
 
-def _plain_name(name, weights, where):
+def _plain_name(name: Any, weights: Mapping[Any, Any], where: str) -> str:
     """Return ``name`` without the ``module.`` that data-parallel training puts before it."""
     if not isinstance(name, str):
         raise UserError(f"{where}: has {printable(name)} for a name; expected text such as conv1.0.weight.")

@@ -1,15 +1,20 @@
 """PyTorch's files, read without PyTorch: the zip format (1.6 on), the older stream of pickles, and plain pickles."""
+from __future__ import annotations
+
 import io
 import lzma
 import struct
 import zipfile
 import zlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any, BinaryIO, NoReturn, TypeVar
 
 from mindrestore.checkpoints.inert_pickle import PickleError
 from mindrestore.checkpoints.torch_objects import Allowance, Storage, plain
 from mindrestore.checkpoints.torch_pickle import TorchPickle
 from mindrestore.errors import UserError, printable
+from mindrestore.files import PathLike
 
 ZIP_START = b"PK\x03\x04"
 PICKLE_START = b"\x80"  # the opcode that states a pickle's protocol
@@ -21,20 +26,22 @@ DAMAGED = (
     RuntimeError,  # a record marked as encrypted, or of a version or compression that zipfile does not know
     ValueError,  # a name that is no text (UnicodeDecodeError)
 )
-"""Kinds of error that the zip library raises for a damaged archive; beside them ``OSError``: a place before the start of the
-file, bzip2 that does not unpack, or a file that cannot be read at all. Catch them around calls of the library only, for code of
-our own may raise them by mistake."""
+"""Errors that the zip library raises for a damaged archive. It also raises ``OSError``: for a place before the start of the
+file, bzip2 that does not unpack, and a file that cannot be read at all. Catch these around calls of the library only, because
+code of our own may raise them by mistake."""
+Argument = TypeVar("Argument")
+Result = TypeVar("Result")
 _LEGACY_MAGIC = 0x1950A86A20F9469CFC6C
 _LEGACY_PROTOCOL = 1001
 
 
-def read(path):
+def read(path: PathLike) -> Any:
     """Return what ``torch.save`` wrote to ``path``, as plain Python containers and NumPy arrays.
 
     Tensors and parameters become arrays of their shape and number type (bfloat16 becomes float32) that may share
-    memory and may be read-only; a whole pickled network becomes its ``state_dict()``. Nothing in the file is executed
-    or imported, see ``torch_pickle``. Raises ``UserError`` for a file that is cut short, damaged, asks for anything
-    but data, or is not PyTorch's.
+    memory and may be read-only; a pickled network becomes its ``state_dict()``. Nothing in the file is executed or
+    imported, see ``torch_pickle``. Raises ``UserError`` for a file that is cut short, damaged, asks for anything but
+    data, or is not PyTorch's.
 
     Source: ``torch/serialization.py``, ``_save`` and ``_legacy_save``.
     """
@@ -53,12 +60,12 @@ def read(path):
         raise UserError(f"{path}: cannot be read ({error.strerror or error}); expected a PyTorch file.") from error
 
 
-def _read_zip(path, allowance):
+def _read_zip(path: Path, allowance: Allowance) -> Any:
     with _from_library(zipfile.ZipFile, path) as archive:
         return _Archive(archive, path.stat().st_size).description(allowance)
 
 
-def _from_library(call, argument):
+def _from_library(call: Callable[[Argument], Result], argument: Argument) -> Result:
     """Return ``call(argument)``, a call of the zip library; ``PickleError`` where it finds the archive damaged."""
     try:
         return call(argument)
@@ -73,7 +80,7 @@ class _Archive:
     PyTorch stores them, so none can be larger than the file.
     """
 
-    def __init__(self, archive, file_bytes):
+    def __init__(self, archive: zipfile.ZipFile, file_bytes: int) -> None:
         self._archive = archive
         self._records = {record.filename: record for record in archive.infolist()}
         self._bytes_left = file_bytes
@@ -89,18 +96,18 @@ class _Archive:
             raise PickleError("is damaged: its byteorder is neither little nor big")
         self._byteorder = byteorder.decode()
 
-    def description(self, allowance):
+    def description(self, allowance: Allowance) -> Any:
         """Return what the archive's pickle describes."""
         pickle = TorchPickle(self._storage, _nested(allowance), allowance)
         return pickle.load(io.BytesIO(self._read("data.pkl")))
 
-    def _storage(self, key, kind, count):
+    def _storage(self, key: str, kind: str, count: int) -> Storage:
         if key not in self._storages:
             self._storages[key] = Storage(kind, count)
             self._storages[key].fill(self._read(f"data/{key}"), self._byteorder)
         return _agreeing(self._storages[key], kind, count)
 
-    def _read(self, name):
+    def _read(self, name: str) -> bytes:
         record = self._records.get(self._root + name)
         if record is None:
             raise PickleError(f"is damaged: its record {printable(name)} is missing")
@@ -112,7 +119,7 @@ class _Archive:
         return _from_library(self._archive.read, record)
 
 
-def _read_stream(stream, allowance, nested=None):
+def _read_stream(stream: BinaryIO, allowance: Allowance, nested: Callable[[bytes], Any] | None = None) -> Any:
     """Read the format before PyTorch 1.6, or a plain pickle, and return what it describes.
 
     Five pickles: magic number, protocol, facts about the machine, the value, the keys of the storages; then for each
@@ -120,10 +127,10 @@ def _read_stream(stream, allowance, nested=None):
     """
     storages = {}
 
-    def storage(key, kind, count):
+    def storage(key: str, kind: str, count: int) -> Storage:
         return _agreeing(storages.setdefault(key, Storage(kind, count)), kind, count)
 
-    def load():
+    def load() -> Any:
         return TorchPickle(storage, nested or _nested(allowance), allowance).load(stream)
 
     if stream.read(1) != PICKLE_START:
@@ -147,19 +154,20 @@ def _read_stream(stream, allowance, nested=None):
     return description
 
 
-def _nested(allowance):
-    """Return a reader of files inside a file: what plain ``pickle`` makes of a PyTorch storage. They hold no more."""
+def _nested(allowance: Allowance) -> Callable[[bytes], Any]:
+    """Return a reader of PyTorch files inside the file, as plain ``pickle`` writes storages; they may not hold more files."""
 
-    def read(data):
+    def read(data: bytes) -> Any:
         return _read_stream(io.BytesIO(data), allowance, nested=refuse)
 
-    def refuse(_):
+    def refuse(_: bytes) -> NoReturn:
         raise PickleError("refused: it holds files within files within files")
 
     return read
 
 
-def _agreeing(storage, kind, count):
+def _agreeing(storage: Storage, kind: str, count: int) -> Storage:
+    """Return ``storage`` if it has this type and count; ``PickleError`` if not."""
     if (storage.kind, storage.count) != (kind, count):
         raise PickleError("is damaged: it gives one storage two sizes or types")
     return storage

@@ -1,9 +1,13 @@
-"""What a PyTorch pickle describes: storages, tensors that view them, modules that hold them; and their plain form.
+"""What a PyTorch pickle describes: storages, tensors that view them and modules that hold these; and their plain form.
 
 A description is made while the pickle is read; the numbers may come later in the file. ``plain`` turns a finished
 description into Python containers and NumPy arrays.
 """
+from __future__ import annotations
+
 import math
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -17,26 +21,26 @@ _ITEM_BYTES = 256  # at most what an entry of a dict takes beside its name's let
 
 
 class Allowance:
-    """How much a file may unfold to: a few times its own size, and something to spare for small ones.
+    """How many bytes a file may unfold to: a few times its own size, and something to spare for small ones.
 
     Within a pickle anything may be referred to again and again, tensors may share a storage or repeat its values by a
-    stride of 0, and modules may share children, so without a bound a few kilobytes could ask for terabytes.
+    stride of 0, and modules may share children. Without a bound a few kilobytes could ask for terabytes.
     """
 
     TIMES_ITS_SIZE = 4
     SPARE_BYTES = 2**26
 
-    def __init__(self, file_bytes):
+    def __init__(self, file_bytes: int) -> None:
         self._left = self.SPARE_BYTES + self.TIMES_ITS_SIZE * file_bytes
 
-    def spend_on_copies(self, values):
-        """Take off what a copy of each of ``values`` would need; of containers, not of what their items hold."""
+    def spend_on_copies(self, values: Iterable[Any]) -> None:
+        """Spend what a shallow copy of each of ``values`` would take."""
         texts = sum(len(value) for value in values if isinstance(value, (str, bytes, bytearray)))
         items = sum(len(value) for value in values if isinstance(value, (list, tuple, dict, set, frozenset)))
         self.spend(texts + _ITEM_BYTES * items)
 
-    def spend(self, amount):
-        """Take ``amount`` bytes off the allowance. Raises ``PickleError`` when it is used up."""
+    def spend(self, amount: int) -> None:
+        """Take ``amount`` bytes off the allowance; raises ``PickleError`` when it is used up."""
         self._left -= amount
         if self._left < 0:
             raise PickleError("refused: it unfolds to far more than its size, or contains itself")
@@ -45,7 +49,7 @@ class Allowance:
 class Storage:
     """A run of ``count`` numbers of type ``kind`` (see ``number_types``) that tensors are views of."""
 
-    def __init__(self, kind, count):
+    def __init__(self, kind: str, count: int) -> None:
         if not _is_count(count):
             raise PickleError("is damaged: a storage whose size is no count")
         self.kind = kind
@@ -54,10 +58,11 @@ class Storage:
         self._values = {}
 
     @property
-    def nbytes(self):
+    def nbytes(self) -> int:
+        """Bytes that the numbers take in the file."""
         return self.count * number_types.bytes_each(self.kind)
 
-    def fill(self, raw, byteorder="little"):
+    def fill(self, raw: bytes, byteorder: str = "little") -> None:
         """Give the storage its bytes. Raises ``PickleError`` if there are more or fewer than it needs."""
         if len(raw) != self.nbytes:
             raise PickleError(
@@ -66,7 +71,7 @@ class Storage:
             )
         self._raw, self._byteorder = raw, byteorder
 
-    def values(self, kind=None):
+    def values(self, kind: str | None = None) -> np.ndarray:
         """Return the numbers as a 1-D array, read as ``kind`` instead of the storage's own if one is given."""
         kind = kind or self.kind
         if self._raw is None:
@@ -82,7 +87,8 @@ class Tensor:
     ``kind`` is None where the storage's own type is meant.
     """
 
-    def __init__(self, storage, offset, size, stride, kind=None):
+    def __init__(self, storage: Storage, offset: int, size: Sequence[int], *, stride: Sequence[int],
+                 kind: str | None = None) -> None:
         if not isinstance(storage, Storage) or not all(map(_is_count, (offset, *size, *stride))):
             raise PickleError("is damaged: a tensor whose storage, offset, size or stride is none")
         if len(size) != len(stride) or len(size) > MOST_DIMENSIONS:
@@ -94,10 +100,11 @@ class Tensor:
         self.kind = kind or storage.kind
 
     @property
-    def nbytes(self):
+    def nbytes(self) -> int:
+        """Bytes that the elements take, were they copied."""
         return math.prod(self.size) * number_types.bytes_each(self.kind)
 
-    def array(self):
+    def array(self) -> np.ndarray:
         """Return the tensor as a view of its storage's array. Raises ``PickleError`` if it reaches outside."""
         values = self.storage.values(self.kind)
         if 0 in self.size:
@@ -109,9 +116,9 @@ class Tensor:
                 f"storage that holds {len(values)}"
             )
         strides = [step * values.itemsize if length > 1 else 0 for length, step in zip(self.size, self.stride)]
-        return np.ndarray(self.size, values.dtype, values, self.offset * values.itemsize, strides)
+        return np.ndarray(self.size, values.dtype, buffer=values, offset=self.offset * values.itemsize, strides=strides)
 
-    def _empty(self, dtype):
+    def _empty(self, dtype: np.dtype) -> np.ndarray:
         try:
             return np.zeros(self.size, dtype)
         except ValueError as error:
@@ -125,11 +132,12 @@ class Module:
     ``_modules`` are dicts.
     """
 
-    def __init__(self, name):
+    def __init__(self, name: Name) -> None:
         self.name = name
         self.state = None
 
-    def fill(self, state):
+    def fill(self, state: Any) -> None:
+        """Take the pickled attributes; ``Refused`` if they are not those of a ``torch.nn.Module``."""
         parts = [state.get(part) for part in ("_parameters", "_buffers", "_modules")] if type(state) is dict else []
         if not parts or not all(isinstance(part, dict) and all(type(key) is str for key in part) for part in parts):
             raise Refused(self.name)
@@ -137,7 +145,7 @@ class Module:
             raise Refused(self.name)
         self.state = state
 
-    def entries(self, allowance):
+    def entries(self, allowance: Allowance) -> dict[str, Any]:
         """Return what PyTorch's ``state_dict()`` of this module holds: full name -> ``Tensor``, in its order."""
         state = {}
         pending = [("", self)]
@@ -150,7 +158,7 @@ class Module:
         return state
 
 
-def _parts(module):
+def _parts(module: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return a module's own tensors and its children, each as name -> value, as its ``state_dict()`` has them."""
     if not isinstance(module, Module) or module.state is None:
         raise Refused(module.name if isinstance(module, Module) else f"a {type(module).__name__} as a network module")
@@ -165,12 +173,13 @@ def _parts(module):
 class NumpyType:
     """The stand-in for a ``numpy.dtype`` of numbers, such as ``f8``; anything else is refused."""
 
-    def __init__(self, code):
+    def __init__(self, code: str) -> None:
         if type(code) is not str or code not in _NUMPY_CODES:
             raise Refused(f"the NumPy type {code}" if type(code) is str else "a NumPy type without a name")
         self.dtype = np.dtype(code)
 
-    def fill(self, state):
+    def fill(self, state: Sequence[Any]) -> None:
+        """Take the byte order out of the pickled state."""
         order = state[1]
         self.dtype = self.dtype.newbyteorder({"<": "<", ">": ">"}.get(order, "="))
 
@@ -178,10 +187,11 @@ class NumpyType:
 class NumpyArray:
     """The stand-in for a ``numpy.ndarray``, filled from its pickled state."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.array = None
 
-    def fill(self, state):
+    def fill(self, state: Sequence[Any]) -> None:
+        """Take (version, shape, type, column-major or not, bytes); ``PickleError`` where these are no numbers."""
         _, shape, kind, column_major, raw = state
         raw = raw.encode("latin-1") if type(raw) is str else raw  # Python 2 wrote bytes as text
         if not isinstance(kind, NumpyType) or type(raw) is not bytes:
@@ -191,11 +201,11 @@ class NumpyArray:
         self.array = native.reshape(shape, order="F" if column_major else "C")
 
 
-def _is_count(value):
+def _is_count(value: Any) -> bool:
     return type(value) is int and 0 <= value < 2**63
 
 
-def plain(value, allowance):
+def plain(value: Any, allowance: Allowance) -> Any:
     """Return a pickle's ``value`` as dicts, lists, tuples, text, numbers and NumPy arrays.
 
     A module becomes its ``state_dict()``, a dtype its name, an ordered dict a dict. Arrays may share memory and may
@@ -205,22 +215,25 @@ def plain(value, allowance):
 
 
 class _Plain:
-    def __init__(self, allowance):
-        self._allowance = allowance
-        self._done = {}  # id -> plain form, so that what is shared stays shared; None while in the making
+    """Makes plain forms; one object a file."""
 
-    def of(self, value):
+    def __init__(self, allowance: Allowance) -> None:
+        self._allowance = allowance
+        self._plain_forms = {}  # by id, so that what is shared stays shared; None while it is being made
+
+    def of(self, value: Any) -> Any:
+        """Return the plain form of ``value``."""
         if isinstance(value, (str, int, float, bytes, bytearray, type(None))):
             return value
-        known = id(value)
-        if known not in self._done:
-            self._done[known] = None
-            self._done[known] = self._made(value)
-        elif self._done[known] is None:
+        key = id(value)
+        if key not in self._plain_forms:
+            self._plain_forms[key] = None
+            self._plain_forms[key] = self._converted(value)
+        elif self._plain_forms[key] is None:
             raise PickleError(f"is damaged: a {type(value).__name__} that contains itself")
-        return self._done[known]
+        return self._plain_forms[key]
 
-    def _made(self, value):
+    def _converted(self, value: Any) -> Any:
         if isinstance(value, Tensor):
             self._allowance.spend(value.nbytes)
             return value.array()

@@ -1,19 +1,23 @@
 """The allow-list: the names that a PyTorch pickle may use, and what each stands for here.
 
-Every name a file mentions is either on this list, and then stands for code of ours, or is the class of an object with
-the attributes of a ``torch.nn.Module``, and then stands for nothing but those attributes. Any other name refuses the
-file, and so does any name of Python's standard library that is not listed: there are no networks in it. No name is
-ever imported; PyTorch need not be installed.
+A name on the list stands for code of ours. A name that is not on it may be the class of an object with the attributes of
+a ``torch.nn.Module``, and then stands for nothing but those attributes; but not where it is of Python's standard library,
+which holds no networks. A file with any other name is refused. No name is ever imported; PyTorch need not be installed.
 """
+from __future__ import annotations
+
 import sys
 from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 
 from mindrestore.checkpoints import number_types
 from mindrestore.checkpoints.inert_pickle import InertPickle, Name, PickleError, Refused, hashable
-from mindrestore.checkpoints.torch_objects import Module, NumpyArray, NumpyType, Storage, Tensor
+from mindrestore.checkpoints.torch_objects import Allowance, Module, NumpyArray, NumpyType, Storage, Tensor
 
+Expected = TypeVar("Expected")
 _STORAGE_KINDS = {
     "DoubleStorage": "float64", "FloatStorage": "float32", "HalfStorage": "float16",
     "BFloat16Storage": number_types.BFLOAT16, "LongStorage": "int64", "IntStorage": "int32", "ShortStorage": "int16",
@@ -31,45 +35,49 @@ _STANDARD_LIBRARY = {*getattr(sys, "stdlib_module_names", sys.builtin_module_nam
 class TorchPickle(InertPickle):
     """Reads the pickle of a PyTorch file into the descriptions of ``torch_objects``.
 
-    ``storage`` is called with (key, kind, count) for every storage the pickle refers to and returns a ``Storage``;
-    ``nested`` is called with the bytes of a PyTorch file inside the pickle and returns its description. Both raise
-    ``PickleError`` for what they cannot find. The ``allowance`` bounds what calls may copy.
+    Args:
+        storage: called with (key, kind, count) for every storage that the pickle refers to; returns it, or raises
+            ``PickleError`` where there is none.
+        nested: called with the bytes of a PyTorch file inside the pickle; returns its description, or raises
+            ``PickleError``.
+        allowance: bounds what calls may copy.
     """
 
-    def __init__(self, storage, nested, allowance):
+    def __init__(self, storage: Callable[[str, str, int], Storage], nested: Callable[[bytes], Any],
+                 allowance: Allowance) -> None:
         self.nested = nested
         self._storage = storage
         self._allowance = allowance
         self._mentioned = {}  # spelling -> Name, of names that are not on the list
         self._module_classes = set()  # the spellings among them that turned out to be a module's class
 
-    def load(self, stream):
+    def load(self, stream: BinaryIO) -> Any:
         description = super().load(stream)
         for spelling, name in self._mentioned.items():
             if spelling not in self._module_classes:
                 raise Refused(name)
         return description
 
-    def name(self, module, attribute):
+    def name(self, module: str, attribute: str) -> Name:
         name = Name(module, attribute)
         if str(name) not in _LISTED:
             self._mentioned.setdefault(str(name), name)
         return name
 
-    def call(self, function, arguments):
+    def call(self, function: Name, arguments: tuple) -> Any:
         if str(function) not in _CALLS:
             raise Refused(function)
         self._allowance.spend_on_copies(arguments)
         return _CALLS[str(function)](self, *arguments)
 
-    def instantiate(self, class_name, arguments):
+    def instantiate(self, class_name: Name, arguments: tuple) -> Any:
         if str(class_name) in _LISTED:
             return self.call(class_name, arguments)
         if arguments or class_name.module.split(".")[0] in _STANDARD_LIBRARY:
             raise Refused(class_name)
         return Module(class_name)
 
-    def build(self, target, state):
+    def build(self, target: Any, state: Any) -> None:
         if isinstance(target, (OrderedDict, Tensor)):
             return  # a state_dict's version numbers, a parameter's Python attributes: nothing that holds weights
         if not isinstance(target, (Module, NumpyArray, NumpyType)):
@@ -80,7 +88,7 @@ class TorchPickle(InertPickle):
         if isinstance(target, Module):
             self._module_classes.add(str(target.name))
 
-    def persistent(self, identifier):
+    def persistent(self, identifier: Any) -> Any:
         if type(identifier) is not tuple or identifier[:1] not in [("storage",), ("module",)]:
             raise PickleError("refused: it refers to data outside its pickle that is no storage")
         if identifier[0] == "module":
@@ -98,95 +106,98 @@ class TorchPickle(InertPickle):
 # PyTorch's own are in torch/_utils.py, NumPy's in numpy/core/multiarray.py.
 
 
-def _ordered_dict(_, pairs=()):
+def _ordered_dict(_: TorchPickle, pairs: Any = ()) -> OrderedDict:
     return OrderedDict((hashable(key), value) for key, value in pairs)
 
 
-def _counter(_, counts):
+def _counter(_: TorchPickle, counts: Any) -> dict:
     return dict(_checked(counts, dict))
 
 
-def _set(_, items):
+def _set(_: TorchPickle, items: Any) -> set:
     return set(map(hashable, items))
 
 
-def _frozen_set(_, items):
+def _frozen_set(_: TorchPickle, items: Any) -> frozenset:
     return frozenset(map(hashable, items))
 
 
-def _bytes(_, text, encoding):
+def _bytes(_: TorchPickle, text: Any, encoding: Any) -> bytes:
     if encoding not in ("latin1", "latin-1"):
         raise PickleError("is damaged: bytes spelt in an encoding other than latin-1")
     return _checked(text, str).encode("latin-1")
 
 
-def _size(_, lengths):
+def _size(_: TorchPickle, lengths: Any) -> tuple:
     return tuple(lengths)
 
 
-def _device(_, kind, index=None):
+def _device(_: TorchPickle, kind: Any, index: Any = None) -> str:
     return _checked(kind, str) if index is None else f"{_checked(kind, str)}:{_checked(index, int)}"
 
 
-def _tensor(_, storage, offset, size, stride, _requires_grad=False, _hooks=None, metadata=None):
-    return _view(storage, offset, size, stride, metadata)
+def _tensor(_: TorchPickle, storage: Any, offset: Any, size: Any, stride: Any, _requires_grad: Any = False, _hooks: Any = None,
+            metadata: Any = None) -> Tensor:
+    return _view(storage, offset, size, stride=stride, metadata=metadata)
 
 
-def _tensor_of_untyped(_, storage, offset, size, stride, _requires_grad, _hooks, kind, metadata=None):
+def _tensor_of_untyped(_: TorchPickle, storage: Any, offset: Any, size: Any, stride: Any, _requires_grad: Any, _hooks: Any,
+                       kind: Any, metadata: Any = None) -> Tensor:
     if not isinstance(kind, Name) or str(kind) not in _TYPES:
         raise Refused(kind if isinstance(kind, Name) else "a tensor without a type")
-    return _view(storage, offset, size, stride, metadata, _TYPES[str(kind)])
+    return _view(storage, offset, size, stride=stride, metadata=metadata, kind=_TYPES[str(kind)])
 
 
-def _view(storage, offset, size, stride, metadata, kind=None):
+def _view(storage: Any, offset: Any, size: Any, *, stride: Any, metadata: Any, kind: str | None = None) -> Tensor:
     if metadata:
         raise PickleError("refused: it holds a tensor that is conjugated or negated lazily")
-    return Tensor(storage, offset, size, stride, kind)
+    return Tensor(storage, offset, size, stride=stride, kind=kind)
 
 
-def _parameter(_, tensor, *_flags):
+def _parameter(_: TorchPickle, tensor: Any, *_flags: Any) -> Tensor:
     return _checked(tensor, Tensor)
 
 
-def _tensor_of_class(pickle, function, _class, arguments, _state):
+def _tensor_of_class(pickle: TorchPickle, function: Any, _class: Any, arguments: Any, _state: Any) -> Tensor:
     if str(_checked(function, Name)) not in _TENSOR_CALLS:
         raise Refused(function)
     return pickle.call(function, _checked(arguments, tuple))
 
 
-def _nested_storage(pickle, data):
+def _nested_storage(pickle: TorchPickle, data: Any) -> Storage:
     return _checked(pickle.nested(_checked(data, bytes)), Storage)
 
 
-def _object_without_state(pickle, class_name, base, state):
+def _object_without_state(pickle: TorchPickle, class_name: Any, base: Any, state: Any) -> Any:
     if str(_checked(base, Name)) not in ("builtins.object", "__builtin__.object") or state is not None:
         raise Refused(class_name)
     return pickle.instantiate(_checked(class_name, Name), ())
 
 
-def _numpy_array(_, _class, _shape, _code):
+def _numpy_array(_: TorchPickle, _class: Any, _shape: Any, _code: Any) -> NumpyArray:
     return NumpyArray()
 
 
-def _numpy_array_of_bytes(_, raw, kind, shape, order):
+def _numpy_array_of_bytes(_: TorchPickle, raw: Any, kind: Any, shape: Any, order: Any) -> NumpyArray:
     array = NumpyArray()
     array.fill((1, shape, kind, order == "F", bytes(raw) if type(raw) is bytearray else raw))
     return array
 
 
-def _numpy_type(_, code, _align=False, _copy=False):
+def _numpy_type(_: TorchPickle, code: Any, _align: Any = False, _copy: Any = False) -> NumpyType:
     return NumpyType(code)
 
 
-def _numpy_number(_, kind, raw):
+def _numpy_number(_: TorchPickle, kind: Any, raw: Any) -> Any:
     raw = raw.encode("latin-1") if type(raw) is str else raw
     (number,) = np.frombuffer(_checked(raw, bytes), _checked(kind, NumpyType).dtype)
     return number.item()
 
 
-def _checked(value, wanted):
-    if type(value) is not wanted:
-        raise TypeError(f"a {type(value).__name__} where a {wanted.__name__} belongs")
+def _checked(value: Any, expected: type[Expected]) -> Expected:
+    """Return ``value`` if its type is exactly ``expected``; ``TypeError`` if not."""
+    if type(value) is not expected:
+        raise TypeError(f"a {type(value).__name__} where a {expected.__name__} belongs")
     return value
 
 

@@ -1,9 +1,11 @@
 """Arrays by name into the parameters of a network: all of them, or those of another network that fit."""
-from typing import FrozenSet, NamedTuple
+from __future__ import annotations
+
+from typing import NamedTuple
 
 import mindspore
 import numpy as np
-from mindspore import nn
+from mindspore import Parameter, nn
 
 from mindrestore.checkpoints.sources import Arrays, Source, described, read_arrays
 from mindrestore.errors import UserError, some_of
@@ -44,8 +46,8 @@ def set_weights(network: nn.Cell, arrays: Arrays, where: PathLike) -> None:
         parameter.set_data(mindspore.Tensor(np.asarray(arrays[name], order="C"), parameter.dtype))
 
 
-def _misfit(parameter, array):
-    """Return how ``array`` differs in shape or kind of number from what ``parameter`` takes, or None."""
+def _misfit(parameter: Parameter, array: np.ndarray) -> str | None:
+    """Return how ``array`` differs in shape or kind of number from ``parameter``, None if it fits."""
     if tuple(parameter.shape) != array.shape:
         return f"{parameter.name} is {array.shape}, expected {tuple(parameter.shape)}"
     if array.dtype.kind == "c":
@@ -57,19 +59,19 @@ class Taken(NamedTuple):
     """What ``start_from`` did.
 
     Attributes:
-        sentence: says how many parameters were taken, and names those that were not.
-        names: of those that were.
+        sentence: says how many parameters were set, and names those that were not.
+        names: of the parameters that were set.
     """
 
     sentence: str
-    names: FrozenSet[str]
+    names: frozenset[str]
 
 
 def start_from(network: nn.Cell, source: Source, prefix: str = "") -> Taken:
     """Set those parameters of ``network`` that ``source`` has in their shape.
 
     Args:
-        network: any of ours.
+        network: whose parameters are set.
         source: as for ``load_published_weights``: a published file, our own checkpoint, or a dict of arrays.
         prefix: put before the source's names, for the weights of a part such as ``"spynet."``; names that have it
             already stay.
@@ -91,7 +93,7 @@ def start_from(network: nn.Cell, source: Source, prefix: str = "") -> Taken:
         raise UserError(f"{described(source)}: none of its weights fits the network; give a checkpoint of a similar one.")
     for name in fits:
         parameters[name].set_data(mindspore.Tensor(np.asarray(arrays[name], order="C"), parameters[name].dtype))
-    left = {"differ in shape": misshapen, "are missing": missing}
-    notes = [f"{len(names)} {what} ({some_of(names)})" for what, names in left.items() if names]
+    unset = {"differ in shape": misshapen, "are missing": missing}
+    notes = [f"{len(names)} {reason} ({some_of(names)})" for reason, names in unset.items() if names]
     return Taken(f"{described(source)}: {len(fits)} of {len(parameters)} parameters taken" + (
         f"; {' and '.join(notes)} and keep their first values." if notes else "."), frozenset(fits))

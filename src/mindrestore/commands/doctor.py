@@ -1,7 +1,13 @@
 """``mindrestore doctor``: what this machine and installation are, and whether what makes them fast is on."""
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Iterator
+
+from mindrestore.commands.shared import Commands
 
 
-def add(commands):
+def add(commands: Commands) -> None:
     """Add the command to argparse's ``commands``."""
     command = commands.add_parser(
         "doctor", help="say what this installation is and whether it runs as fast as it can",
@@ -11,13 +17,13 @@ def add(commands):
     command.add_argument("--device", default="auto", choices=("auto", "cpu", "gpu", "ascend"), help="default: auto")
 
 
-def _run(options):
+def _run(options: Namespace) -> None:
     for line in _report(options.device):
         print(line, flush=True)
 
 
-def _report(choice):
-    """The lines of the report, one by one, as a convolution takes a moment; drivers before MindSpore needs them."""
+def _report(choice: str) -> Iterator[str]:
+    """Yield the lines of the report: drivers first, before MindSpore needs them."""
     from mindrestore.runtime import accelerators, session
     yield from accelerators.described()
     yield from _versions()
@@ -31,7 +37,7 @@ def _report(choice):
     yield from _programs()
 
 
-def _versions():
+def _versions() -> Iterator[str]:
     import platform
 
     import cv2
@@ -45,7 +51,7 @@ def _versions():
     yield f"libraries     numpy {numpy.__version__}, opencv {cv2.__version__}"
 
 
-def _processor():
+def _processor() -> Iterator[str]:
     import os
 
     from mindrestore.runtime import environment, processor
@@ -64,7 +70,7 @@ def _processor():
                f"it to {environment.FAST_INSTRUCTIONS}")
 
 
-def _native():
+def _native() -> str:
     from mindrestore import native
     used, why = native.described()
     if used or not native.wanted():
@@ -72,12 +78,12 @@ def _native():
     return f"! native operators cannot be had: {why}; VRT's attention takes five times as long; install g++"
 
 
-def _fusion():
+def _fusion() -> Iterator[str]:
     from mindrestore.runtime import execution
     yield f"fusion        graph-kernel fusion is {'on' if execution.fuses() else 'off: mindrestore does not use it'}"
 
 
-def _memory():
+def _memory() -> Iterator[str]:
     from mindrestore.runtime import processor
     from mindrestore.tiling import NETWORKS, recommended_tile
     free = processor.free_memory()
@@ -90,7 +96,7 @@ def _memory():
             yield f"tile          {name}: --tile {' '.join(map(str, tile))}"
 
 
-def _programs():
+def _programs() -> Iterator[str]:
     import shutil
     if shutil.which("ffmpeg"):
         yield "ffmpeg        found: audio is carried over"

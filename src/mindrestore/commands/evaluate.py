@@ -1,15 +1,23 @@
 """``mindrestore eval``, ``eval.py``."""
+from __future__ import annotations
+
 import argparse
 import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
-from mindrestore.commands.shared import command, common, loaded_for, of_whole_network, overrides_of, quoted, start
+from mindrestore.commands.shared import Commands, command, common, loaded_for, of_whole_network, overrides_of, quoted, start
 from mindrestore.errors import UserError
 
+if TYPE_CHECKING:
+    from mindrestore.config.snapshot import SnapshotConfig
+    from mindrestore.config.video import VideoConfig
 
-def add(commands):
+
+def add(commands: Commands) -> None:
     """Add the command to argparse's ``commands``."""
-    evaluate = command(commands, "eval", _run, "restore clips, or reconstruct scenes from coded snapshots; score them",
-                       "Without options: the demonstration scenes with the checkpoint that ships with mindrestore.")
+    evaluate = command(commands, "eval", _run, summary="restore clips, or reconstruct scenes from coded snapshots; score them",
+                       details="Without options: the demonstration scenes with the checkpoint that ships with mindrestore.")
     evaluate.add_argument("--config", help="configuration file, such as configs/vrt/small_sr.yaml")
     evaluate.add_argument("--checkpoint", help="weights: ours (.ckpt) or published (.pth, .npz, .safetensors)")
     evaluate.add_argument("--report", action="store_true", help="also write report.html: table, curves and frames to compare "
@@ -30,8 +38,8 @@ def add(commands):
     common(evaluate)
 
 
-def settings_of(options):
-    """Return the settings that its own options ask for, as ``key=value``."""
+def settings_of(options: argparse.Namespace) -> list[str]:
+    """Return the overrides ``key=value`` that the options of this command stand for."""
     overrides = []
     for kind in ("scenes", "captures"):
         if getattr(options, kind):
@@ -45,7 +53,7 @@ def settings_of(options):
     return overrides + ([] if options.sigma is None else [f"evaluation.sigma={options.sigma}"])
 
 
-def _run(options):
+def _run(options: argparse.Namespace) -> None:
     from mindrestore.config import load_config, make_config
     overrides = overrides_of(options) + settings_of(options)
     if options.config:
@@ -60,7 +68,7 @@ def _run(options):
     print(f"\nPictures and tables are in {folder}.")
 
 
-def _eval_videos(config, options, folder):
+def _eval_videos(config: VideoConfig, options: argparse.Namespace, folder: str) -> None:
     start(config)
     from mindrestore.checkpoints.loading import load_for_settings
     from mindrestore.evaluation.video import UNTRAINED, evaluate_videos, video_cases
@@ -68,13 +76,13 @@ def _eval_videos(config, options, folder):
     parts = [(config.model, options.checkpoint or config.checkpoint)]
     if config.interpolation:
         parts.insert(0, (config.interpolation.model, config.interpolation.checkpoint))
-    loaded = [load_for_settings(*part, config.name) for part in parts]
-    if not all(each.trained for each in loaded):
+    loaded = [load_for_settings(settings, checkpoint, config.name) for settings, checkpoint in parts]
+    if not all(part.trained for part in loaded):
         print(f"mindrestore: weights: {UNTRAINED}.", file=sys.stderr)
-    print(evaluate_videos(config, loaded, folder, cases, options.report).table())
+    print(evaluate_videos(config, loaded, folder, cases, report=options.report).table())
 
 
-def _eval_snapshots(config, options, folder):
+def _eval_snapshots(config: SnapshotConfig, options: argparse.Namespace, folder: str) -> None:
     captures = config.evaluation.kind == "captures"
     if options.report and captures:
         raise UserError("--report: a camera's captures have no ground truth to report on; leave it away, pictures and videos "
@@ -91,8 +99,9 @@ def _eval_snapshots(config, options, folder):
     if captures:
         print("\n".join(reconstruct_captures(config, loaded.network, loaded.metadata, folder)))
     else:
-        print(evaluate(config, loaded.network, loaded.metadata, folder, loaded.origin, options.report).table())
+        print(evaluate(config, loaded.network, loaded.metadata, folder=folder, checkpoint=loaded.origin,
+                       report=options.report).table())
 
 
-EVALUATIONS = {"video": _eval_videos, "snapshot": _eval_snapshots}
-"""By the problem of the configuration."""
+EVALUATIONS: dict[str, Callable[[Any, argparse.Namespace, str], None]] = {"video": _eval_videos, "snapshot": _eval_snapshots}
+"""By the problem of a configuration."""

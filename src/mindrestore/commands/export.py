@@ -1,12 +1,16 @@
 """``mindrestore export``, ``export.py``."""
-from mindrestore.commands.shared import command, common, loaded_for, of_whole_network, overrides_of, start
+from __future__ import annotations
+
+from argparse import Namespace
+
+from mindrestore.commands.shared import Commands, command, common, loaded_for, of_whole_network, overrides_of, start
 from mindrestore.errors import UserError
 
 
-def add(commands):
+def add(commands: Commands) -> None:
     """Add the command to argparse's ``commands``."""
-    export = command(commands, "export", _run, "write a trained network as MINDIR, RevSCI also as ONNX, on Ascend AIR",
-                     "A JSON file beside it says inputs, outputs, shapes, ranges, tile and window. Run a .mindir with "
+    export = command(commands, "export", _run, summary="write a trained network as MINDIR, RevSCI also as ONNX, on Ascend AIR",
+                     details="A JSON file beside it says inputs, outputs, shapes, ranges, tile and window. Run a .mindir with "
                      "`mindrestore restore --model`. From MindSpore's documents, not tried here: `converter_lite --fmk=MINDIR "
                      "--modelFile=NET.mindir --outputFile=NET` makes a MindSpore Lite model, `atc --framework=1 "
                      "--model=NET.air --output=NET --soc_version=Ascend910A` an offline model of an AIR file.")
@@ -20,7 +24,7 @@ def add(commands):
     common(export)
 
 
-def _run(options):
+def _run(options: Namespace) -> None:
     from mindrestore.config import load_config, make_config
     target, options.output = options.output, None
     overrides = overrides_of(options)
@@ -33,7 +37,8 @@ def _run(options):
         raise UserError(f"configuration {config.name}: no weights to export; give --checkpoint.")
     network, metadata = loaded.network, loaded.metadata
     target = target or f"{metadata.kind}.{options.format}"
-    summary = export_network(network, metadata, target, options.format, options.frames, options.height, options.width)
+    summary = export_network(network, metadata, target, options.format, frames=options.frames, height=options.height,
+                             width=options.width)
     print(f"Wrote {target}: inputs " + ", ".join(f"{port['name']} {port['shape']}" for port in summary["inputs"]) + ".")
     if summary["compared"]:
         difference = summary["compared"]["largest_difference"]

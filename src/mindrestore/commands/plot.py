@@ -1,7 +1,12 @@
 """``mindrestore plot``: the curves of training runs as a picture."""
+from __future__ import annotations
+
+from argparse import Namespace
+
+from mindrestore.commands.shared import Commands
 
 
-def add(commands):
+def add(commands: Commands) -> None:
     """Add the command to argparse's ``commands``."""
     command = commands.add_parser(
         "plot", help="draw loss, learning rate and PSNR of training runs, finished or running",
@@ -13,7 +18,7 @@ def add(commands):
                          help=".svg or .png; default: curves.svg in the folder of the first run")
 
 
-def _run(options):
+def _run(options: Namespace) -> None:
     from pathlib import Path
 
     from mindrestore.training.curves import draw, read_runs

@@ -1,7 +1,9 @@
 """``mindrestore restore``: your own clip, restored."""
+from __future__ import annotations
+
 import argparse
 
-from mindrestore.commands.shared import precision
+from mindrestore.commands.shared import Commands, precision
 from mindrestore.restore.tasks import TASKS
 
 EPILOG = """\
@@ -29,7 +31,7 @@ Ctrl-C keeps what is finished in OUTPUT.part; the same command with --resume goe
 """
 
 
-def add(commands):
+def add(commands: Commands) -> None:
     """Add the command to argparse's ``commands``."""
     command = commands.add_parser(
         "restore", help="restore your own video, folder of frames or measurements", epilog=EPILOG,
@@ -63,7 +65,7 @@ def add(commands):
     command.add_argument("--threads", type=int, help="cores of the CPU to compute on; default all")
 
 
-def _run(options):
+def _run(options: argparse.Namespace) -> None:
     from mindrestore.errors import UserError
     if options.rate is not None and not 0 < options.rate <= 1000:
         raise UserError(f"--rate {options.rate:g}: it must be above 0 and at most 1000 frames a second.")

@@ -1,7 +1,12 @@
 """``mindrestore simulate``: any video as a snapshot camera would have measured it."""
+from __future__ import annotations
+
+from argparse import Namespace
+
+from mindrestore.commands.shared import Commands
 
 
-def add(commands):
+def add(commands: Commands) -> None:
     """Add the command to argparse's ``commands``."""
     command = commands.add_parser(
         "simulate", help="turn any video into coded snapshots (.mat)",
@@ -24,7 +29,7 @@ def add(commands):
     command.add_argument("--frames", type=int, help="only the first so many frames")
 
 
-def _run(options):
+def _run(options: Namespace) -> None:
     from mindrestore.restore.simulation import simulate
-    print(simulate(options.video, options.output, options.ratio, options.mask, options.colour, options.noise, options.bits,
-                   options.frames, options.seed))
+    print(simulate(options.video, options.output, ratio=options.ratio, mask=options.mask, colour=options.colour,
+                   noise=options.noise, bits=options.bits, frames=options.frames, seed=options.seed))

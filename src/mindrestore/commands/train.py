@@ -1,17 +1,21 @@
 """``mindrestore train``, ``train.py``."""
-from mindrestore.commands.shared import command, common, overrides_of, start
+from __future__ import annotations
+
+from argparse import Namespace
+
+from mindrestore.commands.shared import Commands, command, common, overrides_of, start
 from mindrestore.errors import Stopped
 
 
-def add(commands):
+def add(commands: Commands) -> None:
     """Add the command to argparse's ``commands``."""
-    train = command(commands, "train", _run, "train a network as a configuration says")
+    train = command(commands, "train", _run, summary="train a network as a configuration says")
     train.add_argument("--config", required=True, help="configuration file, such as configs/revsci/small_cpu.yaml")
     train.add_argument("--resume", action="store_true", help="go on with the run in the output folder, exactly")
     common(train)
 
 
-def _run(options):
+def _run(options: Namespace) -> None:
     from mindrestore.config import load_config
     config = load_config(options.config, overrides_of(options))
     from mindrestore.runtime import cluster

@@ -1,5 +1,5 @@
-"""Configurations of networks that find the motion between frames: to train them before the network that they are a part of."""
-from typing import ClassVar, Tuple
+"""Configurations of networks that estimate flow, which are trained before the network that they are a part of."""
+from typing import ClassVar
 
 from pydantic import Field
 
@@ -20,7 +20,7 @@ class FlowTraining(Training):
     steps: Count = 1000
     batch_size: Count = 8
     learning_rate: Rate = 4e-4
-    betas: Tuple[float, float] = (0.9, 0.99)
+    betas: tuple[float, float] = (0.9, 0.99)
     schedule: Schedule = Schedule(kind="cosine", final=1e-6)
     validate_every: Count = 250
     save_every: Count = 250

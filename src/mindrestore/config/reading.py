@@ -1,9 +1,13 @@
 """Read settings: YAML, then overrides from the command line, then checks."""
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, MutableMapping, Sequence
 from pathlib import Path
-from typing import Any, Mapping, Sequence, get_args
+from typing import Any, get_args
 
 import yaml
 from pydantic import ValidationError
+from pydantic.fields import FieldInfo
 
 from mindrestore.config.flow import FlowConfig
 from mindrestore.config.sections import Common, Section
@@ -12,11 +16,12 @@ from mindrestore.config.video import VideoConfig
 from mindrestore.errors import UserError, nearest
 from mindrestore.files import PathLike, existing
 from mindrestore.models import DEFAULT, kind_of, names
+from mindrestore.models.kind import NetworkKind
 
-CONFIGS = {"snapshot": SnapshotConfig, "video": VideoConfig, "flow": FlowConfig}
-"""What a whole configuration is, by the problem that its network solves."""
+CONFIGS: dict[str, type[Common]] = {"snapshot": SnapshotConfig, "video": VideoConfig, "flow": FlowConfig}
+"""By the problem that a network solves: the class of its whole configuration."""
 RENAMED = {"training.precision": "runtime.precision"}
-"""Keys of former versions, which configurations saved beside a run hold."""
+"""By key of a former version, which configurations saved beside a run hold: the present key."""
 
 
 def load_config(path: PathLike, overrides: Sequence[str] = ()) -> Common:
@@ -37,8 +42,8 @@ def load_config(path: PathLike, overrides: Sequence[str] = ()) -> Common:
     return make_config(content, overrides, path)
 
 
-def make_config(content: Mapping[str, Any], overrides: Sequence[str] = (), origin: str = "settings") -> Common:
-    """Check a nested dictionary of settings, after applying overrides; raises ``UserError`` naming ``origin``."""
+def make_config(content: MutableMapping[str, Any], overrides: Sequence[str] = (), origin: PathLike = "settings") -> Common:
+    """Apply overrides to nested settings, in place, and check them; raises ``UserError`` that begins with ``origin``."""
     for override in overrides:
         _apply(content, override)
     _rename(content)
@@ -49,12 +54,13 @@ def make_config(content: Mapping[str, Any], overrides: Sequence[str] = (), origi
         raise UserError(f"{origin}: {_sentence(error.errors()[0], config).rstrip('.')}.") from error
 
 
-def configuration_of(kind):
+def configuration_of(kind: NetworkKind) -> type[Common]:
     """Return the class of whole configurations of a ``NetworkKind``."""
     return CONFIGS[kind.problem].of_kind(kind)
 
 
-def _class_of(content, origin):
+def _class_of(content: Mapping[str, Any], origin: PathLike) -> type[Common]:
+    """Return the class of the configuration that ``content`` is, by the networks that it names."""
     kind = _kind_of(content.get("model"), DEFAULT, f"{origin}: model.name")
     config = configuration_of(kind)
     interpolation = content.get("interpolation")
@@ -68,15 +74,16 @@ def _class_of(content, origin):
     return config
 
 
-def _kind_of(model, default, key):
-    """Return the ``NetworkKind`` that a section ``model`` names."""
+def _kind_of(model: Any, default: str, key: str) -> NetworkKind:
+    """Return the ``NetworkKind`` that a section ``model`` names, ``default`` where it names none; ``key`` is for an error."""
     name = model.get("name", default) if isinstance(model, dict) else default
     if not isinstance(name, str) or name not in names():
         raise UserError(f"{key} is {name!r}: unknown{_hint(name, names(), 'choose one of')}.")
     return kind_of(name)
 
 
-def _apply(content, override):
+def _apply(content: MutableMapping[str, Any], override: str) -> None:
+    """Set the key that ``override``, ``key=value``, names; sections that are not there are made."""
     key, equals, text = override.partition("=")
     parts = key.split(".")
     if not equals or not all(parts):
@@ -91,16 +98,18 @@ def _apply(content, override):
         raise UserError(f"{override!r}: the value is not readable as YAML.") from error
 
 
-def _rename(content):
-    for former, key in RENAMED.items():
+def _rename(content: MutableMapping[str, Any]) -> None:
+    """Move the values of ``RENAMED`` keys to their present keys."""
+    for former, present in RENAMED.items():
         section, _, name = former.partition(".")
-        held = content.get(section)
-        if isinstance(held, dict) and name in held:
-            section, _, renamed = key.partition(".")
-            content.setdefault(section, {}).setdefault(renamed, held.pop(name))
+        keys = content.get(section)
+        if isinstance(keys, dict) and name in keys:
+            section, _, new_name = present.partition(".")
+            content.setdefault(section, {}).setdefault(new_name, keys.pop(name))
 
 
-def _sentence(error, config):
+def _sentence(error: Mapping[str, Any], config: type[Common]) -> str:
+    """Return a pydantic error in words."""
     key = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
         known = _fields(config, error["loc"][:-1])
@@ -111,14 +120,14 @@ def _sentence(error, config):
     return f"{key} is {error['input']!r}: {message}"
 
 
-def _hint(word, known, listing):
-    """Return the hint behind an unknown word: the nearest of the known ones, or all of them."""
+def _hint(word: object, known: Collection[str], listing: str) -> str:
+    """Return a hint for an unknown word: the nearest known one, or a list of all."""
     near = nearest(word, known)
     return f" (did you mean {near}?)" if near else f" ({listing} {', '.join(known)})"
 
 
-def _fields(config, location):
-    """The keys of the section at ``location`` within ``config``."""
+def _fields(config: type[Section], location: Sequence[str | int]) -> Mapping[str, FieldInfo]:
+    """Return the fields, by key, of the section at ``location`` within ``config``."""
     for part in location:
         annotation = config.model_fields[part].annotation
         config = next(kind for kind in (annotation, *get_args(annotation))

@@ -1,13 +1,14 @@
 """What all configurations share: the network, the device, learning rate and steps of training."""
 from functools import cache
-from typing import Annotated, ClassVar, List, Literal, Optional
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, create_model, model_validator
 
+from mindrestore.models.kind import NetworkKind
 from mindrestore.models.settings import Settings
 from mindrestore.sections import Section
 
-Sizes = Annotated[List[Annotated[int, Field(ge=0)]], Field(min_length=3, max_length=3)]  # (frames, height, width)
+Sizes = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=3, max_length=3)]  # (frames, height, width)
 
 
 class Schedule(Section):
@@ -25,32 +26,34 @@ Rate = Annotated[float, Field(gt=0)]
 
 
 class Training(Section):
-    """What every training has; where there is no default here, each kind of network has its own."""
+    """Keys of every training; where there is no default here, each problem has its own."""
 
     batch_size: Count
     accumulation: Count = Field(1, description="parts a batch is worked off in")
     learning_rate: Rate
     schedule: Schedule
     workers: Count = Field(1, description="threads in which a process makes its samples")
-    clip_norm: Optional[Rate] = None
+    clip_norm: Rate | None = None
     seed: int = 0
     validate_every: Count = Field(description="steps")
     save_every: Count = Field(description="steps")
     log_every: Count = Field(description="steps")
     keep: int = Field(0, ge=0, description="networks of former saves to keep, as step_N.ckpt")
-    initial: Optional[str] = Field(None, description="checkpoint to start from")
+    initial: str | None = Field(None, description="checkpoint to start from")
 
     @model_validator(mode="after")
-    def _divides(self):
+    def _divides(self) -> "Training":
         if self.batch_size % self.accumulation:
             raise ValueError(f"accumulation is {self.accumulation}; it must divide the batch size {self.batch_size}")
         return self
 
 
 class Runtime(Section):
+    """On what a run computes, and how."""
+
     device: Literal["auto", "cpu", "gpu", "ascend"] = "auto"
     mode: Literal["graph", "pynative"] = "graph"
-    threads: Optional[int] = Field(None, ge=1)
+    threads: int | None = Field(None, ge=1)
     precision: Literal["float32", "float16"] = Field("float32", description="of matrix products and convolutions")
     native: bool = Field(True, description="operators of our own on a CPU, where there is a C++ compiler")
 
@@ -67,15 +70,13 @@ class Common(Section):
     model: Settings
     training: Training
     runtime: Runtime = Runtime()
-    output: Optional[str] = Field(None, description="folder of results; runs/<name> when training")
-    checkpoint: Optional[str] = Field(None, description="weights to evaluate")
+    output: str | None = Field(None, description="folder of results; runs/<name> when training")
+    checkpoint: str | None = Field(None, description="weights to evaluate")
 
     @classmethod
     @cache
-    def of_kind(cls, kind):
-        """Return the class of this problem's configurations with the settings of a ``NetworkKind`` and what it adds to the
-        section ``training``.
-        """
+    def of_kind(cls, kind: NetworkKind) -> type["Common"]:
+        """Return this class with the settings of a ``NetworkKind`` as section ``model``, and its keys in ``training``."""
         training = cls.model_fields["training"].annotation
         if kind.training_keys:
             training = create_model(training.__name__, __base__=(kind.training_keys, training))
@@ -83,6 +84,6 @@ class Common(Section):
                             training=section(training))
 
 
-def section(keys):
-    """Return what pydantic's ``create_model`` takes for a section of these ``keys``, all by default."""
+def section(keys: type[Section]) -> tuple[type[Section], Any]:
+    """Return (type, default) of a section as pydantic's ``create_model`` takes it: each key has its default."""
     return keys, Field(default_factory=keys)

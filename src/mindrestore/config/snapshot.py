@@ -1,5 +1,5 @@
 """Configurations of networks that reconstruct clips from coded snapshots."""
-from typing import ClassVar, Literal, Optional
+from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -7,9 +7,9 @@ from mindrestore.config.sections import Common, Count, Rate, Schedule, Section, 
 
 
 class Mask(Section):
-    """Either a file, or random masks: ``fixed`` draws one for the whole run, otherwise each clip gets its own."""
+    """A mask from a file, or random ones: with ``fixed`` one for the whole run, otherwise one for each clip."""
 
-    path: Optional[str] = None
+    path: str | None = None
     density: float = Field(0.5, gt=0, lt=1)
     fixed: bool = False
     seed: int = 0
@@ -19,14 +19,14 @@ class Measure(Section):
     """Imperfections of the sensor: read noise in units of one frame's white, and bits of the converter."""
 
     read_noise: float = Field(0.0, ge=0)
-    bits: Optional[int] = Field(None, ge=1, le=16)
+    bits: int | None = Field(None, ge=1, le=16)
 
 
 class Data(Section):
     """Clips to train on."""
 
     kind: Literal["rendered", "davis", "scenes"] = "rendered"
-    path: Optional[str] = None
+    path: str | None = None
     frames: int = Field(8, ge=1)
     size: int = Field(256, ge=8)
     view: Literal["scaled", "stretched", "whole"] = Field(
@@ -35,7 +35,7 @@ class Data(Section):
     clips: int = Field(1000, ge=1, description="rendered clips that count as an epoch")
 
     @model_validator(mode="after")
-    def _has_path(self):
+    def _has_path(self) -> "Data":
         if self.kind != "rendered" and not self.path:
             raise ValueError(f"path is missing: data of kind {self.kind} are read from a folder")
         if self.kind == "rendered" and self.view != "scaled":
@@ -47,7 +47,7 @@ class Evaluation(Section):
     """Scenes to score on: the rendered demonstration scenes, a folder of benchmark scenes, or a camera's captures."""
 
     kind: Literal["demo", "scenes", "captures"] = "demo"
-    path: Optional[str] = None
+    path: str | None = None
     frames: int = Field(8, ge=1)
     gap_tv: bool = Field(False, description="score GAP-TV beside the network")
     gap_tv_iterations: int = Field(100, ge=1)
@@ -57,7 +57,7 @@ class SnapshotTraining(Training):
     """The defaults are the recipe of the RevSCI paper's own code."""
 
     epochs: Count = 100
-    steps: Optional[Count] = Field(None, description="instead of epochs")
+    steps: Count | None = Field(None, description="instead of epochs")
     batch_size: Count = 3
     learning_rate: Rate = 2e-4
     schedule: Schedule = Schedule(kind="step")

@@ -1,11 +1,12 @@
 """Configurations of networks that restore videos; the defaults of their training are VRT's published recipe."""
 from functools import cache
-from typing import ClassVar, List, Literal, Optional, Tuple
+from typing import ClassVar, Literal
 
 from pydantic import Field, create_model, model_validator
 
 from mindrestore.config.sections import Common, Count, Rate, Schedule, Section, Sizes, Training, section
 from mindrestore.data.named_sets import DEMO, SETS
+from mindrestore.models.kind import NetworkKind
 from mindrestore.models.settings import Settings
 from mindrestore.tiling import BLENDS, PUBLISHED
 
@@ -14,21 +15,21 @@ class VideoData(Section):
     """Clips to train on: stored in folders or LMDBs, or rendered from photographs."""
 
     kind: Literal["stored", "rendered"] = "stored"
-    gt: Optional[str] = Field(None, description="ground truth: folder of clips or LMDB; needed where clips are stored")
-    lq: Optional[str] = Field(None, description="low quality, likewise; if left out, what lies beside ground truth in a clip "
+    gt: str | None = Field(None, description="ground truth: folder of clips or LMDB; needed where clips are stored")
+    lq: str | None = Field(None, description="low quality, likewise; if left out, what lies beside ground truth in a clip "
                               "(GoPro, DVD), or made from it")
-    list: Optional[str] = Field(None, description="list of the clips to use")
+    list: str | None = Field(None, description="list of the clips to use")
     held_out: Literal["none", "reds4", "official"] = "none"
     frames: int = Field(6, ge=1)
-    pad_frames: Optional[int] = Field(None, ge=1, description="repeat the last frame up to so many")
+    pad_frames: int | None = Field(None, ge=1, description="repeat the last frame up to so many")
     patch: int = Field(256, ge=16, description="height and width of ground truth")
-    sigma: Tuple[float, float] = (0, 50)
+    sigma: tuple[float, float] = (0, 50)
     time_reversal: bool = False
     colour_jitter: bool = False
     clips: int = Field(1000, ge=1, description="rendered clips that count as a pass")
 
     @model_validator(mode="after")
-    def _rises(self):
+    def _rises(self) -> "VideoData":
         if not 0 <= self.sigma[0] <= self.sigma[1] <= 255:
             raise ValueError(f"sigma is {list(self.sigma)}; it must rise, within 0 to 255")
         return self
@@ -40,14 +41,14 @@ class VideoTraining(Training):
     steps: Count = 300_000
     batch_size: Count = 8
     learning_rate: Rate = 4e-4
-    betas: Tuple[float, float] = (0.9, 0.99)
+    betas: tuple[float, float] = (0.9, 0.99)
     schedule: Schedule = Schedule(kind="cosine", final=1e-7)
-    frozen: List[str] = Field([], description="parameters whose names contain one of these are not trained at all")
+    frozen: list[str] = Field([], description="parameters whose names contain one of these are not trained at all")
     execution: Literal["auto", "whole", "stages", "groups", "pieces"] = Field(
         "auto", description="of a step: as one graph; piece by piece, of which, of groups of them or of whole stages nothing "
         "is kept but what goes in: the larger, the less memory; auto: pieces on a CPU, else one graph")
     loss: Literal["charbonnier"] = "charbonnier"
-    average: Optional[float] = Field(None, gt=0, lt=1, description="decay of a running average of the weights (EMA)")
+    average: float | None = Field(None, gt=0, lt=1, description="decay of a running average of the weights (EMA)")
     validate_every: Count = 5000
     save_every: Count = 5000
     log_every: Count = 100
@@ -57,7 +58,7 @@ TASKS = ("sr", "deblur", "denoise", "interpolate", "space-time-sr")
 
 
 class Tiling(Section):
-    """What the network is given at a time, as (frames, height, width); 0 is all there are."""
+    """Tiles that a clip is restored in, as (frames, height, width); 0 is the whole axis."""
 
     tile: Sizes = list(PUBLISHED.tile)
     overlap: Sizes = list(PUBLISHED.overlap)
@@ -69,7 +70,7 @@ class Interpolation(Section):
 
     model: Settings
     tiling: Tiling = Tiling(tile=[0, 0, 0])
-    checkpoint: Optional[str] = None
+    checkpoint: str | None = None
 
 
 class VideoEvaluation(Section):
@@ -80,14 +81,14 @@ class VideoEvaluation(Section):
     """
 
     set: Literal[("folder", DEMO, *SETS)] = "folder"
-    path: Optional[str] = Field(None, description="folder of the data set")
-    gt: Optional[str] = Field(None, description="ground truth: frames, a video, or a folder of such clips")
-    lq: Optional[str] = Field(None, description="low quality, likewise")
-    clips: Optional[List[str]] = Field(None, min_length=1, description="only these")
-    frames: Optional[int] = Field(None, ge=1, description="only the first so many of each clip")
-    degradation: Optional[Literal["bicubic", "gaussian", "blur", "noise"]] = Field(
+    path: str | None = Field(None, description="folder of the data set")
+    gt: str | None = Field(None, description="ground truth: frames, a video, or a folder of such clips")
+    lq: str | None = Field(None, description="low quality, likewise")
+    clips: list[str] | None = Field(None, min_length=1, description="only these")
+    frames: int | None = Field(None, ge=1, description="only the first so many of each clip")
+    degradation: Literal["bicubic", "gaussian", "blur", "noise"] | None = Field(
         None, description="of the set's low quality, or to make it by; bicubic, blur or noise by the task")
-    sigma: Optional[float] = Field(None, ge=0, le=255, description="noise level of denoising, for white = 255")
+    sigma: float | None = Field(None, ge=0, le=255, description="noise level of denoising, for white = 255")
     seed: int = 0
     save_frames: bool = False
 
@@ -98,30 +99,30 @@ class VideoConfig(Common):
     problem: ClassVar[str] = "video"
 
     tiling: Tiling = Tiling()
-    interpolation: Optional[Interpolation] = None
-    data: Optional[VideoData] = None
+    interpolation: Interpolation | None = None
+    data: VideoData | None = None
     evaluation: VideoEvaluation = VideoEvaluation()
     training: VideoTraining = VideoTraining()
-    published: Optional[str] = Field(None, description="published figure and its source, printed beside the result")
+    published: str | None = Field(None, description="published figure and its source, printed beside the result")
 
     @property
-    def task(self):
-        """One of ``TASKS``."""
+    def task(self) -> str:
+        """Return one of ``TASKS``."""
         return "space-time-sr" if self.interpolation else self.model.abilities.tasks[0]
 
     @property
-    def scale(self):
-        """How many times the height and width of what is given are restored."""
+    def scale(self) -> int:
+        """Return the factor by which height and width grow."""
         return self.model.abilities.scale
 
     @property
-    def degradation(self):
-        """How low quality is made, or called in a data set; None for interpolation, which leaves frames out."""
+    def degradation(self) -> str | None:
+        """Return how low quality is made, or called in a data set; None for interpolation, which leaves frames out."""
         by_task = {"sr": "bicubic", "space-time-sr": "bicubic", "deblur": "blur", "denoise": "noise"}
         return self.evaluation.degradation or by_task.get(self.task)
 
     @model_validator(mode="after")
-    def _fits(self):
+    def _fits(self) -> "VideoConfig":
         reduces = self.evaluation.degradation in ("bicubic", "gaussian")
         allowed = {"sr": reduces, "space-time-sr": reduces, "deblur": self.evaluation.degradation == "blur",
                    "denoise": self.evaluation.degradation == "noise", "interpolate": False}
@@ -138,8 +139,8 @@ class VideoConfig(Common):
 
     @classmethod
     @cache
-    def with_interpolation(cls, kind):
+    def with_interpolation(cls, kind: NetworkKind) -> type["VideoConfig"]:
         """Return this class with the settings of a ``NetworkKind`` for the network that interpolates."""
         interpolation = create_model("Interpolation", __base__=Interpolation, __doc__=Interpolation.__doc__,
                                      model=section(kind.settings))
-        return create_model(cls.__name__, __base__=cls, __doc__=cls.__doc__, interpolation=(Optional[interpolation], None))
+        return create_model(cls.__name__, __base__=cls, __doc__=cls.__doc__, interpolation=(interpolation | None, None))

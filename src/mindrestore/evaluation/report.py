@@ -1,52 +1,59 @@
-"""One HTML page of an evaluation, whole in itself: no other file, no network.
+"""One HTML page of an evaluation, which needs no other file and no internet.
 
-It holds the table, a curve of the PSNR of every frame, frames to compare under a divider that can be dragged, the part
-of the worst frame where most is wrong enlarged, and what it was all made with.
+It holds the table, a curve of the PSNR of every frame, frames to compare under a divider that can be dragged, the part of the
+worst frame with the largest error, enlarged, and how the results were obtained.
 """
+from __future__ import annotations
+
 import base64
 import html
 import io
 import math
 import string
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Dict, List, Optional
+from typing import Any
 
 import cv2
 import numpy as np
 import yaml
 
-from mindrestore.files import write_text
+from mindrestore.evaluation.results import Results
+from mindrestore.files import PathLike, write_text
 from mindrestore.media.pixels import to_image
 
 TEMPLATE = Path(__file__).resolve().parent.parent / "assets" / "report.html"
-ZOOMED = 48  # pixels a side of the enlarged part
+ZOOMED = 48  # side of the enlarged part, in pixels
 COLOURS = ("#1f77b4", "#d9822b", "#5b8c5a", "#8a5b9e")
 TRUTH = "ground truth"
 
 
 @dataclass(eq=False)
 class FrameRecord:
-    """Collects the frames of one clip, one by one; holds three of them at most.
+    """Collects the frames of one clip, one by one; holds at most three: the first, the middle and the worst.
 
     Attributes:
         name: of the clip.
-        judged: heading of the method whose worst frame is kept.
+        judged: heading of the method whose worst frame is shown.
+        middle: number of the middle frame, None where the number of frames is not known.
         curves: PSNR in dB of every frame by heading, empty without ground truth; infinite where frames are equal.
-        shown: images (H, W) or (3, H, W) of 0–1 by heading, by number of the frame.
+        shown: by number of the frame, images (H, W) or (3, H, W) of 0–1 by heading.
         worst: number of the frame that ``judged`` restored worst; None without ground truth.
+        count: frames added so far.
     """
 
     name: str
     judged: str
-    middle: Optional[int] = None
-    curves: Dict[str, List[float]] = field(default_factory=dict)
-    shown: Dict[int, Dict[str, np.ndarray]] = field(default_factory=dict)
-    worst: Optional[int] = None
+    middle: int | None = None
+    curves: dict[str, list[float]] = field(default_factory=dict)
+    shown: dict[int, dict[str, np.ndarray]] = field(default_factory=dict)
+    worst: int | None = None
     count: int = 0
 
-    def add(self, images, truth=None, scores=None):
-        """Add the next frame: images by heading, what they should be, and their PSNR by heading."""
+    def add(self, images: Mapping[str, np.ndarray], truth: np.ndarray | None = None,
+            scores: Mapping[str, float] | None = None) -> None:
+        """Add the next frame: images by heading, (H, W) or (3, H, W); their ground truth, and their PSNR in dB by heading."""
         number, self.count = self.count, self.count + 1
         if truth is not None:
             images = {**images, TRUTH: truth}
@@ -60,24 +67,25 @@ class FrameRecord:
         if number in (0, self.middle):
             self.shown[number] = images
 
-    def lowest(self):
-        """Return the PSNR of the worst frame, None without ground truth or where it is perfect."""
+    def lowest(self) -> float | None:
+        """Return the PSNR in dB of the worst frame, None without ground truth or where it is perfect."""
         value = math.inf if self.worst is None else self.curves[self.judged][self.worst]
         return value if math.isfinite(value) else None
 
-    def _drop(self, number):
+    def _drop(self, number: int | None) -> None:
+        """Forget the former worst frame, unless it is shown as the first or middle one."""
         if number not in (None, 0, self.middle):
             del self.shown[number]
 
 
-def write_report(path, results, records, settings):
+def write_report(path: PathLike, results: Results, records: Sequence[FrameRecord], settings: Mapping[str, Any]) -> None:
     """Write the page.
 
     Args:
         path: of the .html file.
-        results: ``mindrestore.evaluation.results.Results``.
-        records: list of ``FrameRecord``.
-        settings: configuration, JSON values.
+        results: the scores.
+        records: one a clip, all of its frames added.
+        settings: of the configuration, JSON values.
     """
     page = string.Template(TEMPLATE.read_text(encoding="utf-8"))
     write_text(path, page.substitute(
@@ -87,8 +95,8 @@ def write_report(path, results, records, settings):
         settings=html.escape(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))))
 
 
-def _table(results):
-    """The scores as an HTML table."""
+def _table(results: Results) -> str:
+    """Return the scores as an HTML table."""
     columns = results.columns
     heads = "".join(f'<th colspan="{len(columns)}">{html.escape(text)}</th>' for text in results.methods.values())
     units = "".join(f"<th>{html.escape(column.heading)}</th>" for _ in results.methods for column in columns)
@@ -102,7 +110,7 @@ def _table(results):
             f"<tbody>{''.join(rows)}</tbody></table>{notes}")
 
 
-def _row(name, scores, results, kind=""):
+def _row(name: str, scores: Mapping[str, Any], results: Results, kind: str = "") -> str:
     if not scores:
         return f'<tr{kind}><td>{html.escape(name)}</td><td colspan="99" class="absent">absent</td></tr>'
     count = getattr(next(iter(scores.values())), results.counted.key)
@@ -111,8 +119,8 @@ def _row(name, scores, results, kind=""):
     return f"<tr{kind}><td>{html.escape(name)}</td><td>{count}</td>{values}</tr>"
 
 
-def _clip(record):
-    """The section of one clip."""
+def _clip(record: FrameRecord) -> str:
+    """Return the section of one clip."""
     parts = [f"<section><h2>{html.escape(record.name)}</h2>"]
     if record.curves:
         parts.append(f'<img class="curve" alt="PSNR of every frame" src="{_data("svg+xml", _curve(record))}">')
@@ -126,11 +134,11 @@ def _clip(record):
     return "".join(parts) + "</section>"
 
 
-def _divided(images, judged):
-    """Two of the images under a divider; which two can be chosen."""
+def _divided(images: Mapping[str, np.ndarray], judged: str) -> str:
+    """Return the part that shows two of the images under a divider; the reader chooses which two."""
     left = next((heading for heading in images if heading != judged), judged)
-    options = {side: "".join(f'<option{" selected" if heading == chosen else ""}>{html.escape(heading)}</option>'
-                             for heading in images) for side, chosen in (("left", left), ("right", judged))}
+    options = {side: "".join(f'<option{" selected" if heading == selected else ""}>{html.escape(heading)}</option>'
+                             for heading in images) for side, selected in (("left", left), ("right", judged))}
     pictures = "".join(f'<img data-name="{html.escape(heading)}" alt="{html.escape(heading)}" src="{_png(image)}">'
                        for heading, image in images.items())
     return (f'<div class="pair"><div class="choice"><select class="left">{options["left"]}</select>'
@@ -140,17 +148,17 @@ def _divided(images, judged):
             "</div></div>")
 
 
-def _zoomed(images, judged):
-    """The part of the frame where ``judged`` is most wrong, enlarged, by every method."""
-    top, left, side = _most_wrong(images[judged], images[TRUTH])
+def _zoomed(images: Mapping[str, np.ndarray], judged: str) -> str:
+    """Return the part that shows, by every method, the square where ``judged`` has the largest error, enlarged."""
+    top, left, side = _largest_error(images[judged], images[TRUTH])
     cells = "".join(f'<figure><img src="{_png(image[..., top:top + side, left:left + side])}" alt=""><figcaption>'
                     f"{html.escape(heading)}</figcaption></figure>" for heading, image in images.items())
     return (f"<h4>where most is wrong: {side} × {side} pixels at column {left}, row {top}</h4>"
             f'<div class="zoomed">{cells}</div>')
 
 
-def _most_wrong(image, truth):
-    """Return (top, left, side) of the square with the largest squared error."""
+def _largest_error(image: np.ndarray, truth: np.ndarray) -> tuple[int, int, int]:
+    """Return (top, left, side), in pixels, of the square with the largest squared error."""
     error = (np.clip(image, 0, 1) - truth) ** 2
     error = np.ascontiguousarray(error.mean(0) if error.ndim == 3 else error, np.float32)
     side = min(ZOOMED, *error.shape)
@@ -160,8 +168,8 @@ def _most_wrong(image, truth):
     return int(top), int(left), side
 
 
-def _curve(record):
-    """PSNR over frames as SVG, a line a method."""
+def _curve(record: FrameRecord) -> bytes:
+    """Return PSNR over frames as SVG, a line for each method."""
     from matplotlib import rc_context
     from matplotlib.figure import Figure
     with rc_context({"svg.fonttype": "none", "svg.hashsalt": record.name}):
@@ -173,14 +181,14 @@ def _curve(record):
                       marker="o" if len(values) < 60 else None, markersize=3)
         axes.grid(alpha=0.3)
         axes.legend(frameon=False, fontsize=9)
-        written = io.BytesIO()
-        figure.savefig(written, format="svg", metadata={"Date": None})
-    return written.getvalue()
+        svg = io.BytesIO()
+        figure.savefig(svg, format="svg", metadata={"Date": None})
+    return svg.getvalue()
 
 
-def _png(image):
+def _png(image: np.ndarray) -> str:
     return _data("png", cv2.imencode(".png", to_image(image))[1].tobytes())
 
 
-def _data(kind, content):
+def _data(kind: str, content: bytes) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

@@ -1,13 +1,18 @@
-"""The outcome of an evaluation as a table, as JSON and as CSV, whatever was scored, and how it came about."""
+"""The results of an evaluation as a table, as JSON and as CSV, whatever was scored; and how they were obtained."""
+from __future__ import annotations
+
 import csv
 import io
 import json
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
-from typing import ClassVar, Dict, List, NamedTuple, Optional, Tuple
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
 
 import mindspore
 import numpy as np
+from mindspore import nn
 
 from mindrestore.files import write_text
 from mindrestore.runtime import device, precision
@@ -15,7 +20,7 @@ from mindrestore.version import __version__
 
 
 class Column(NamedTuple):
-    """One number of a score: its field, how the table heads and rounds it, what the CSV calls it."""
+    """One number of a score: its field, its heading, width and digits in the table, its heading in the CSV."""
 
     key: str
     heading: str
@@ -23,7 +28,8 @@ class Column(NamedTuple):
     digits: int
     csv: str
 
-    def text(self, value):
+    def text(self, value: float | None) -> str:
+        """Return the number as the table has it, ``-`` where it was not scored."""
         return f"{'-' if value is None else format(value, f'.{self.digits}f'):>{self.width}}"
 
 
@@ -31,59 +37,65 @@ class Column(NamedTuple):
 class Row:
     """One scene or clip: scores by method (``network``, ``gap_tv``, ...), or no scores where it is absent.
 
-    A score is a dataclass: a name, what was counted, then a number a column, None where it was not scored.
+    A score is a dataclass: a name, a count (of frames, say), then a number for each column, None where it was not scored.
     """
 
     name: str
-    scores: Dict[str, object] = field(default_factory=dict)
+    scores: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Results:
-    """Scores of everything, and what they were made with; a kind of evaluation says by subclass what it counts.
+    """All scores, and how they were obtained. A subclass for each kind of evaluation says what it counts and scores.
 
     Attributes:
         title: what was scored.
         methods: in the order to print: key -> heading.
         rows: one a scene or clip, absent ones included.
-        circumstances: network, checkpoint, device, versions: printed and kept.
+        circumstances: network, checkpoint, device, versions: printed and saved.
+        item: what a row is of, ``"scene"`` or ``"clip"``.
+        counted: of a score, the count.
+        columns: of a score, the numbers.
     """
 
     title: str
-    methods: Dict[str, str]
-    rows: List[Row]
-    circumstances: Dict[str, str]
+    methods: dict[str, str]
+    rows: list[Row]
+    circumstances: dict[str, str]
 
     item: ClassVar[str] = "scene"
     counted: ClassVar[Column]
-    columns: ClassVar[Tuple[Column, ...]]
+    columns: ClassVar[tuple[Column, ...]]
 
-    def present(self):
+    def present(self) -> list[Row]:
+        """Return the rows that have scores."""
         return [row for row in self.rows if row.scores]
 
-    def mean(self, method) -> Optional[object]:
-        """Return the mean over what is there, under a name that says how much that is."""
+    def mean(self, method: str) -> Any:
+        """Return the mean score of a method over the rows that have scores, named by ``mean_name``; None if there are none."""
         scores = [row.scores[method] for row in self.present()]
         if not scores:
             return None
         return type(scores[0])(self.mean_name(), sum(getattr(score, self.counted.key) for score in scores),
                                *(_mean([getattr(score, column.key) for score in scores]) for column in self.columns))
 
-    def mean_name(self):
+    def mean_name(self) -> str:
+        """Return what to call the mean: it says of how many rows it is."""
         return f"mean of {len(self.present())}"
 
-    def is_partial(self, row):
-        """Whether ``row`` was scored on less than published results; it gets a star."""
+    def is_partial(self, row: Row) -> bool:
+        """Return whether ``row`` was scored on less than published results are; then the table marks it with a star."""
         return False
 
-    def notes(self):
-        """Lines below the table."""
+    def notes(self) -> list[str]:
+        """Return lines to print below the table."""
         return []
 
-    def count(self, row):
+    def count(self, row: Row) -> int:
+        """Return what ``counted`` says of a row."""
         return getattr(next(iter(row.scores.values())), self.counted.key)
 
-    def table(self):
+    def table(self) -> str:
         """Return the scores as lines of text."""
         name = max(len(text) for text in [self.mean_name(), self.item] + [row.name for row in self.rows])
         titles = " ".join(f"{column.heading:>{column.width}}" for column in self.columns)
@@ -100,21 +112,21 @@ class Results:
             lines += [rule, self._line(means, name)]
         return "\n".join(lines + [""] + self.notes() + [f"{key}: {value}" for key, value in self.circumstances.items()])
 
-    def _line(self, row, width, star=""):
+    def _line(self, row: Row, width: int, star: str = "") -> str:
         scores = "".join("  " + " ".join(column.text(getattr(score, column.key)) for column in self.columns)
                          for score in row.scores.values())
         return f"{row.name:<{width}}  {str(self.count(row)) + star:>{self.counted.width}}" + scores
 
-    def write(self, folder):
+    def write(self, folder: Path) -> None:
         """Write ``results.txt``, ``results.json`` and ``results.csv`` into ``folder``."""
         write_text(folder / "results.txt", self.table() + "\n")
         write_text(folder / "results.json", json.dumps(self.as_json(), indent=2) + "\n")
         write_text(folder / "results.csv", self._csv())
 
-    def as_json(self):
+    def as_json(self) -> dict[str, Any]:
         """Return scores and circumstances as JSON values; a PSNR of equal frames, infinite, is null."""
-        def values(score):
-            return {name.name: _finite(getattr(score, name.name)) for name in fields(score)[1:]}
+        def values(score: Any) -> dict[str, Any]:
+            return {field.name: _finite(getattr(score, field.name)) for field in fields(score)[1:]}
         return {
             "title": self.title,
             f"{self.item}s": {row.name: {method: values(score) for method, score in row.scores.items()} or None
@@ -124,12 +136,12 @@ class Results:
             **self.circumstances,
         }
 
-    def _csv(self):
+    def _csv(self) -> str:
         text = io.StringIO()
         writer = csv.writer(text)
         writer.writerow([self.item, "method", self.counted.csv, *(column.csv for column in self.columns)])
 
-        def line(name, method, score):
+        def line(name: str, method: str, score: Any) -> None:
             numbers = (getattr(score, column.key) for column in self.columns)
             writer.writerow([name, method, getattr(score, self.counted.key),
                              *("" if number is None else f"{number:.6f}" for number in numbers)])
@@ -143,22 +155,22 @@ class Results:
         return text.getvalue()
 
 
-def _mean(values):
+def _mean(values: Sequence[float | None]) -> float | None:
     return None if None in values else float(np.mean(values))
 
 
-def _finite(value):
+def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
-def network_line(network, kind):
+def network_line(network: nn.Cell, kind: str) -> str:
     """Return a network's kind, settings and size in one line."""
     settings = ", ".join(f"{key} {value}" for key, value in network.settings.items())
     count = sum(parameter.size for parameter in network.get_parameters())
     return f"{kind}: {settings}; {count:,} parameters"
 
 
-def environment():
+def environment() -> dict[str, str]:
     """Return device, precision and versions, by name."""
     return {"device": device.name(), "precision": precision.chosen(),
             "versions": f"mindrestore {__version__}, mindspore {mindspore.__version__}"}

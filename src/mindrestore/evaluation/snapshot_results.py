@@ -1,14 +1,19 @@
-"""Scores of reconstructed scenes: PSNR and SSIM a measurement, mean a scene; what may be called the six-scene mean."""
+"""Scores of reconstructed scenes: PSNR and SSIM of each measurement, their means; what may be called the six-scene mean."""
+from __future__ import annotations
+
 import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import List
+from typing import Any
 
 import numpy as np
 
-from mindrestore.data.scenes import BENCHMARK
-from mindrestore.evaluation.results import Column, Results
+from mindrestore.data.scenes import BENCHMARK, Scene
+from mindrestore.evaluation.results import Column, Results, Row
 from mindrestore.metrics import psnr, ssim
 from mindrestore.sensing.operator import SnapshotImaging
+
+Reconstruct = Callable[[np.ndarray, np.ndarray], np.ndarray]  # (measurement (H, W), mask (T, H, W)) -> clip
 
 
 @dataclass(frozen=True)
@@ -17,12 +22,13 @@ class SceneResults(Results):
 
     benchmark: bool = False
 
-    counted = Column("measurements", "meas.", 8, 0, "measurements")
-    columns = (Column("psnr", "PSNR dB", 8, 2, "psnr_db"), Column("ssim", "SSIM", 7, 4, "ssim"),
-               Column("seconds", "s/meas.", 10, 3, "seconds_per_measurement"))
+    counted = Column("measurements", "meas.", width=8, digits=0, csv="measurements")
+    columns = (Column("psnr", "PSNR dB", width=8, digits=2, csv="psnr_db"),
+               Column("ssim", "SSIM", width=7, digits=4, csv="ssim"),
+               Column("seconds", "s/meas.", width=10, digits=3, csv="seconds_per_measurement"))
 
-    def mean_name(self):
-        """Name the mean; only all six scenes with all their measurements make the six-scene mean."""
+    def mean_name(self) -> str:
+        """Return what to call the mean; only all six scenes with all their measurements make the six-scene mean."""
         count, total = len(self.present()), len(self.rows)
         if not self.benchmark:
             return super().mean_name()
@@ -32,10 +38,10 @@ class SceneResults(Results):
             return "mean of 6, some in part"
         return "six-scene mean"
 
-    def is_partial(self, row):
+    def is_partial(self, row: Row) -> bool:
         return self.benchmark and bool(row.scores) and self.count(row) != BENCHMARK[row.name][1]
 
-    def notes(self):
+    def notes(self) -> list[str]:
         partial = ", ".join(f"{row.name} {BENCHMARK[row.name][1]}" for row in self.rows if self.is_partial(row))
         return [f"* not the number of measurements that published results score: {partial}"] if partial else []
 
@@ -53,7 +59,7 @@ class SceneScore:
 
 @dataclass(frozen=True, eq=False)
 class Reconstruction:
-    """One measurement and what was made of it; clips are (T, H, W), colour (3, T, H, W), 0–1."""
+    """One measurement (H, W) and its reconstruction; clips are (T, H, W), colour (3, T, H, W), 0–1."""
 
     truth: np.ndarray
     measurement: np.ndarray
@@ -61,13 +67,14 @@ class Reconstruction:
     seconds: float
 
 
-def reconstruct_scene(scene, mask, reconstruct, measure=None) -> List[Reconstruction]:
+def reconstruct_scene(scene: Scene, mask: np.ndarray, reconstruct: Reconstruct,
+                      measure: Mapping[str, Any] | None = None) -> list[Reconstruction]:
     """Measure every clip of a scene through ``mask`` and reconstruct it.
 
     Args:
-        scene: ``mindrestore.data.scenes.Scene``.
+        scene: a known clip.
         mask: (T, H, W), as large as the scene.
-        reconstruct: ``(measurement, mask) -> clip``.
+        reconstruct: the method.
         measure: keyword arguments of ``SnapshotImaging.measure``.
     """
     camera = SnapshotImaging(mask, scene.colour)
@@ -80,12 +87,12 @@ def reconstruct_scene(scene, mask, reconstruct, measure=None) -> List[Reconstruc
     return reconstructions
 
 
-def score(name, reconstructions):
+def score(name: str, reconstructions: Sequence[Reconstruction]) -> SceneScore:
     """Return the ``SceneScore`` of a scene's reconstructions."""
-    def mean(values):
+    def mean(values: Iterable[float]) -> float:
         return float(np.mean(list(values)))
     axis = 0 if reconstructions[0].truth.ndim == 4 else None
     return SceneScore(name, len(reconstructions),
-                      mean(psnr(r.clip, r.truth, channel_axis=axis) for r in reconstructions),
-                      mean(ssim(r.clip, r.truth, channel_axis=axis) for r in reconstructions),
-                      mean(r.seconds for r in reconstructions))
+                      psnr=mean(psnr(r.clip, r.truth, channel_axis=axis) for r in reconstructions),
+                      ssim=mean(ssim(r.clip, r.truth, channel_axis=axis) for r in reconstructions),
+                      seconds=mean(r.seconds for r in reconstructions))

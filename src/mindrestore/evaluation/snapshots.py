@@ -1,7 +1,9 @@
 """Evaluate networks that reconstruct from snapshots: score known scenes, or see what a real camera captured."""
+from __future__ import annotations
+
 import sys
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import List
 
 import numpy as np
 from mindspore import nn
@@ -14,7 +16,7 @@ from mindrestore.data.scenes import BENCHMARK
 from mindrestore.errors import UserError
 from mindrestore.evaluation.report import FrameRecord, write_report
 from mindrestore.evaluation.results import Row, environment, network_line
-from mindrestore.evaluation.snapshot_results import SceneResults, reconstruct_scene, score
+from mindrestore.evaluation.snapshot_results import Reconstruct, Reconstruction, SceneResults, reconstruct_scene, score
 from mindrestore.evaluation.snapshot_scenes import evaluation_mask, evaluation_scenes
 from mindrestore.files import PathLike, existing
 from mindrestore.media import pictures
@@ -28,19 +30,20 @@ def evaluate(config: SnapshotConfig, network: nn.Cell, metadata: Metadata, folde
     """Score the configuration's scenes; write tables and pictures into ``folder``.
 
     Args:
-        config: ``mindrestore.config.SnapshotConfig``; its model settings are those of ``network``.
+        config: its model settings are those of ``network``.
         network: with trained weights.
-        metadata: ``mindrestore.checkpoints.native.Metadata``.
+        metadata: of its checkpoint.
         folder: of the results.
-        checkpoint: to print.
+        checkpoint: its path, to print.
         report: write ``folder/report.html`` too.
 
-    Returns:
-        ``SceneResults``.
+    Raises:
+        UserError: scenes or a mask that are absent or do not fit the network.
     """
     folder = Path(folder)
     scenes = evaluation_scenes(config)
-    methods = {"network": Reconstructor(network)}
+    reconstructor = Reconstructor(network)
+    methods: dict[str, Reconstruct] = {"network": reconstructor}
     if config.evaluation.gap_tv:
         methods["gap_tv"] = _gap_tv(config.evaluation.gap_tv_iterations, network.abilities.colour)
     headings = {"network": f"{config.model.title} ({Path(checkpoint).stem})",
@@ -58,26 +61,27 @@ def evaluate(config: SnapshotConfig, network: nn.Cell, metadata: Metadata, folde
                                 f"use a checkpoint for {'colour' if scene.colour else 'grey'}.")
             camera = evaluation_mask(config, *scene.clip.shape[-2:], frames, scene.mask)
             masks[camera.fingerprint] = camera
-            _prepare(methods["network"], camera.mask, bar)
+            _prepare(reconstructor, camera.mask, bar)
             by_method = {}
             for method, reconstruct in methods.items():
                 measure = dict(config.measure.model_dump(), rng=config.mask.seed)
-                by_method[method] = reconstruct_scene(scene, camera.mask, _counted(reconstruct, bar), measure)
+                by_method[method] = reconstruct_scene(scene, camera.mask, _advancing(bar, reconstruct), measure)
             rows.append(Row(name, {method: score(name, by_method[method]) for method in methods}))
-            _write_comparison(folder / f"{name.lower()}.png", by_method, camera.mask, rows[-1], config.model.title)
+            _write_comparison(folder / f"{name.lower()}.png", by_method, mask=camera.mask, row=rows[-1],
+                              title=config.model.title)
             if report:
                 records.append(_record(name, {headings[method]: by_method[method] for method in methods}))
-    made_with = {
+    circumstances = {
         "checkpoint": str(checkpoint), "network": network_line(network, metadata.kind),
         "mask": "; ".join(f"{camera.origin} (fingerprint {key})" for key, camera in masks.items()),
         "mask trained with": metadata.mask or "unknown", **environment()}
     warning = mask_warning(metadata.mask, masks)
     if warning:
-        made_with["warning"] = warning
+        circumstances["warning"] = warning
     benchmark = set(scenes) == set(BENCHMARK)
     title = ("Demonstration scenes: rendered from photographs that no training clip shows"
              if config.evaluation.kind == "demo" else "Six-scene benchmark" if benchmark else config.evaluation.path)
-    results = SceneResults(title, {method: headings[method] for method in methods}, rows, made_with,
+    results = SceneResults(title, {method: headings[method] for method in methods}, rows, circumstances,
                            benchmark=benchmark)
     results.write(folder)
     if report:
@@ -85,8 +89,11 @@ def evaluate(config: SnapshotConfig, network: nn.Cell, metadata: Metadata, folde
     return results
 
 
-def reconstruct_captures(config: SnapshotConfig, network: nn.Cell, metadata: Metadata, folder: PathLike) -> List[str]:
-    """Reconstruct a camera's measurements; write a strip of frames and a video for each. Returns lines to print."""
+def reconstruct_captures(config: SnapshotConfig, network: nn.Cell, metadata: Metadata, folder: PathLike) -> list[str]:
+    """Reconstruct a camera's measurements; write a strip of frames and a video for each; return lines to print.
+
+    Raises ``UserError`` where there are no captures of the configured number of frames, or no mask for them.
+    """
     folder, settings = Path(folder), config.evaluation
     if not settings.path or not config.mask.path:
         raise UserError("captures need evaluation.path, a .mat file or a folder of them, and mask.path, the mask that the "
@@ -115,54 +122,61 @@ def reconstruct_captures(config: SnapshotConfig, network: nn.Cell, metadata: Met
     return lines + ([f"warning: {warning}"] if warning else [])
 
 
-def mask_warning(trained_with, masks):
-    """Return a sentence if the network was not trained with the masks used, otherwise ``None``."""
+def mask_warning(trained_with: str | None, masks: Iterable[str]) -> str | None:
+    """Return a warning if the network was not trained with the masks that it is used with, otherwise ``None``.
+
+    Masks are fingerprints; ``trained_with`` is ``RANDOM_MASK`` where the mask changed from clip to clip, None if unknown.
+    """
     if trained_with == RANDOM_MASK or set(masks) == {trained_with}:
         return None
-    used = ", ".join(masks)
+    fingerprints = ", ".join(masks)
     if trained_with is None:
-        return f"the checkpoint does not say which mask it was trained with; with another than {used} it reconstructs noise."
-    return (f"the network was trained with mask {trained_with} and measures through {used} here: expect a poor "
+        return ("the checkpoint does not say which mask it was trained with; with another than "
+                f"{fingerprints} it reconstructs noise.")
+    return (f"the network was trained with mask {trained_with} and measures through {fingerprints} here: expect a poor "
             "reconstruction unless it is fine-tuned on this mask (training.initial).")
 
 
-def _prepare(reconstruct, mask, bar):
-    """Compile for this size ahead of the clock."""
-    if reconstruct.prepare(*mask.shape):
+def _prepare(reconstructor: Reconstructor, mask: np.ndarray, bar: tqdm) -> None:
+    """Compile for the size of ``mask`` now, so that it is not timed as part of a reconstruction."""
+    if reconstructor.prepare(*mask.shape):
         bar.clear()
         print(f"Compiled the network for {mask.shape[1]} x {mask.shape[2]}.", file=sys.stderr)
 
 
-def _record(name, by_heading):
-    """The ``FrameRecord`` of a scene's reconstructions, lists by heading, the network's first."""
-    judged, first = next(iter(by_heading.items()))
-    frames = first[0].truth.shape[-3]
-    record = FrameRecord(name, judged, middle=len(first) * frames // 2)
-    axis = 0 if first[0].truth.ndim == 4 else None
-    for number in range(len(first)):
+def _record(name: str, by_heading: Mapping[str, list[Reconstruction]]) -> FrameRecord:
+    """Return the ``FrameRecord`` of a scene from its reconstructions by heading, the network's first."""
+    judged, by_network = next(iter(by_heading.items()))
+    frames = by_network[0].truth.shape[-3]
+    record = FrameRecord(name, judged, middle=len(by_network) * frames // 2)
+    axis = 0 if by_network[0].truth.ndim == 4 else None
+    for number, reconstruction in enumerate(by_network):
         for index in range(frames):
-            truth = first[number].truth[..., index, :, :]
-            images = {heading: each[number].clip[..., index, :, :] for heading, each in by_heading.items()}
+            truth = reconstruction.truth[..., index, :, :]
+            images = {heading: reconstructions[number].clip[..., index, :, :]
+                      for heading, reconstructions in by_heading.items()}
             scores = {heading: psnr(image, truth, channel_axis=axis) for heading, image in images.items()}
             record.add(images, truth, scores)
     return record
 
 
-def _counted(reconstruct, bar):
-    def counted(measurement, mask):
+def _advancing(bar: tqdm, reconstruct: Reconstruct) -> Reconstruct:
+    """Return ``reconstruct`` as a function that also moves the progress bar on."""
+    def advancing(measurement: np.ndarray, mask: np.ndarray) -> np.ndarray:
         clip = reconstruct(measurement, mask)
         bar.update()
         return clip
-    return counted
+    return advancing
 
 
-def _gap_tv(iterations, colour):
-    def reconstruct(measurement, mask):
+def _gap_tv(iterations: int, colour: bool) -> Reconstruct:
+    def reconstruct(measurement: np.ndarray, mask: np.ndarray) -> np.ndarray:
         return gap_tv(measurement, mask, iterations, colour=colour)
     return reconstruct
 
 
-def _write_comparison(path, by_method, mask, row, title):
+def _write_comparison(path: Path, by_method: Mapping[str, list[Reconstruction]], *, mask: np.ndarray, row: Row,
+                      title: str) -> None:
     first = {method: reconstructions[0] for method, reconstructions in by_method.items()}
     network = first["network"]
     total = mask.sum(0)

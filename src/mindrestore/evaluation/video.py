@@ -1,9 +1,12 @@
-"""Evaluate networks that restore videos: score clips beside what costs nothing, or restore what has no ground truth."""
+"""Evaluate networks that restore videos: score clips beside a trivial method, or restore clips without ground truth."""
+from __future__ import annotations
+
 import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import List, Optional, Sequence
 
 import numpy as np
+from mindspore import nn
 
 from mindrestore.checkpoints.loading import Loaded
 from mindrestore.config.video import VideoConfig
@@ -12,8 +15,8 @@ from mindrestore.data.video_sets import evaluation_clips
 from mindrestore.errors import UserError
 from mindrestore.evaluation.report import FrameRecord, write_report
 from mindrestore.evaluation.results import Row, environment, network_line
-from mindrestore.evaluation.video_results import ClipResults, ClipScorer
-from mindrestore.evaluation.video_tasks import PLAIN, Case, case
+from mindrestore.evaluation.video_results import ClipResults, ClipScore, ClipScorer
+from mindrestore.evaluation.video_tasks import PLAIN, Case, case_of
 from mindrestore.files import PathLike
 from mindrestore.media import pictures
 
@@ -22,81 +25,91 @@ TITLES = {"sr": "Super-resolution x{scale}", "deblur": "Deblurring", "denoise": 
 UNTRAINED = "UNTRAINED: random numbers, not a result; train, or give --checkpoint"
 
 
-def video_cases(config: VideoConfig) -> List[Case]:
-    """Find what the configuration evaluates, before anything is computed: a list of ``Case``.
+def video_cases(config: VideoConfig) -> list[Case]:
+    """Return what the configuration evaluates; nothing is computed yet.
 
-    Raises ``UserError`` as ``evaluation_clips`` and ``case`` do.
+    Raises ``UserError`` as ``evaluation_clips`` and ``case_of`` do.
     """
-    return [case(clip, config) for clip in evaluation_clips(config.evaluation, config.degradation)]
+    return [case_of(clip, config) for clip in evaluation_clips(config.evaluation, config.degradation)]
 
 
-def evaluate_videos(config: VideoConfig, loaded: Sequence[Loaded], folder: PathLike, cases: Optional[Sequence[Case]] = None,
+def evaluate_videos(config: VideoConfig, loaded: Sequence[Loaded], folder: PathLike, cases: Sequence[Case] | None = None,
                     report: bool = False) -> ClipResults:
     """Restore the configuration's clips and score them; write tables, a picture a clip and, if asked, all frames.
 
     Args:
-        config: ``mindrestore.config.VideoConfig``.
-        loaded: ``mindrestore.checkpoints.loading.Loaded``, for space-time super-resolution two: interpolation first.
+        config: what to evaluate, and how.
+        loaded: the network; for space-time super-resolution two, the interpolating one first.
         folder: of the results; frames go to ``folder/frames/<clip>/00000000.png``.
-        cases: what ``video_cases`` found.
+        cases: those of ``video_cases``, where they are at hand.
         report: write ``folder/report.html`` too.
-
-    Returns:
-        ``ClipResults``.
 
     Raises:
         UserError: see ``video_cases`` and ``restore_video``; or frames that do not fit each other.
     """
     folder = Path(folder)
     cases = video_cases(config) if cases is None else cases
-    networks = [each.network for each in loaded]
+    networks = [network for network, *_ in loaded]
     title = config.model.title
-    heading = title if all(each.trained for each in loaded) else f"{title} (untrained)"
+    heading = title if all(part.trained for part in loaded) else f"{title} (untrained)"
     methods = {"network": heading, "plain": PLAIN[config.task]}
     rows, records = [], []
-    for clip in cases:
-        frames = folder / "frames" / clip.name if config.evaluation.save_frames else None
-        picture = folder / f"{clip.name.replace('/', '_')}.png"
-        record = FrameRecord(clip.name, heading, clip.count and clip.count // 2) if report else None
-        rows.append(Row(clip.name, _scored(clip, networks, config, picture, frames, methods, record)))
-        records.append(record)
-    results = ClipResults(_title(config), methods, rows, _made_with(config, loaded))
+    for evaluated in cases:
+        name, count = evaluated.name, evaluated.count
+        frames = folder / "frames" / name if config.evaluation.save_frames else None
+        picture = folder / f"{name.replace('/', '_')}.png"
+        record = FrameRecord(name, heading, middle=count and count // 2) if report else None
+        scores = _scored(evaluated, networks, config, picture=picture, frames=frames, methods=methods, record=record)
+        rows.append(Row(name, scores))
+        if record:
+            records.append(record)
+    results = ClipResults(_title(config), methods, rows, _circumstances(config, loaded))
     results.write(folder)
     if report:
         write_report(folder / "report.html", results, records, config.model_dump(mode="json"))
     return results
 
 
-def _scored(clip, networks, config, picture, frames, methods, record):
-    """Restore one clip; return its scores by method, write a picture of some of its frames, and ``frames``; add all of them
-    to ``record`` if there is one.
+def _scored(case: Case, networks: Sequence[nn.Cell], config: VideoConfig, *, picture: Path, frames: Path | None,
+            methods: Mapping[str, str], record: FrameRecord | None) -> dict[str, ClipScore]:
+    """Restore one clip and return its scores by method.
+
+    Args:
+        case: the clip.
+        networks: of the configuration.
+        config: what to evaluate, and how.
+        picture: path of the picture of some of its frames.
+        frames: folder to write all restored frames to, or None.
+        methods: headings of ``"network"`` and ``"plain"``.
+        record: receives all frames, or None.
     """
     scorers = {"network": ClipScorer(), "plain": ClipScorer()}
-    restored, plain = _Timed(clip.restored(networks, config)), _Timed(clip.plain())
-    truths = iter(clip.truth()) if clip.truth else None
-    shown = _Shown(clip.count)
+    restored, plain = _Timed(case.restored(networks, config)), _Timed(case.plain())
+    truths = iter(case.truth()) if case.truth else None
+    shown = _Shown(case.count)
     number = -1
     for number, frame in enumerate(restored):
-        beside = {"network": frame, "plain": next(plain)}
-        truth = _truth_of(frame, truths, number, clip.name) if truths else None
+        images = {"network": frame, "plain": next(plain)}
+        truth = _truth_of(frame, truths, number, case.name) if truths else None
         if truths:
             for method, scorer in scorers.items():
-                scorer.add(beside[method], truth)
+                scorer.add(images[method], truth)
         if record:
             scores = {methods[method]: scorer.scores[-1][0] for method, scorer in scorers.items()} if truths else None
-            record.add({methods[method]: image for method, image in beside.items()}, truth, scores)
+            record.add({methods[method]: image for method, image in images.items()}, truth, scores)
         if frames:
             pictures.write_frame(frames / f"{number:08d}.png", frame)
-        shown.consider(number, beside["plain"], frame, truth)
-    if truths and clip.whole and next(truths, None) is not None:
-        raise UserError(f"clip {clip.name}: has more frames of ground truth than the {number + 1} of low quality.")
-    scores = {method: scorer.result(clip.name, number + 1, timed.seconds)
+        shown.consider(number, images["plain"], frame, truth)
+    if truths and case.equally_long and next(truths, None) is not None:
+        raise UserError(f"clip {case.name}: has more frames of ground truth than the {number + 1} of low quality.")
+    scores = {method: scorer.result(case.name, number + 1, timed.seconds)
               for (method, scorer), timed in zip(scorers.items(), (restored, plain))}
     shown.write(picture, [PLAIN[config.task], config.model.title, "ground truth"], [scores["plain"], scores["network"], None])
     return scores
 
 
-def _truth_of(frame, truths, number, name):
+def _truth_of(frame: np.ndarray, truths: Iterator[np.ndarray], number: int, name: str) -> np.ndarray:
+    """Return the next frame of ``truths``; ``UserError`` where there is none or it has another size than ``frame``."""
     truth = next(truths, None)
     if truth is None:
         raise UserError(f"clip {name}: has only {number} frames of ground truth, fewer than of low quality.")
@@ -107,15 +120,15 @@ def _truth_of(frame, truths, number, name):
 
 
 class _Timed:
-    """An iterator that knows how long its items took, in ``seconds``."""
+    """An iterator that measures how long its items take to come: ``seconds``, of all so far."""
 
-    def __init__(self, items):
+    def __init__(self, items: Iterable[np.ndarray]) -> None:
         self._items, self.seconds = iter(items), 0.0
 
-    def __iter__(self):
+    def __iter__(self) -> _Timed:
         return self
 
-    def __next__(self):
+    def __next__(self) -> np.ndarray:
         start = time.perf_counter()
         try:
             return next(self._items)
@@ -124,19 +137,20 @@ class _Timed:
 
 
 class _Shown:
-    """The frames of a clip that a picture shows: first and last, and the middle where the count is known."""
+    """The frames of a clip that a picture shows: the first, the last, and the middle one where the count is known."""
 
-    def __init__(self, count):
-        self._kept = {0, count and count // 2}
+    def __init__(self, count: int | None) -> None:
+        self._numbers = {0, count and count // 2}
         self._rows = []
 
-    def consider(self, number, *frames):
-        if self._rows and self._rows[-1][0] not in self._kept:
+    def consider(self, number: int, *frames: np.ndarray | None) -> None:
+        """Take frame ``number``, by every method and of ground truth; the last one so far makes room, unless it is shown."""
+        if self._rows and self._rows[-1][0] not in self._numbers:
             del self._rows[-1]
         self._rows.append((number, frames))
 
-    def write(self, path, names, scores):
-        """Write them with a heading a column, its mean PSNR added where there is one."""
+    def write(self, path: Path, names: Sequence[str], scores: Sequence[ClipScore | None]) -> None:
+        """Write the picture: a column for each of ``names``, its heading with the mean PSNR where there is one."""
         columns = {}
         for column, (name, score) in enumerate(zip(names, scores)):
             cells = [frames[column] for _, frames in self._rows]
@@ -148,7 +162,7 @@ class _Shown:
             pictures.write_comparison(path, columns, range(len(self._rows)))
 
 
-def _title(config):
+def _title(config: VideoConfig) -> str:
     settings = config.evaluation
     where = settings.gt or settings.lq or settings.path
     title = TITLES[config.task].format(scale=config.scale)
@@ -159,12 +173,12 @@ def _title(config):
     return title + (f", sigma {settings.sigma:g}" if settings.sigma is not None else "")
 
 
-def _made_with(config, loaded):
+def _circumstances(config: VideoConfig, loaded: Sequence[Loaded]) -> dict[str, str]:
     settings, tiling = config.evaluation, config.tiling
     models = [config.interpolation.model, config.model] if config.interpolation else [config.model]
     circumstances = {
-        "weights": "; ".join(each.origin if each.trained else UNTRAINED for each in loaded),
-        "network": "; ".join(network_line(each.network, model.name) for each, model in zip(loaded, models)),
+        "weights": "; ".join(part.origin if part.trained else UNTRAINED for part in loaded),
+        "network": "; ".join(network_line(part.network, model.name) for part, model in zip(loaded, models)),
         "tiles": f"{tiling.tile}, overlap {tiling.overlap}, {tiling.blend} blend (frames, height, width)"}
     if not settings.lq and config.degradation:
         noise = f" (sigma {settings.sigma:g}, seed {settings.seed})" if config.degradation == "noise" else ""

@@ -1,6 +1,7 @@
-"""Scores of restored clips: PSNR and SSIM in RGB and on luma, as VRT's figures are made."""
+"""Scores of restored clips: PSNR and SSIM in RGB and on luma, computed as VRT's published figures are."""
+from __future__ import annotations
+
 from dataclasses import dataclass
-from typing import List, Optional
 
 import numpy as np
 
@@ -14,10 +15,10 @@ class ClipScore:
 
     clip: str
     frames: int
-    psnr: Optional[float]
-    ssim: Optional[float]
-    psnr_y: Optional[float]
-    ssim_y: Optional[float]
+    psnr: float | None
+    ssim: float | None
+    psnr_y: float | None
+    ssim_y: float | None
     seconds: float
 
 
@@ -26,30 +27,32 @@ class ClipResults(Results):
     """Scores of ``ClipScore``."""
 
     item = "clip"
-    counted = Column("frames", "frames", 6, 0, "frames")
-    columns = (Column("psnr", "PSNR dB", 8, 2, "psnr_db"), Column("ssim", "SSIM", 7, 4, "ssim"),
-               Column("psnr_y", "PSNR-Y", 8, 2, "psnr_y_db"), Column("ssim_y", "SSIM-Y", 7, 4, "ssim_y"),
-               Column("seconds", "s/frame", 9, 3, "seconds_per_frame"))
+    counted = Column("frames", "frames", width=6, digits=0, csv="frames")
+    columns = (Column("psnr", "PSNR dB", width=8, digits=2, csv="psnr_db"),
+               Column("ssim", "SSIM", width=7, digits=4, csv="ssim"),
+               Column("psnr_y", "PSNR-Y", width=8, digits=2, csv="psnr_y_db"),
+               Column("ssim_y", "SSIM-Y", width=7, digits=4, csv="ssim_y"),
+               Column("seconds", "s/frame", width=9, digits=3, csv="seconds_per_frame"))
 
 
 class ClipScorer:
-    """Collects what the frames of one clip score."""
+    """Collects the scores of the frames of one clip."""
 
-    def __init__(self):
-        self.scores: List[tuple] = []
+    def __init__(self) -> None:
+        self.scores: list[tuple] = []
 
-    def add(self, frame, truth):
+    def add(self, frame: np.ndarray, truth: np.ndarray) -> None:
         """Score a frame (3, H, W) of 0–1 against its ground truth."""
         self.scores.append(frame_score(frame, truth))
 
-    def result(self, name, frames, seconds):
-        """Return the ``ClipScore``: of ``frames`` restored in ``seconds``, scored or not."""
+    def result(self, name: str, frames: int, seconds: float) -> ClipScore:
+        """Return the ``ClipScore`` of a clip whose ``frames`` took ``seconds`` to restore; scores are None without truth."""
         means = np.mean(self.scores, 0).tolist() if self.scores else [None] * 4
         return ClipScore(name, len(self.scores) or frames, *means, seconds / max(1, frames))
 
 
-def frame_score(frame, truth):
-    """Return PSNR and SSIM in RGB, then on the luma of BT.601, of frames (3, H, W) clamped and rounded to 8 bits."""
+def frame_score(frame: np.ndarray, truth: np.ndarray) -> tuple[float, float, float, float]:
+    """Return PSNR and SSIM in RGB, then on BT.601 luma, of frames (3, H, W) of 0–1, clamped and rounded to 8 bits."""
     frame, truth = to_uint8(frame), to_uint8(truth)
     luma, true_luma = to_y(frame, 0), to_y(truth, 0)
     return (psnr(frame, truth, channel_axis=0), ssim(frame, truth, channel_axis=0),

@@ -1,15 +1,20 @@
-"""What each task is given of a clip, what it must give back, and what stands beside it in the table.
+"""By task: the low quality of a clip, the frames that are scored, their ground truth, and a trivial method to compare with.
 
-Everything is a stream that can be opened more than once, so that a clip of any length is evaluated in little memory.
+All are streams that can be opened more than once, so that a clip of any length is evaluated in little memory.
 """
+from __future__ import annotations
+
 import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Callable, Iterator, Optional
 
 import numpy as np
+from mindspore import nn
 
+from mindrestore.config.video import VideoConfig
 from mindrestore.data.degradation import degraded
 from mindrestore.data.resize import imresize
+from mindrestore.data.video_sets import SceneSource, Source, VideoClip
 from mindrestore.errors import UserError
 from mindrestore.models.kind import INTERPOLATED_FRAMES
 from mindrestore.restore.video import restore_space_time, restore_video
@@ -17,9 +22,10 @@ from mindrestore.restore.video import restore_space_time, restore_video
 VIMEO_FRAMES, VIMEO_CENTRE = 7, 3
 PLAIN = {"sr": "bicubic", "space-time-sr": "bicubic, mean of neighbours", "interpolate": "mean of neighbours",
          "deblur": "as given", "denoise": "as given"}
-"""By task: what is scored beside the network, because it costs nothing."""
+"""By task: the trivial method that is scored beside the network."""
 
 Stream = Callable[[], Iterator[np.ndarray]]
+AnySource = Source | SceneSource
 
 
 @dataclass(frozen=True)
@@ -28,43 +34,41 @@ class Case:
 
     Attributes:
         name: of the clip.
-        given: what the network is given; ``count`` frames, None if nobody knows.
-        plain, truth: what stands beside every restored frame; ``truth`` is None without ground truth.
-        whole: whether ``truth`` must end where what is restored ends.
-        picked: the one restored frame that is kept; None: all.
+        low_quality: what the network restores.
+        count: of its frames, None where that is not known.
+        plain: the frames of the trivial method, one for every restored frame.
+        truth: ground truth of every restored frame, or None.
+        equally_long: whether ``truth`` must have no more frames than are restored.
+        scored: number of the only restored frame that is scored; None: all are.
     """
 
     name: str
-    given: Stream
-    count: Optional[int]
+    low_quality: Stream
+    count: int | None
     plain: Stream
-    truth: Optional[Stream]
-    whole: bool
-    picked: Optional[int] = None
+    truth: Stream | None
+    equally_long: bool
+    scored: int | None = None
 
-    def restored(self, networks, config):
-        """Restore the clip: an iterator over the frames that ``plain`` and ``truth`` go with.
+    def restored(self, networks: Sequence[nn.Cell], config: VideoConfig) -> Iterator[np.ndarray]:
+        """Return an iterator over the restored frames, one for each of ``plain`` and of ``truth``.
 
-        ``networks`` are the configuration's: one, or for space-time super-resolution the interpolating one before it.
+        ``networks`` are the configuration's: one; for space-time super-resolution two, the interpolating one first.
         """
         options = dict(config.tiling.model_dump(), progress=self.name, total=self.count)
         if config.task == "space-time-sr":
             interpolation = dict(config.interpolation.tiling.model_dump(), total=self.count)
-            frames = restore_space_time(*networks, self.given(), interpolation, {
-                **options, "total": self.count and 2 * self.count - 1})
+            upscaling = {**options, "total": self.count and 2 * self.count - 1}
+            frames = restore_space_time(*networks, self.low_quality(), interpolation, upscaling)
         elif config.task == "interpolate":
-            frames = restore_video(*networks, self.given(), between_only=self.truth is not None, **options)
+            frames = restore_video(*networks, self.low_quality(), between_only=self.truth is not None, **options)
         else:
-            frames = restore_video(*networks, self.given(), sigma=config.evaluation.sigma, **options)
-        return frames if self.picked is None else itertools.islice(frames, self.picked, self.picked + 1)
+            frames = restore_video(*networks, self.low_quality(), sigma=config.evaluation.sigma, **options)
+        return frames if self.scored is None else itertools.islice(frames, self.scored, self.scored + 1)
 
 
-def case(clip, config):
-    """Make the ``Case`` of a clip.
-
-    Args:
-        clip: ``mindrestore.data.video_sets.VideoClip``.
-        config: ``mindrestore.config.VideoConfig``.
+def case_of(clip: VideoClip, config: VideoConfig) -> Case:
+    """Return the ``Case`` of a clip for the task of a configuration.
 
     Raises:
         UserError: frame counts of ground truth and low quality that do not fit each other, too few frames, or no noise
@@ -75,69 +79,72 @@ def case(clip, config):
         raise UserError("evaluation.sigma is missing: this network denoises at a given noise level; give --sigma, such "
                         "as 25.")
     if clip.lq is None:
-        step = 2 if task in ("interpolate", "space-time-sr") else 1  # every other frame is left out, to be made
+        step = 2 if task in ("interpolate", "space-time-sr") else 1  # every other frame is left out, to be interpolated
         truth = _opened(clip.gt, settings.frames, scale)
-        given, count = _low_quality(truth, step, config), _count(clip.gt, settings.frames)
+        low_quality, count = _low_quality(truth, step, config), _count(clip.gt, settings.frames)
         count = count and (count + step - 1) // step
         if task == "interpolate":
-            truth = _from_third(truth)  # given frames 0, 2, 4, 6 make 3; 2, 4, 6, 8 make 5
+            truth = _from_third(truth)  # frames 0, 2, 4, 6 make frame 3; 2, 4, 6, 8 make 5
     else:
-        given, count = _opened(clip.lq, settings.frames), _count(clip.lq, settings.frames)
+        low_quality, count = _opened(clip.lq, settings.frames), _count(clip.lq, settings.frames)
         truth = clip.gt and _opened(clip.gt)
         _check_counts(clip, task)
     if clip.gt and task == "interpolate" and count is not None and count < INTERPOLATED_FRAMES:
         raise UserError(f"clip {clip.name}: too few frames, {count} to interpolate between where a score needs "
                         f"{INTERPOLATED_FRAMES}: give a clip of {2 * INTERPOLATED_FRAMES - 1} or more.")
-    evaluated = Case(clip.name, given, count, plain=_plain(given, task, scale, clip.gt), truth=truth,
-                     whole=clip.lq is not None and settings.frames is None)
-    return _centre_of_vimeo(evaluated) if settings.set == "vimeo90k" and task == "sr" else evaluated
+    plain = _plain(low_quality, task, scale, scored=clip.gt is not None)
+    equally_long = clip.lq is not None and settings.frames is None
+    case = Case(clip.name, low_quality, count, plain=plain, truth=truth, equally_long=equally_long)
+    return _centre_of_vimeo(case) if settings.set == "vimeo90k" and task == "sr" else case
 
 
-def _check_counts(clip, task):
+def _check_counts(clip: VideoClip, task: str) -> None:
+    """Raise ``UserError`` unless a clip has as much ground truth as its low quality takes; pass where a count is unknown."""
     count, truth = clip.lq.count(), clip.gt and clip.gt.count()
     if count is None or truth is None:
         return
-    fitting = {"interpolate": count - INTERPOLATED_FRAMES + 1, "space-time-sr": 2 * count - 1}.get(task, count)
-    if truth != fitting:
-        raise UserError(f"clip {clip.name}: low quality in {clip.lq} has {count} frames, which takes {fitting} of "
+    expected = {"interpolate": count - INTERPOLATED_FRAMES + 1, "space-time-sr": 2 * count - 1}.get(task, count)
+    if truth != expected:
+        raise UserError(f"clip {clip.name}: low quality in {clip.lq} has {count} frames, which takes {expected} of "
                         f"ground truth; {clip.gt} has {truth}.")
 
 
-def _count(source, limit):
+def _count(source: AnySource, limit: int | None) -> int | None:
+    """Return how many of a source's frames are used, at most ``limit``; None where that is not known."""
     count = source.count()
     return count if limit is None or count is None else min(count, limit)
 
 
-def _opened(source, limit=None, scale=1) -> Stream:
-    """A source's first frames, cut at the lower and right border to multiples of ``scale``."""
-    def frames():
+def _opened(source: AnySource, limit: int | None = None, scale: int = 1) -> Stream:
+    """Return the stream of a source's frames, ``limit`` at most, cropped at bottom and right to multiples of ``scale``."""
+    def frames() -> Iterator[np.ndarray]:
         for frame in itertools.islice(source.frames(), limit):
             yield frame[:, :frame.shape[1] // scale * scale, :frame.shape[2] // scale * scale]
     return frames
 
 
-def _low_quality(truth, step, config) -> Stream:
-    """Low quality made from every ``step``-th frame of ground truth."""
-    def given():
+def _low_quality(truth: Stream, step: int, config: VideoConfig) -> Stream:
+    """Return the stream of low quality made from every ``step``-th frame of ground truth."""
+    def low_quality() -> Iterator[np.ndarray]:
         frames = itertools.islice(truth(), 0, None, step)
         if config.degradation is None:
             return frames
         settings = config.evaluation
-        return degraded(frames, config.degradation, config.scale, settings.sigma, settings.seed)
-    return given
+        return degraded(frames, config.degradation, config.scale, sigma=settings.sigma, seed=settings.seed)
+    return low_quality
 
 
-def _plain(given, task, scale, scored) -> Stream:
-    """What costs nothing: see ``PLAIN``."""
+def _plain(low_quality: Stream, task: str, scale: int, scored: bool) -> Stream:
+    """Return the stream of the trivial method, see ``PLAIN``; ``scored``: there is ground truth."""
     if task == "interpolate":
-        return _from_third(lambda: _doubled(given())) if scored else lambda: _doubled(given())
+        return _from_third(lambda: _doubled(low_quality())) if scored else lambda: _doubled(low_quality())
     if task == "space-time-sr":
-        return lambda: (imresize(frame, scale) for frame in _doubled(given()))
-    return (lambda: (imresize(frame, scale) for frame in given())) if task == "sr" else given
+        return lambda: (imresize(frame, scale) for frame in _doubled(low_quality()))
+    return (lambda: (imresize(frame, scale) for frame in low_quality())) if task == "sr" else low_quality
 
 
-def _doubled(frames):
-    """Frames with the mean of any two between them."""
+def _doubled(frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """Yield frames, and between any two their mean."""
     last = None
     for frame in frames:
         if last is not None:
@@ -146,22 +153,23 @@ def _doubled(frames):
         last = frame
 
 
-def _from_third(stream) -> Stream:
+def _from_third(stream: Stream) -> Stream:
+    """Return the stream of frames 3, 5, 7, ...: those in between that interpolation has two given frames on either side of."""
     return lambda: itertools.islice(stream(), 3, None, 2)
 
 
-def _centre_of_vimeo(septuplet):
-    """Vimeo-90K's super-resolution: seven frames, the last one twice, of which the one in the middle is scored."""
+def _centre_of_vimeo(septuplet: Case) -> Case:
+    """Return the case of a Vimeo-90K septuplet: its last frame is repeated, and only the middle one is scored."""
     if septuplet.count != VIMEO_FRAMES:
         raise UserError(f"clip {septuplet.name}: has {septuplet.count} frames, expected the {VIMEO_FRAMES} of a Vimeo-90K "
                         "septuplet.")
 
-    def padded():
-        for frame in septuplet.given():
+    def padded() -> Iterator[np.ndarray]:
+        for frame in septuplet.low_quality():
             yield frame
         yield frame
 
-    def centre(stream):
-        return stream and (lambda: itertools.islice(stream(), VIMEO_CENTRE, VIMEO_CENTRE + 1))
-    return Case(septuplet.name, padded, VIMEO_FRAMES + 1, plain=centre(septuplet.plain), truth=centre(septuplet.truth),
-                whole=False, picked=VIMEO_CENTRE)
+    def centre(stream: Stream) -> Stream:
+        return lambda: itertools.islice(stream(), VIMEO_CENTRE, VIMEO_CENTRE + 1)
+    return Case(septuplet.name, padded, VIMEO_FRAMES + 1, plain=centre(septuplet.plain),
+                truth=septuplet.truth and centre(septuplet.truth), equally_long=False, scored=VIMEO_CENTRE)

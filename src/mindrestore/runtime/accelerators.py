@@ -1,14 +1,17 @@
-"""What a machine has of Ascend devices and NVIDIA GPUs: driver, toolkit, environment, addresses; what mends what is missing.
+"""Ascend devices and NVIDIA GPUs of this machine: driver, toolkit, environment and addresses, and commands that mend them.
 
-Read from files and the environment alone, so that it also says why MindSpore sees no device. Lines are the doctor's: a label
-and what there is, or ``!`` and a sentence that ends in the command that mends it. Nothing is said of a kind of device of which
-the machine has no trace.
+Read from files and the environment alone, so that it also says why MindSpore sees no device. A line is one of
+``mindrestore doctor``: a label and what there is, or ``!`` and a sentence that ends in the command that mends it. A kind of
+device of which the machine has no trace gets no line.
 """
+from __future__ import annotations
+
 import importlib.util
 import json
 import os
 import re
 import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from mindrestore.runtime import ascend_server
@@ -19,11 +22,13 @@ TOOLKIT_VARIABLES = ("ASCEND_HOME_PATH", "ASCEND_TOOLKIT_HOME")
 TOOLKIT_PACKAGES = ("te", "hccl")  # Python packages of CANN that MindSpore imports
 CUDA_PLACES = ("CUDA_HOME", "CUDA_PATH")
 CUDA_BUILT_FOR = ("11.1", "11.6")
+Packages = Callable[[str], object]  # of a Python package its ``ModuleSpec``, None where it cannot be imported
 LIBRARY_FOLDERS = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/local/lib")
 
 
-def described(root="/", environment=os.environ, packages=importlib.util.find_spec):
-    """Yield the lines about this machine; ``root`` and the others are for imitations of one."""
+def described(root: str | Path = "/", environment: Mapping[str, str] = os.environ,
+              packages: Packages = importlib.util.find_spec) -> Iterator[str]:
+    """Yield the lines about this machine. Tests give an imitation of one by ``root``, ``environment`` and ``packages``."""
     root = Path(root)
     yield from ascend(root, environment, packages)
     yield from gpu(root, environment)
@@ -32,12 +37,13 @@ def described(root="/", environment=os.environ, packages=importlib.util.find_spe
 # Ascend
 
 
-def ascend(root, environment, packages):
+def ascend(root: Path, environment: Mapping[str, str], packages: Packages) -> Iterator[str]:
+    """Yield the lines about Ascend: driver, CANN and its environment, devices and their addresses."""
     driver = _value(root / f"{ASCEND}/driver/version.info".lstrip("/"), "version")
     devices = sorted(int(path.name[7:]) for path in (root / "dev").glob("davinci[0-9]*") if path.name[7:].isdigit())
-    named = next((environment[name] for name in TOOLKIT_VARIABLES if environment.get(name)), None)
-    toolkit = next((place for place in filter(None, (named, *TOOLKITS)) if _at(root, place).is_dir()), None)
-    if not (driver or devices or named or toolkit):
+    configured = next((environment[name] for name in TOOLKIT_VARIABLES if environment.get(name)), None)
+    toolkit = next((place for place in filter(None, (configured, *TOOLKITS)) if _at(root, place).is_dir()), None)
+    if not (driver or devices or configured or toolkit):
         return
     version = _toolkit_version(_at(root, toolkit)) if toolkit else None
     yield (f"ascend        driver {driver or 'not found'}, CANN {version or 'of unknown version' if toolkit else 'not found'}"
@@ -51,28 +57,29 @@ def ascend(root, environment, packages):
     if not toolkit:
         yield "! ascend: CANN is missing; bash Ascend-cann-toolkit_*.run --install"
     else:
-        yield from _toolkit(root, environment, packages, named, toolkit)
+        yield from _toolkit(root, environment, packages, configured=configured, toolkit=toolkit)
     if driver and devices:
         yield from _addresses(root, devices)
 
 
-def _toolkit(root, environment, packages, named, toolkit):
+def _toolkit(root: Path, environment: Mapping[str, str], packages: Packages, *, configured: str | None,
+             toolkit: str) -> Iterator[str]:
     script = next((place for place in (f"{toolkit}/set_env.sh", f"{os.path.dirname(toolkit)}/set_env.sh")
                    if _at(root, place).is_file()), f"{os.path.dirname(toolkit)}/set_env.sh")
     libraries = environment.get("LD_LIBRARY_PATH", "").split(":")
-    if named is None or not any(place.startswith(named) for place in libraries):
+    if configured is None or not any(place.startswith(configured) for place in libraries):
         yield f"! ascend: the environment of CANN is not sourced; source {script}"
-    elif named != toolkit:
-        yield f"! ascend: the environment is of a CANN in {named}, which is not there; source {script}"
+    elif configured != toolkit:
+        yield f"! ascend: the environment is of a CANN in {configured}, which is not there; source {script}"
     else:
-        yield f"ascend        the environment of CANN is sourced ({named})"
+        yield f"ascend        the environment of CANN is sourced ({configured})"
         missing = [name for name in TOOLKIT_PACKAGES if packages(name) is None]
         if missing:
             wheels = " ".join(f"{toolkit}/lib64/{name}-*-py3-none-any.whl" for name in missing)
             yield f"! ascend: Python does not find {' and '.join(missing)} of CANN; pip install {wheels}"
 
 
-def _addresses(root, devices):
+def _addresses(root: Path, devices: Sequence[int]) -> Iterator[str]:
     notes = []
     try:
         addresses = ascend_server.addresses(devices, note=notes.append, fallback=_at(root, ascend_server.CONF))
@@ -88,7 +95,7 @@ def _addresses(root, devices):
                    "address ADDRESS netmask MASK")
 
 
-def _toolkit_version(folder):
+def _toolkit_version(folder: Path) -> str | None:
     for place in (*sorted(folder.glob("*-linux/ascend_toolkit_install.info")), folder / "ascend_toolkit_install.info",
                   folder / "version.cfg"):
         version = _value(place, "version") or _value(place, "toolkit_running_version")
@@ -100,13 +107,14 @@ def _toolkit_version(folder):
 # NVIDIA
 
 
-def gpu(root, environment):
+def gpu(root: Path, environment: Mapping[str, str]) -> Iterator[str]:
+    """Yield the lines about NVIDIA: driver, CUDA, cuDNN and the number of cards."""
     text = _text(root / "proc/driver/nvidia/version")
     driver = re.search(r"Kernel Module(?: for \S+)?\s+([0-9.]+)", text)
     cards = [path for path in (root / "dev").glob("nvidia[0-9]*") if path.name[6:].isdigit()]
-    named = next((environment[name] for name in CUDA_PLACES if environment.get(name)), None)
-    home = next((place for place in filter(None, (named, "/usr/local/cuda")) if _at(root, place).is_dir()), None)
-    if not (driver or cards or home or named):
+    configured = next((environment[name] for name in CUDA_PLACES if environment.get(name)), None)
+    home = next((place for place in filter(None, (configured, "/usr/local/cuda")) if _at(root, place).is_dir()), None)
+    if not (driver or cards or home or configured):
         return
     version = _cuda_version(_at(root, home)) if home else None
     folders = [*filter(None, environment.get("LD_LIBRARY_PATH", "").split(":")), *([f"{home}/lib64"] if home else []),
@@ -118,8 +126,8 @@ def gpu(root, environment):
         yield "! gpu: the NVIDIA driver is not loaded; sudo modprobe nvidia"
     elif not driver:
         yield "! gpu: the NVIDIA driver is missing; sudo apt-get install nvidia-driver-535"
-    if named and named != home:
-        yield f"! gpu: CUDA_HOME is {named}, which is not there; export CUDA_HOME={home or '/usr/local/cuda-11.6'}"
+    if configured and configured != home:
+        yield f"! gpu: CUDA_HOME is {configured}, which is not there; export CUDA_HOME={home or '/usr/local/cuda-11.6'}"
     elif not home:
         yield "! gpu: CUDA is missing; sudo apt-get install cuda-toolkit-11-6"
     elif version and not version.startswith(tuple(f"{known}." for known in CUDA_BUILT_FOR)) and version not in CUDA_BUILT_FOR:
@@ -129,7 +137,7 @@ def gpu(root, environment):
         yield "! gpu: no libcudnn.so.8 where libraries are looked for; sudo apt-get install libcudnn8"
 
 
-def _cuda_version(folder):
+def _cuda_version(folder: Path) -> str | None:
     try:
         return json.loads(_text(folder / "version.json"))["cuda"]["version"]
     except (ValueError, KeyError, TypeError):
@@ -140,19 +148,19 @@ def _cuda_version(folder):
 # Files
 
 
-def _at(root, place):
+def _at(root: Path, place: str | Path) -> Path:
     """Return where ``place`` lies in a tree of which ``root`` is the root."""
     return root / str(Path(place).expanduser()).lstrip("/")
 
 
-def _text(path):
+def _text(path: Path) -> str:
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return ""
 
 
-def _value(path, key):
+def _value(path: Path, key: str) -> str | None:
     """Return what a file of lines ``Key=value`` says for ``key``, None if nothing."""
     match = re.search(rf"^\s*{key}\s*=\s*(\S+)", _text(path), re.MULTILINE | re.IGNORECASE)
     return match and match[1]

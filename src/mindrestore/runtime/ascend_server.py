@@ -1,11 +1,14 @@
-"""An Ascend server as its own files and tools describe it: addresses of its devices, and which of them can work together.
+"""An Ascend server, as its own files and tools describe it: addresses of its devices, and which can work together.
 
 Standard library only: ``scripts/generate_rank_table.py`` runs it on servers that have no MindSpore.
 """
+from __future__ import annotations
+
 import os
 import re
 import shutil
 import subprocess
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 MOST_DEVICES = 64  # looked for on one server
@@ -25,14 +28,18 @@ class Mistake(ValueError):
 # Addresses
 
 
-def addresses(wanted=None, conf=None, note=print, fallback=CONF):
+def addresses(devices: Sequence[int] | None = None, conf: str | Path | None = None, note: Callable[[str], object] = print,
+              fallback: str | Path = CONF) -> dict[int, str]:
     """Return the network address of each device by number.
 
-    They come from the file ``conf``, otherwise from ``hccn_tool``, and of devices for which that fails from
-    ``fallback``; then ``note`` is called with a sentence that says why it failed.
+    They come from the file ``conf`` if it is given, otherwise from ``hccn_tool``, and from ``fallback`` for devices for which
+    that fails.
 
     Args:
-        wanted: numbers of devices, None for all that there are. One without an address is missing in what is returned.
+        devices: their numbers, None for all that there are. One without an address is missing in the result.
+        conf: file as ``of_file`` reads it.
+        note: called with a sentence that says why ``hccn_tool`` failed.
+        fallback: file likewise.
 
     Raises:
         Mistake: neither tool nor file can be read.
@@ -41,8 +48,8 @@ def addresses(wanted=None, conf=None, note=print, fallback=CONF):
         return of_file(conf)
     if not shutil.which("hccn_tool"):
         return of_file(fallback, "there is no hccn_tool on PATH to ask")
-    by_device, why = of_tool(wanted)
-    if not why or wanted is None and by_device:
+    by_device, why = of_tool(devices)
+    if not why or devices is None and by_device:
         return by_device
     try:
         listed = of_file(fallback, f"hccn_tool failed ({why})")
@@ -55,23 +62,26 @@ def addresses(wanted=None, conf=None, note=print, fallback=CONF):
     return {**listed, **by_device}
 
 
-def of_tool(wanted):
-    """Return what ``hccn_tool`` says, and its own words for the first device of which it says nothing, if there is one."""
+def of_tool(devices: Sequence[int] | None) -> tuple[dict[int, str], str | None]:
+    """Return (addresses by device as ``hccn_tool`` says them, its error message for the first device without one or None)."""
     by_device, why = {}, None
-    for number in range(MOST_DEVICES) if wanted is None else wanted:
-        status, said = told("hccn_tool", "-i", str(number), "-ip", "-g")
-        address = re.search(r"^ipaddr:(\S+)", said, re.MULTILINE)
+    for number in range(MOST_DEVICES) if devices is None else devices:
+        status, output = told("hccn_tool", "-i", str(number), "-ip", "-g")
+        address = re.search(r"^ipaddr:(\S+)", output, re.MULTILINE)
         if address:
             by_device[number] = address[1]
         elif status:
-            why = why or " ".join(said.split()) or f"status {status}"
-            if wanted is None or status == NO_ANSWER:
+            why = why or " ".join(output.split()) or f"status {status}"
+            if devices is None or status == NO_ANSWER:
                 break  # no such device, nor any behind it; or one wait is enough
     return by_device, why
 
 
-def of_file(path, instead=None):
-    """Read lines such as ``address_0=192.168.100.101``."""
+def of_file(path: str | Path, instead: str | None = None) -> dict[int, str]:
+    """Return addresses by device from a file of lines such as ``address_0=192.168.100.101``; raise ``Mistake`` if it fails.
+
+    ``instead`` says in the message why this file is read.
+    """
     try:
         text = Path(path).read_text(encoding="utf-8")
     except OSError as error:
@@ -89,8 +99,8 @@ def of_file(path, instead=None):
 # Which devices can work together
 
 
-def refuse_unconnected(devices):
-    """Raise ``Mistake`` for devices that this server cannot connect.
+def refuse_unconnected(devices: Collection[int]) -> None:
+    """Raise ``Mistake`` for numbers of devices that this server cannot connect.
 
     Eight devices of the first generation are two rings of four: one, two or four of one ring, or all eight can work
     together. Devices of another generation, as ``npu-smi`` says, all can.
@@ -105,10 +115,10 @@ def refuse_unconnected(devices):
                       f"{ALLOWED} ({known}; where that is wrong, add --any-devices).")
 
 
-def chip_names():
+def chip_names() -> list[str]:
     """Return the names of the chips, such as ``910A``, in the order of ``npu-smi info -m``; empty where it says nothing."""
-    said = told("npu-smi", "info", "-m")[1].splitlines()
-    columns = [re.split(r"\s{2,}", line.strip()) for line in said if line.strip()]
+    output = told("npu-smi", "info", "-m")[1].splitlines()
+    columns = [re.split(r"\s{2,}", line.strip()) for line in output if line.strip()]
     if not columns or "Chip Name" not in columns[0]:
         return []
     rows = [dict(zip(columns[0], row)) for row in columns[1:]]
@@ -116,17 +126,17 @@ def chip_names():
     return [name for name in names if name and name.lower() != "mcu"]
 
 
-def told(*command):
-    """Return (status, all that was said); a tool that does not answer has status ``NO_ANSWER``, one that is not there 127.
+def told(*command: str) -> tuple[int, str]:
+    """Run a command and return (exit status, its output); the status is ``NO_ANSWER`` after ``PATIENCE``, 127 if it is missing.
 
-    Devices are counted without the mask, which these tools do not go by.
+    ``MASK`` is taken out of its environment: these tools number all devices of the server.
     """
     environment = {name: value for name, value in os.environ.items() if name != MASK}
     try:
-        done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=PATIENCE,
+        process = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=PATIENCE,
                               stdin=subprocess.DEVNULL)
     except subprocess.TimeoutExpired:
         return NO_ANSWER, f"no answer within {PATIENCE} s"
     except OSError as error:
         return 127, str(error.strerror)
-    return done.returncode, f"{done.stdout}\n{done.stderr}"
+    return process.returncode, f"{process.stdout}\n{process.stderr}"

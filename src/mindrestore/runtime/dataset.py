@@ -1,6 +1,10 @@
 """Samples through MindSpore's dataset engine."""
+from __future__ import annotations
+
 import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
 
 import mindspore.dataset as ds
 import numpy as np
@@ -8,19 +12,34 @@ import numpy as np
 from mindrestore.errors import UserError
 
 
+class Samples(Protocol):
+    """Samples by number.
+
+    Attributes:
+        columns: names of the arrays of a sample that are not None.
+    """
+
+    @property
+    def columns(self) -> Sequence[str]: ...
+
+    def __getitem__(self, number: int) -> tuple[np.ndarray | None, ...]:
+        """Return sample ``number``, 0 or more: a tuple of arrays, None for one that such samples lack."""
+
+
 @contextlib.contextmanager
-def batches(samples, first, count, batch_size, rank=0, ranks=1, workers=1):
-    """Give a MindSpore dataset of ``count`` batches whose first sample is number ``first``, in order.
+def batches(samples: Samples, first: int, count: int, batch_size: int, rank: int = 0, ranks: int = 1,
+            workers: int = 1) -> Iterator[ds.BatchDataset]:
+    """Give a MindSpore dataset of ``count`` batches, of samples ``first``, ``first`` + 1, ... in order.
 
     Of several processes each takes its share of every batch, consecutive samples in the order of ranks.
 
-    A ``UserError`` of a sample, which the engine turns into an error of its own, leaves the context as it was.
+    MindSpore's engine turns an error in a sample into a ``RuntimeError``; a ``UserError`` leaves the context as it is.
 
     Args:
-        samples: sequence of tuples of arrays, or ``None`` for a part left out; ``samples.columns`` names the others.
+        samples: see ``Samples``.
         batch_size: of all processes together; their number ``ranks`` divides it.
-        workers: threads in which this process makes its samples; they change no sample. Decoding and NumPy's loops let
-            others run meanwhile, and threads, unlike processes, hand over arrays without copying them.
+        workers: threads in which this process makes its samples; their number changes no sample. Decoding and NumPy's loops
+            release Python's lock, and threads, unlike processes, hand over arrays without copying them.
     """
     ds.config.set_prefetch_size(2)
     share = batch_size // ranks
@@ -37,30 +56,30 @@ def batches(samples, first, count, batch_size, rank=0, ranks=1, workers=1):
 
 
 class _Numbered:
-    """``length`` samples, of which ``number_of(index)`` says the numbers, as MindSpore reads a random-access source.
+    """What MindSpore's ``GeneratorDataset`` reads: ``length`` samples, the one at ``index`` being number ``number_of(index)``.
 
-    They are made ahead in threads of our own: the engine's look for the next sample ten times a second only, keep dozens of
-    samples, and must not be more than there are cores. The threads end with this object.
+    They are made ahead in threads of our own. The engine's own threads look for the next sample ten times a second only, keep
+    dozens of samples, and must not be more than there are cores. Ours end with this object.
     """
 
-    def __init__(self, samples, length, number_of, workers):
+    def __init__(self, samples: Samples, length: int, number_of: Callable[[int], int], workers: int) -> None:
         self.samples, self.length, self.number_of = samples, length, number_of
-        self.threads, self.ahead, self.coming = ThreadPoolExecutor(workers), 2 * workers, {}
+        self.threads, self.ahead, self.futures = ThreadPoolExecutor(workers), 2 * workers, {}  # futures by index
         self.mistake = None
 
-    def __len__(self):
+    def __len__(self) -> int:
         return self.length
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> tuple[np.ndarray, ...]:
         index = int(index)
         for later in range(index, min(index + self.ahead, self.length)):
-            if later not in self.coming:
-                self.coming[later] = self.threads.submit(self._sample, later)
+            if later not in self.futures:
+                self.futures[later] = self.threads.submit(self._sample, later)
         try:
-            return self.coming.pop(index).result()
+            return self.futures.pop(index).result()
         except UserError as error:
             self.mistake = error
             raise
 
-    def _sample(self, index):
+    def _sample(self, index: int) -> tuple[np.ndarray, ...]:
         return tuple(np.ascontiguousarray(array) for array in self.samples[self.number_of(index)] if array is not None)

@@ -1,4 +1,6 @@
 """Which device this process computes on. Asked by ``ops`` and the entry points; never by a model."""
+from __future__ import annotations
+
 import mindspore as ms
 
 from mindrestore.errors import UserError
@@ -23,12 +25,12 @@ def convolves_in_float16() -> bool:
 
 
 def count(kind: str) -> int:
-    """Return how many devices of a kind this process may use: ``CUDA_VISIBLE_DEVICES`` and its like are counted within."""
+    """Return how many devices of a kind this process may use; ``CUDA_VISIBLE_DEVICES`` and its like count."""
     if kind == "cpu":
         return 1
-    counted = ms.device_context.ascend if kind == "ascend" else ms.device_context.gpu
+    context = ms.device_context.ascend if kind == "ascend" else ms.device_context.gpu
     try:
-        return counted.device_count()
+        return context.device_count()
     except RuntimeError:  # there is none, or its libraries cannot be loaded
         return 0
 

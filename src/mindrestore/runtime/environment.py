@@ -1,20 +1,22 @@
-"""What MindSpore and its libraries read from the environment, once: set by the package before either is imported.
+"""Environment variables that MindSpore and its libraries read once: set by the package before either is imported.
 
 On a processor with AVX-512 oneDNN, the convolution library that MindSpore bundles, finds no fast kernel for MindSpore's plain
 NCHW layout and takes ``ref:any``, a hundred times slower. Told to use AVX2 at most it takes ``gemm:jit``.
 """
+from __future__ import annotations
+
 import os
 
 LOG_LEVEL, ERRORS = "GLOG_v", "3"
 INSTRUCTIONS, FAST_INSTRUCTIONS = "ONEDNN_MAX_CPU_ISA", "AVX2"
 
 
-def log_errors_only():
+def log_errors_only() -> None:
     """Keep MindSpore's warnings off the terminal, unless the user has set its log level, which it reads when imported."""
     os.environ.setdefault(LOG_LEVEL, ERRORS)
 
 
-def prefer_fast_instructions():
+def prefer_fast_instructions() -> None:
     """Cap oneDNN's instruction set for this process, unless the user has chosen one.
 
     oneDNN reads the variable at the first primitive it creates.

@@ -1,5 +1,9 @@
-"""How a function is executed: compiled into a graph, or operator by operator (PyNative)."""
-from typing import Callable
+"""How functions are executed: compiled into graphs, or operator by operator (PyNative). And how MindSpore's compiler is
+given what it refuses or executes badly: parameters that change in place, many results, loops over a thousand tensors.
+"""
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 
 import mindspore as ms
 import numpy as np
@@ -28,7 +32,7 @@ def compiled(function: Callable) -> Callable:
         return function
     graphs = {}
 
-    def run(*inputs):
+    def run(*inputs: Tensor) -> Tensor | tuple[Tensor, ...]:
         number_type = precision.chosen()  # a graph keeps the one that it was compiled in
         if number_type not in graphs:
             graphs[number_type] = ms.jit(function)
@@ -36,14 +40,62 @@ def compiled(function: Callable) -> Callable:
     return run
 
 
-def put(parameter: Parameter, value: np.ndarray) -> None:
-    """Change a parameter in place, to an array of its shape.
+def compiled_to_one_tensor(function: Callable[..., tuple[Tensor, Sequence[Tensor]]]) -> Callable[..., Tensor]:
+    """Return ``function``, which gives (scalar, tensors), compiled so that it gives their values in one 1-D tensor.
 
-    ``set_data`` would give it memory that a function compiled before neither reads nor writes.
+    A thread that waits for the only result of a compiled function sleeps; one that waits for several keeps a core busy.
     """
-    ops.Assign()(parameter, Tensor(value))
+    def one_tensor(*inputs: Tensor) -> Tensor:
+        scalar, tensors = function(*inputs)
+        return ops.cat((scalar.reshape(1), *flat(tensors)))
+    return compiled(one_tensor)
+
+
+def assign_in_place(parameter: Parameter, value: np.ndarray | Tensor) -> None:
+    """Set a parameter to a value of its shape so that functions compiled before read the new value.
+
+    ``set_data`` would give it other memory, which they neither read nor write.
+    """
+    ops.Assign()(parameter, value if isinstance(value, Tensor) else Tensor(value))
 
 
 def fuses() -> bool:
     """Return whether MindSpore fuses operators of a graph into kernels that it compiles."""
     return ms.get_context("enable_graph_kernel")
+
+
+# Inside a compiled function, the same for each of a thousand tensors. The compiler unrolls a loop, or a comprehension, into
+# nested calls and refuses 1000 of them; HyperMap it takes.
+
+_each = ops.HyperMap()
+_flat, _squares, _scaled = map(ops.MultitypeFuncGraph, ("flat", "squares", "scaled"))
+
+
+def flat(tensors: Sequence[Tensor]) -> Sequence[Tensor]:
+    """Return the tensors as 1-D tensors."""
+    return _each(_flat, tensors)
+
+
+def global_norm(tensors: Sequence[Tensor]) -> Tensor:
+    """Return the square root of the sum of all squares, a scalar tensor."""
+    return ops.sqrt(ops.AddN()(_each(_squares, tensors)))
+
+
+def scaled(factor: Tensor, tensors: Sequence[Tensor]) -> Sequence[Tensor]:
+    """Return the tensors multiplied by ``factor``, a scalar tensor."""
+    return _each(ops.partial(_scaled, factor), tensors)
+
+
+@_flat.register("Tensor")
+def _flattened(tensor: Tensor) -> Tensor:
+    return tensor.reshape(-1)
+
+
+@_squares.register("Tensor")
+def _sum_of_squares(tensor: Tensor) -> Tensor:
+    return (tensor * tensor).sum()
+
+
+@_scaled.register("Tensor", "Tensor")
+def _multiplied(factor: Tensor, tensor: Tensor) -> Tensor:
+    return tensor * factor

@@ -1,11 +1,13 @@
-"""Which number type this process multiplies and convolves in, and whether numbers have outgrown it. Never asked by a model.
+"""Which number type this process multiplies and convolves in, and whether numbers overflowed it. Never asked by a model.
 
-An Ascend 910 keeps a float16 that is too large at 65504, so that no result shows it, and notes in a register that it
-happened; a 910B does so too under ``MS_ASCEND_CHECK_OVERFLOW_MODE=SATURATION_MODE``. MindSpore's ``amp.all_finite`` knows
-which device it is: it reads and clears the register there, and looks at the numbers elsewhere. From MindSpore's source and
-CANN's documents (``aclrtFloatOverflowMode``); tried here with an imitation only.
+An Ascend 910 saturates: a float16 that is too large becomes 65504, so that no result shows the overflow, which is noted in a
+register; a 910B does so too under ``MS_ASCEND_CHECK_OVERFLOW_MODE=SATURATION_MODE``. There MindSpore's ``amp.all_finite`` reads
+and clears the register; elsewhere it looks at the numbers. From MindSpore's source and CANN's documents
+(``aclrtFloatOverflowMode``); tried here with an imitation only.
 """
-from typing import Iterable
+from __future__ import annotations
+
+from collections.abc import Iterable
 
 import mindspore as ms
 from mindspore import Tensor, amp
@@ -28,7 +30,7 @@ def chosen() -> str:
 
 
 def forget_overflow() -> None:
-    """Forget what has overflowed so far, such as in a validation; must precede the computation that is asked about."""
+    """Forget earlier overflows, such as of a validation. Call it before what ``none_overflowed`` is to judge."""
     if device.name() == "ascend":
         amp.all_finite([Tensor([0.0], ms.float32)])  # asking clears
 

@@ -1,30 +1,39 @@
 """Pictures of training runs: loss, learning rate and validation PSNR over steps, from their logs."""
+from __future__ import annotations
+
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Dict, List, NamedTuple, Tuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from mindrestore.errors import UserError
-from mindrestore.files import existing, replacing
+from mindrestore.files import PathLike, existing, replacing
 from mindrestore.training.log import FILE, read_log
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 FORMATS = (".svg", ".png")
 PANELS = {"loss": "loss", "learning_rate": "learning rate", "validation_psnr": "validation PSNR, dB"}
-SMOOTHED_FROM = 40  # points of a loss from which on its running mean is drawn
+SMOOTHED_FROM = 40  # points of a loss: with as many or more its running mean is drawn
 DOTS_PER_INCH = 150
+
+
+Curve = tuple[list[int], list[float]]  # (steps, values)
 
 
 class Run(NamedTuple):
     """What the log of a training run says.
 
     Attributes:
-        name: to tell it from others.
-        curves: for each key of ``PANELS`` that it has, (steps, values).
+        name: of its folder or log; the path where runs drawn together have one name.
+        curves: by key of ``PANELS``, those that were logged.
     """
 
     name: str
-    curves: Dict[str, Tuple[List[int], List[float]]]
+    curves: dict[str, Curve]
 
-    def summary(self):
-        """One line: how far the run is, its last loss and its best PSNR."""
+    def summary(self) -> str:
+        """Return one line: the last step, its loss, and the best PSNR."""
         parts = [f"{self.name}: step {max(steps[-1] for steps, _ in self.curves.values())}"]
         if "loss" in self.curves:
             parts.append(f"loss {self.curves['loss'][1][-1]:.5g}")
@@ -34,7 +43,7 @@ class Run(NamedTuple):
         return ", ".join(parts)
 
 
-def read_runs(paths):
+def read_runs(paths: Sequence[PathLike]) -> list[Run]:
     """Read the logs of runs.
 
     Args:
@@ -48,8 +57,11 @@ def read_runs(paths):
     return [Run(name if names.count(name) == 1 else str(path), _curves(log)) for (log, name), path in zip(places, paths)]
 
 
-def draw(runs, path):
-    """Draw runs together into ``path``, .svg or .png; a panel for each of ``PANELS`` that any of them has."""
+def draw(runs: Sequence[Run], path: PathLike) -> None:
+    """Draw runs together into ``path``, a panel for each of ``PANELS`` that any of them has.
+
+    Raises ``UserError`` for a path that ends neither in .svg nor in .png.
+    """
     from matplotlib import rc_context
     from matplotlib.figure import Figure
     path = Path(path)
@@ -64,7 +76,7 @@ def draw(runs, path):
             axes.grid(alpha=0.3)
             for number, run in enumerate(runs):
                 if key in run.curves:
-                    _draw_curve(axes, key, *run.curves[key], f"C{number}")
+                    _draw_curve(axes, key, *run.curves[key], colour=f"C{number}")
             if key == "loss" and all(value > 0 for run in runs for value in run.curves.get(key, ((), ()))[1]):
                 axes.set_yscale("log")
         panels[-1].set_xlabel("step")
@@ -77,15 +89,15 @@ def draw(runs, path):
             figure.savefig(scratch, dpi=DOTS_PER_INCH, metadata={"Date": None} if path.suffix.lower() == ".svg" else None)
 
 
-def _place(path):
-    """Return (log, name of the run) for its folder or its log."""
+def _place(path: PathLike) -> tuple[Path, str]:
+    """Return (log, name of the run) of a run's folder, or of its log."""
     path = existing(path, "training run")
     if path.is_dir():
         return existing(path / FILE, "log of a training run"), path.resolve().name
     return path, path.stem
 
 
-def _curves(log):
+def _curves(log: Path) -> dict[str, Curve]:
     lines = read_log(log)
     curves = {}
     for key in PANELS:
@@ -97,7 +109,7 @@ def _curves(log):
     return curves
 
 
-def _draw_curve(axes, key, steps, values, colour):
+def _draw_curve(axes: Axes, key: str, steps: Sequence[int], values: Sequence[float], *, colour: str) -> None:
     marker = "o" if len(values) < SMOOTHED_FROM else None
     if key == "loss" and marker is None:
         axes.plot(steps, values, color=colour, linewidth=0.8, alpha=0.3)
@@ -105,8 +117,11 @@ def _draw_curve(axes, key, steps, values, colour):
     axes.plot(steps, values, color=colour, linewidth=1.4, marker=marker, markersize=3)
 
 
-def _smoothed(steps, values):
-    """The running mean over a twentieth of a curve, where it is whole; values that are not finite spoil their means alone."""
+def _smoothed(steps: Sequence[int], values: Sequence[float]) -> tuple[Sequence[int], list[float]]:
+    """Return (steps, means) of a running mean over a twentieth of the curve, where it does not reach beyond an end.
+
+    A value that is not finite spoils only the means that it is in.
+    """
     width = len(values) // 20 | 1
     means = [sum(values[start:start + width]) / width for start in range(len(values) - width + 1)]
     return steps[width // 2:width // 2 + len(means)], means

@@ -1,10 +1,14 @@
-"""Training of networks that find motion on rendered frames, whose motion is known: supervised, at all scales."""
+"""Training of networks that estimate flow on rendered frames, whose flow is known: supervised, at all scales."""
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import numpy as np
-from mindspore import Tensor, ops
+from mindspore import Tensor, nn, ops
 
 from mindrestore.checkpoints.weights import start_from
+from mindrestore.config.flow import FlowConfig, FlowData
 from mindrestore.data.flow_samples import FlowSamples
 from mindrestore.data.photographs import HELD_OUT_PHOTOGRAPHS
 from mindrestore.metrics import psnr
@@ -20,7 +24,7 @@ VALIDATION_PAIRS = 24
 VALIDATION_SEED = 1
 
 
-def flow_job(config):
+def flow_job(config: FlowConfig) -> Job:
     """Return the ``Job`` of a ``FlowConfig``; ``UserError`` for settings that do not fit each other."""
     settings, data = config.training, config.data
     network = network_of(config.model, settings.seed)
@@ -36,8 +40,13 @@ def flow_job(config):
         validate=_validation(network, data), loss_scale=loss_scale)
 
 
-def end_point_error(flows, truth):
-    """Mean length of the error of flows at scales 1, 1/2, 1/4 ..., each in pixels of full size, summed over the scales."""
+def end_point_error(flows: Sequence[Tensor], truth: Tensor) -> Tensor:
+    """Mean end-point error in pixels of full size, summed over the scales.
+
+    Args:
+        flows: (B, 2, H, W), (B, 2, H / 2, W / 2), ..., each in pixels of its own scale.
+        truth: (B, 2, H, W).
+    """
     total = 0.0
     for flow in flows:
         scale = truth.shape[2] // flow.shape[2]
@@ -47,12 +56,12 @@ def end_point_error(flows, truth):
     return total
 
 
-def _validation(network, data):
-    """Return a function that gives the PSNR of held-out neighbours, warped along the flow, against the images."""
+def _validation(network: nn.Cell, data: FlowData) -> Callable[[], float]:
+    """Return a function that gives the PSNR, in dB, of held-out neighbours warped along the flow against the images."""
     samples = FlowSamples(data.patch, seed=VALIDATION_SEED, photographs=HELD_OUT_PHOTOGRAPHS)
-    _, images, neighbours = (np.stack(part) for part in zip(*(samples[number] for number in range(VALIDATION_PAIRS))))
+    _, images, neighbours = (np.stack(arrays) for arrays in zip(*(samples[number] for number in range(VALIDATION_PAIRS))))
 
-    def validate():
+    def validate() -> float:
         flow = network(Tensor(images), Tensor(neighbours))[0]
         warped = warp(Tensor(neighbours), flow, "border").numpy()
         return psnr(warped, images, channel_axis=1)

@@ -1,79 +1,86 @@
-"""Loss and gradients of a network for one batch: in one graph, or piece by piece.
+"""Loss and gradients of a network for one batch: in one graph, or piece by piece."""
+from __future__ import annotations
 
-Both give callables ``(target, *inputs) -> (loss, gradients in the order of the parameters)``.
-"""
 import math
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import mindspore as ms
-from mindspore import Tensor, ops
+from mindspore import Parameter, Tensor, nn, ops
 
 from mindrestore.errors import UserError
 from mindrestore.executor import Tape
 from mindrestore.models.piece import made_of_pieces
-from mindrestore.runtime import cluster, device, many
-from mindrestore.runtime.execution import compiled
+from mindrestore.runtime import cluster, device
+from mindrestore.runtime.execution import compiled_to_one_tensor
+from mindrestore.training.loss_scale import LossScale
+
+Loss = Callable[[Tensor, Tensor], Tensor]  # (output, target) -> scalar
+LossAndGradients = tuple[Tensor, Sequence[Tensor]]  # the gradients in the order of the parameters
+Gradients = Callable[..., LossAndGradients]  # of (target, *inputs), tensors (B, ...)
 
 
-def whole_gradients(network, loss, parameters=None, loss_scale=None):
-    """Ordinary backpropagation through one compiled graph; memory grows with depth.
+def whole_gradients(network: nn.Cell, loss: Loss, parameters: Sequence[Parameter] | None = None,
+                    loss_scale: LossScale | None = None) -> Gradients:
+    """Return the gradients by ordinary backpropagation through one compiled graph; memory grows with depth.
 
     Args:
-        network: ``network(*inputs)`` is what is trained.
-        loss: ``loss(output, target) -> scalar``.
+        network: ``network(*inputs)`` gives the output.
+        loss: of output and target.
         parameters: to take gradients of, all trainable ones by default; nothing is computed for the others.
-        loss_scale: ``LossScale`` that the gradients are taken with, which come back without it; or None.
+        loss_scale: multiplies the loss before its gradients are taken; they are divided by it afterwards.
     """
     parameters = network.trainable_params() if parameters is None else parameters
     shapes = [tuple(parameter.shape) for parameter in parameters]
     sizes = [1, *map(math.prod, shapes)]
 
-    def of_output(scale, target, *inputs):
+    def scaled_loss(scale: Tensor, target: Tensor, *inputs: Tensor) -> Tensor:
         return scale * loss(network(*inputs), target)
-    recorded = ms.value_and_grad(of_output, None, list(parameters))
+    loss_and_gradients = compiled_to_one_tensor(ms.value_and_grad(scaled_loss, None, list(parameters)))
 
-    def in_a_row(scale, target, *inputs):
-        value, gradients = recorded(scale, target, *inputs)
-        return ops.cat((value.reshape(1), *many.flat(gradients)))
-    function = compiled(in_a_row)
-
-    def value_and_gradients(target, *inputs):
-        # One tensor: who waits for a compiled function's only result sleeps, who waits for several keeps a core busy.
+    def value_and_gradients(target: Tensor, *inputs: Tensor) -> LossAndGradients:
         scale = Tensor(loss_scale.value if loss_scale else 1.0, ms.float32)
-        row = function(scale, target, *inputs)
+        row = loss_and_gradients(scale, target, *inputs)
         value, *gradients = ops.split(row / scale if loss_scale else row, sizes)
         return value.reshape(()), tuple(gradient.reshape(shape) for gradient, shape in zip(gradients, shapes))
     return value_and_gradients
 
 
-def piecewise_gradients(network, loss, parameters=None, loss_scale=None, size=None):
-    """Backpropagation piece by piece (``mindrestore.executor``), inside of which everything is computed a second time.
+def piecewise_gradients(network: nn.Cell, loss: Loss, parameters: Sequence[Parameter] | None = None,
+                        loss_scale: LossScale | None = None, size: str | None = None) -> Gradients:
+    """Return the gradients by backpropagation piece by piece (``mindrestore.executor``), each piece computed a second time.
 
-    Equal gradients; of reversible blocks nothing is kept, so that memory does not grow with their number. Arguments as above;
-    ``size`` as of ``mindrestore.executor.Tape``. Where several processes train, loss and gradients are means over all of them:
-    those of a piece are on their way while the next one is pulled back.
+    They equal those of ``whole_gradients``. Reversible blocks keep no activations, so memory does not grow with their number.
+    Where several processes train, loss and gradients are means over all of them: the gradients of a piece are exchanged while
+    those of the piece before it are computed.
+
+    Args:
+        network: made of pieces.
+        loss, parameters, loss_scale: as of ``whole_gradients``.
+        size: as of ``mindrestore.executor.Tape``.
     """
     tape = Tape(network, network.trainable_params() if parameters is None else parameters, cluster.start_mean, size=size)
 
-    def value_and_gradients(target, *inputs):
+    def value_and_gradients(target: Tensor, *inputs: Tensor) -> LossAndGradients:
         scale = loss_scale.value if loss_scale else 1.0
         value, gradients = tape.value_and_gradients(lambda result: scale * loss(result, target), *inputs)
         return (value / scale, tuple(gradient / scale for gradient in gradients)) if loss_scale else (value, gradients)
     return value_and_gradients
 
 
-GRADIENTS = {"whole": whole_gradients, "pieces": piecewise_gradients,
-             **{f"{size}s": partial(piecewise_gradients, size=size) for size in ("group", "stage")}}
-"""By how a step is executed."""
+GRADIENTS: dict[str, Callable[..., Gradients]] = {
+    "whole": whole_gradients, "pieces": piecewise_gradients,
+    **{f"{size}s": partial(piecewise_gradients, size=size) for size in ("group", "stage")}}
+"""By ``training.execution``: what makes ``Gradients`` of a network and a loss."""
 MEAN_OVER_RANKS = {"pieces", "groups", "stages"}
-"""Those that give means over all processes."""
+"""Keys of ``GRADIENTS`` whose loss and gradients are means over all processes."""
 
 
-def executed(execution, network):
-    """Return which of ``GRADIENTS`` a network is trained by, ``"auto"`` standing for what serves it best on this device.
+def executed(execution: str, network: nn.Cell) -> str:
+    """Return the key of ``GRADIENTS`` by which a network is trained; for ``"auto"`` the best on this device.
 
     Raises:
-        UserError: one that it cannot be trained by.
+        UserError: the network is not made of pieces, and ``execution`` needs them.
     """
     in_pieces = made_of_pieces(network)
     if execution == "auto":

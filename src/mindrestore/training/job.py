@@ -1,7 +1,26 @@
 """What the trainer needs to know of whatever it trains."""
-from typing import Any, Callable, List, NamedTuple, Optional
+from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
+
+from mindspore import Parameter, nn
+
+from mindrestore.runtime import dataset
+from mindrestore.training.average import Average
+from mindrestore.training.gradients import Gradients
+from mindrestore.training.loss_scale import LossScale
 from mindrestore.training.optimizers import Update
+
+
+class Samples(dataset.Samples, Protocol):
+    """Samples to train on, (target, *inputs) for every number from 0 on, without end."""
+
+    def __len__(self) -> int:
+        """Return how many samples are a pass over the data."""
+
+    def name(self, number: int) -> str:
+        """Return what sample ``number`` is cut out of, such as a file's path."""
 
 
 class Job(NamedTuple):
@@ -10,31 +29,29 @@ class Job(NamedTuple):
     Attributes:
         kind: of the network, as ``create_model`` names it.
         network: with its first weights.
-        samples: endless sequence of tuples, the target first; ``columns`` names their parts, ``name(number)`` says what one is
-            cut out of, ``len()`` is a pass.
+        samples: to train on.
         steps: of the whole run.
         rates: learning rate of each step.
         updates: what each optimiser moves.
-        gradients: of a list of parameters makes ``(target, *inputs) -> (loss, gradients)``.
-        validate: gives the mean PSNR in dB, ``None`` where there is nothing to score.
+        gradients: of a list of parameters makes their ``Gradients``.
+        validate: gives the mean PSNR in dB; ``None`` where there is nothing to score.
         mask: what a checkpoint records of the mask trained with.
-        average: ``Average`` of the weights or ``None``.
-        sqrt_loss: the loss is the square root of what ``gradients`` is of, taken of the whole batch.
+        average: of the weights, or ``None``.
+        sqrt_loss: the loss is the square root of the one that ``gradients`` is of, taken of the whole batch.
         mean_over_ranks: ``gradients`` gives means over all processes already.
-        loss_scale: ``LossScale`` that ``gradients`` uses, or ``None``; a step whose gradients overflow is repeated with a
-            smaller one.
+        loss_scale: that ``gradients`` uses, or ``None``; a step whose gradients overflow is repeated with a smaller one.
     """
 
     kind: str
-    network: Any
-    samples: Any
+    network: nn.Cell
+    samples: Samples
     steps: int
-    rates: List[float]
-    updates: List[Update]
-    gradients: Callable
-    validate: Optional[Callable]
-    mask: Optional[str] = None
-    average: Any = None
+    rates: list[float]
+    updates: list[Update]
+    gradients: Callable[[Sequence[Parameter]], Gradients]
+    validate: Callable[[], float] | None
+    mask: str | None = None
+    average: Average | None = None
     sqrt_loss: bool = False
     mean_over_ranks: bool = False
-    loss_scale: Any = None
+    loss_scale: LossScale | None = None

@@ -1,54 +1,62 @@
-"""What a training run says: a progress bar, a JSON-lines file, and TensorBoard if it is installed."""
+"""The log of a training run: a progress bar, a JSON-lines file, and TensorBoard if it is installed."""
+from __future__ import annotations
+
 import json
 import sys
 import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
 from mindrestore.errors import UserError
 
+if TYPE_CHECKING:
+    from tensorboardX import SummaryWriter
+
 FILE = "log.jsonl"
 
 
 class SilentLog:
-    """What a process has for a log that is not the main one."""
+    """The log of a process that is not the main one: nothing is written."""
 
-    def advance(self, loss):
+    def advance(self, loss: float) -> None:
         pass
 
-    def metrics(self, step, **values):
+    def metrics(self, step: int, **values: float) -> None:
         pass
 
-    def say(self, text):
+    def say(self, text: str) -> None:
         pass
 
-    def close(self):
+    def close(self) -> None:
         pass
 
 
 class TrainingLog:
-    """Metrics by step.
+    """The log of the main process: metrics by step, and a progress bar on stderr.
 
     Args:
         folder: receives ``log.jsonl``, and TensorBoard's files if the package ``tensorboardX`` is installed.
         steps: of the whole run, for the time left.
-        first: the step the run starts from; lines of a former run from then on are dropped.
+        first: steps taken before; lines that an interrupted run wrote for later ones are dropped.
     """
 
-    def __init__(self, folder, steps, first=0):
+    def __init__(self, folder: Path, steps: int, first: int = 0) -> None:
         self.path = folder / FILE
-        _keep_lines_before(self.path, first)
+        _drop_lines_after(self.path, first)
         self._file = open(self.path, "a", encoding="utf-8")  # noqa: SIM115 - closed by close()
         self._board = _tensorboard(folder)
         self._bar = tqdm(total=steps, initial=first, unit="step", file=sys.stderr, dynamic_ncols=True, smoothing=0.05)
         self._start = time.perf_counter()
 
-    def advance(self, loss):
+    def advance(self, loss: float) -> None:
+        """Move the progress bar on by a step and show its loss."""
         self._bar.update()
         self._bar.set_postfix_str(f"loss {loss:.5f}", refresh=False)
 
-    def metrics(self, step, **values):
-        """Record values of one step, which the file keeps as one JSON object a line."""
+    def metrics(self, step: int, **values: float) -> None:
+        """Record values of one step: a JSON object, in a line of its own."""
         values["seconds"] = round(time.perf_counter() - self._start, 2)
         self._file.write(json.dumps({"step": step, **values}) + "\n")
         self._file.flush()
@@ -56,29 +64,30 @@ class TrainingLog:
             if self._board and isinstance(value, (int, float)):
                 self._board.add_scalar(name, value, step)
 
-    def say(self, text):
-        """Print a line without tearing the progress bar."""
+    def say(self, text: str) -> None:
+        """Print a line above the progress bar."""
         self._bar.write(text, file=sys.stderr)
 
-    def close(self):
+    def close(self) -> None:
+        """Close file and progress bar."""
         self._bar.close()
         self._file.close()
         if self._board:
             self._board.close()
 
 
-def _keep_lines_before(path, step):
+def _drop_lines_after(path: Path, step: int) -> None:
     if not path.exists():
         return
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    earlier = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] < step + 1]
+    earlier = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
     path.write_text("".join(earlier), encoding="utf-8")
 
 
-def read_log(path):
-    """Return the lines of a log as dicts; a last line that a run is just writing is left out.
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """Return the lines of a log as dicts, without a last line that a run has not finished writing.
 
-    Raises ``UserError`` naming the line that is none of a log.
+    Raises ``UserError`` that names the first line that no training run writes.
     """
     lines = []
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(keepends=True), 1):
@@ -93,7 +102,7 @@ def read_log(path):
     return lines
 
 
-def _tensorboard(folder):
+def _tensorboard(folder: Path) -> SummaryWriter | None:
     try:
         from tensorboardX import SummaryWriter
     except ImportError:

@@ -1,8 +1,15 @@
-"""Training on snapshots: clips behind masks, validation on scenes."""
+"""Training on snapshots: clips measured through masks, validation on scenes."""
+from __future__ import annotations
+
+from collections.abc import Callable
 from functools import partial
 
+from mindspore import nn
+
 from mindrestore.checkpoints import load_published_weights, native
+from mindrestore.config.snapshot import SnapshotConfig
 from mindrestore.data.providers import training_clips
+from mindrestore.data.scenes import Scene
 from mindrestore.data.snapshots import FixedMask, RandomMasks, SnapshotSamples
 from mindrestore.evaluation.snapshot_results import reconstruct_scene, score
 from mindrestore.evaluation.snapshot_scenes import evaluation_mask, evaluation_scenes
@@ -19,7 +26,7 @@ from mindrestore.training.validation import shared_mean
 ADAM_BETAS = (0.9, 0.999)
 
 
-def snapshot_job(config):
+def snapshot_job(config: SnapshotConfig) -> Job:
     """Return the ``Job`` of a ``SnapshotConfig``; ``UserError`` for settings that do not fit each other."""
     settings = config.training
     network = network_of(config.model, settings.seed)
@@ -39,35 +46,36 @@ def snapshot_job(config):
         mean_over_ranks=execution in MEAN_OVER_RANKS, loss_scale=loss_scale)
 
 
-def _samples(config):
+def _samples(config: SnapshotConfig) -> tuple[SnapshotSamples, str]:
     """Return (samples, how a checkpoint records the mask)."""
-    able = config.model.abilities
-    clips = training_clips(config.data, able.colour)
+    abilities = config.model.abilities
+    clips = training_clips(config.data, abilities.colour)
     if config.mask.path:
         mask = load_mask(config.mask.path, config.data.frames)
         masks, record = FixedMask(mask), fingerprint(mask)
     elif config.mask.fixed:
-        mask = random_mask(config.data.frames, config.data.size, config.data.size, config.mask.density, config.mask.seed)
+        mask = random_mask(config.data.frames, config.data.size, config.data.size, density=config.mask.density,
+                           rng=config.mask.seed)
         masks, record = FixedMask(mask), fingerprint(mask)
     else:
         masks, record = RandomMasks(config.mask.density), native.RANDOM_MASK
     samples = SnapshotSamples(
-        clips, masks, colour=able.colour, with_estimate=able.corrects_estimate, read_noise=config.measure.read_noise,
-        bits=config.measure.bits, seed=config.training.seed)
+        clips, masks, colour=abilities.colour, with_estimate=abilities.corrects_estimate,
+        read_noise=config.measure.read_noise, bits=config.measure.bits, seed=config.training.seed)
     return samples, record
 
 
-def _validation(config, network):
-    """Return a function that gives the mean PSNR of the evaluation scenes; ``None`` for captures, which have no truth."""
+def _validation(config: SnapshotConfig, network: nn.Cell) -> Callable[[], float] | None:
+    """Return a function that gives the mean PSNR in dB of the scenes; ``None`` for captures, which have no ground truth."""
     if config.evaluation.kind == "captures":
         return None
     reconstruct = Reconstructor(network)
     scenes = [scene for scene in evaluation_scenes(config).values() if scene]
 
-    def psnr(scene):
+    def psnr(scene: Scene) -> float:
         camera = evaluation_mask(config, *scene.clip.shape[-2:], config.evaluation.frames, scene.mask)
         return score(scene.name, reconstruct_scene(scene, camera.mask, reconstruct)).psnr
 
-    def validate():
+    def validate() -> float:
         return shared_mean(psnr, scenes)
     return validate

@@ -1,7 +1,11 @@
 """Train a network as a configuration says: run, validate, save, resume."""
+from __future__ import annotations
+
 import contextlib
 import shutil
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
@@ -15,20 +19,21 @@ from mindrestore.runtime import cluster
 from mindrestore.runtime.dataset import batches
 from mindrestore.training.callbacks import Failures, Progress, Save, Validate
 from mindrestore.training.flow_job import flow_job
+from mindrestore.training.job import Job
 from mindrestore.training.log import SilentLog, TrainingLog
 from mindrestore.training.snapshot_job import snapshot_job
-from mindrestore.training.state import digest_of_state, restore_state, save_state
+from mindrestore.training.state import digest_of_state, restore_state, run_folder, save_state, state_path
 from mindrestore.training.step import TrainOneStep
 from mindrestore.training.video_job import video_job
 
-JOBS = {"snapshot": snapshot_job, "video": video_job, "flow": flow_job}
-"""By problem: what makes a ``Job`` of a configuration."""
+JOBS: dict[str, Callable[[Any], Job]] = {"snapshot": snapshot_job, "video": video_job, "flow": flow_job}
+"""By the problem of a configuration: what makes its ``Job``."""
 
 
 def train(config: Common, resume: bool = False) -> Path:
     """Train; write ``last_state.ckpt`` (to resume from), ``last.ckpt``, ``best.ckpt``, ``log.jsonl`` and ``config.yaml``.
 
-    Of several processes (``mindrestore.runtime.cluster``) each trains on its share of every batch; the main one writes.
+    Several processes (``mindrestore.runtime.cluster``) each train on a share of every batch; the main one writes the files.
 
     Args:
         config: ``mindrestore.config.SnapshotConfig``, ``VideoConfig`` or ``FlowConfig``.
@@ -39,85 +44,106 @@ def train(config: Common, resume: bool = False) -> Path:
 
     Raises:
         UserError: settings that do not fit each other, or a folder that holds a run while ``resume`` is false.
-        Stopped: a signal ended the run early, its state saved; the status tells a launcher which of several got it.
+        Stopped: a signal ended the run early, its state saved. Its status is 128 + the signal in the process that received
+            it, 0 in others.
     """
-    settings = config.training
-    folder = Path(config.output or f"runs/{config.name}")
-    state = folder / "last_state.ckpt"
-    if state.exists() and not resume:
-        raise UserError(f"{folder}: holds a training run; go on with --resume, or choose another folder with output=...")
-    if resume and not state.exists():
-        raise UserError(f"{state}: no such training state to resume; train without --resume first.")
-
-    if settings.batch_size % (cluster.size() * settings.accumulation):
-        raise UserError(f"training.batch_size is {settings.batch_size}, the total over all devices: {cluster.size()} devices "
-                        f"times {settings.accumulation} parts (training.accumulation) do not divide it.")
-
+    folder, state = run_folder(config), state_path(config)
+    _check_before(config, resume)
     job = JOBS[config.problem](config)
     progress = restore_state(state, job.network, job.updates, job.average) if resume else {"step": 0, "best": None}
-    first, last = progress["step"], job.steps
-    if first >= last:
-        raise UserError(f"{folder}: this run has already done its {last} steps; set training.steps higher to go on.")
-
+    if progress["step"] >= job.steps:
+        raise UserError(f"{folder}: this run has already done its {job.steps} steps; set training.steps higher to go on.")
     if job.loss_scale and progress.get("loss_scale"):
         job.loss_scale.state = progress["loss_scale"]
     _check_alike(job, progress)
     if cluster.is_main():
         write_text(folder / "config.yaml", yaml.safe_dump(config.model_dump(), sort_keys=False))
-    log = TrainingLog(folder, last, first) if cluster.is_main() else SilentLog()
-    failures = Failures(job.samples, settings.batch_size, state)
-    step_cell = TrainOneStep(
-        job.gradients, job.updates, accumulation=settings.accumulation, clip_norm=settings.clip_norm, step=first,
-        average=job.average, sqrt_loss=job.sqrt_loss, mean_over_ranks=job.mean_over_ranks, loss_scale=job.loss_scale,
-        refuse=failures.refuse)
-
-    def averaged():
-        return job.average.applied() if job.average else contextlib.nullcontext()
-
-    def save_network(path, step, psnr=None):
-        native.save_network(path, job.network, job.kind, job.network.settings, job.mask,
-                            {"name": config.name, "step": step, "validation_psnr": psnr})
-
-    def save(step):
-        failures.check_weights(job.network, step)
-        if not cluster.is_main():
-            return
-        with averaged():
-            save_network(folder / "last.ckpt", step)
-        if settings.keep:
-            keep_copy(folder / "last.ckpt", step, settings.keep)
-        save_state(state, job.network, job.updates, job.average,
-                   {"step": step, "best": best.best, "loss_scale": job.loss_scale.state if job.loss_scale else None})
-
-    def validate():
-        failures.check_weights(job.network, counter.step)
-        with averaged():
-            return job.validate()
-
-    def save_best(step, psnr):
-        if not cluster.is_main():
-            return
-        with averaged():
-            save_network(folder / "best.ckpt", step, psnr)
-
-    counter = Progress(log, job.rates, first, settings.log_every, failures.refuse)
-    best = Validate(log, counter, validate, save_best, settings.validate_every, last, progress["best"])
-    callbacks = [counter, best] if job.validate else [counter]
-    data = batches(job.samples, first * settings.batch_size, last - first, settings.batch_size, cluster.rank(), cluster.size(),
-                   settings.workers)
-    try:
-        with data as dataset, Save(log, counter, save, settings.save_every, last) as saving:
-            Model(step_cell).train(1, dataset, callbacks=[*callbacks, saving], dataset_sink_mode=False)
-    finally:
-        log.close()
-    cluster.gathered([0])  # nobody leaves while the main process still writes: a launcher would take it for a failure
+    saving = _Run(config, job, progress).execute()
+    cluster.gathered([0])  # all wait for the main process, which still writes: a launcher takes an early exit for a failure
     if saving.stopped:
         raise Stopped(128 + saving.interrupted if saving.interrupted else 0)
     return folder
 
 
-def keep_copy(path, step, count):
-    """Copy a checkpoint to ``step_N.ckpt`` beside it and delete all such copies but the last ``count``."""
+def _check_before(config: Common, resume: bool) -> None:
+    """Raise ``UserError`` for what can be refused before a network is built."""
+    settings, state = config.training, state_path(config)
+    if state.exists() and not resume:
+        raise UserError(f"{state.parent}: holds a training run; go on with --resume, or choose another folder with output=...")
+    if resume and not state.exists():
+        raise UserError(f"{state}: no such training state to resume; train without --resume first.")
+    if settings.batch_size % (cluster.size() * settings.accumulation):
+        raise UserError(f"training.batch_size is {settings.batch_size}, the total over all devices: {cluster.size()} devices "
+                        f"times {settings.accumulation} parts (training.accumulation) do not divide it.")
+
+
+class _Run:
+    """A job in its folder, from the step on that ``progress`` says: its callbacks, and what they save and validate."""
+
+    def __init__(self, config: Common, job: Job, progress: Mapping[str, Any]) -> None:
+        self.config, self.job, self.folder = config, job, run_folder(config)
+        self.first, self.last = progress["step"], job.steps
+        settings = config.training
+        self.log = TrainingLog(self.folder, self.last, self.first) if cluster.is_main() else SilentLog()
+        self.failures = Failures(job.samples, settings.batch_size, state_path(config))
+        self.counter = Progress(self.log, rates=job.rates, first=self.first, every=settings.log_every,
+                                refuse=self.failures.refuse)
+        self.validation = Validate(self.log, self.counter, validate=self.validate, on_best=self.save_best,
+                                   every=settings.validate_every, last=self.last, best=progress["best"])
+        self.saving = Save(self.log, self.counter, save=self.save, every=settings.save_every, last=self.last)
+
+    def execute(self) -> Save:
+        """Do all steps, or those until a signal; return the callback that knows whether one came."""
+        job, settings = self.job, self.config.training
+        step_cell = TrainOneStep(
+            job.gradients, job.updates, accumulation=settings.accumulation, clip_norm=settings.clip_norm, step=self.first,
+            average=job.average, sqrt_loss=job.sqrt_loss, mean_over_ranks=job.mean_over_ranks, loss_scale=job.loss_scale,
+            refuse=self.failures.refuse)
+        callbacks = [self.counter, *([self.validation] if job.validate else []), self.saving]
+        data = batches(job.samples, self.first * settings.batch_size, self.last - self.first, batch_size=settings.batch_size,
+                       rank=cluster.rank(), ranks=cluster.size(), workers=settings.workers)
+        try:
+            with data as dataset, self.saving:
+                Model(step_cell).train(1, dataset, callbacks=callbacks, dataset_sink_mode=False)
+        finally:
+            self.log.close()
+        return self.saving
+
+    def validate(self) -> float:
+        """Return the PSNR in dB of the job's validation, with averaged weights where there are any."""
+        self.failures.check_weights(self.job.network, self.counter.step)
+        with self._averaged():
+            return self.job.validate()
+
+    def save(self, step: int) -> None:
+        """Write the network after ``step`` and the state to resume from, in the main process."""
+        job, settings, last = self.job, self.config.training, self.folder / "last.ckpt"
+        self.failures.check_weights(job.network, step)
+        if not cluster.is_main():
+            return
+        self._save_network(last, step)
+        if settings.keep:
+            keep_copy(last, step, settings.keep)
+        scale = job.loss_scale.state if job.loss_scale else None
+        save_state(state_path(self.config), job.network, job.updates, job.average,
+                   progress={"step": step, "best": self.validation.best, "loss_scale": scale})
+
+    def save_best(self, step: int, psnr: float) -> None:
+        """Write the network after ``step``, the best so far, in the main process."""
+        if cluster.is_main():
+            self._save_network(self.folder / "best.ckpt", step, psnr)
+
+    def _save_network(self, path: Path, step: int, psnr: float | None = None) -> None:
+        job, training = self.job, {"name": self.config.name, "step": step, "validation_psnr": psnr}
+        with self._averaged():
+            native.save_network(path, job.network, job.kind, job.network.settings, mask=job.mask, extra=training)
+
+    def _averaged(self) -> contextlib.AbstractContextManager[None]:
+        return self.job.average.applied() if self.job.average else contextlib.nullcontext()
+
+
+def keep_copy(path: Path, step: int, count: int) -> None:
+    """Copy a checkpoint to ``step_N.ckpt`` beside it; of such copies keep the last ``count``."""
     with replacing(path.with_name(f"step_{step}.ckpt")) as copy:
         shutil.copyfile(path, copy)
     copies = sorted(path.parent.glob("step_*.ckpt"), key=lambda copy: int(copy.stem.partition("_")[2]))
@@ -125,8 +151,8 @@ def keep_copy(path, step, count):
         old.unlink()
 
 
-def _check_alike(job, progress):
-    """Raise ``UserError`` unless all processes begin from the same weights, moments and step."""
+def _check_alike(job: Job, progress: Mapping[str, Any]) -> None:
+    """Raise ``UserError`` unless all processes begin from the same weights, moments of the optimisers and step."""
     digest = digest_of_state(job.network, job.updates, job.average, progress)
     for rank, row in enumerate(cluster.gathered(np.frombuffer(digest, np.float64))):
         if row.tobytes() != digest:

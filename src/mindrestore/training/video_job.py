@@ -1,24 +1,31 @@
-"""Training on videos: pairs of clips, by Adam; what a network adds to it says its ``VideoKind``."""
+"""Training on videos: pairs of clips, by Adam. What a network adds is in its ``VideoKind``."""
+from __future__ import annotations
+
+from collections.abc import Container, Sequence
 from functools import partial
-from pathlib import Path
+
+from mindspore import nn
 
 from mindrestore.checkpoints.weights import start_from
+from mindrestore.config.video import VideoConfig, VideoTraining
 from mindrestore.data.clip_lists import read_list
 from mindrestore.data.frame_stores import training_stores
 from mindrestore.data.subclips import HELD_OUT, RenderedSubclips, StoredSubclips
 from mindrestore.data.video_samples import INTERPOLATED, VideoSamples
 from mindrestore.errors import UserError
 from mindrestore.models import kind_of, network_of
+from mindrestore.models.kind import VideoKind
 from mindrestore.training.average import Average
 from mindrestore.training.gradients import GRADIENTS, MEAN_OVER_RANKS, executed
 from mindrestore.training.job import Job
 from mindrestore.training.loss_scale import needed_loss_scale
 from mindrestore.training.losses import LOSSES
-from mindrestore.training.optimizers import adam_updates, adam_updates_with_late_part, learning_rates
+from mindrestore.training.optimizers import Update, adam_updates, adam_updates_with_late_part, learning_rates
+from mindrestore.training.state import state_path
 from mindrestore.training.validation import video_validation
 
 
-def video_job(config):
+def video_job(config: VideoConfig) -> Job:
     """Return the ``Job`` of a ``VideoConfig``; ``UserError`` for settings that do not fit each other."""
     settings = config.training
     if config.data is None or config.data.kind == "stored" and not config.data.gt:
@@ -30,7 +37,7 @@ def video_job(config):
     network = network_of(config.model, settings.seed)
     loaded = _read_first_weights(network, kind.first_weights(settings))
     freeze(network, settings.frozen)
-    resumed = _goes_on(config)
+    resumed = state_path(config).exists()  # the trainer starts no new run where there is a state, which holds every weight
     kind.prepare(network, settings, loaded, resumed)
     if not resumed:
         refuse_untrained_frozen(network, settings.frozen, loaded)
@@ -42,55 +49,52 @@ def video_job(config):
     rates = learning_rates(settings.learning_rate, settings.schedule, settings.steps, steps_per_pass)
     return Job(
         kind=kind.name, network=network, samples=samples, steps=settings.steps, rates=rates,
-        updates=_updates(kind, network, settings, rates, steps_per_pass), gradients=kind.with_inputs(network, gradients),
+        updates=_updates(kind, network, settings, rates=rates, steps_per_pass=steps_per_pass),
+        gradients=kind.with_inputs(network, gradients),
         validate=video_validation(config, network), average=Average(network, settings.average) if settings.average else None,
         mean_over_ranks=execution in MEAN_OVER_RANKS, loss_scale=loss_scale)
 
 
-def _updates(kind, network, settings, rates, steps_per_pass):
-    """Return what Adam moves, and when: all at once, but for a part that the network has begin late."""
+def _updates(kind: VideoKind, network: nn.Cell, settings: VideoTraining, *, rates: list[float],
+             steps_per_pass: int) -> list[Update]:
+    """Return what Adam moves from which step on: all parameters from the first, but for a part that the kind begins late."""
     late = kind.late_part(settings)
     if late is None:
         return adam_updates(network, rates, settings.betas)
     belongs, first, factor = late
     late_rates = learning_rates(factor * settings.learning_rate, settings.schedule, settings.steps, steps_per_pass)
-    return adam_updates_with_late_part(network, rates, settings.betas, belongs, first, late_rates)
+    return adam_updates_with_late_part(network, rates, settings.betas, late=belongs, first=first, late_rates=late_rates)
 
 
-def freeze(network, parts):
-    """Leave out of training every parameter whose name contains one of ``parts``; ``UserError`` if one is in no name."""
-    for part in parts:
-        frozen = [parameter for parameter in network.get_parameters() if part in parameter.name]
+def freeze(network: nn.Cell, texts: Sequence[str]) -> None:
+    """Freeze every parameter whose name contains one of ``texts``; raise ``UserError`` for a text that no name contains."""
+    for text in texts:
+        frozen = [parameter for parameter in network.get_parameters() if text in parameter.name]
         if not frozen:
-            raise UserError(f"training.frozen: no parameter's name contains {part!r}; the first names are "
+            raise UserError(f"training.frozen: no parameter's name contains {text!r}; the first names are "
                             f"{', '.join(parameter.name for parameter in network.trainable_params()[:3])}.")
         for parameter in frozen:
             parameter.requires_grad = False
 
 
-def refuse_untrained_frozen(network, parts, loaded):
-    """Raise ``UserError`` where ``freeze`` kept weights from training that no file gave; ``given`` names those that one did."""
-    never = [parameter for parameter in network.get_parameters()
-             if parameter.name not in loaded and any(part in parameter.name for part in parts)]
-    if never:
-        raise UserError(f"training.frozen: {len(never)} of the parameters that it freezes are untrained, the first is "
-                        f"{never[0].name}; give a network that holds them with training.initial, or do not freeze them.")
+def refuse_untrained_frozen(network: nn.Cell, texts: Sequence[str], loaded: Container[str]) -> None:
+    """Raise ``UserError`` where ``freeze`` froze random weights; ``loaded``: names of those that were read from files."""
+    untrained = [parameter for parameter in network.get_parameters()
+             if parameter.name not in loaded and any(text in parameter.name for text in texts)]
+    if untrained:
+        raise UserError(f"training.frozen: {len(untrained)} of the parameters that it freezes are untrained, the first is "
+                        f"{untrained[0].name}; give a network that holds them with training.initial, or do not freeze them.")
 
 
-def _read_first_weights(network, sources):
-    """Set what files give of a network's weights, pairs of a path and a prefix of names; return the names set."""
-    taken = [start_from(network, source, prefix) for source, prefix in sources]
-    for each in taken:
-        print(each.sentence)
-    return frozenset().union(*(each.names for each in taken))
+def _read_first_weights(network: nn.Cell, sources: Sequence[tuple[str, str]]) -> frozenset[str]:
+    """Set weights from files, pairs of a path and a prefix for the names in it; return the names of those set."""
+    results = [start_from(network, source, prefix) for source, prefix in sources]
+    for result in results:
+        print(result.sentence)
+    return frozenset().union(*(result.names for result in results))
 
 
-def _goes_on(config):
-    """Whether a run is resumed: its state holds every weight. The trainer begins none where there is a state."""
-    return (Path(config.output or f"runs/{config.name}") / "last_state.ckpt").exists()
-
-
-def _samples(config):
+def _samples(config: VideoConfig) -> VideoSamples:
     data, task = config.data, config.task
     frames = INTERPOLATED if task == "interpolate" else data.frames
     scale = config.scale

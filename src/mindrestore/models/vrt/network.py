@@ -29,6 +29,7 @@ from mindrestore.models.vrt.settings import STAGE_SCALES, STAGES, Options, VRTSe
 from mindrestore.models.vrt.spynet import SpyNet
 from mindrestore.models.vrt.stage import Refinement, Stage
 from mindrestore.ops.margins import reflected
+from mindrestore.runtime.execution import assign_in_place
 
 CHANGES = ("same", "down", "down", "down", "up", "up", "up")
 FEATURE_KERNEL = (1, 3, 3)
@@ -176,7 +177,7 @@ class VRT(nn.Cell):
         """
         if self._multipliers is None:
             self.__dict__["_multipliers"] = Parameter(Tensor(multipliers), name="multipliers", requires_grad=False)
-        ops.Assign()(self._multipliers, multipliers)
+        assign_in_place(self._multipliers, multipliers)
         self._multiply_by(self._multipliers)
         try:
             yield
