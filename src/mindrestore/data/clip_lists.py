@@ -3,11 +3,14 @@
 The last two may be missing, as in published lists (REDS ``000 100 (720,1280,3)``, Vimeo-90K ``00001/0001 7 (256,448,3)``,
 GoPro ``GOPR0372_07_00 100 (720,1280,3) 000047``), and so may the count (Vimeo-90K's own lists hold names alone).
 """
+from __future__ import annotations
+
 import re
-from typing import NamedTuple, Optional, Tuple
+from collections.abc import Iterable
+from typing import NamedTuple
 
 from mindrestore.errors import UserError
-from mindrestore.files import existing, write_text
+from mindrestore.files import PathLike, existing, write_text
 
 _LINE = re.compile(r"(\S+)(?:\s+(\d+)(?:\s+\((\d+),\s*(\d+),\s*(\d+)\)(?:\s+(\d+))?)?)?")
 
@@ -23,12 +26,12 @@ class ListedClip(NamedTuple):
     """
 
     name: str
-    frames: Optional[int] = None
-    shape: Optional[Tuple[int, int, int]] = None
-    first: Optional[int] = None
+    frames: int | None = None
+    shape: tuple[int, int, int] | None = None
+    first: int | None = None
 
 
-def read_list(path):
+def read_list(path: PathLike) -> list[ListedClip]:
     """Read a list of clips.
 
     Raises:
@@ -52,11 +55,11 @@ def read_list(path):
     return list(clips.values())
 
 
-def write_list(path, clips):
+def write_list(path: PathLike, clips: Iterable[ListedClip]) -> None:
     """Write ``clips``, an iterable of ``ListedClip`` that say everything, as ``read_list`` reads them."""
     write_text(path, "".join(f"{name} {frames} ({','.join(map(str, shape))}) {first}\n"
                              for name, frames, shape, first in clips))
 
 
-def _number(digits):
+def _number(digits: str | None) -> int | None:
     return None if digits is None else int(digits)
