@@ -25,6 +25,8 @@ class RenderedClips:
         length: clips of one pass.
     """
 
+    notes = ()
+
     def __init__(self, frames: int, height: int, width: int, photographs: Sequence[str] = TRAIN_PHOTOGRAPHS,
                  colour: bool = False, speed: float | None = None, length: int = 1000) -> None:
         self.frames, self.height, self.width, self.length = frames, height, width, length
