@@ -183,6 +183,13 @@ def gap_sentence(clip: object, names: Sequence[str]) -> str | None:
     return f"{clip}: frames are missing between {found[0].before} and {found[0].after}{more}"
 
 
+def refuse_gap(folder: Path) -> None:
+    """Raise ``UserError`` for a folder with a gap, where only frames that follow one another can be used."""
+    sentence = gap_sentence(folder, [file.stem for file in frame_files(folder)])
+    if sentence:
+        raise UserError(f"{sentence}; give a folder for each part.")
+
+
 def refuse_mismatch(clip: str, gt: tuple[object, Sequence[str]], lq: tuple[object, Sequence[str]]) -> None:
     """Raise ``UserError`` naming the first frame of ground truth without low quality, or the other way.
 

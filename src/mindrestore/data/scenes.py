@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from mindrestore.data.folders import VIDEO_SUFFIXES, files_ending, find_clips, frame_files, gap_sentence
+from mindrestore.data.folders import VIDEO_SUFFIXES, files_ending, find_clips, refuse_gap
 from mindrestore.data.frames import read_clip
 from mindrestore.errors import UserError
 from mindrestore.files import PathLike, existing
@@ -70,7 +70,7 @@ def load_scene(path: PathLike, name: str | None = None, colour: bool = False) ->
     path = existing(path, "scene")
     name = path.stem if name is None else name
     if path.is_dir():
-        _refuse_gap(path)
+        refuse_gap(path)
     if path.suffix.lower() != ".mat" or path.is_dir():
         return Scene(name, read_clip(path, colour))
     arrays = read_mat(path)
@@ -106,12 +106,6 @@ def find_benchmark_scenes(folder: PathLike) -> dict[str, Path | None]:
     folder = existing(folder, "folder of scenes")
     files = files_ending(folder, ".mat")
     return {name: _only_match(files, spelling, name, folder) for name, (spelling, _) in BENCHMARK.items()}
-
-
-def _refuse_gap(folder: Path) -> None:
-    sentence = gap_sentence(folder, [file.stem for file in frame_files(folder)])
-    if sentence:
-        raise UserError(f"{sentence}; give a folder for each part.")
 
 
 def _only_match(files: Sequence[Path], spelling: str, name: str, folder: Path) -> Path | None:

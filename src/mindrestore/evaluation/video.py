@@ -27,7 +27,10 @@ def video_cases(config: VideoConfig) -> List[Case]:
 
     Raises ``UserError`` as ``evaluation_clips`` and ``case`` do.
     """
-    return [case(clip, config) for clip in evaluation_clips(config.evaluation, config.degradation)]
+    clips = evaluation_clips(config.evaluation, config.degradation)
+    for gap in filter(None, (clip.gap() for clip in clips)):
+        print(f"{gap}; they are taken as if they followed one another.")
+    return [case(clip, config) for clip in clips]
 
 
 def evaluate_videos(config: VideoConfig, loaded: Sequence[Loaded], folder: PathLike, cases: Optional[Sequence[Case]] = None,

@@ -43,6 +43,8 @@ def _samples(config):
     """Return (samples, how a checkpoint records the mask)."""
     able = config.model.abilities
     clips = training_clips(config.data, able.colour)
+    for note in clips.notes:
+        print(f"{note}; no clip to train on goes across.")
     if config.mask.path:
         mask = load_mask(config.mask.path, config.data.frames)
         masks, record = FixedMask(mask), fingerprint(mask)
