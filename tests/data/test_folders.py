@@ -167,6 +167,12 @@ def test_videos_of_one_name_are_refused(clips, first, second):
         evaluated(clips)
 
 
+def test_clips_whose_results_would_have_one_name_are_refused(tmp_path):
+    write_frames(tmp_path / "a_b", FRAMES), write_frames(tmp_path / "a" / "b", FRAMES)
+    with pytest.raises(UserError, match="clips a/b and a_b: their results would have one name"):
+        evaluated(tmp_path)
+
+
 # What is no file
 
 
@@ -235,6 +241,9 @@ def test_files_of_scenes_and_captures_are_found_by_the_same_rules(tmp_path):
     (tmp_path / "folder.mat").mkdir()
     assert [path.name for path in files_ending(tmp_path, ".mat")] == ["a_cr_4.MAT", "kobe32_cacti.MAT"]
     assert find_benchmark_scenes(tmp_path)["Kobe"].name == "kobe32_cacti.MAT"
+    (tmp_path / "a_cr_4.mat").touch()
+    with pytest.raises(UserError, match=r"both a_cr_4\.MAT and a_cr_4\.mat are called a_cr_4; rename one"):
+        files_ending(tmp_path, ".mat")
 
 
 # Order and numbers

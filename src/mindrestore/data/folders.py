@@ -10,7 +10,7 @@ import os
 import re
 import stat
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from statistics import median_low
 from typing import NamedTuple
@@ -60,8 +60,18 @@ def entries(folder: PathLike) -> list[Path]:
 
 
 def files_ending(folder: PathLike, *suffixes: str) -> list[Path]:
-    """The files of ``entries`` that end in one of ``suffixes``, in upper case or lower; ``UserError`` as ``entries`` does."""
-    return [path for path in entries(folder) if path.suffix.lower() in suffixes and path.is_file()]
+    """The files of a folder that end in one of ``suffixes``, in upper case or lower, in natural order.
+
+    Raises ``UserError`` as ``entries`` does, or if two of them differ in their suffixes alone.
+    """
+    files: dict[str, Path] = {}
+    for path in entries(folder):
+        if path.suffix.lower() in suffixes and path.is_file():
+            if path.stem in files:
+                raise UserError(f"{folder}: both {files[path.stem].name} and {path.name} are called {path.stem}; rename one of "
+                                "them.")
+            files[path.stem] = path
+    return list(files.values())
 
 
 def frame_files(folder: PathLike) -> list[Path]:
@@ -134,8 +144,20 @@ def identity(path: PathLike) -> list[int | str]:
     if not path.is_dir():
         state = path.stat()
         return [state.st_size, state.st_mtime_ns]
-    states = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in frame_files(path)]
-    return [len(states), hashlib.sha256(repr(states).encode()).hexdigest()]
+    files = frame_files(path)
+    return [len(files), digest(files)]
+
+
+def digest(files: Iterable[Path]) -> str:
+    """A digest of the paths, sizes and times of the last change of files; ``UserError`` for one that is gone."""
+    states = hashlib.sha256()
+    for file in files:
+        try:
+            state = file.stat()
+        except OSError as error:
+            raise UserError(f"{file}: cannot be read ({error.strerror}); copy it again.") from error
+        states.update(repr((str(file), state.st_size, state.st_mtime_ns)).encode())
+    return states.hexdigest()
 
 
 # Numbers of frames

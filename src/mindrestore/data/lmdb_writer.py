@@ -1,6 +1,7 @@
 """Make an LMDB of a folder of clips, with several processes, going on where a killed run stopped."""
 from __future__ import annotations
 
+import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -13,13 +14,15 @@ import lmdb
 from tqdm import tqdm
 
 from mindrestore.data.clip_lists import ListedClip, check_name
-from mindrestore.data.folders import frame_numbers
+from mindrestore.data.folders import digest, frame_numbers
 from mindrestore.data.frame_stores import META_INFO, FolderStore, LmdbStore, decoded, stored_bytes
 from mindrestore.errors import UserError
 from mindrestore.files import PathLike, write_text
 
 _FIRST_SIZE = 2**30  # bytes; grown as needed
 _CHUNK = 64  # frames a transaction
+_RECORD = "source.json"  # of what an unfinished LMDB is made
+_LOCK_SIZE = 8192  # bytes, of LMDB's 126 readers
 _LONGEST_KEY = 511  # bytes, of LMDB as it is built
 _PNG_START, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 
@@ -32,7 +35,7 @@ def create_lmdb(folder: PathLike, output: PathLike, clips: Sequence[ListedClip] 
     """Store the frames of a folder of clips as PNG files in an LMDB.
 
     The LMDB is made in ``<output>.partial`` and moved into place once every frame was verified to be there, whole and of
-    the listed size. A run that was killed goes on from what ``<output>.partial`` holds.
+    the listed size. A run that was killed goes on from what ``<output>.partial`` holds, if files and settings are the same.
 
     Args:
         folder: of clips, each a folder of images.
@@ -47,7 +50,8 @@ def create_lmdb(folder: PathLike, output: PathLike, clips: Sequence[ListedClip] 
 
     Raises:
         UserError: nothing to store, ``output`` exists, a listed clip is missing or differs from its line, a name cannot be
-            listed, numbers of frames have a gap, a frame does not decode, or frames of a clip differ in size.
+            listed, numbers of frames have a gap, a frame does not decode, frames of a clip differ in size, or ``output`` cannot
+            be written.
     """
     output = Path(output)
     if output.suffix != ".lmdb":
@@ -59,10 +63,20 @@ def create_lmdb(folder: PathLike, output: PathLike, clips: Sequence[ListedClip] 
     store = FolderStore(folder)
     keys = _frames_to_store(store, clips)
     partial = output.with_name(output.name + ".partial")
-    partial.mkdir(parents=True, exist_ok=True)
+    try:
+        return _create(store, keys, partial, output, clips=clips, workers=workers or os.cpu_count(), compression=compression)
+    except (OSError, lmdb.Error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{output}: cannot be written ({reason}); free some space, or choose a folder you may write to, and "
+                        "run this again.") from error
+
+
+def _create(store: FolderStore, keys: Sequence[Key], partial: Path, output: Path, *, clips: Sequence[ListedClip] | None,
+            workers: int, compression: int) -> list[ListedClip]:
+    _begin(partial, {"frames": digest(store.path(*key) for key in keys), "compression": compression})
     environment = lmdb.open(str(partial), map_size=_FIRST_SIZE)
     try:
-        shapes = _fill(environment, store, keys, workers=workers or os.cpu_count(), compression=compression)
+        shapes = _fill(environment, store, keys, workers=workers, compression=compression)
         environment.sync()
     finally:
         environment.close()
@@ -70,10 +84,23 @@ def create_lmdb(folder: PathLike, output: PathLike, clips: Sequence[ListedClip] 
     write_text(partial / META_INFO, "".join(
         f"{clip}/{frame}.png ({','.join(map(str, shapes[clip, frame]))}) {compression}\n" for clip, frame in keys))
     verify(partial)
-    for lock in partial.glob("lock.mdb"):
-        lock.unlink()
+    for name in ("lock.mdb", _RECORD):
+        (partial / name).unlink(missing_ok=True)
     os.replace(partial, output)
     return listed
+
+
+def _begin(partial: Path, record: dict[str, object]) -> None:
+    """Make the folder of an unfinished LMDB; ``UserError`` if it is there and holds another's frames than ``record`` says."""
+    path = partial / _RECORD
+    if (partial / "data.mdb").exists() and (not path.exists() or path.read_text(encoding="utf-8") != json.dumps(record)):
+        raise UserError(f"{partial}: holds an unfinished LMDB of other frames, another list or another compression; delete "
+                        "this folder to begin again.")
+    partial.mkdir(parents=True, exist_ok=True)
+    write_text(path, json.dumps(record))
+    with (partial / "lock.mdb").open("ab") as lock:
+        if hasattr(os, "posix_fallocate"):  # LMDB maps this file into memory: on a full disk writing to it is a bus error
+            os.posix_fallocate(lock.fileno(), 0, _LOCK_SIZE)
 
 
 def verify(path: PathLike) -> None:

@@ -39,8 +39,8 @@ def regroup(root: PathLike, output: PathLike | None = None, link: bool = False, 
         A ``Placed`` for each variant found.
 
     Raises:
-        UserError: no variant found, half of one, clips missing or incomplete, or a clip in the way that is another.
-            Nothing was placed then.
+        UserError: no variant found, half of one, clips missing or incomplete, or a clip in the way that is another: nothing was
+            placed then; or a clip cannot be written.
     """
     root = existing(root, "REDS folder")
     plans = []
@@ -114,12 +114,17 @@ def _place(source: Path, place: Path, link: bool) -> bool:
     """Put one clip into its place, whole or not at all; return whether it was not there before."""
     if place.exists():
         return False
-    place.parent.mkdir(parents=True, exist_ok=True)
-    if link:
-        place.symlink_to(source.resolve(), target_is_directory=True)
-    else:
-        partial = place.with_name(f".{place.name}.partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        shutil.copytree(source, partial)
-        os.replace(partial, place)
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if link:
+            place.symlink_to(source.resolve(), target_is_directory=True)
+        else:
+            partial = place.with_name(f".{place.name}.partial")
+            shutil.rmtree(partial, ignore_errors=True)
+            shutil.copytree(source, partial)
+            os.replace(partial, place)
+    except OSError as error:  # copytree has one of its own, with all failures in it
+        reason = error.args[0][0][2] if isinstance(error, shutil.Error) else error.strerror
+        raise UserError(f"{place}: cannot be written ({reason}); free some space, or choose a folder you may write to, and run "
+                        "this again: clips in place are left alone.") from error
     return True

@@ -200,7 +200,11 @@ def _paired(gt: Sources, lq: Sources) -> list[VideoClip]:
         _refuse_unpaired(gt, lq, "low quality")
         _refuse_unpaired(lq, gt, "ground truth")
     clips = [VideoClip(name, gt.get(name), lq.get(name)) for name in (gt or lq)]
+    flat = {}  # results of a clip are called by its name with _ for /
     for clip in clips:
+        twin = flat.setdefault(clip.name.replace("/", "_"), clip)
+        if twin is not clip:
+            raise UserError(f"clips {twin.name} and {clip.name}: their results would have one name; rename one of the folders.")
         gt_names, lq_names = (source and source.frame_names() for source in (clip.gt, clip.lq))
         if gt_names and lq_names and len(gt_names) == len(lq_names):  # other counts are the task's to judge
             refuse_mismatch(clip.name, (clip.gt, gt_names), (clip.lq, lq_names))
