@@ -263,6 +263,8 @@ def test_natural_order():
     ("t033 t067 t100 t167 t200", [3, 2]),  # times, a frame lost
     ("00000000x4 00000001x4 00000002x4", [3]),
     ("00000000x4 00000001x4 00000005x4", [2, 1]),
+    ("0001_exp33 0002_exp41 0003_exp7", [3]),
+    ("2024-01-31_8 2024-01-31_9 2024-01-31_12", [2, 1]),
     ("a_1 a_2 b_1 b_2", [2, 2]),
     ("seq1_8 seq1_9 seq2_0 seq2_1", [2, 2]),
     ("1 01 2", [1, 2]),
@@ -429,7 +431,7 @@ def test_lines_that_are_none_are_named(tmp_path, line):
 def test_a_folder_is_another_when_a_frame_of_it_is(clips):
     folder = clips / "000"
     before = identity(folder)
-    assert identity(folder) == before
+    assert identity(folder) == before == identity(os.path.relpath(folder))
     (folder / "notes.txt").touch()
     assert identity(folder) == before
     image = np.full((8, 12, 3), 200, np.uint8)

@@ -145,18 +145,21 @@ def identity(path: PathLike) -> list[int | str]:
         state = path.stat()
         return [state.st_size, state.st_mtime_ns]
     files = frame_files(path)
-    return [len(files), digest(files)]
+    return [len(files), digest((file.name, file) for file in files)]
 
 
-def digest(files: Iterable[Path]) -> str:
-    """A digest of the paths, sizes and times of the last change of files; ``UserError`` for one that is gone."""
+def digest(files: Iterable[tuple[str, Path]]) -> str:
+    """A digest of files: of the names given for them, their sizes and times of the last change.
+
+    Raises ``UserError`` for one that is gone.
+    """
     states = hashlib.sha256()
-    for file in files:
+    for name, file in files:
         try:
             state = file.stat()
         except OSError as error:
             raise UserError(f"{file}: cannot be read ({error.strerror}); copy it again.") from error
-        states.update(repr((str(file), state.st_size, state.st_mtime_ns)).encode())
+        states.update(repr((name, state.st_size, state.st_mtime_ns)).encode())
     return states.hexdigest()
 
 
@@ -166,14 +169,15 @@ def digest(files: Iterable[Path]) -> str:
 def frame_numbers(names: Sequence[str]) -> list[int | None]:
     """The number in each frame's name (without suffix); ``None`` for a name without one.
 
-    Names alike but for their digits (``00000000x4``, ``00000001x4``) are counted by the last number that changes, others by
-    the number that they end in.
+    Names alike but for their digits (``00000000x4``, ``00000001x4``) are counted by the first of their numbers that rises from
+    each to the next, or else by the last that changes; other names by the number that they end in.
     """
     split = [re.split("([0-9]+)", name) for name in names]
-    columns = list(zip(*(parts[1::2] for parts in split)))
+    columns = [list(map(_number, column)) for column in zip(*(parts[1::2] for parts in split))]
     if columns and len({tuple(parts[::2]) for parts in split}) == 1:
-        changing = [column for column in columns if len(set(column)) > 1]
-        return [_number(digits) for digits in (changing or columns)[-1]]
+        rising = [column for column in columns if all(one < other for one, other in zip(column, column[1:]))]
+        changing = [column for column in columns if len(set(column)) > 1] or columns
+        return (rising if len(names) > 1 and rising else changing[::-1])[0]
     return [_number(parts[-2]) if len(parts) > 1 and not parts[-1] else None for parts in split]
 
 
@@ -246,8 +250,12 @@ def _listing(folder: PathLike) -> list[os.DirEntry[str]]:
         with os.scandir(folder) as scan:
             listed = [entry for entry in scan if not entry.name.startswith(".") and entry.name not in SYSTEM_FOLDERS]
     except OSError as error:
-        raise UserError(f"{folder}: this folder cannot be read ({error.strerror}); give one that you may list.") from error
+        raise _unreadable(folder, error) from error
     return sorted(listed, key=lambda entry: natural_order(entry.name))
+
+
+def _unreadable(folder: PathLike, error: OSError) -> UserError:
+    return UserError(f"{folder}: this folder cannot be read ({error.strerror}); give one that you may list.")
 
 
 def _walk(root: Path) -> Iterator[tuple[Path, list[os.DirEntry[str]]]]:
@@ -256,7 +264,10 @@ def _walk(root: Path) -> Iterator[tuple[Path, list[os.DirEntry[str]]]]:
     folders, links = deque([root]), deque()
     while folders or links:
         folder = folders.popleft() if folders else links.popleft()
-        state = os.stat(folder)
+        try:
+            state = os.stat(folder)
+        except OSError as error:
+            raise _unreadable(folder, error) from error
         if (state.st_dev, state.st_ino) in visited:
             continue
         visited.add((state.st_dev, state.st_ino))

@@ -73,7 +73,7 @@ def create_lmdb(folder: PathLike, output: PathLike, clips: Sequence[ListedClip] 
 
 def _create(store: FolderStore, keys: Sequence[Key], partial: Path, output: Path, *, clips: Sequence[ListedClip] | None,
             workers: int, compression: int) -> list[ListedClip]:
-    _begin(partial, {"frames": digest(store.path(*key) for key in keys), "compression": compression})
+    _begin(partial, {"frames": digest(("/".join(key), store.path(*key)) for key in keys), "compression": compression})
     environment = lmdb.open(str(partial), map_size=_FIRST_SIZE)
     try:
         shapes = _fill(environment, store, keys, workers=workers, compression=compression)
