@@ -37,13 +37,6 @@ class FoundClip(NamedTuple):
     frames: tuple[Path, ...] | None
 
 
-class Gap(NamedTuple):
-    """Two frames, one after the other in a folder, whose numbers say that frames between them are missing."""
-
-    before: str
-    after: str
-
-
 def natural_order(name: str) -> tuple[list[tuple[int, str]], str]:
     """A sorting key that takes runs of digits as numbers: ``2`` before ``10``; the name decides between ``1`` and ``01``."""
     parts = re.split("([0-9]+)", name)  # texts and numbers in turn
@@ -111,10 +104,10 @@ def find_clips(root: PathLike, files: Sequence[str] = ()) -> dict[str, FoundClip
     clips: dict[str, FoundClip] = {}
     for folder, listing in _walk(root):
         frames = _frames(folder, listing)
-        found = [(folder, FoundClip(folder, tuple(frames)))] if frames else []
+        here = [(folder, FoundClip(folder, tuple(frames)))] if frames else []
         named = [entry for entry in listing if _suffix(entry) in files and not _is_folder(entry)]
-        found += [(path.with_suffix(""), FoundClip(path, None)) for path in _regular_files(named)]
-        for path, clip in found:
+        here += [(path.with_suffix(""), FoundClip(path, None)) for path in _regular_files(named)]
+        for path, clip in here:
             name = path.relative_to(root).as_posix()
             if name in clips:
                 raise UserError(f"{clip.path}: {clips[name].path.name} beside it is clip {name} too; rename one of them.")
@@ -136,9 +129,10 @@ def clips_folder(folder: Path) -> Path:
 
 
 def identity(path: PathLike) -> list[int | str]:
-    """What changes when a file, or a frame of a folder of frames, is exchanged: size and time of the last change.
+    """Size and time of the last change of a file; of a folder of frames their number and a digest of those of each frame.
 
-    A folder's own time changes with its names alone, so the files in it are asked. ``UserError`` as for ``frame_files``.
+    They differ where a file or frame was exchanged, which a folder's own time does not show. ``UserError`` as for
+    ``frame_files``.
     """
     path = Path(path)
     if not path.is_dir():
@@ -175,7 +169,7 @@ def frame_numbers(names: Sequence[str]) -> list[int | None]:
     split = [re.split("([0-9]+)", name) for name in names]
     columns = [list(map(_number, column)) for column in zip(*(parts[1::2] for parts in split))]
     if columns and len({tuple(parts[::2]) for parts in split}) == 1:
-        rising = [column for column in columns if all(one < other for one, other in zip(column, column[1:]))]
+        rising = [column for column in columns if all(number < following for number, following in zip(column, column[1:]))]
         changing = [column for column in columns if len(set(column)) > 1] or columns
         return (rising if len(names) > 1 and rising else changing[::-1])[0]
     return [_number(parts[-2]) if len(parts) > 1 and not parts[-1] else None for parts in split]
@@ -188,25 +182,21 @@ def runs(names: Sequence[str]) -> list[range]:
     are times, have none. Frames whose names hold no number follow one another.
     """
     numbers = frame_numbers(names)
-    steps = [None if one is None or other is None else other - one for one, other in zip(numbers, numbers[1:])]
+    pairs = list(zip(numbers, numbers[1:]))
+    steps = [None if None in pair else pair[1] - pair[0] for pair in pairs]
     usual = median_low([step for step in steps if step is not None and step > 0] or [1])
-    breaks = [place for place, (step, pair) in enumerate(zip(steps, zip(numbers, numbers[1:])), 1)
+    starts = [place for place, (pair, step) in enumerate(zip(pairs, steps), 1)
               if pair != (None, None) and (step is None or not 0 < step < 2 * usual)]
-    return [range(start, end) for start, end in zip([0, *breaks], [*breaks, len(names)]) if start < end]
-
-
-def gaps(names: Sequence[str]) -> list[Gap]:
-    """The gaps between ``runs``."""
-    return [Gap(names[run.start - 1], names[run.start]) for run in runs(names)[1:]]
+    return [range(start, end) for start, end in zip([0, *starts], [*starts, len(names)]) if start < end]
 
 
 def gap_sentence(clip: object, names: Sequence[str]) -> str | None:
     """One sentence that says where frames of ``clip`` are missing, ``None`` if none are."""
-    found = gaps(names)
-    if not found:
+    starts = [run.start for run in runs(names)[1:]]
+    if not starts:
         return None
-    more = f", the first of {len(found)} gaps" if len(found) > 1 else ""
-    return f"{clip}: frames are missing between {found[0].before} and {found[0].after}{more}"
+    more = f", the first of {len(starts)} gaps" if len(starts) > 1 else ""
+    return f"{clip}: frames are missing between {names[starts[0] - 1]} and {names[starts[0]]}{more}"
 
 
 def refuse_gap(folder: Path) -> None:
