@@ -246,6 +246,71 @@ def test_files_of_scenes_and_captures_are_found_by_the_same_rules(tmp_path):
         files_ending(tmp_path, ".mat")
 
 
+# Neighbours of all these cases
+
+NAMES = ("0.png", "1.png", "1.jpg", "2.PNG", "._0.png", ".hidden", "a", "b", "b10", "__MACOSX", "notes.txt", "Thumbs.db",
+         "9.png", "x.tif", NOT_UTF8)
+
+
+def grow(folder, rng, depth=0):
+    """Fill a folder with files, folders, pipes and links, mostly to folders that are there."""
+    folder.mkdir()
+    for name in rng.choice(NAMES, rng.integers(1, 6), replace=False):
+        path, kind = folder / name, rng.random()
+        if kind < 0.3 and depth < 3:
+            grow(path, rng, depth + 1)
+        elif kind < 0.45:
+            path.symlink_to(rng.choice([".", "..", "../a", "../../b", "0.png", "nowhere"]))
+        elif kind < 0.47:
+            os.mkfifo(path)
+        else:
+            path.touch()
+
+
+def outcome(read, root):
+    try:
+        return sorted(read(root))
+    except UserError as error:
+        assert "\n" not in str(error)
+        return f"refused: {str(error).partition(':')[2][:20]}"
+
+
+def compare_readers(tmp_path, trees, seed):
+    """Return how many of random trees were read, refused and without clips; all who read folders must agree."""
+    rng, counts = np.random.default_rng(seed), {"read": 0, "refused": 0, "empty": 0}
+    readers = {
+        "training": READERS["training"],
+        "evaluation": lambda root: ["." if clip.name == root.name else clip.name for clip in evaluated(root)],
+        "snapshots": READERS["snapshots"],
+        "DAVIS": lambda root: {folder.relative_to(root).as_posix() for folder, _ in DavisClips(root, 1)._groups}}
+    for tree in range(trees):
+        root = tmp_path / f"tree{tree}"
+        grow(root, rng)
+        outcomes = {name: outcome(read, root) for name, read in readers.items()}
+        if all(isinstance(each, str) for each in outcomes.values()):
+            refused = set(outcomes.values())
+            empty = all(" no " in each for each in refused)
+            assert empty or len(refused) == 1, (root, outcomes)
+            counts["empty" if empty else "refused"] += 1
+        else:
+            assert len(set(map(str, outcomes.values()))) == 1, (root, outcomes)
+            counts["read"] += 1
+    return counts
+
+
+def test_all_readers_agree_on_random_trees(tmp_path):
+    counts = compare_readers(tmp_path, 150, seed=0)
+    print(f"folders: {counts} of 150 trees")
+    assert min(counts.values()) > 10
+
+
+@pytest.mark.long
+def test_all_readers_agree_on_many_random_trees(tmp_path):
+    counts = compare_readers(tmp_path, 5000, seed=1)
+    print(f"folders: {counts} of 5000 trees")
+    assert min(counts.values()) > 300
+
+
 # Order and numbers
 
 
