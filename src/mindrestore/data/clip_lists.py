@@ -92,7 +92,8 @@ def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:
 def _listed_clip(line: str) -> ListedClip | None:
     match = _WHOLE_LINE.fullmatch(line)
     if match:
-        name, frames, *shape, first = match.groups()
-        return ListedClip(name, int(frames), tuple(map(int, shape)), None if first is None else int(first))
+        name, frames, height, width, channels, first = match.groups()
+        shape = int(height), int(width), int(channels)
+        return ListedClip(name, int(frames), shape, None if first is None else int(first))
     match = _SHORT_LINE.fullmatch(line)
     return match and ListedClip(match[1], None if match[2] is None else int(match[2]))

@@ -160,7 +160,7 @@ def digest(files: Iterable[tuple[str, Path]]) -> str:
 # Numbers of frames
 
 
-def frame_numbers(names: Sequence[str]) -> list[int | None]:
+def frame_numbers(names: Sequence[str]) -> Sequence[int | None]:
     """The number in each frame's name (without suffix); ``None`` for a name without one.
 
     Names alike but for their digits (``00000000x4``, ``00000001x4``) are counted by the first of their numbers that rises from
@@ -183,7 +183,7 @@ def runs(names: Sequence[str]) -> list[range]:
     """
     numbers = frame_numbers(names)
     pairs = list(zip(numbers, numbers[1:]))
-    steps = [None if None in pair else pair[1] - pair[0] for pair in pairs]
+    steps = [None if before is None or after is None else after - before for before, after in pairs]
     usual = median_low([step for step in steps if step is not None and step > 0] or [1])
     starts = [place for place, (pair, step) in enumerate(zip(pairs, steps), 1)
               if pair != (None, None) and (step is None or not 0 < step < 2 * usual)]
@@ -251,7 +251,7 @@ def _unreadable(folder: PathLike, error: OSError) -> UserError:
 def _walk(root: Path) -> Iterator[tuple[Path, list[os.DirEntry[str]]]]:
     """Every folder from ``root`` down with its listing, each once: links are followed last, to folders not seen yet."""
     visited = set()
-    folders, links = deque([root]), deque()
+    folders, links = deque([root]), deque[Path]()
     while folders or links:
         folder = folders.popleft() if folders else links.popleft()
         try:
@@ -293,11 +293,11 @@ def _regular_files(named: Sequence[os.DirEntry[str]]) -> list[Path]:
 
 def _refuse_stray_pictures(clips: dict[str, FoundClip]) -> None:
     for name, clip in clips.items():
-        above = [parent.as_posix() for parent in Path(name).parents] if name != "." else []
-        outer = next((clips[parent] for parent in above if parent in clips and clips[parent].frames), None)
-        if outer:
-            raise UserError(f"{outer.path}: holds pictures, such as {outer.frames[0].name}, beside the clip {clip.path}; move "
-                            "the ones or the other elsewhere, or give the folder of the clip alone.")
+        for parent in Path(name).parents:  # of "." there is none
+            outer = clips.get(parent.as_posix())
+            if outer and outer.frames:
+                raise UserError(f"{outer.path}: holds pictures, such as {outer.frames[0].name}, beside the clip {clip.path}; "
+                                "move the ones or the other elsewhere, or give the folder of the clip alone.")
 
 
 def _check_text(path: Path, name: str) -> None:
