@@ -5,8 +5,8 @@
     python src/scripts/create_lmdb.py videos/frames mine.lmdb --write-list mine.txt
 
 Keys are clip/frame, such as 000/00000000 or 00001/0001/im4; values are PNG files; meta_info.txt beside them lists all.
-Stopped or killed, it goes on from there when run again. The list (name frames (h,w,3) first-frame a line) chooses clips and is
-checked against the folder; without one every clip is taken.
+A run that was stopped or killed goes on when it is started again. A list (a line a clip: name frames (h,w,3) first-frame)
+chooses clips and is checked against the folder; without one every clip is taken.
 """
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from mindrestore.exit_status import status_of
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the tool; return its exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", help="of clips, each a folder of images")
     parser.add_argument("output", help="the LMDB folder to make; its name ends in .lmdb")
@@ -32,8 +33,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> None:
     clips = read_list(options.list) if options.list else None
-    stored = create_lmdb(options.folder, options.output, clips, workers=options.workers,
-                         compression=options.compression)
+    stored = create_lmdb(options.folder, options.output, clips, workers=options.workers, compression=options.compression)
     if options.write_list:
         write_list(options.write_list, stored)
     print(f"{options.output}: {len(stored)} clips, {sum(clip.frames for clip in stored)} frames, verified")

@@ -17,6 +17,7 @@ from mindrestore.exit_status import status_of
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the tool; return its exit status."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("root", metavar="REDS", help="folder of the unpacked archives")
     parser.add_argument("--output", help="make the 270 clips here; by default validation clips join the training clips")
@@ -26,10 +27,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(options: argparse.Namespace) -> None:
+    all_clips = TRAINING_CLIPS + VALIDATION_CLIPS
     for folder, clips, new in regroup(options.root, options.output, options.link, options.frames):
-        whole = TRAINING_CLIPS + VALIDATION_CLIPS
         print(f"{folder}: {clips} clips of {options.frames} frames, {new} of them new"
-              + ("" if clips == whole else f"; all of REDS is {whole}"))
+              + ("" if clips == all_clips else f"; all of REDS is {all_clips}"))
 
 
 if __name__ == "__main__":

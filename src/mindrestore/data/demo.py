@@ -35,7 +35,7 @@ _SCENES = {"cat": (_CAT, 16), "launch": (_LAUNCH, 8), "coins": (_COINS, 8), "gra
            "towers": (_TOWERS, 8)}
 
 
-def demo_scenes(colour=False):
+def demo_scenes(colour: bool = False) -> tuple[Scene, ...]:
     """The five scenes as a tuple of ``Scene``, clips of 8 frames (cat: 16) and 256 x 256 pixels, grey or colour."""
     return tuple(Scene(name, render(composition, frames, SIDE, SIDE, colour))
                  for name, (composition, frames) in _SCENES.items())

@@ -1,19 +1,15 @@
 """Folders of image frames, pictures of one or more pages, and video files, as streams of frames or as whole clips."""
 import itertools
 import os
-import re
-from pathlib import Path
-from typing import Iterator, List, Optional
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
 
+from mindrestore.data.folders import IMAGE_SUFFIXES, PAGED_SUFFIXES, frame_files
 from mindrestore.errors import UserError
 from mindrestore.files import PathLike, existing
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
-PAGED_SUFFIXES = (".tif", ".tiff")
-VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".m4v", ".mpg", ".mpeg", ".webm", ".wmv", ".gif")
 PAGES_AT_ONCE = 8
 
 
@@ -78,7 +74,7 @@ def count_frames(path: PathLike) -> int:
     return _video_frames(path)
 
 
-def read_clip(path: PathLike, colour: bool = False, first: int = 0, frames: Optional[int] = None) -> np.ndarray:
+def read_clip(path: PathLike, colour: bool = False, first: int = 0, frames: int | None = None) -> np.ndarray:
     """Read a clip whole.
 
     Args:
@@ -97,37 +93,6 @@ def read_clip(path: PathLike, colour: bool = False, first: int = 0, frames: Opti
     if len(clip) < (frames or 1):
         raise UserError(f"{path}: it has {len(clip)} frames after the first {first}, expected {frames or 'some'}.")
     return np.stack(clip, axis=-3)
-
-
-def frame_files(folder: PathLike) -> List[Path]:
-    """The images of a folder in natural order, as paths; ``UserError`` if it holds none."""
-    folder = existing(folder, "folder of frames")
-    files = [path for path in visible(folder) if path.suffix.lower() in IMAGE_SUFFIXES]
-    if not files:
-        raise UserError(f"{folder}: no frames in it; expected images ending in {', '.join(IMAGE_SUFFIXES)}.")
-    return files
-
-
-def clips_folder(folder):
-    """The folder of clips in a data set as it is unpacked: ``JPEGImages/480p`` of DAVIS, ``sequences`` of Vimeo-90K; any other
-    folder itself. ``UserError`` for a DAVIS of other resolutions only.
-    """
-    if (folder / "JPEGImages").is_dir():
-        return existing(folder / "JPEGImages" / "480p", "folder of clips")
-    if [entry.name for entry in visible(folder) if entry.is_dir()] == ["sequences"]:
-        return folder / "sequences"
-    return folder
-
-
-def visible(folder):
-    """What a folder holds, as paths in natural order, hidden entries left out."""
-    entries = (path for path in folder.iterdir() if not path.name.startswith("."))
-    return sorted(entries, key=lambda path: natural_order(path.name))
-
-
-def natural_order(name):
-    """A sorting key that takes runs of digits in ``name`` as numbers."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
 
 
 def _checked(frames, colour):

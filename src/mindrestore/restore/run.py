@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, List, NamedTuple, Optional, Tuple
 
+from mindrestore.data.folders import frame_files, gap_sentence, identity
 from mindrestore.data.measurements import load_measurements
 from mindrestore.errors import UserError
 from mindrestore.media.clips import open_clip
@@ -75,6 +76,7 @@ def restore(request: Request, say: Callable[[str], None] = print) -> None:
     target = Path(request.target)
     compared = _beside(target, "_compare", target.suffix) if request.compare else None
     job = _prepared(request, kind_of(target))
+    _say_gap(Path(request.source), say)
     count, speed = job.restorer.count, job.restorer.speed
     for path in filter(None, (target, compared)):
         check_target(path, count)
@@ -119,6 +121,12 @@ def _prepared(request, kind):
     return make(request, source, kind)
 
 
+def _say_gap(source, say):
+    gap = gap_sentence(source, [file.stem for file in frame_files(source)]) if source.is_dir() else None
+    if gap:
+        say(f"{gap}; they are restored as if they followed one another.")
+
+
 def _of_measurements(request, source, kind):
     measurements = load_measurements(source, request.mask)
     networks = choose(request.task, request.checkpoints, request.models)
@@ -158,8 +166,7 @@ def _record(request, job):
 
 
 def _identity(path):
-    status = Path(path).stat()
-    return [str(Path(path).resolve()), status.st_size, status.st_mtime_ns]
+    return [str(Path(path).resolve()), *identity(path)]
 
 
 def _beside(target, addition, suffix):

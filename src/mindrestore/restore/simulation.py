@@ -5,6 +5,7 @@ from typing import Optional
 
 import numpy as np
 
+from mindrestore.data.folders import refuse_gap
 from mindrestore.data.frames import stream_frames
 from mindrestore.data.measurements import WHITE, save_measurements
 from mindrestore.errors import UserError
@@ -45,6 +46,8 @@ def simulate(video: PathLike, output: PathLike, ratio: int = 8, mask: Optional[P
     if not noise >= 0:
         raise UserError(f"--noise {noise}: it must be 0 or more.")
     clip = open_clip(video)
+    if clip.path.is_dir():
+        refuse_gap(clip.path)
     count = min(clip.count, frames or clip.count) // ratio
     if not count:
         raise UserError(f"{video}: has {min(clip.count, frames or clip.count)} frames, too few for one measurement of {ratio}; "
