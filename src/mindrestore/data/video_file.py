@@ -1,6 +1,7 @@
 """Video files: what one says of itself, and its frames, upright, converted by the matrix that it names, each with its time."""
 from __future__ import annotations
 
+import collections
 import contextlib
 import sys
 from collections.abc import Iterator
@@ -123,9 +124,9 @@ class VideoReader:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = Path(path)
+        self.path, self._contents = Path(path), None
         with self._opened() as (container, stream):
-            frame = next(_frames(container, stream, _Tally()), None)
+            frame = next(_decoded_frames(container, stream, _Tally()), None)
             if frame is None:
                 raise self._no_frames()
             self._turn = _turn(frame)
@@ -144,45 +145,48 @@ class VideoReader:
 
         Raises ``UserError`` on the way for a frame of another size than the first.
         """
-        with self._opened() as (container, stream):
-            for number, frame in enumerate(_frames(container, stream, _Tally())):
-                self._check_size(frame, number)
-                if number >= first:
-                    yield self._turn.applied(_image(frame, self.colour, self.bits))
+        for number, frame in enumerate(self._frames()):
+            if number >= first:
+                yield self._turn.applied(_image(frame, self.colour, self.bits))
 
     def contents(self) -> Contents:
-        """Decode the whole video, because headers err, and say what it holds.
+        """Say what the video holds; it is decoded from end to end for that, because headers err, unless ``images`` has been.
 
         Raises ``UserError`` as ``images`` does.
         """
-        tally = _Tally()
+        if self._contents is None:
+            collections.deque(self._frames(), maxlen=0)
+        return self._contents
+
+    def _frames(self) -> Iterator[av.VideoFrame]:
+        """The frames as they are stored; at their end ``_contents`` is known."""
+        tally, ticks = _Tally(), []
         with self._opened() as (container, stream):
             announced, length = _announced(container, stream)
             rate, base = self.rate or USUAL_RATE, stream.time_base
-            start = Fraction(container.start_time or 0, av.time_base) if container.format.name in CLOCKS else 0
-            step = max(1, round(1 / (rate * base)))
-            ticks, last = [], step
-            streams = tuple((each.type, _codec_name(each)) for each in container.streams if each.index != stream.index)
-            for number, frame in enumerate(_frames(container, stream, tally, whole=True)):
+            start = Fraction(container.start_time or 0, av.time_base) if container.format.name in CLOCKS else Fraction(0)
+            step = last = max(1, round(1 / (rate * base)))
+            for number, frame in enumerate(_decoded_frames(container, stream, tally)):
                 self._check_size(frame, number)
                 tick = None if frame.pts is None else frame.pts - round(start / base)
                 if tick is None or ticks and tick <= ticks[-1]:
                     tick = ticks[-1] + step if ticks else 0
                 ticks.append(tick)
                 last = frame.duration or step
+                yield frame
+            streams = tuple((each.type, _codec_name(each)) for each in container.streams if each.index != stream.index)
         count = len(ticks)
         if not count:
             raise self._no_frames()
         times = Times(base, rate, tuple(ticks), ticks[-1] + last)
         if not times.is_steady:
             times = replace(times, rate=count / ((times.end - ticks[0]) * base))
+        missing = length - (tally.reached - start)
         if announced:
             expected = announced - tally.unshown
-        elif length - (tally.reached - start) > SLACK:
-            expected = count + round((length - (tally.reached - start)) * times.rate)
         else:
-            expected = count + tally.failures
-        return Contents(count, max(count, expected), times, streams)
+            expected = count + (round(missing * times.rate) if missing > SLACK else tally.failures)
+        self._contents = Contents(count, max(count, expected), times, streams)
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
@@ -196,8 +200,7 @@ class VideoReader:
             yield container, stream
 
     def _no_frames(self) -> UserError:
-        return UserError(f"{self.path}: no video frames can be read; expected a video file that FFmpeg decodes, or a folder of "
-                         "images.")
+        return not_read(self.path, "none can be decoded")
 
     def _check_size(self, frame: av.VideoFrame, number: int) -> None:
         size = (frame.width, frame.height) if self._turn.transposes else (frame.height, frame.width)
@@ -211,9 +214,13 @@ def opened(path: Path) -> av.container.InputContainer:
     try:
         return av.open(f"file:{path}", container_options=LOCAL, metadata_errors="replace")
     except (av.error.FFmpegError, OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UserError(f"{path}: no video frames can be read ({reason}); expected a video file that FFmpeg decodes, or a folder "
-                        "of images.") from error
+        raise not_read(path, getattr(error, "strerror", None) or error) from error
+
+
+def not_read(path: Path, reason: object) -> UserError:
+    """What to raise of a file that is no video that can be read here."""
+    return UserError(f"{path}: no video frames can be read ({reason}); expected a video file that FFmpeg decodes, or a folder "
+                     "of images.")
 
 
 def warn_of_damage(path: Path, contents: Contents) -> None:
@@ -225,8 +232,8 @@ def warn_of_damage(path: Path, contents: Contents) -> None:
 
 def damage(path: Path, contents: Contents) -> str:
     """Return a sentence with both counts of a damaged video."""
-    return (f"{path}: is damaged: {contents.expected} frames expected, {contents.count} decoded; the others are missing in what "
-            "was made of it.")
+    return (f"{path}: is damaged: {contents.expected} frames expected, {contents.count} decoded; the others are missing in "
+            "what was made of it.")
 
 
 @dataclass(frozen=True)
@@ -255,12 +262,12 @@ def _turn(frame: av.VideoFrame) -> Turn:
     return Turn(True, c < 0, b < 0)
 
 
-def _packets(container: av.container.InputContainer, streams: tuple[av.stream.Stream, ...], tally: _Tally) -> Iterator[av.Packet]:
-    """The packets of streams to the end of the file: a failure to read one is counted, and reading goes on behind it."""
+def _packets(container: av.container.InputContainer, tally: _Tally) -> Iterator[av.Packet]:
+    """The packets of all streams to the end of the file: a failure to read one is counted, and reading goes on behind it."""
     row = 0
     while row < READ_FAILURES:
         try:
-            for packet in container.demux(*streams):
+            for packet in container.demux():
                 row = 0
                 yield packet
             return
@@ -269,12 +276,11 @@ def _packets(container: av.container.InputContainer, streams: tuple[av.stream.St
             row += 1
 
 
-def _frames(container: av.container.InputContainer, stream: av.VideoStream, tally: _Tally,
-            whole: bool = False) -> Iterator[av.VideoFrame]:
-    """What can be decoded, in the order in which it is shown; ``whole``: look at the packets of other streams too."""
-    for packet in _packets(container, () if whole else (stream,), tally):
-        if packet.dts is not None or packet.pts is not None:
-            moment = packet.pts if packet.pts is not None else packet.dts
+def _decoded_frames(container: av.container.InputContainer, stream: av.VideoStream, tally: _Tally) -> Iterator[av.VideoFrame]:
+    """What can be decoded, in the order in which it is shown."""
+    for packet in _packets(container, tally):
+        moment = packet.dts if packet.pts is None else packet.pts
+        if moment is not None:
             tally.reached = max(tally.reached, (moment + (packet.duration or 0)) * packet.time_base)
         if packet.stream_index != stream.index:
             continue
@@ -321,8 +327,8 @@ def _colour(frame: av.VideoFrame, context: av.VideoCodecContext, path: Path) -> 
     if matrix in (UNSPECIFIED, RGB, 3):  # 3 is reserved
         matrix = usual_matrix(frame.height)
     if matrix not in WEIGHTS:
-        raise UserError(f"{path}: its colours are coded by matrix {matrix} of ITU-T H.273, which is not converted here; convert "
-                        "it to BT.709 first.")
+        raise UserError(f"{path}: its colours are coded by matrix {matrix} of ITU-T H.273, which is not converted here; "
+                        "convert it to BT.709 first.")
     return Colour(int(matrix), full, primaries, transfer)
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from mindrestore.errors import UserError
 from mindrestore.files import replacing, write_text
+from mindrestore.media.writing import coded
 
 RECORD = "run.json"
 FAST = (cv2.IMWRITE_PNG_COMPRESSION, 1)
@@ -42,8 +43,7 @@ class FinishedFrames:
     def add(self, image):
         """Keep the next frame, a stored image."""
         with replacing(self._path(self.count)) as scratch:
-            if not cv2.imwrite(str(scratch), image, FAST):
-                raise UserError(f"{self.folder}: a frame cannot be written; free some space and go on with --resume.")
+            scratch.write_bytes(coded(image, scratch, FAST))
         self.count += 1
 
     def images(self):

@@ -195,12 +195,12 @@ class _Spatial:
                     restored = [np.zeros((restored_tile.shape[1], *self._size), np.float32) for _ in restored_tile]
                 for frame, part in zip(restored, restored_tile):
                     frame[:, row.outputs, column.outputs] += weights * part[:, :len(row.weights), :len(column.weights)]
-                if self._bar:
+                if self._bar is not None:
                     self._bar.update()
         return restored
 
     def close(self):
-        if self._bar:
+        if self._bar is not None:
             self._bar.close()
 
     def _plan(self, height, width):
