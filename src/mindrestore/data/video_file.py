@@ -4,7 +4,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -67,6 +67,16 @@ class Times:
             return True
         step = 1 / (self.rate * self.base)
         return all(abs(tick - self.ticks[0] - number * step) <= 1 for number, tick in enumerate(self.ticks))
+
+    def at_true_rate(self, rates: Sequence[Fraction]) -> Times:
+        """With the first of ``rates`` that they are steady at, such as a header names, or with that from the first frame to the
+        last; where they are not steady with their mean.
+        """
+        if len(self.ticks) > 1:
+            rates = [*rates, (len(self.ticks) - 1) / ((self.ticks[-1] - self.ticks[0]) * self.base)]
+        fitting = (replace(self, rate=rate) for rate in rates)
+        mean = len(self.ticks) / ((self.end - self.ticks[0]) * self.base)
+        return next((times for times in fitting if times.is_steady), replace(self, rate=mean))
 
     def doubled(self) -> Times:
         """With one more frame in the middle between any two."""
@@ -137,8 +147,9 @@ class VideoReader:
             aspect = Fraction(stream.sample_aspect_ratio or context.sample_aspect_ratio or 1) or Fraction(1)
             self.pixel_aspect = 1 / aspect if self._turn.transposes else aspect
             self.turned = self._turn != Turn()
-            rate = stream.average_rate or stream.base_rate
-            self.rate = Fraction(rate) if rate and 0 < rate <= FASTEST else None
+            rates = (stream.average_rate, stream.base_rate, stream.guessed_rate)
+            self._rates = [Fraction(rate) for rate in rates if rate and 0 < rate <= FASTEST]
+            self.rate = self._rates[0] if self._rates else None
 
     def images(self, first: int = 0) -> Iterator[np.ndarray]:
         """Iterate over the frames from number ``first`` on, BGR (H, W, 3), uint8, or uint16 where samples have more bits.
@@ -162,7 +173,7 @@ class VideoReader:
         """The frames as they are stored; at their end ``_contents`` is known."""
         tally, ticks = _Tally(), []
         with self._opened() as (container, stream):
-            announced, length = _announced(container, stream)
+            announced = _Announced.by(container, stream)
             rate, base = self.rate or USUAL_RATE, stream.time_base
             start = Fraction(container.start_time or 0, av.time_base) if container.format.name in CLOCKS else Fraction(0)
             step = last = max(1, round(1 / (rate * base)))
@@ -178,14 +189,8 @@ class VideoReader:
         count = len(ticks)
         if not count:
             raise self._no_frames()
-        times = Times(base, rate, tuple(ticks), ticks[-1] + last)
-        if not times.is_steady:
-            times = replace(times, rate=count / ((times.end - ticks[0]) * base))
-        missing = length - (tally.reached - start)
-        if announced:
-            expected = announced - tally.unshown
-        else:
-            expected = count + (round(missing * times.rate) if missing > SLACK else tally.failures)
+        times = Times(base, rate, tuple(ticks), ticks[-1] + last).at_true_rate(self._rates)
+        expected = announced.expected(count, times.rate, tally, tally.reached - start)
         self._contents = Contents(count, max(count, expected), times, streams)
 
     @contextlib.contextmanager
@@ -302,13 +307,41 @@ def _decoded(stream: av.VideoStream, packet: av.Packet | None, tally: _Tally) ->
         return []
 
 
-def _announced(container: av.container.InputContainer, stream: av.VideoStream) -> tuple[int, Fraction]:
-    """Return how many frames the header announces, 0 if it does not say, and how many seconds the file, 0 likewise."""
-    count = stream.frames
-    entries = getattr(stream, "index_entries", None)  # PyAV 17: without what an edit list cuts off
-    if count and entries is not None and container.format.name.startswith("mov"):
-        count = min(count, len(entries))
-    return count, Fraction(container.duration or 0, av.time_base) + Fraction(min(0, container.start_time or 0), av.time_base)
+@dataclass(frozen=True)
+class _Announced:
+    """What a file announces before its frames are read.
+
+    Attributes:
+        frames: their count, 0 where nothing says it.
+        until: seconds at which the data of all streams should have ended.
+        video_until: the same of an AVI's pictures; its chunks are counted, empty ones too, which repeat the frame before.
+    """
+
+    frames: int = 0
+    until: Fraction = Fraction(0)
+    video_until: Fraction | None = None
+
+    @classmethod
+    def by(cls, container: av.container.InputContainer, stream: av.VideoStream) -> _Announced:
+        frames = stream.frames
+        entries = getattr(stream, "index_entries", None)  # PyAV 17 has them
+        if frames and container.format.name == "avi":
+            if entries is None:
+                return cls(video_until=(stream.duration or 0) * stream.time_base)
+            return cls(frames - sum(not entry.size for entry in entries))
+        if frames and entries is not None and container.format.name.startswith("mov"):
+            frames = min(frames, len(entries))  # without what an edit list cuts off
+        end = (container.duration or 0) + min(0, container.start_time or 0)
+        return cls(frames, Fraction(end, av.time_base))
+
+    def expected(self, count: int, rate: Fraction, tally: _Tally, reached: Fraction) -> int:
+        """How many frames there should be, where ``count`` were decoded and the data ended at ``reached`` seconds."""
+        if self.frames:
+            return self.frames - tally.unshown
+        if self.video_until is not None:
+            return count + tally.failures + max(0, round((self.video_until - reached) * rate))
+        missing = self.until - reached
+        return count + (round(missing * rate) if missing > SLACK else tally.failures)
 
 
 def _codec_name(stream: av.stream.Stream) -> str:
