@@ -87,7 +87,8 @@ def make_video(path, frames, form="yuv444p", codec="libx264", ticks=None, base=F
         if title:
             file.metadata["title"] = title
         audio = file.add_stream("aac", rate=44100) if sound else None
-        words = file.add_stream("subrip") if subtitles else None
+        words = _subtitles(path.with_suffix(".srt")) if subtitles else None
+        spoken = file.add_stream_from_template(words.streams[0]) if words else None
         if chapters:
             file.set_chapters(chapters)
         for tick, planes in zip(ticks, frames):
@@ -99,9 +100,11 @@ def make_video(path, frames, form="yuv444p", codec="libx264", ticks=None, base=F
             file.mux(stream.encode(frame))
         file.mux(stream.encode(None))
         if words:
-            packet = av.Packet(b"a line")
-            packet.stream, packet.time_base, packet.pts, packet.dts, packet.duration = words, Fraction(1, 1000), 100, 100, 300
-            file.mux(packet)
+            for packet in words.demux():
+                if packet.size:
+                    packet.stream = spoken
+                    file.mux(packet)
+            words.close()
         if audio:
             tone = (8000 * np.sin(np.arange(44100) * 0.06)).astype(np.int16)
             for start in range(0, 43 * 1024, 1024):
@@ -110,6 +113,11 @@ def make_video(path, frames, form="yuv444p", codec="libx264", ticks=None, base=F
                 file.mux(audio.encode(samples))
             file.mux(audio.encode(None))
     return path
+
+
+def _subtitles(path):
+    path.write_text("1\n00:00:00,100 --> 00:00:00,400\na line\n")
+    return av.open(str(path))
 
 
 def grey_frames(count, height=32, width=48):

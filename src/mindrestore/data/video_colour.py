@@ -83,7 +83,7 @@ def bgr_of(luma: np.ndarray, chroma: tuple[np.ndarray, np.ndarray], colour: Colo
 
 def planes_of(image: np.ndarray, colour: Colour, bits: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Convert a BGR image (H, W, 3), uint8 or uint16, H and W even, to luma (H, W) and left-sited chroma (H/2, W/2) of
-    ``bits``; the inverse of ``bgr_of``.
+    ``bits``; the way back from ``bgr_of``.
     """
     red, blue = WEIGHTS[colour.matrix]
     green = 1 - red - blue
@@ -119,7 +119,13 @@ def _enlarged(plane: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def _halved(plane: np.ndarray) -> np.ndarray:
-    even, odd = plane[:, 0::2], plane[:, 1::2]
-    before = np.concatenate((even[:, :1], odd[:, :-1]), 1)
-    narrow = (before + 2 * even + odd) / 4
-    return (narrow[0::2] + narrow[1::2]) / 2
+    """A chroma plane at half its size, by low-pass filters that nearly undo ``_enlarged``: a video that is read and written
+    keeps its colours at edges, and hardly any ringing is added.
+    """
+    height, width = plane.shape
+    wide = np.pad(plane, [(0, 0), (0, 2)], mode="edge")
+    wide = np.concatenate((plane[:, 2:3], plane[:, 1:2], wide), 1)  # reflected on the left, where a sample lies
+    narrow = (6 * wide[:, 2:width + 2:2] + 2 * (wide[:, 1:width + 1:2] + wide[:, 3:width + 3:2])
+              - wide[:, 0:width:2] - wide[:, 4:width + 4:2]) / 8
+    tall = np.pad(narrow, [(1, 1), (0, 0)], mode="edge")
+    return (9 * (tall[1:height + 1:2] + tall[2:height + 2:2]) - tall[0:height:2] - tall[3:height + 3:2]) / 16

@@ -113,6 +113,7 @@ class _Tally:
     failures: int = 0  # packets that cannot be read or decoded
     unshown: int = 0  # packets that are not meant to be shown, or to repeat the frame before
     reached: Fraction = Fraction(0)  # seconds, where the last packet ends
+    first: int | None = None  # tick at which the first packet of the pictures is decoded
 
 
 class VideoReader:
@@ -189,6 +190,8 @@ class VideoReader:
         count = len(ticks)
         if not count:
             raise self._no_frames()
+        if not announced.counts:  # an AVI stores no times, so the decoder's delay is added to them all
+            ticks = [tick - ticks[0] + (tally.first or 0) for tick in ticks]
         times = Times(base, rate, tuple(ticks), ticks[-1] + last).at_true_rate(self._rates)
         expected = announced.expected(count, times.rate, tally, tally.reached - start)
         self._contents = Contents(count, max(count, expected), times, streams)
@@ -284,7 +287,7 @@ def _packets(container: av.container.InputContainer, tally: _Tally) -> Iterator[
 def _decoded_frames(container: av.container.InputContainer, stream: av.VideoStream, tally: _Tally) -> Iterator[av.VideoFrame]:
     """What can be decoded, in the order in which it is shown."""
     for packet in _packets(container, tally):
-        moment = packet.dts if packet.pts is None else packet.pts
+        moment = packet.pts if packet.dts is None else packet.dts
         if moment is not None:
             tally.reached = max(tally.reached, (moment + (packet.duration or 0)) * packet.time_base)
         if packet.stream_index != stream.index:
@@ -293,6 +296,8 @@ def _decoded_frames(container: av.container.InputContainer, stream: av.VideoStre
             tally.unshown += packet.dts is not None
             continue
         tally.unshown += packet.is_discard
+        if tally.first is None:
+            tally.first = packet.dts
         yield from _decoded(stream, packet, tally)
     yield from _decoded(stream, None, tally)
 
@@ -313,22 +318,21 @@ class _Announced:
 
     Attributes:
         frames: their count, 0 where nothing says it.
-        until: seconds at which the data of all streams should have ended.
-        video_until: the same of an AVI's pictures; its chunks are counted, empty ones too, which repeat the frame before.
+        until: seconds at which the data of all streams, of an AVI those of the pictures, should have ended.
+        counts: whether ``frames`` is what there should be, and not, as of an AVI, what its index, if it is there, names: its
+            header counts empty chunks too, which repeat the frame before.
     """
 
     frames: int = 0
     until: Fraction = Fraction(0)
-    video_until: Fraction | None = None
+    counts: bool = True
 
     @classmethod
     def by(cls, container: av.container.InputContainer, stream: av.VideoStream) -> _Announced:
         frames = stream.frames
         entries = getattr(stream, "index_entries", None)  # PyAV 17 has them
         if frames and container.format.name == "avi":
-            if entries is None:
-                return cls(video_until=(stream.duration or 0) * stream.time_base)
-            return cls(frames - sum(not entry.size for entry in entries))
+            return cls(sum(entry.size > 0 for entry in entries or ()), (stream.duration or 0) * stream.time_base, counts=False)
         if frames and entries is not None and container.format.name.startswith("mov"):
             frames = min(frames, len(entries))  # without what an edit list cuts off
         end = (container.duration or 0) + min(0, container.start_time or 0)
@@ -336,11 +340,11 @@ class _Announced:
 
     def expected(self, count: int, rate: Fraction, tally: _Tally, reached: Fraction) -> int:
         """How many frames there should be, where ``count`` were decoded and the data ended at ``reached`` seconds."""
+        missing = self.until - reached
+        if not self.counts:
+            return max(self.frames, count + tally.failures + round(missing * rate))
         if self.frames:
             return self.frames - tally.unshown
-        if self.video_until is not None:
-            return count + tally.failures + max(0, round((self.video_until - reached) * rate))
-        missing = self.until - reached
         return count + (round(missing * rate) if missing > SLACK else tally.failures)
 
 

@@ -319,7 +319,8 @@ class _Carried:
         if chapters and container not in UNTIMED:
             file.set_chapters(chapters)
         if chapters:
-            (left_out if container in UNTIMED else copied).append(f"{len(chapters)} chapters")
+            counted = f"{len(chapters)} chapter{'s' if len(chapters) > 1 else ''}"
+            (left_out if container in UNTIMED else copied).append(counted)
         self.notes = [f"Copied from the input: {', '.join(copied)}."] if copied else []
         if left_out:
             self.notes.append(f"Not copied, because this kind of file cannot hold it: {', '.join(left_out)}"
