@@ -88,11 +88,10 @@ def check_video(path: PathLike, settings: VideoSettings, height: int, width: int
         raise UserError(f"--crf {settings.crf}: {settings.codec} loses nothing and takes no quality; leave it away.")
     if settings.crf is not None and not 0 <= settings.crf <= HIGHEST_CRF:
         raise UserError(f"--crf {settings.crf}: it must be 0 to {HIGHEST_CRF}; 18 is hard to tell from the original.")
-    try:
-        encoder = av.Codec(codec.encoder, "w")
-    except (av.codec.codec.UnknownCodecError, ValueError):
+    if not has_encoder(codec):
         raise UserError(f"--codec {settings.codec}: this build of PyAV has no {codec.encoder}; name another of "
-                        f"{', '.join(CODECS)}, or install PyAV's own wheel.") from None
+                        f"{', '.join(CODECS)}, or install PyAV's own wheel.")
+    encoder = av.Codec(codec.encoder, "w")
     format_name = codec.formats[settings.bits]
     if format_name not in [each.name for each in encoder.video_formats or ()]:
         raise UserError(f"--codec {settings.codec}: this build's {codec.encoder} has no {format_name}, which {settings.bits} "
@@ -108,6 +107,14 @@ def check_video(path: PathLike, settings: VideoSettings, height: int, width: int
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"{path}: {codec.encoder} cannot write a video of {width} x {height} pixels here ({reason}); name a "
                         "folder of frames, or another --codec.") from error
+
+
+def has_encoder(codec: Codec) -> bool:
+    """Whether this build of PyAV can write a codec."""
+    try:
+        return bool(av.Codec(codec.encoder, "w"))
+    except av.codec.codec.UnknownCodecError:
+        return False
 
 
 def write_video(path: PathLike, images: Iterable[np.ndarray], rate: float, settings: VideoSettings | None = None) -> list[str]:
