@@ -21,7 +21,7 @@ CONTAINERS = ("mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,a
 LOCAL = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
 CLOCKS = ("mpegts", "mpeg")  # broadcast formats, whose clock starts anywhere
 READ_FAILURES = 100  # in a row, after which a file is given up
-FASTEST = 1000  # frames a second; a header that says more says nothing
+SLOWEST, FASTEST = Fraction(1, 100), 1000  # frames a second; a header that says less or more says nothing
 USUAL_RATE = Fraction(25)
 SLACK = Fraction(1, 2)  # seconds that data may end before what a header announces
 FULL = 2  # AVCOL_RANGE_JPEG
@@ -135,7 +135,8 @@ class VideoReader:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path, self._contents = Path(path), None
+        self.path = Path(path)
+        self._contents: Contents | None = None
         with self._opened() as (container, stream):
             frame = next(_decoded_frames(container, stream, _Tally()), None)
             if frame is None:
@@ -149,7 +150,7 @@ class VideoReader:
             self.pixel_aspect = 1 / aspect if self._turn.transposes else aspect
             self.turned = self._turn != Turn()
             rates = (stream.average_rate, stream.base_rate, stream.guessed_rate)
-            self._rates = [Fraction(rate) for rate in rates if rate and 0 < rate <= FASTEST]
+            self._rates = [Fraction(rate) for rate in rates if rate and SLOWEST <= rate <= FASTEST]
             self.rate = self._rates[0] if self._rates else None
 
     def images(self, first: int = 0) -> Iterator[np.ndarray]:
@@ -193,6 +194,8 @@ class VideoReader:
         if not announced.counts:  # an AVI stores no times, so the decoder's delay is added to them all
             ticks = [tick - ticks[0] + (tally.first or 0) for tick in ticks]
         times = Times(base, rate, tuple(ticks), ticks[-1] + last).at_true_rate(self._rates)
+        if not SLOWEST <= times.rate <= FASTEST:
+            times = Times.steady(rate)
         expected = announced.expected(count, times.rate, tally, tally.reached - start)
         self._contents = Contents(count, max(count, expected), times, streams)
 

@@ -245,16 +245,20 @@ class VideoWriter:
         if self._count:
             self._mux(self._stream.encode(None))
         if self._carried:
-            self._carried.copy_until(None)
-        self.abandon()
-
-    def abandon(self) -> None:
-        """Close the file, whatever it holds."""
+            self._carried.finish()
         file, self._file = self._file, None
         if self._carried:
             self._carried.close()
-        if file is not None:
-            file.close()
+        file.close()
+
+    def abandon(self) -> None:
+        """Close a file that will not be whole; of a closed one nothing."""
+        if self._file is not None:
+            file, self._file = self._file, None
+            if self._carried:
+                self._carried.close()
+            with contextlib.suppress(av.error.FFmpegError, OSError, ValueError):  # the error that led here is raised
+                file.close()
 
     def _add_stream(self, settings: VideoSettings, container: str, height: int, width: int) -> av.VideoStream:
         options = dict(self._codec.options)
@@ -307,7 +311,7 @@ class _Carried:
     """
 
     def __init__(self, source: Path, file: av.container.OutputContainer, container: str) -> None:
-        self._source, self._file, self._streams, self._next = opened(source), file, {}, None
+        self._source, self._file, self._streams, self._next, self._lost = opened(source), file, {}, None, 0
         clock = self._source.start_time if self._source.format.name in CLOCKS else 0
         self._start = Fraction(clock or 0, av.time_base)
         file.metadata.update(_titles(self._source.metadata))
@@ -338,9 +342,7 @@ class _Carried:
     def copy_until(self, moment: Fraction | None) -> None:
         """Copy the packets up to a moment, in seconds; all that are left for None."""
         while True:
-            if self._next is None:
-                self._next = next((packet for packet in self._packets if packet.size), None)
-            packet = self._next
+            packet = self._next = self._next or self._read()
             if packet is None or moment is not None and packet.pts is not None and (
                     packet.pts * packet.time_base - self._start > moment):
                 return
@@ -349,10 +351,29 @@ class _Carried:
             packet.pts = None if packet.pts is None else packet.pts - shift
             packet.dts = packet.pts if packet.dts is None else packet.dts - shift
             packet.stream = self._streams[packet.stream_index]
-            self._file.mux(packet)
+            try:
+                self._file.mux(packet)
+            except av.error.FFmpegError as error:
+                if isinstance(error, OSError):
+                    raise  # the disk's; all else is the muxer's, which refuses this packet of a damaged source
+                self._lost += 1
+
+    def finish(self) -> None:
+        """Copy what is left, and note how much of it could not be."""
+        self.copy_until(None)
+        if self._lost:
+            self.notes.append(f"{self._lost} packets of what was to be copied are damaged and left out.")
 
     def close(self) -> None:
         self._source.close()
+
+    def _read(self) -> av.Packet | None:
+        """The next packet, None after the last one, or where the source cannot be read on."""
+        try:
+            return next((packet for packet in self._packets if packet.size), None)
+        except av.error.FFmpegError:
+            self._lost += 1
+            return None
 
 
 def _is_held(stream: av.stream.Stream, container: str) -> bool:

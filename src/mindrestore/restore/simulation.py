@@ -1,7 +1,8 @@
 """Any video as a snapshot camera would have measured it."""
+from __future__ import annotations
+
 import itertools
 from pathlib import Path
-from typing import Optional
 
 import numpy as np
 
@@ -15,8 +16,8 @@ from mindrestore.sensing.masks import crop_mask, load_mask, random_mask
 from mindrestore.sensing.operator import SnapshotImaging
 
 
-def simulate(video: PathLike, output: PathLike, ratio: int = 8, mask: Optional[PathLike] = None, colour: bool = False,
-             noise: float = 0.0, bits: Optional[int] = None, frames: Optional[int] = None, seed: int = 0) -> str:
+def simulate(video: PathLike, output: PathLike, ratio: int = 8, mask: PathLike | None = None, colour: bool = False,
+             noise: float = 0.0, bits: int | None = None, frames: int | None = None, seed: int = 0) -> str:
     """Measure a video and write measurements, mask and originals, see ``mindrestore.data.measurements``.
 
     Args:
