@@ -20,6 +20,8 @@ from mindrestore.files import synced
 from mindrestore.media import video_writer
 from mindrestore.media.clips import open_clip
 from mindrestore.media.video_writer import CODECS, VideoSettings, check_video, write_video
+from mindrestore.media.writing import write_clip
+from mindrestore.restore.finished import FinishedFrames
 
 
 def images(count=5, bits=8):
@@ -263,6 +265,24 @@ def test_a_full_disk_is_one_sentence_and_loses_nothing(small_disk, tmp_path):
     (small_disk / "filling").unlink()
     write_video(target, noise(3), 25)
     assert open_clip(target).count == 3
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.bmp", "a.jpg", "a.tif", "frames"])
+def test_pictures_on_a_full_disk_are_errors_too(name, small_disk):
+    """Pictures were cut, and that was called done."""
+    (small_disk / "filling").write_bytes(bytes(2 * 1024 * 1024 - 24 * 1024))
+    with pytest.raises(UserError, match="its disk is full; free some space"):
+        write_clip(small_disk / name, noise(1), 1)
+    assert [path.name for path in small_disk.iterdir()] == ["filling"]
+
+
+def test_a_finished_frame_on_a_full_disk_is_an_error(small_disk):
+    (small_disk / "filling").write_bytes(bytes(2 * 1024 * 1024 - 128 * 1024))
+    finished = FinishedFrames(small_disk / "out.mp4", {})
+    with pytest.raises(UserError, match="its disk is full"):
+        for image in noise(5):
+            finished.add(image)
+    assert finished.count == len(list(finished.images())) == FinishedFrames(small_disk / "out.mp4", {}, resume=True).count == 1
 
 
 def test_frames_stay_where_the_result_does_not_fit_and_resume_goes_on(python, tmp_path):

@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import cv2
 import numpy as np
 import pytest
+import tifffile
 import videos
 import yaml
 from builders import PlaceDependent, StandIn
@@ -105,6 +106,31 @@ def test_pictures_keep_every_bit(bits, grey, source, target, with_network, tmp_p
     for one, other in zip(images, found):
         assert one.dtype == other.dtype and one.shape == other.shape
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("later", ["colour", "16 bits"])
+@pytest.mark.parametrize("pages", [False, True], ids=["folder", "pages"])
+def test_the_first_frame_does_not_speak_for_all(later, pages, with_network, tmp_path):
+    """Image optimisers store a black first frame as grey; the colours of those after it were dropped."""
+    first, second = np.zeros((16, 24), np.uint8), next(moving(1, 16, 24, 16 if later == "16 bits" else 8))
+    if later == "16 bits":
+        second = second[..., 0]
+    if pages:
+        source, target = tmp_path / "in.tif", tmp_path / "out.tif"
+        with tifffile.TiffWriter(source) as file:
+            for image in (first, second):
+                page, meaning = (image[..., ::-1], "rgb") if image.ndim == 3 else (image, "minisblack")
+                file.write(page, photometric=meaning)
+    else:
+        source, target = tmp_path / "in", tmp_path / "out"
+        source.mkdir()
+        for number, image in enumerate((first, second)):
+            cv2.imwrite(str(source / f"{number}.png"), image)
+    with_network(StandIn())
+    restored(source, target)
+    found = read(target)
+    assert len(found) == 2 and found[1].dtype == second.dtype
+    np.testing.assert_array_equal(found[1], second)
 
 
 def test_a_folder_keeps_names_and_natural_order(with_network, tmp_path):

@@ -1,14 +1,16 @@
 """A clip on disk, and everything about it that a restored one keeps."""
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import tifffile
 
 from mindrestore.data.ahead import ahead
-from mindrestore.data.frames import as_frames, count_frames, frame_files, is_video, stored_frames
+from mindrestore.data.frames import PAGED_SUFFIXES, as_frames, count_frames, frame_files, is_video, stored_frames
 from mindrestore.data.video_file import Contents, VideoReader
 from mindrestore.files import PathLike, existing
 
@@ -21,8 +23,8 @@ class Clip:
         path: of the file or folder.
         count: frames.
         height, width: of each, in pixels, as they are shown.
-        bits: 8 or 16.
-        grey: whether it is stored without colour; a video never is.
+        bits: 8 or 16, those of its deepest frame.
+        grey: whether all of it is stored without colour; a video never is.
         rate: frames a second, on average; None where nothing says it.
         names: of the frames, without suffix, where they are files of a folder.
         video, contents: of a video file, what it says of itself and what was found in it; None of pictures.
@@ -53,7 +55,7 @@ class Clip:
 def open_clip(path: PathLike) -> Clip:
     """Look at the clip at ``path``: a video, a folder of frames or a picture whose pages are frames.
 
-    A video is decoded once for that, as only its frames know how many they are.
+    A video is decoded once for that, as only its frames know how many they are, and so is a clip whose first picture is grey.
 
     Raises:
         UserError: nothing is there, or its first frame cannot be read, or a video's frames differ in size.
@@ -61,10 +63,26 @@ def open_clip(path: PathLike) -> Clip:
     path = existing(path, "video, folder of frames or picture")
     if is_video(path):
         return _video_clip(path)
-    _, first = next(stored_frames(path))
+    images = stored_frames(path)
+    _, first = next(images)
+    deep = first.dtype == np.uint16 or _holds_16_bits(path)
+    grey = first.ndim == 2 and all(image.ndim == 2 for _, image in images)
     names = tuple(file.stem for file in frame_files(path)) if path.is_dir() else None
-    return Clip(path, count_frames(path), *first.shape[:2], bits=16 if first.dtype == np.uint16 else 8, grey=first.ndim == 2,
-                names=names)
+    return Clip(path, count_frames(path), *first.shape[:2], bits=16 if deep else 8, grey=grey, names=names)
+
+
+def _holds_16_bits(path: Path) -> bool:
+    """Whether any picture of a clip has 16 bits, by the headers alone of the two formats that have them."""
+    for file in frame_files(path) if path.is_dir() else [path]:
+        if file.suffix.lower() == ".png":
+            with open(file, "rb") as header:
+                if header.read(25)[24:] == b"\x10":  # the depth, in the first chunk of every PNG
+                    return True
+        elif file.suffix.lower() in PAGED_SUFFIXES:
+            with contextlib.suppress(tifffile.TiffFileError), tifffile.TiffFile(file) as pages:
+                if any(page.dtype == np.uint16 for page in pages.pages):
+                    return True
+    return False
 
 
 def _video_clip(path: Path) -> Clip:
