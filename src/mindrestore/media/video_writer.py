@@ -324,7 +324,7 @@ class _Carried:
             if held:
                 added = self._streams[stream.index] = file.add_stream_from_template(stream)
                 added.metadata.update(_titles(stream.metadata))
-                added.disposition = stream.disposition
+                added.disposition = stream.disposition.value
             (copied if held else left_out).append(_described(stream))
         chapters = self._source.chapters()
         if chapters and container not in UNTIMED:
