@@ -12,8 +12,8 @@ COMMANDS = (train, evaluate, restore, simulate, export, convert, plot, doctor)
 
 
 def main(arguments=None):
-    """Run one command; return its exit status: 0, 2 after a user's mistake, 130 after Ctrl-C, 143 after
-    SIGTERM.
+    """Run one command; return its exit status: 0, 2 after a user's mistake, 3 after restoring a damaged video, 130 after
+    Ctrl-C, 143 after SIGTERM.
     """
     options = parser().parse_args(arguments)
     return status_of(options.run, options)

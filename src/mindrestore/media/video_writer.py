@@ -101,8 +101,11 @@ def check_video(path: PathLike, settings: VideoSettings, height: int, width: int
         if encoder.canonical_name not in trial.supported_codecs:
             raise UserError(f"--codec {settings.codec}: a {path.suffix} file cannot hold it; name a .mkv, or another codec.")
     try:
-        with VideoWriter(io.BytesIO(), container, settings, Times.steady(25), *settings.stored_size(height, width)) as writer:
+        writer = VideoWriter(io.BytesIO(), container, settings, Times.steady(25), *settings.stored_size(height, width))
+        try:
             writer.begin()
+        finally:
+            writer.abandon()
     except (av.error.FFmpegError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise UserError(f"{path}: {codec.encoder} cannot write a video of {width} x {height} pixels here ({reason}); name a "
@@ -191,7 +194,7 @@ def _check_written(path: Path, scratch: Path, count: int, size: tuple[int, int])
 
 
 class VideoWriter:
-    """A video that is being written; a context manager that closes it.
+    """A video that is being written.
 
     Args:
         place: address of the file, or a file object.
@@ -218,12 +221,6 @@ class VideoWriter:
         self._carried = _Carried(settings.source, self._file, container) if settings.source else None
         self.notes = self._carried.notes if self._carried else []
 
-    def __enter__(self) -> VideoWriter:
-        return self
-
-    def __exit__(self, kind: type | None, *_: object) -> None:
-        self.close() if kind is None else self.abandon()
-
     def begin(self) -> None:
         """Open the encoder and write the file's header."""
         self._file.start_encoding()
@@ -240,10 +237,7 @@ class VideoWriter:
 
     def close(self) -> None:
         """Write what the encoder holds, the rest of what is copied, and the file's end."""
-        if self._file is None:
-            return
-        if self._count:
-            self._mux(self._stream.encode(None))
+        self._mux(self._stream.encode(None))
         if self._carried:
             self._carried.finish()
         file, self._file = self._file, None
