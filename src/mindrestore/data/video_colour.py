@@ -78,7 +78,7 @@ def bgr_of(luma: np.ndarray, chroma: tuple[np.ndarray, np.ndarray], colour: Colo
     (black, offset), (luma_range, chroma_range) = _range(colour.full, bits)
     inverse = inverse / [luma_range, chroma_range, chroma_range] * white
     image = cv2.transform(cv2.merge(planes), np.column_stack((inverse, -inverse @ [black, offset, offset])))
-    return np.rint(np.clip(image, 0, white, out=image), out=image).astype(np.uint8 if bits == 8 else np.uint16)
+    return _rounded(image, bits)
 
 
 def planes_of(image: np.ndarray, colour: Colour, bits: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -94,8 +94,8 @@ def planes_of(image: np.ndarray, colour: Colour, bits: int) -> tuple[np.ndarray,
     forward *= np.array([[luma_range], [chroma_range], [chroma_range]]) / np.iinfo(image.dtype).max
     samples = cv2.transform(image.astype(np.float32), np.column_stack((forward, [black, offset, offset])))
     luma, *chroma = cv2.split(samples)
-    kind, white = (np.uint8 if bits == 8 else np.uint16), 2 ** bits - 1
-    return tuple(np.rint(np.clip(plane, 0, white)).astype(kind) for plane in (luma, *map(_halved, chroma)))
+    planes = (_rounded(plane, bits) for plane in (luma, *map(_halved, chroma)))
+    return tuple(np.minimum(plane, 2 ** bits - 1) for plane in planes)
 
 
 def _range(full: bool, bits: int) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -104,6 +104,11 @@ def _range(full: bool, bits: int) -> tuple[tuple[int, int], tuple[int, int]]:
         return (0, 2 ** (bits - 1)), (2 ** bits - 1, 2 ** bits - 1)
     step = 2 ** (bits - 8)
     return (16 * step, 128 * step), (219 * step, 224 * step)
+
+
+def _rounded(samples: np.ndarray, bits: int) -> np.ndarray:
+    """Samples rounded and clamped to uint8 for 8 bits, otherwise to uint16; OpenCV does both in one pass."""
+    return cv2.multiply(samples, 1.0, dtype=cv2.CV_8U if bits == 8 else cv2.CV_16U)
 
 
 def _enlarged(plane: np.ndarray, height: int, width: int) -> np.ndarray:
