@@ -175,6 +175,8 @@ def test_sound_is_copied_packet_by_packet_and_in_time(suffix, tmp_path):
         assert len(notes) == 1 and "subtitles (" in notes[0]
     else:
         assert "Not copied" in notes[1] and "subtitles (" in notes[1]
+        again = write_video(tmp_path / f"again{suffix}", images(2), 25, VideoSettings(source=target))
+        assert again == ["Copied from the input: audio (aac), 1 chapter."]
 
 
 def test_of_a_silent_video_nothing_is_said(tmp_path):

@@ -65,8 +65,8 @@ class Times:
         """Whether frames follow each other at one rate, but for rounding to ticks."""
         if self.ticks is None:
             return True
-        step = 1 / (self.rate * self.base)
-        return all(abs(tick - self.ticks[0] - number * step) <= 1 for number, tick in enumerate(self.ticks))
+        first, (step, parts) = self.ticks[0], (1 / (self.rate * self.base)).as_integer_ratio()
+        return all(abs((tick - first) * parts - number * step) <= parts for number, tick in enumerate(self.ticks))
 
     def at_true_rate(self, rates: Sequence[Fraction]) -> Times:
         """With the first of ``rates`` that they are steady at, such as a header names, or with that from the first frame to the

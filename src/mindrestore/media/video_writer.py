@@ -25,8 +25,10 @@ from mindrestore.media.pixels import in_8_bits, in_16_bits, in_colour
 
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".avi": "avi"}
 UNTIMED = ("avi",)  # hold one rate, and begin all streams at once
+COPIED = ("audio", "subtitle", "attachment")
+CHAPTER_TRACKS = ("data (bin_data)", "data (unknown)")  # in which MP4 keeps titles of chapters, which are copied as such
 OURS = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration", "vendor_id", "rotate"}
-"""Titles that speak of a file itself, in lower case; all others are copied."""
+"""Metadata that speaks of a file itself, keys in lower case; all other is copied."""
 
 
 class Codec(NamedTuple):
@@ -310,17 +312,21 @@ class _Carried:
         self._start = Fraction(clock or 0, av.time_base)
         file.metadata.update(_titles(self._source.metadata))
         file.streams.video[0].metadata.update(_titles(self._source.streams.video[0].metadata))
-        copied, left_out = [], []
+        copied, left_out, others = [], [], []
+        chapters = self._source.chapters()
         for stream in self._source.streams:
-            if stream.index == self._source.streams.video[0].index:
+            name = _described(stream)
+            if stream.index == self._source.streams.video[0].index or chapters and name in CHAPTER_TRACKS:
                 continue
-            held = _is_held(stream, container)
-            if held:
+            if stream.type not in COPIED:
+                others.append(name)
+            elif not _is_held(stream, container):
+                left_out.append(name)
+            else:
                 added = self._streams[stream.index] = file.add_stream_from_template(stream)
                 added.metadata.update(_titles(stream.metadata))
                 added.disposition = stream.disposition.value
-            (copied if held else left_out).append(_described(stream))
-        chapters = self._source.chapters()
+                copied.append(name)
         if chapters and container not in UNTIMED:
             file.set_chapters(chapters)
         if chapters:
@@ -330,6 +336,8 @@ class _Carried:
         if left_out:
             self.notes.append(f"Not copied, because this kind of file cannot hold it: {', '.join(left_out)}"
                               f"{'' if container == 'matroska' else '; .mkv holds most'}.")
+        if others:
+            self.notes.append(f"Not copied: {', '.join(others)}.")
         streams = [self._source.streams[index] for index in self._streams]
         self._packets = self._source.demux(*streams) if streams else iter(())
 
@@ -372,8 +380,6 @@ class _Carried:
 
 def _is_held(stream: av.stream.Stream, container: str) -> bool:
     """Try whether a container takes a stream as it is."""
-    if stream.type not in ("audio", "subtitle", "attachment"):
-        return False
     try:
         with av.open(io.BytesIO(), "w", format=container) as trial:
             trial.add_stream_from_template(stream)

@@ -65,16 +65,16 @@ class FinishedFrames:
 
     def _check(self, record: dict[str, Any], resume: bool) -> None:
         try:
-            known = json.loads((self.folder / RECORD).read_text(encoding="utf-8"))
+            stored = json.loads((self.folder / RECORD).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             raise UserError(f"{self.folder}: is in the way and holds no unfinished run; move it elsewhere.") from None
         if not resume:
             raise UserError(f"{self.folder}: holds finished frames of a run that was stopped; add --resume to go on with it, "
                             "or delete this folder to begin again.")
-        differing = [name for name in record if known.get(name) != record[name]]
+        differing = [name for name in record if stored.get(name) != record[name]]
         if differing:
             name = differing[0]
-            raise UserError(f"{self.folder}: its frames were made with {name} {known.get(name)}, now it is {record[name]}; "
+            raise UserError(f"{self.folder}: its frames were made with {name} {stored.get(name)}, now it is {record[name]}; "
                             "give what it was, or delete this folder to begin again.")
 
     def _path(self, number: int) -> Path:

@@ -43,30 +43,30 @@ def choose(task: str, checkpoints: Iterable[PathLike] = (), models: Iterable[Pat
         UserError: no such file, a network of another task, or none for the task.
     """
     steps = STEPS.get(task, (task,))
-    picked = {}
+    by_step = {}
     for path, read in [(path, load) for path in checkpoints] + [(path, load_exported) for path in models]:
         network = read(path).network
-        own = getattr(network, "precision", "float16")  # what is not exported computes as it is asked to
-        if precision.chosen() == "float16" != own:
-            raise UserError(f"{path}: was exported in {own} and computes in that; leave --precision away, or export it with "
-                            "--precision float16.")
-        step = next((step for step in steps if step not in picked and fits(step, network)), None)
+        own_precision = getattr(network, "precision", "float16")  # what is not exported computes as it is asked to
+        if precision.chosen() == "float16" != own_precision:
+            raise UserError(f"{path}: was exported in {own_precision} and computes in that; leave --precision away, or export it "
+                            "with --precision float16.")
+        step = next((step for step in steps if step not in by_step and fits(step, network)), None)
         if step is None:
             raise UserError(f"{path}: holds a network to {_purpose(network)}, for which --task {task} has no use; "
                             "give one for this task, or another --task.")
-        picked[step] = Path(path), network
+        by_step[step] = Path(path), network
     for step in steps:
-        if step not in picked:
-            picked[step] = _shipped(step)
-    return [_task_network(step, *picked[step], tile=tile, overlap=overlap, size=size) for step in steps]
+        if step not in by_step:
+            by_step[step] = _shipped(step)
+    return [_task_network(step, *by_step[step], tile=tile, overlap=overlap, size=size) for step in steps]
 
 
 def _task_network(task: str, path: Path, network: Any, tile: Sizes | None, overlap: Sizes | None,
                   size: tuple[int, int] | None) -> TaskNetwork:
-    own = getattr(network, "tile", None)
-    if own and tile:
-        raise UserError(f"{path}: an exported network has the tile {list(own)}; leave --tile away.")
-    tile = own or tile and tuple(tile) or _own_tile(task, network, overlap or TASKS[task].overlap, size)
+    own_tile = getattr(network, "tile", None)
+    if own_tile and tile:
+        raise UserError(f"{path}: an exported network has the tile {list(own_tile)}; leave --tile away.")
+    tile = own_tile or tile and tuple(tile) or _own_tile(task, network, overlap or TASKS[task].overlap, size)
     return TaskNetwork(task, network, path, tile, tuple(overlap or default_overlap(task, tile)))
 
 
