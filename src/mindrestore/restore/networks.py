@@ -48,8 +48,8 @@ def choose(task: str, checkpoints: Iterable[PathLike] = (), models: Iterable[Pat
         network = read(path).network
         own_precision = getattr(network, "precision", "float16")  # what is not exported computes as it is asked to
         if precision.chosen() == "float16" != own_precision:
-            raise UserError(f"{path}: was exported in {own_precision} and computes in that; leave --precision away, or export it "
-                            "with --precision float16.")
+            raise UserError(f"{path}: was exported in {own_precision} and computes in that; leave --precision away, or export "
+                            "it with --precision float16.")
         step = next((step for step in steps if step not in by_step and fits(step, network)), None)
         if step is None:
             raise UserError(f"{path}: holds a network to {_purpose(network)}, for which --task {task} has no use; "
