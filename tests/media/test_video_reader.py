@@ -207,17 +207,23 @@ def test_what_is_no_video_or_names_other_files_is_refused(tmp_path):
     (tmp_path / "concat.mkv").write_text("ffconcat version 1.0\nfile v.ts\n")
     (tmp_path / "none.avi").write_bytes(b"")
     _only_sound(tmp_path / "sound.mp4")
-    for name in ("list.mp4", "concat.mkv", "none.avi", "sound.mp4"):
+    _only_sound(tmp_path / "song.mp4", cover=True)
+    for name in ("list.mp4", "concat.mkv", "none.avi", "sound.mp4", "song.mp4"):
         with pytest.raises(UserError, match=f"{name}: no video frames can be read"):
             open_clip(tmp_path / name)
         with pytest.raises(UserError, match=f"{name}: no video frames can be read"):
             stream_frames(tmp_path / name)
 
 
-def _only_sound(path):
+def _only_sound(path, cover=False):
     import av
     with av.open(str(path), "w") as file:
         stream = file.add_stream("aac", rate=44100)
+        if cover:
+            picture = file.add_stream("mjpeg", rate=1)
+            picture.width, picture.height, picture.pix_fmt, picture.disposition = 32, 32, "yuvj420p", 1024
+            file.mux(picture.encode(av.VideoFrame(32, 32, "yuvj420p")))
+            file.mux(picture.encode(None))
         samples = av.AudioFrame.from_ndarray(np.zeros((1, 1024), np.int16), "s16", "mono")
         samples.sample_rate = 44100
         file.mux(stream.encode(samples))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.stream import Disposition
 
 from mindrestore.data.video_colour import RGB, UNSPECIFIED, WEIGHTS, Colour, bgr_of, usual_matrix
 from mindrestore.errors import UserError
@@ -202,9 +203,9 @@ class VideoReader:
     @contextlib.contextmanager
     def _opened(self) -> Iterator[tuple[av.container.InputContainer, av.VideoStream]]:
         with opened(self.path) as container:
-            if not container.streams.video:
+            stream = pictures_of(container)
+            if stream is None:
                 raise self._no_frames()
-            stream = container.streams.video[0]
             if stream.codec_context is None:
                 raise UserError(f"{self.path}: its video is of a codec that this build of PyAV cannot decode; convert it to "
                                 "H.264, or give a folder of frames.")
@@ -226,6 +227,11 @@ def opened(path: Path) -> av.container.InputContainer:
         return av.open(f"file:{path}", container_options=LOCAL, metadata_errors="replace")
     except (av.error.FFmpegError, OSError, ValueError) as error:
         raise not_read(path, getattr(error, "strerror", None) or error) from error
+
+
+def pictures_of(container: av.container.InputContainer) -> av.VideoStream | None:
+    """The stream that is a file's video: its first one that is no cover of sound; None if there is none."""
+    return next((stream for stream in container.streams.video if Disposition.attached_pic not in stream.disposition), None)
 
 
 def not_read(path: Path, reason: object) -> UserError:

@@ -18,7 +18,7 @@ import numpy as np
 
 from mindrestore.data.ahead import ahead
 from mindrestore.data.video_colour import BT709, Colour, planes_of
-from mindrestore.data.video_file import CLOCKS, Times, VideoReader, opened
+from mindrestore.data.video_file import CLOCKS, Times, VideoReader, opened, pictures_of
 from mindrestore.errors import UserError
 from mindrestore.files import PathLike, cannot_be_written, replacing, synced
 from mindrestore.media.pixels import in_8_bits, in_16_bits, in_colour
@@ -311,12 +311,13 @@ class _Carried:
         clock = self._source.start_time if self._source.format.name in CLOCKS else 0
         self._start = Fraction(clock or 0, av.time_base)
         file.metadata.update(_titles(self._source.metadata))
-        file.streams.video[0].metadata.update(_titles(self._source.streams.video[0].metadata))
+        pictures = pictures_of(self._source)
+        file.streams.video[0].metadata.update(_titles(pictures.metadata))
         copied, left_out, others = [], [], []
         chapters = self._source.chapters()
         for stream in self._source.streams:
             name = _described(stream)
-            if stream.index == self._source.streams.video[0].index or chapters and name in CHAPTER_TRACKS:
+            if stream.index == pictures.index or chapters and name in CHAPTER_TRACKS:
                 continue
             if stream.type not in COPIED:
                 others.append(name)
