@@ -137,7 +137,7 @@ def test_every_frame_keeps_its_time(suffix, delay, tmp_path):
             clip.contents.times.length(49) * clip.contents.times.base)
 
 
-@pytest.mark.parametrize("rate", [239.97, 90.123, 30000 / 1001, 1 / 7, 999])
+@pytest.mark.parametrize("rate", [239.97, 90.123, 30000 / 1001, 1 / 7, 0.01, 999])
 def test_rates_that_older_time_bases_do_not_hold(rate, tmp_path):
     write_video(tmp_path / "v.mp4", images(5), rate)
     assert open_clip(tmp_path / "v.mp4").rate == pytest.approx(rate, rel=1e-3)

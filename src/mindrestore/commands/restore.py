@@ -75,8 +75,8 @@ def add(commands):
 
 def _run(options):
     from mindrestore.errors import UserError
-    if options.rate is not None and not 0 < options.rate <= 1000:
-        raise UserError(f"--rate {options.rate:g}: it must be above 0 and at most 1000 frames a second.")
+    if options.rate is not None and not 0.01 <= options.rate <= 1000:
+        raise UserError(f"--rate {options.rate:g}: it must be 0.01 to 1000 frames a second.")
     if options.sigma is not None and not 0 <= options.sigma <= 255:
         raise UserError(f"--sigma {options.sigma:g}: it must be 0 to 255.")
     from mindrestore.runtime import cluster, session

@@ -50,8 +50,9 @@ class Times:
     @classmethod
     def steady(cls, rate: float) -> Times:
         """Of ``rate`` frames a second, without an end."""
-        rate = Fraction(rate).limit_denominator(1001)
-        return cls(1 / rate, rate)
+        exact = Fraction(rate)
+        exact = exact.limit_denominator(1001) if exact >= 1 else 1 / (1 / exact).limit_denominator(1001)
+        return cls(1 / exact, exact)
 
     def begin(self, number: int) -> int:
         return number if self.ticks is None else self.ticks[number]
