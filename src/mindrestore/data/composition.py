@@ -163,7 +163,7 @@ def _opacity(foreground: Foreground) -> np.ndarray:
     radius = foreground.radius - 0.5  # fillPoly paints the outline too, half a pixel of it outside
     corners = np.array(foreground.outline) * radius + _middle(side, side)
     corners = np.rint(corners * 2**fraction_bits).astype(np.int32)
-    opacity = cv2.fillPoly(np.zeros((side, side), np.uint8), [corners], 255, cv2.LINE_AA, fraction_bits)
+    opacity = cv2.fillPoly(np.zeros((side, side), np.uint8), [corners], 255, lineType=cv2.LINE_AA, shift=fraction_bits)
     return cv2.GaussianBlur(opacity.astype(np.float32) / 255, (0, 0), foreground.softness)
 
 

@@ -72,7 +72,8 @@ def load_measurements(path: PathLike, mask: PathLike | None = None) -> Measureme
     white = WHITE if stored.max() > planes.sum(0).max() else 1  # some files store frames of 0..1
     rate = float(arrays["frame_rate"].flat[0]) if "frame_rate" in arrays else None
     colour = bool(arrays["colour"].flat[0]) if "colour" in arrays else arrays["orig"].ndim == 4 if "orig" in arrays else None
-    return _fitting(Measurements(path, np.ascontiguousarray(stored, np.float32) / np.float32(white), planes, rate, colour))
+    return _fitting(Measurements(path, np.ascontiguousarray(stored, np.float32) / np.float32(white), planes,
+                                 rate=rate, colour=colour))
 
 
 def save_measurements(path: PathLike, clip: np.ndarray, measurements: np.ndarray, mask: np.ndarray,

@@ -111,7 +111,7 @@ class DavisClips:
         """A random view ``(T, height, width)`` or ``(3, T, height, width)`` of group ``index``."""
         folder, first = self._groups[index]
         clip = read_clip(folder, self.colour, first, self.frames)
-        return self.view(clip, self.height, self.width, rng, str(folder))
+        return self.view(clip, self.height, self.width, rng, name=str(folder))
 
 
 class SceneClips:
@@ -153,4 +153,4 @@ class SceneClips:
         scene = self._scenes[index]
         first = int(rng.integers(scene.clip.shape[-3] - self.frames + 1))
         frames = scene.clip[..., first:first + self.frames, :, :]
-        return self.view(frames, self.height, self.width, rng, scene.name)
+        return self.view(frames, self.height, self.width, rng, name=scene.name)

@@ -36,7 +36,7 @@ class RandomMasks:
         self.density = density
 
     def __call__(self, rng: np.random.Generator, frames: int, height: int, width: int) -> np.ndarray:
-        return random_mask(frames, height, width, self.density, rng)
+        return random_mask(frames, height, width, self.density, rng=rng)
 
 
 class FixedMask:
