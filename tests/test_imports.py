@@ -15,7 +15,7 @@ ARROWS = {
     "cli": {"commands", "exit_status", "version"},
     "exit_status": {"runtime", "errors"},
     "commands": {"training", "evaluation", "restore", "deploy", "checkpoints", "config", "models", "native", "runtime",
-                 "tiling", "errors", "version"},
+                 "tiling", "locks", "errors", "version"},
     "inference": {"restore", "checkpoints", "tiling"},  # the former name of restore
     "training": {"evaluation", "restore", "checkpoints", "config", "data", "executor", "models", "sensing", "ops", "runtime",
                  "metrics", "locks", "files", "errors"},

@@ -14,7 +14,8 @@ from tqdm import tqdm
 from mindrestore.data.clip_lists import ListedClip
 from mindrestore.data.frame_stores import META_INFO, FolderStore, LmdbStore, decoded
 from mindrestore.errors import UserError
-from mindrestore.files import write_text
+from mindrestore.files import check_writable, write_text
+from mindrestore.locks import held
 
 _FIRST_SIZE = 2**30  # bytes; grown as needed
 _CHUNK = 64  # frames a transaction
@@ -52,13 +53,25 @@ def create_lmdb(folder, output, clips=None, workers=None, compression=1):
     store = FolderStore(folder)
     frames = _chosen_frames(store, clips)
     partial = output.with_name(output.name + ".partial")
-    partial.mkdir(parents=True, exist_ok=True)
-    environment = lmdb.open(str(partial), map_size=_FIRST_SIZE)
+    check_writable(partial)
+    with held(output, output.with_name(f".{output.name}.lock")):
+        return _create(store, frames, partial, output, clips, workers, compression)
+
+
+def _create(store, frames, partial, output, clips, workers, compression):
+    """Make ``output``, which this process has to itself."""
     try:
-        shapes = _fill(environment, store, frames, workers or os.cpu_count(), compression)
-        environment.sync()
-    finally:
-        environment.close()
+        partial.mkdir(parents=True, exist_ok=True)
+        # LMDB's own lock is a mapped file, whose process dies by SIGBUS where the disk has no page left for it
+        environment = lmdb.open(str(partial), map_size=_FIRST_SIZE, lock=False)
+        try:
+            shapes = _fill(environment, store, frames, workers or os.cpu_count(), compression)
+            environment.sync()
+        finally:
+            environment.close()
+    except lmdb.Error as error:
+        raise UserError(f"{partial}: cannot be written ({error}); free some space and run this again, it goes on from "
+                        "here.") from error
     listed = _listed(store, frames, shapes, clips)
     write_text(partial / META_INFO, "".join(
         f"{clip}/{frame}.png ({','.join(map(str, shapes[clip, frame]))}) {compression}\n" for clip, frame in frames))

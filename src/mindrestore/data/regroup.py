@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mindrestore.data.frames import visible
-from mindrestore.errors import UserError
-from mindrestore.files import existing
+from mindrestore.errors import UserError, printable
+from mindrestore.files import existing, replacing_folder
 
 TRAINING_CLIPS, VALIDATION_CLIPS = 240, 30
 VARIANTS = ("sharp", "sharp_bicubic/X4", "blur", "blur_bicubic/X4", "blur_comp")
@@ -116,8 +116,10 @@ def _place(source, place, link):
     if link:
         place.symlink_to(source.resolve(), target_is_directory=True)
     else:
-        partial = place.with_name(f".{place.name}.partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        shutil.copytree(source, partial)
-        os.replace(partial, place)
+        with replacing_folder(place) as scratch:
+            try:
+                shutil.copytree(source, scratch, dirs_exist_ok=True)
+            except shutil.Error as error:
+                raise UserError(f"{place}: cannot be copied from {source} ({printable(error.args[0][0][2])}); free some space, "
+                                "and run this again.") from error
     return True

@@ -26,7 +26,7 @@ from mindspore import Tensor, nn
 from mindrestore.checkpoints.native import Metadata
 from mindrestore.deploy.onnx_graph import Graph
 from mindrestore.errors import UserError
-from mindrestore.files import PathLike, replacing
+from mindrestore.files import PathLike, check_writable, replacing
 from mindrestore.models import kind_of, names
 from mindrestore.models.kind import NetworkKind
 from mindrestore.models.signature import Port, Signature
@@ -82,6 +82,8 @@ def export_network(network: nn.Cell, metadata: Metadata, path: PathLike, file_fo
     if path.suffix == ".air" and free:
         raise UserError(f"{path}: an AIR file has a fixed size; give height and width.")
     signature = kind.signature(network, frames, height, width, batch=batch)
+    check_writable(path, sum(parameter.nbytes for parameter in network.get_parameters()))
+    check_writable(path.with_suffix(".json"))
     with replacing(path) as scratch, replacing(path.with_suffix(".json")) as scratch_summary, \
             _exported(network, kind, signature, free=free, suffix=path.suffix) as exported:
         compared = None
@@ -105,6 +107,7 @@ def _exported(network: nn.Cell, kind: NetworkKind, signature: Signature, *, free
     """Export ``network`` to a file in a temporary folder, and yield its path; free: whether height and width are."""
     with tempfile.TemporaryDirectory(prefix="mindrestore-") as folder:
         file = Path(folder, f"network{suffix}")
+        check_writable(file, sum(parameter.nbytes for parameter in network.get_parameters()))
         if suffix == ".onnx":
             graph = kind.onnx(network, signature, Graph)
             graph.write(file, "; ".join(f"{port.name}: {port.meaning}" for port in (*signature.inputs, *signature.outputs)))

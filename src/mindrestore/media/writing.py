@@ -16,7 +16,7 @@ import tifffile
 
 from mindrestore.data.frames import IMAGE_SUFFIXES, PAGED_SUFFIXES
 from mindrestore.errors import UserError
-from mindrestore.files import PathLike, replacing, replacing_folder
+from mindrestore.files import PathLike, replacing, replacing_folder, write_bytes
 from mindrestore.media.pixels import in_8_bits, in_colour
 
 CODECS = {".mp4": "mp4v", ".m4v": "mp4v", ".mov": "mp4v", ".mkv": "mp4v", ".avi": "MJPG"}
@@ -79,6 +79,13 @@ def check_target(path: PathLike, count: int) -> None:
         raise UserError(f"{path}: is a folder; give the name of a file.")
 
 
+def check_encoder(path: PathLike) -> None:
+    """Raise ``UserError`` if a picture called ``path`` has a suffix that this build of OpenCV reads and does not write."""
+    if kind_of(path) == "picture" and not cv2.haveImageWriter(str(path)):
+        raise UserError(f"{path}: this build of OpenCV writes no {Path(path).suffix} pictures; choose a name that ends in "
+                        ".png.")
+
+
 def stored_size(path: PathLike, height: int, width: int) -> Tuple[int, int]:
     """Return the (height, width) at which a clip called ``path`` keeps frames: a video's are even."""
     return (height + height % 2, width + width % 2) if kind_of(path) == "video" else (height, width)
@@ -111,9 +118,19 @@ def write_picture(path: PathLike, image: np.ndarray) -> None:
     path = Path(path)
     if image.dtype == np.uint16 and path.suffix.lower() != ".png":
         image = in_8_bits(image)
-    with replacing(path) as scratch:
-        if not cv2.imwrite(str(scratch), image):
-            raise UserError(f"{path}: OpenCV cannot write this picture; choose a name that ends in .png.")
+    write_bytes(path, coded(image, path))
+
+
+def coded(image: np.ndarray, path: Path, options: Sequence[int] = ()) -> bytes:
+    """Return the bytes of the picture file called ``path``; ``UserError`` if its format does not take this image."""
+    try:
+        done, content = cv2.imencode(path.suffix.lower(), image, options)
+    except cv2.error:
+        done = False
+    if not done:
+        raise UserError(f"{path}: OpenCV cannot write a picture of {image.shape[1]} x {image.shape[0]} pixels in this format; "
+                        "choose a name that ends in .png.")
+    return content.tobytes()
 
 
 def _write_pages(path, images, count):

@@ -12,9 +12,15 @@ import numpy as np
 
 from mindrestore.errors import UserError
 from mindrestore.files import replacing, write_text
+from mindrestore.media.writing import coded
 
 RECORD = "run.json"
 FAST = (cv2.IMWRITE_PNG_COMPRESSION, 1)
+
+
+def folder_of(target: Path) -> Path:
+    """Return the folder that holds the finished frames of the result ``target``."""
+    return target.parent / f"{target.name}.part"
 
 
 class FinishedFrames:
@@ -31,7 +37,7 @@ class FinishedFrames:
 
     def __init__(self, target, record, resume=False):
         target = Path(target)
-        self.folder = target.with_name(target.name + ".part")
+        self.folder = folder_of(target)
         if self.folder.exists():
             self._check(record, resume)
         write_text(self.folder / RECORD, json.dumps(record, indent=2) + "\n")
@@ -39,11 +45,10 @@ class FinishedFrames:
         while self._path(self.count).exists():
             self.count += 1
 
-    def add(self, image):
+    def add(self, image: np.ndarray) -> None:
         """Keep the next frame, a stored image."""
         with replacing(self._path(self.count)) as scratch:
-            if not cv2.imwrite(str(scratch), image, FAST):
-                raise UserError(f"{self.folder}: a frame cannot be written; free some space and go on with --resume.")
+            scratch.write_bytes(coded(image, scratch, FAST))
         self.count += 1
 
     def images(self):

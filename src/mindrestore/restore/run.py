@@ -1,4 +1,5 @@
 """Restore a clip on disk into another: look, choose, restore frame by frame, write, and say what was done."""
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
@@ -6,10 +7,13 @@ from typing import Callable, List, NamedTuple, Optional, Tuple
 
 from mindrestore.data.measurements import load_measurements
 from mindrestore.errors import UserError
+from mindrestore.files import check_writable
+from mindrestore.locks import held
 from mindrestore.media.clips import open_clip
 from mindrestore.media.pixels import to_image
-from mindrestore.media.writing import carry_over, check_target, kind_of, stored_size, write_clip
-from mindrestore.restore.finished import FinishedFrames
+from mindrestore.media.room import room_for
+from mindrestore.media.writing import carry_over, check_encoder, check_target, kind_of, stored_size, write_clip
+from mindrestore.restore.finished import FinishedFrames, folder_of
 from mindrestore.restore.networks import TaskNetwork, choose
 from mindrestore.restore.progress import FrameBar
 from mindrestore.restore.restorers import SnapshotRestorer, VideoRestorer
@@ -69,17 +73,28 @@ def restore(request: Request, say: Callable[[str], None] = print) -> None:
     """Do what a ``Request`` asks for; ``say`` is given each line of the account.
 
     Raises:
-        UserError: something of it cannot be; nothing is written then but frames that are finished.
+        UserError: something of it cannot be, or another process is writing the same result; nothing is written then but frames
+            that are finished.
         KeyboardInterrupt: passed on; finished frames are kept.
     """
+    place = Path(os.path.realpath(request.target))
+    check_writable(folder_of(place))
+    with held(request.target, place.parent / f".{place.name}.lock"):
+        _restore(request, say)
+
+
+def _restore(request: Request, say: Callable[[str], None]) -> None:
+    """Do what a ``Request`` asks for, its place held."""
     target = Path(request.target)
     compared = _beside(target, "_compare", target.suffix) if request.compare else None
     job = _prepared(request, kind_of(target))
     count, speed = job.restorer.count, job.restorer.speed
     for path in filter(None, (target, compared)):
         check_target(path, count)
+        check_encoder(path)
     rate = speed * (job.rate or USUAL_RATE)
     finished = FinishedFrames(target, _record(request, job), request.resume)
+    _check_room(target, job, finished)
     try:
         if request.preview:
             picture = _beside(target, "_preview", ".png")
@@ -117,6 +132,13 @@ def _prepared(request, kind):
                 raise UserError(f"--{name}: has no meaning for --task {request.task}; leave it away.")
     make, _ = RESTORERS[problem]
     return make(request, source, kind)
+
+
+def _check_room(target: Path, job: Job, finished: FinishedFrames) -> None:
+    """Raise ``UserError`` if the disk has no room for the frames to come, and for the result if that holds pictures too."""
+    restorer = job.restorer
+    frames = restorer.count - finished.count + (0 if kind_of(target) == "video" else restorer.count)
+    check_writable(target, room_for(frames, restorer.height, restorer.width, bits=job.bits, grey=job.grey))
 
 
 def _of_measurements(request, source, kind):
