@@ -13,7 +13,7 @@ PACKAGE = Path(mindrestore.__file__).parent
 ARROWS = {
     "__main__": {"cli"},
     "cli": {"commands", "exit_status", "version"},
-    "exit_status": {"runtime", "errors"},
+    "exit_status": {"runtime", "files", "errors"},
     "commands": {"training", "evaluation", "restore", "deploy", "checkpoints", "config", "models", "native", "runtime",
                  "tiling", "locks", "errors", "version"},
     "inference": {"restore", "checkpoints", "tiling"},  # the former name of restore

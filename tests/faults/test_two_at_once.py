@@ -24,7 +24,7 @@ from mindrestore.locks import held
 with held(sys.argv[1], sys.argv[2]):
     if sys.argv[3:]:
         os.fork()  # a worker that outlives its parent
-    os.write(1, b"%d\n" % os.getpid())
+    os.write(1, f"{os.getpid()}\\n".encode())
     time.sleep(600)
 """
 
