@@ -46,15 +46,15 @@ def create_lmdb(folder, output, clips=None, workers=None, compression=1):
     output = Path(output)
     if output.suffix != ".lmdb":
         raise UserError(f"{output}: the name of an LMDB folder ends in .lmdb; add it.")
+    partial = output.parent / f"{output.name}.partial"
+    check_writable(partial)
     if output.exists():
         raise UserError(f"{output}: it exists; remove it or choose another output.")
     if not 0 <= compression <= 9:
         raise UserError(f"PNG's compression is 0 to 9, got {compression}.")
     store = FolderStore(folder)
     frames = _chosen_frames(store, clips)
-    partial = output.with_name(output.name + ".partial")
-    check_writable(partial)
-    with held(output, output.with_name(f".{output.name}.lock")):
+    with held(output, output.parent / f".{output.name}.lock"):
         return _create(store, frames, partial, output, clips, workers, compression)
 
 

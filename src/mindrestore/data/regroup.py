@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from mindrestore.data.frames import visible
 from mindrestore.errors import UserError, printable
-from mindrestore.files import existing, replacing_folder
+from mindrestore.files import existing
 
 TRAINING_CLIPS, VALIDATION_CLIPS = 240, 30
 VARIANTS = ("sharp", "sharp_bicubic/X4", "blur", "blur_bicubic/X4", "blur_comp")
@@ -116,10 +116,13 @@ def _place(source, place, link):
     if link:
         place.symlink_to(source.resolve(), target_is_directory=True)
     else:
-        with replacing_folder(place) as scratch:
-            try:
-                shutil.copytree(source, scratch, dirs_exist_ok=True)
-            except shutil.Error as error:
-                raise UserError(f"{place}: cannot be copied from {source} ({printable(error.args[0][0][2])}); free some space, "
-                                "and run this again.") from error
+        partial = place.with_name(f".{place.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        try:
+            shutil.copytree(source, partial)
+        except shutil.Error as error:
+            shutil.rmtree(partial, ignore_errors=True)
+            raise UserError(f"{place}: cannot be copied from {source} ({printable(error.args[0][0][2])}); free some space, and "
+                            "run this again.") from error
+        os.replace(partial, place)
     return True

@@ -160,6 +160,7 @@ def _checked_path(path: PathLike, file_format: str) -> Path:
         path = path.with_suffix(f".{file_format}")
     if path.suffix != f".{file_format}":
         raise UserError(f"{path}: ends in {path.suffix}; a file of format {file_format} must end in .{file_format}.")
+    check_writable(path)
     if path.is_dir():
         raise UserError(f"{path}: is a folder; give the path of a file.")
     return path

@@ -77,16 +77,17 @@ def restore(request: Request, say: Callable[[str], None] = print) -> None:
             that are finished.
         KeyboardInterrupt: passed on; finished frames are kept.
     """
-    place = Path(os.path.realpath(request.target))
-    check_writable(folder_of(place))
-    with held(request.target, place.parent / f".{place.name}.lock"):
+    target, place = Path(request.target), Path(os.path.realpath(request.target))
+    for path in (target, _compared(request), _previewed(request), folder_of(target)):
+        if path is not None:
+            check_writable(path)
+    with held(target, place.parent / f".{place.name}.lock"):
         _restore(request, say)
 
 
 def _restore(request: Request, say: Callable[[str], None]) -> None:
     """Do what a ``Request`` asks for, its place held."""
-    target = Path(request.target)
-    compared = _beside(target, "_compare", target.suffix) if request.compare else None
+    target, compared = Path(request.target), _compared(request)
     job = _prepared(request, kind_of(target))
     count, speed = job.restorer.count, job.restorer.speed
     for path in filter(None, (target, compared)):
@@ -94,10 +95,10 @@ def _restore(request: Request, say: Callable[[str], None]) -> None:
         check_encoder(path)
     rate = speed * (job.rate or USUAL_RATE)
     finished = FinishedFrames(target, _record(request, job), request.resume)
-    _check_room(target, job, finished)
     try:
-        if request.preview:
-            picture = _beside(target, "_preview", ".png")
+        _check_room(target, job, finished)
+        picture = _previewed(request)
+        if picture:
             write_preview(picture, job.restorer)
             say(f"Preview: {picture}")
         if finished.count:
@@ -184,8 +185,16 @@ def _identity(path):
     return [str(Path(path).resolve()), status.st_size, status.st_mtime_ns]
 
 
-def _beside(target, addition, suffix):
-    return target.with_name(target.stem + addition + suffix)
+def _compared(request: Request) -> Path | None:
+    """Return the path of the clip of input and output side by side, None where none is asked for."""
+    target = Path(request.target)
+    return target.parent / f"{target.stem}_compare{target.suffix}" if request.compare else None
+
+
+def _previewed(request: Request) -> Path | None:
+    """Return the path of the picture of a few frames, None where none is asked for."""
+    target = Path(request.target)
+    return target.parent / f"{target.stem}_preview.png" if request.preview else None
 
 
 def _account(target, job, rate):
