@@ -128,7 +128,7 @@ def check_writable(path: PathLike, size: float = 0) -> None:
         raise cannot_be_written(path, error) from error
     free = shutil.disk_usage(folder).free
     if size > free:
-        raise UserError(f"{path}: takes about {size / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB are free on its disk; free some "
+        raise UserError(f"{path}: takes about {size / 1e6:,.1f} MB, and {free / 1e6:,.1f} MB are free on its disk; free some "
                         "space, or name a place on another disk.")
 
 
