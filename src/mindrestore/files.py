@@ -56,7 +56,7 @@ def replacing(path: PathLike, former: PathLike | None = None) -> Iterator[Path]:
             os.chmod(scratch, 0o666 & ~_umask())
             synced(scratch)
             if former is not None and path.exists():
-                os.replace(path, former)
+                _keep(path, former, Path(scratch).with_suffix(".former"))
             os.replace(scratch, path)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
@@ -130,6 +130,20 @@ def check_writable(path: PathLike, size: float = 0) -> None:
     if size > free:
         raise UserError(f"{path}: takes about {size / 1e6:,.1f} MB, and {free / 1e6:,.1f} MB are free on its disk; free some "
                         "space, or name a place on another disk.")
+
+
+def _keep(path: Path, former: PathLike, link: Path) -> None:
+    """Have what ``path`` holds be called ``former`` too; ``link`` is what it is called in between.
+
+    So there is a file at ``path`` all the time. Where the file system has no hard links it is absent until it is replaced.
+    """
+    try:
+        os.link(path, link)
+    except OSError:
+        os.replace(path, former)
+        return
+    os.replace(link, former)
+    link.unlink(missing_ok=True)  # it stays where ``former`` was the same file already
 
 
 def check_name(path: Path) -> None:

@@ -133,7 +133,7 @@ def test_a_killed_writer_leaves_the_last_file_or_the_one_before(started, tmp_pat
         assert all(content == 20 * content[:8] for content in contents.values()), "not whole"
         number = max(int(content[:8]) for content in contents.values())
         if path in contents and former in contents:
-            assert int(contents[path][:8]) == int(contents[former][:8]) + 1
+            assert int(contents[path][:8]) - int(contents[former][:8]) in (0, 1)  # 0 between the two moves
     print(f"writers killed: {count}, {during} of them while they wrote")
     assert during > count // 4
 

@@ -34,7 +34,7 @@ def previous_state(path: Path) -> Path:
 
 
 def is_saved(path: Path) -> bool:
-    """Return whether a run saved its state at ``path``; it may have been killed while the next one took that place."""
+    """Return whether a run saved its state at ``path``, or before."""
     return path.exists() or previous_state(path).exists()
 
 
