@@ -13,12 +13,14 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import psutil
 import pytest
 from builders import assert_same_state, lines_of, tiny_run
 from places import ROOT, TESTS
 
 from mindrestore.checkpoints.native import load_arrays
 from mindrestore.data.frames import stored_frames
+from mindrestore.data.lmdb_writer import create_lmdb
 from mindrestore.errors import UserError
 from mindrestore.training.state import read_state
 
@@ -231,3 +233,19 @@ def test_a_launcher_that_is_stopped_leaves_a_run_to_go_on_with(tmp_path, fresh_e
     printed = again.communicate(timeout=PATIENCE)[0]
     assert again.returncode == 0, printed
     assert [line["step"] for line in lines_of(tmp_path / "run")] == list(range(1, step + 3))
+
+
+def test_a_killed_maker_of_a_database_leaves_no_process(tmp_path, started):
+    """It used to be made by several, which a killed one left behind, or waited for in vain."""
+    rng = np.random.default_rng(0)
+    (tmp_path / "clips/000").mkdir(parents=True)
+    for number in range(40):
+        cv2.imwrite(str(tmp_path / f"clips/000/{number:08d}.png"), rng.integers(0, 256, (256, 256, 3), np.uint8))
+    data = tmp_path / "a.lmdb.partial" / "data.mdb"
+    process = started("import runpy, sys; sys.argv.pop(0); runpy.run_path(sys.argv[0], run_name='__main__')",
+                      ROOT / "src/scripts/create_lmdb.py", "clips", "a.lmdb", "--workers", "2")
+    assert wait_for(process, data.exists, tmp_path)
+    assert not psutil.Process(process.pid).children(recursive=True)
+    killed(process)
+    create_lmdb(tmp_path / "clips", tmp_path / "a.lmdb", workers=2)
+    assert not list(tmp_path.glob(".*"))

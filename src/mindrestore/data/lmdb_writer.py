@@ -1,9 +1,8 @@
-"""Make an LMDB of a folder of clips, with several processes, going on where a killed run stopped."""
+"""Make an LMDB of a folder of clips, in several threads, going on where a killed run stopped."""
 import os
 import re
 import sys
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -33,7 +32,7 @@ def create_lmdb(folder, output, clips=None, workers=None, compression=1):
         output: the LMDB folder to make; its name ends in ``.lmdb``.
         clips: ``ListedClip`` to store, from ``read_list``; all by default. What a list says of frames, shape and first
             frame must hold.
-        workers: processes that decode and encode; as many as there are cores by default.
+        workers: threads that decode and encode; as many as there are cores by default.
         compression: of PNG, 0 to 9.
 
     Returns:
@@ -136,20 +135,18 @@ def _fill(environment, store, frames, workers, compression):
                 shapes[clip, frame] = (*size, 3)
     todo = [key for key in frames if key not in shapes]
     bar = tqdm(total=len(frames), initial=len(shapes), unit="frame", file=sys.stderr, dynamic_ncols=True)
-    with bar, ProcessPoolExecutor(workers) as pool:
-        try:
-            for start in range(0, len(todo), _CHUNK):
-                keys = todo[start:start + _CHUNK]
-                paths = [str(store.path(*key)) for key in keys]
-                encoded = pool.map(_encode, paths, [compression] * len(paths), chunksize=4)
-                values = {}
-                for key, (value, shape) in zip(keys, encoded):
-                    values["/".join(key).encode()], shapes[key] = value, shape
-                    bar.update()
-                _put(environment, values)
-        except BrokenProcessPool as error:
-            raise UserError("a process that encodes frames was killed, most likely for want of memory; run this again "
-                            "with fewer workers, it goes on from here.") from error
+    # OpenCV lets go of Python's lock, so that threads are as quick as processes; and no thread outlives a killed process, or is
+    # killed and waited for in vain
+    with bar, ThreadPoolExecutor(workers) as pool:
+        for start in range(0, len(todo), _CHUNK):
+            keys = todo[start:start + _CHUNK]
+            paths = [str(store.path(*key)) for key in keys]
+            encoded = pool.map(_encode, paths, [compression] * len(paths))
+            values = {}
+            for key, (value, shape) in zip(keys, encoded):
+                values["/".join(key).encode()], shapes[key] = value, shape
+                bar.update()
+            _put(environment, values)
     return shapes
 
 
