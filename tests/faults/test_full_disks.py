@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from builders import StandIn, tiny_run, write_frames
 from disks import files_limited_to, grown, mounted
-from places import GOLDEN
+from places import GOLDEN, ROOT
 
 from mindrestore.checkpoints.convert import convert
 from mindrestore.checkpoints.native import load_arrays, save_arrays
@@ -125,6 +125,16 @@ def test_a_copy_of_a_clip_that_does_not_fit_is_not_there(tmp_path, monkeypatch):
     assert (tmp_path / "train/train_sharp/001/00000000.png").read_bytes() == frame.read_bytes()
 
 
+def test_a_rank_table_that_cannot_grow_leaves_the_former_one(tmp_path):
+    (tmp_path / "hccn.conf").write_text("address_0=192.168.0.1\n")
+    (tmp_path / "table.json").write_text("former")
+    with files_limited_to(100):
+        made = subprocess.run([sys.executable, str(ROOT / "scripts/generate_rank_table.py"), "--conf", "hccn.conf", "--server",
+                               "10.0.0.1", "--output", "table.json"], cwd=tmp_path, capture_output=True, text=True)
+    assert made.returncode == 2 and "table.json: cannot be written (File too large)" in made.stderr
+    assert sorted(os.listdir(tmp_path)) == ["hccn.conf", "table.json"] and (tmp_path / "table.json").read_text() == "former"
+
+
 def test_output_that_cannot_grow_is_no_traceback(tmp_path, fresh_environment):
     """What a command says goes to a file on a full disk."""
     lines, said = tmp_path / "out", tmp_path / "err"
@@ -220,3 +230,11 @@ def test_a_converted_checkpoint_that_does_not_fit_is_not_there(tmp_path):
     with files_limited_to(8000), pytest.raises(UserError, match=FULL):
         convert(GOLDEN / "revsci_two_way.pth", tmp_path / "ours.ckpt")
     assert not os.listdir(tmp_path)
+
+
+def test_a_database_that_is_damaged_is_not_gone_on_with(tmp_path):
+    write_frames(tmp_path / "clips" / "000")
+    (tmp_path / "a.lmdb.partial").mkdir()
+    (tmp_path / "a.lmdb.partial" / "data.mdb").write_bytes(bytes(range(256)) * 64)
+    with pytest.raises(UserError, match="a.lmdb.partial: is damaged .*; remove it and run this again"):
+        create_lmdb(tmp_path / "clips", tmp_path / "a.lmdb", workers=1)

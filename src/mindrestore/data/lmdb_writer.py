@@ -68,7 +68,9 @@ def _create(store, frames, partial, output, clips, workers, compression):
             environment.sync()
         finally:
             environment.close()
-    except lmdb.Error as error:
+    except (lmdb.InvalidError, lmdb.CorruptedError, lmdb.VersionMismatchError) as error:
+        raise UserError(f"{partial}: is damaged ({error}); remove it and run this again.") from error
+    except lmdb.Error as error:  # a full disk is now this error, now that
         raise UserError(f"{partial}: cannot be written ({error}); free some space and run this again, it goes on from "
                         "here.") from error
     listed = _listed(store, frames, shapes, clips)
