@@ -22,6 +22,7 @@ from mindrestore.checkpoints.native import load_arrays
 from mindrestore.data.frames import stored_frames
 from mindrestore.data.lmdb_writer import create_lmdb
 from mindrestore.errors import UserError
+from mindrestore.locks import held
 from mindrestore.training.state import read_state
 
 PATIENCE = 120  # seconds for what takes a few on an idle machine
@@ -211,27 +212,24 @@ def test_a_launcher_that_is_stopped_leaves_a_run_to_go_on_with(tmp_path, fresh_e
     log = tmp_path / "run" / "log.jsonl"
 
     def start(*more):
-        return subprocess.Popen([*command, *more], cwd=tmp_path, env=environment, text=True, start_new_session=True,
-                                stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        with open(tmp_path / "said.txt", "a") as printed:
+            return subprocess.Popen([*command, *more], cwd=tmp_path, env=environment, start_new_session=True, stdout=printed,
+                                    stderr=printed)
     launcher = start()
     assert wait_for(launcher, lambda: log.exists() and log.read_text().count("\n") > 3, tmp_path)
     pids = [int((tmp_path / "logs" / "tiny" / f"rank_{rank}.pid").read_text()) for rank in range(2)]
     launcher.send_signal(number)
     if number == signal.SIGKILL:
         with pytest.raises(UserError, match=f"process {pids[0]} on "):
-            from mindrestore.locks import held
             with held(tmp_path / "run", tmp_path / "run" / ".lock"):
                 pass
-    launcher.communicate(timeout=PATIENCE)
-    assert launcher.returncode == (143 if number == signal.SIGTERM else -number)
+    assert launcher.wait(PATIENCE) == (143 if number == signal.SIGTERM else -number)
     deadline = time.monotonic() + PATIENCE
     while any(Path(f"/proc/{pid}").exists() for pid in pids):
         assert time.monotonic() < deadline
         time.sleep(0.1)
     step = read_state(tmp_path / "run" / "last_state.ckpt").progress["step"]
-    again = start("--resume", f"training.steps={step + 2}")
-    printed = again.communicate(timeout=PATIENCE)[0]
-    assert again.returncode == 0, printed
+    assert start("--resume", f"training.steps={step + 2}").wait(PATIENCE) == 0, said(tmp_path)
     assert [line["step"] for line in lines_of(tmp_path / "run")] == list(range(1, step + 3))
 
 
