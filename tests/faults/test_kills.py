@@ -220,9 +220,8 @@ def test_a_launcher_that_is_stopped_leaves_a_run_to_go_on_with(tmp_path, fresh_e
     pids = [int((tmp_path / "logs" / "tiny" / f"rank_{rank}.pid").read_text()) for rank in range(2)]
     launcher.send_signal(number)
     if number == signal.SIGKILL:
-        with pytest.raises(UserError, match=f"process {pids[0]} on "):
-            with held(tmp_path / "run", tmp_path / "run" / ".lock"):
-                pass
+        with pytest.raises(UserError, match=f"process {pids[0]} on "), held(tmp_path / "run", tmp_path / "run" / ".lock"):
+            pass
     assert launcher.wait(PATIENCE) == (143 if number == signal.SIGTERM else -number)
     deadline = time.monotonic() + PATIENCE
     while any(Path(f"/proc/{pid}").exists() for pid in pids):
