@@ -201,10 +201,16 @@ def write(path, content):
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-")
-        with open(handle, "w", encoding="utf-8") as file:
-            file.write(json.dumps(content, indent=2) + "\n")
-        os.chmod(scratch, 0o644)
-        os.replace(scratch, path)
+        try:
+            with open(handle, "w", encoding="utf-8") as file:
+                file.write(json.dumps(content, indent=2) + "\n")
+                file.flush()
+                os.fsync(handle)
+            os.chmod(scratch, 0o644)
+            os.replace(scratch, path)
+        except OSError:
+            os.unlink(scratch)
+            raise
     except OSError as error:
         raise Mistake(f"{path}: cannot be written ({error.strerror}); choose a folder you may write to.") from error
 

@@ -143,6 +143,15 @@ def video_config(task, *overrides, **evaluation):
     return config
 
 
+def tiny_run(output, *overrides):
+    """The configuration of a training of seconds, saved after every step and validated on nothing."""
+    return make_config({
+        "name": "tiny", "model": {"blocks": 1, "channels": 8}, "data": {"frames": 2, "size": 16, "clips": 6},
+        "evaluation": {"kind": "captures", "path": None, "frames": 2}, "output": str(output), "runtime": {"mode": "pynative"},
+        "training": {"mode": "plain", "steps": 4, "batch_size": 2, "learning_rate": 2e-3, "save_every": 1, "log_every": 1},
+    }, overrides)
+
+
 def write_frames(folder, names=("00000000.png", "00000001.png"), size=(8, 12)):
     """Write a frame of each name into ``folder``, all of one grey, 10 more from name to name; return the folder."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -6,6 +6,8 @@ import sys
 
 import pytest
 
+from mindrestore.files import replacing
+
 WRITING = """
 import sys, time
 from pathlib import Path
@@ -68,3 +70,32 @@ def test_what_another_host_or_somebody_else_wrote_stays(writing, python, tmp_pat
         path.touch()
     assert python(WRITTEN, tmp_path / "run" / "state.ckpt").returncode == 0
     assert all(path.exists() for path in (elsewhere, *others))
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_what_a_file_held_is_kept_under_another_name(tmp_path, monkeypatch, links):
+    if not links:
+        def refuses(*_):
+            raise PermissionError(1, "Operation not permitted")
+        monkeypatch.setattr(os, "link", refuses)
+    path, former = tmp_path / "state.ckpt", tmp_path / "former.ckpt"
+    for number in range(4):
+        with replacing(path, former) as scratch:
+            assert number == 0 or path.read_text() == str(number - 1)
+            scratch.write_text(str(number))
+        assert path.read_text() == str(number) and former.exists() == (number > 0)
+        assert number == 0 or former.read_text() == str(number - 1)
+    former.unlink()
+    os.link(path, former) if links else None  # killed between the two moves
+    with replacing(path, former) as scratch:
+        scratch.write_text("4")
+    assert (path.read_text(), former.read_text()) == ("4", "3") and len(os.listdir(tmp_path)) == 2
+
+
+def test_a_writer_that_fails_leaves_both(tmp_path):
+    path, former = tmp_path / "state.ckpt", tmp_path / "former.ckpt"
+    path.write_text("1"), former.write_text("0")
+    with pytest.raises(KeyboardInterrupt), replacing(path, former) as scratch:
+        scratch.write_text("2")
+        raise KeyboardInterrupt
+    assert (path.read_text(), former.read_text()) == ("1", "0") and len(os.listdir(tmp_path)) == 2

@@ -1,11 +1,13 @@
 """Errors of commands: one sentence and an exit status instead of a traceback."""
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable
 from typing import Any
 
 from mindrestore.errors import Stopped, UserError
+from mindrestore.files import FULL, cannot_be_written
 from mindrestore.runtime.release import sigterm_as_keyboard_interrupt
 
 
@@ -20,6 +22,10 @@ def status_of(run: Callable[..., Any], *arguments: Any) -> int:
             return run(*arguments) or 0
     except UserError as error:
         return _say(f"error: {error}", 2)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        return _say(f"error: {cannot_be_written(error.filename or 'what this command prints', error)}", 2)
     except Stopped as stopped:
         return stopped.status
     except KeyboardInterrupt:
@@ -28,5 +34,6 @@ def status_of(run: Callable[..., Any], *arguments: Any) -> int:
 
 def _say(message: str, status: int) -> int:
     """Print a message to standard error; return ``status``."""
-    print(f"mindrestore: {message}", file=sys.stderr)
+    with contextlib.suppress(OSError):  # where standard error goes to a file, its disk may be full
+        print(f"mindrestore: {message}", file=sys.stderr)
     return status

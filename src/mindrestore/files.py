@@ -1,4 +1,5 @@
-"""Files that are complete or absent: everything is written to a scratch file beside its place, then moved into it.
+"""Files that are complete or absent: everything is written to a scratch file beside its place, has reached the disk, and is
+then moved into its place.
 
 The name of a scratch file says which process writes it, so that a later process can remove what a killed one left.
 """
@@ -23,34 +24,43 @@ PathLike = str | os.PathLike[str]
 
 FULL = {errno.ENOSPC: "its disk is full", errno.EDQUOT: "its disk quota is used up",
         errno.EFBIG: "it became larger than files may be"}
+"""By error number: why something was not written although it may be."""
+LONGEST_NAME = 255  # bytes of a file's name, on every file system in use
+_SHOWN = 40  # characters of a file's name that its scratch file is called by, which has more to say and must not be too long
 
 _tidied: set[Path] = set()  # folders already searched for leftovers by this process, as it may write thousands of files to one
 
 
 @contextlib.contextmanager
-def replacing(path: PathLike) -> Iterator[Path]:
+def replacing(path: PathLike, former: PathLike | None = None) -> Iterator[Path]:
     """Yield the path of a scratch file beside ``path``; on a clean exit move it into place, otherwise delete it.
 
     The scratch file keeps the suffix of ``path``, so writers that choose a format by suffix work unchanged.
-    Missing parent folders are made. Raises ``UserError`` if the folder cannot be written.
+    Missing parent folders are made. Whatever ``path`` held is then called ``former``, if that is given. Raises ``UserError`` if
+    the folder cannot be written, ``path`` is a folder, or the disk is full; then ``path`` holds what it held.
     """
     path = Path(path)
     try:
+        check_name(path)
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_leftovers(path.parent)
         handle, scratch = tempfile.mkstemp(prefix=_prefix(path.stem), suffix=path.suffix, dir=path.parent)
     except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror}); choose a folder you may write to.") from error
+        raise cannot_be_written(path, error) from error
     os.close(handle)
     try:
-        yield Path(scratch)
-        os.chmod(scratch, 0o666 & ~_umask())
-        os.replace(scratch, path)
-    except BaseException as error:
+        with told_of_full_disks(path):
+            yield Path(scratch)
+            os.chmod(scratch, 0o666 & ~_umask())
+            synced(scratch)
+            if former is not None and path.exists():
+                _keep(path, former, Path(scratch).with_suffix(".former"))
+            os.replace(scratch, path)
+    except BaseException:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(scratch)
-        if isinstance(error, OSError) and error.errno in FULL:
-            raise cannot_be_written(path, error) from error
         raise
 
 
@@ -65,42 +75,96 @@ def replacing_folder(path: PathLike) -> Iterator[Path]:
         _remove_leftovers(path.parent)
         scratch = Path(tempfile.mkdtemp(prefix=_prefix(path.name), dir=path.parent))
     except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror}); choose a folder you may write to.") from error
+        raise cannot_be_written(path, error) from error
     try:
-        yield scratch
-        scratch.chmod(0o777 & ~_umask())
-        if path.is_dir():
-            path.rmdir()
-        scratch.rename(path)
-    except BaseException as error:
+        with told_of_full_disks(path):
+            yield scratch
+            scratch.chmod(0o777 & ~_umask())
+            if path.is_dir():
+                path.rmdir()
+            scratch.rename(path)
+    except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
-        if isinstance(error, OSError) and error.errno in FULL:
-            raise cannot_be_written(path, error) from error
         raise
 
 
+@contextlib.contextmanager
+def told_of_full_disks(path: PathLike) -> Iterator[None]:
+    """While the context lasts, a full disk is a ``UserError`` that names ``path``, which is being written."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        raise cannot_be_written(path, error) from error
+
+
 def cannot_be_written(path: PathLike, error: Exception) -> UserError:
-    """What to raise where writing ``path`` failed with ``error``: one sentence that says so, and why."""
+    """Return what to raise where writing ``path`` failed with ``error``: one sentence that says so, and why."""
     number = getattr(error, "errno", None)
     if number in FULL:
         return UserError(f"{path}: cannot be written, {FULL[number]}; free some space, or name a place on another disk.")
-    return UserError(f"{path}: cannot be written ({getattr(error, 'strerror', None) or error}); choose another place or name.")
+    if number == errno.ENAMETOOLONG:
+        return UserError(f"{path}: cannot be written, the name is too long; choose a shorter one.")
+    if number == errno.EISDIR:
+        return UserError(f"{path}: is a folder; give the name of a file.")
+    reason = getattr(error, "strerror", None) or error
+    return UserError(f"{path}: cannot be written ({reason}); choose a folder you may write to.")
 
 
-def write_bytes(path: PathLike, content: bytes) -> None:
-    """Write ``content`` to ``path``, whole or not at all, and onto the disk before it takes its place."""
-    with replacing(path) as scratch:
-        scratch.write_bytes(content)
-        synced(scratch)
+def check_writable(path: PathLike, size: float = 0) -> None:
+    """Raise ``UserError`` if ``path`` cannot be written, so that this is known before anything is computed; write nothing.
+
+    size: bytes, at least, that it and what is needed to make it will take.
+    """
+    path = Path(path)
+    try:
+        check_name(path)
+        folder = next(parent for parent in path.absolute().parents if os.path.lexists(parent))
+        handle, scratch = tempfile.mkstemp(prefix=_prefix(path.stem), dir=folder)
+        os.close(handle)
+        os.unlink(scratch)
+    except OSError as error:
+        raise cannot_be_written(path, error) from error
+    free = shutil.disk_usage(folder).free
+    if size > free:
+        raise UserError(f"{path}: takes about {size / 1e6:,.1f} MB, and {free / 1e6:,.1f} MB are free on its disk; free some "
+                        "space, or name a place on another disk.")
+
+
+def _keep(path: Path, former: PathLike, link: Path) -> None:
+    """Have what ``path`` holds be called ``former`` too; ``link`` is what it is called in between.
+
+    So there is a file at ``path`` all the time. Where the file system has no hard links it is absent until it is replaced.
+    """
+    try:
+        os.link(path, link)
+    except OSError:
+        os.replace(path, former)
+        return
+    os.replace(link, former)
+    link.unlink(missing_ok=True)  # it stays where ``former`` was the same file already
+
+
+def check_name(path: Path) -> None:
+    """Raise ``OSError``, as the system does, if a part of ``path`` is too long a name."""
+    if any(len(os.fsencode(part)) > LONGEST_NAME for part in path.parts):
+        raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG), str(path))
 
 
 def synced(path: PathLike) -> None:
-    """Have a written file reach its disk; ``OSError`` if it does not, such as of a full one that noticed late."""
+    """Wait until a written file has reached its disk; ``OSError`` if it does not, as of a full disk noticed late."""
     handle = os.open(path, os.O_RDWR)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def write_bytes(path: PathLike, content: bytes) -> None:
+    """Write ``content`` to ``path``, complete or not at all."""
+    with replacing(path) as scratch:
+        scratch.write_bytes(content)
 
 
 def write_text(path: PathLike, text: str) -> None:
@@ -128,7 +192,7 @@ def _umask() -> int:
 
 def _prefix(name: str) -> str:
     """Return the prefix of this process's scratch files and folders for ``name``."""
-    return f".{name}-{_host()}-{os.getpid()}-"
+    return f".{name[:_SHOWN]}-{_host()}-{os.getpid()}-"
 
 
 def _host() -> str:

@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("output", help="the LMDB folder to make; its name ends in .lmdb")
     parser.add_argument("--list", help="list of the clips to take")
     parser.add_argument("--write-list", metavar="FILE", help="write the list of the clips taken")
-    parser.add_argument("--workers", type=int, help="processes; default: one a core")
+    parser.add_argument("--workers", type=int, help="threads; default: one a core")
     parser.add_argument("--compression", type=int, default=1, help="of PNG, 0-9, default 1 as published")
     return status_of(_run, parser.parse_args(arguments))
 

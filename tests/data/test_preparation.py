@@ -284,7 +284,7 @@ def test_a_clip_that_cannot_be_placed_is_named(reds, tmp_path, small_disk):
     with contextlib.suppress(OSError), (small_disk / "other").open("wb", 0) as other:
         while True:
             other.write(bytes(4096))
-    with pytest.raises(UserError, match="train_sharp/000: cannot be written .*No space left"):
+    with pytest.raises(UserError, match="train_sharp/000: cannot be copied from .*No space left"):
         regroup(reds, small_disk / "all", frames=3)
 
 

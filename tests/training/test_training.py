@@ -83,7 +83,7 @@ def test_what_a_run_leaves(configure, tmp_path, capsys):
     folder = train(config)
     assert folder == tmp_path / "run"
     assert sorted(path.name for path in folder.iterdir()) == [
-        "best.ckpt", "config.yaml", "last.ckpt", "last_state.ckpt", "log.jsonl"]
+        "best.ckpt", "config.yaml", "last.ckpt", "last_state.ckpt", "log.jsonl", "previous_state.ckpt"]
     assert load_config(folder / "config.yaml") == config
     lines = lines_of(folder)
     assert [(line["step"], *sorted(line.keys() - {"step"})) for line in lines] == [

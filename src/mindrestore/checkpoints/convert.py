@@ -4,10 +4,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from mindrestore.checkpoints.loading import published_network, recognised
+from mindrestore.checkpoints.mindspore_file import check_suffix
 from mindrestore.checkpoints.native import METADATA_ENTRY, save_network
 from mindrestore.checkpoints.sources import arrays_in, described, read_contents
 from mindrestore.errors import UserError
-from mindrestore.files import PathLike
+from mindrestore.files import PathLike, check_writable
 
 __all__ = ["convert", "published_network"]
 
@@ -18,6 +19,8 @@ def convert(source: PathLike, target: PathLike, kind: str | None = None) -> str:
     ``kind`` is the network's ("revsci", "vrt" or one's own), or None to recognise it. Returns one line that says what was
     written. Raises ``UserError`` if the source cannot be read or holds no network we know.
     """
+    check_suffix(Path(target))
+    check_writable(target)
     contents = read_contents(source)
     if METADATA_ENTRY in contents:
         raise UserError(f"{source}: is mindrestore's own already; expected a published checkpoint.")

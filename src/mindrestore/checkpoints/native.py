@@ -57,18 +57,20 @@ def read_metadata(path: PathLike) -> Metadata:
     return metadata_in(path, load_arrays(path)[1])
 
 
-def save_arrays(path: PathLike, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any]) -> None:
+def save_arrays(path: PathLike, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any],
+                former: PathLike | None = None) -> None:
     """Write ``arrays`` (name -> NumPy array, none empty) and ``metadata``, a dict of JSON values, to ``path`` (.ckpt).
 
-    The file is written whole or not at all. Raises ``UserError`` if it cannot be written.
+    The file is written whole or not at all, with a checksum; what ``path`` held is then called ``former``, if that is given.
+    Raises ``UserError`` if it cannot be written.
     """
-    mindspore_file.write(path, arrays, {METADATA_ENTRY: json.dumps(metadata)})
+    mindspore_file.write(path, arrays, {METADATA_ENTRY: json.dumps(metadata)}, former)
 
 
 def load_arrays(path: PathLike) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     """Return the (arrays, metadata) that ``save_arrays`` wrote to ``path``, bit for bit.
 
-    Raises ``UserError`` if the file is absent, no checkpoint, cut short or not mindrestore's.
+    Raises ``UserError`` if the file is absent, no checkpoint, cut short, damaged or not mindrestore's.
     """
     path = Path(path)
     if not is_mindspore_file(path):

@@ -4,6 +4,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mindrestore.commands.shared import Commands, command, common, loaded_for, of_whole_network, overrides_of, quoted, start
@@ -55,6 +56,7 @@ def settings_of(options: argparse.Namespace) -> list[str]:
 
 def _run(options: argparse.Namespace) -> None:
     from mindrestore.config import load_config, make_config
+    from mindrestore.locks import held
     overrides = overrides_of(options) + settings_of(options)
     if options.config:
         config = of_whole_network(load_config(options.config, overrides))
@@ -64,7 +66,8 @@ def _run(options: argparse.Namespace) -> None:
     else:
         config = make_config({"name": "eval", "evaluation": {"gap_tv": True}}, overrides, "command line")
     folder = config.output or f"results/{config.name}"
-    EVALUATIONS[config.problem](config, options, folder)
+    with held(folder, Path(folder, ".lock")):
+        EVALUATIONS[config.problem](config, options, folder)
     print(f"\nPictures and tables are in {folder}.")
 
 

@@ -1,12 +1,11 @@
-"""Make an LMDB of a folder of clips, with several processes, going on where a killed run stopped."""
+"""Make an LMDB of a folder of clips, in several threads, going on where a killed run stopped."""
 from __future__ import annotations
 
 import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import cv2
@@ -17,12 +16,12 @@ from mindrestore.data.clip_lists import ListedClip, check_name
 from mindrestore.data.folders import digest, frame_numbers
 from mindrestore.data.frame_stores import META_INFO, FolderStore, LmdbStore, decoded, stored_bytes
 from mindrestore.errors import UserError
-from mindrestore.files import PathLike, write_text
+from mindrestore.files import PathLike, cannot_be_written, check_writable, write_text
+from mindrestore.locks import held
 
 _FIRST_SIZE = 2**30  # bytes; grown as needed
 _CHUNK = 64  # frames a transaction
 _RECORD = "source.json"  # of what an unfinished LMDB is made
-_LOCK_SIZE = 8192  # bytes, of LMDB's 126 readers
 _LONGEST_KEY = 511  # bytes, of LMDB as it is built
 _PNG_START, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 
@@ -42,7 +41,7 @@ def create_lmdb(folder: PathLike, output: PathLike, clips: Sequence[ListedClip] 
         output: the LMDB folder to make; its name ends in ``.lmdb``.
         clips: ``ListedClip`` to store, from ``read_list``; all by default. What a list says of frames, shape and first
             frame must hold.
-        workers: processes that decode and encode; as many as there are cores by default.
+        workers: threads that decode and encode; as many as there are cores by default.
         compression: of PNG, 0 to 9.
 
     Returns:
@@ -56,30 +55,39 @@ def create_lmdb(folder: PathLike, output: PathLike, clips: Sequence[ListedClip] 
     output = Path(output)
     if output.suffix != ".lmdb":
         raise UserError(f"{output}: the name of an LMDB folder ends in .lmdb; add it.")
+    partial = output.parent / f"{output.name}.partial"
+    check_writable(partial)
     if output.exists():
         raise UserError(f"{output}: it exists; remove it or choose another output.")
     if not 0 <= compression <= 9:
         raise UserError(f"PNG's compression is 0 to 9, got {compression}.")
     store = FolderStore(folder)
     keys = _frames_to_store(store, clips)
-    partial = output.with_name(output.name + ".partial")
-    try:
-        return _create(store, keys, partial, output, clips=clips, workers=workers or os.cpu_count(), compression=compression)
-    except (OSError, lmdb.Error) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UserError(f"{output}: cannot be written ({reason}); free some space, or choose a folder you may write to, and "
-                        "run this again.") from error
+    with held(output, output.parent / f".{output.name}.lock"):
+        try:
+            return _create(store, keys, partial, output, clips=clips, workers=workers or os.cpu_count() or 1,
+                           compression=compression)
+        except OSError as error:
+            raise cannot_be_written(output, error) from error
 
 
 def _create(store: FolderStore, keys: Sequence[Key], partial: Path, output: Path, *, clips: Sequence[ListedClip] | None,
             workers: int, compression: int) -> list[ListedClip]:
+    """Make ``output``, which this process has to itself."""
     _begin(partial, {"frames": digest(("/".join(key), store.path(*key)) for key in keys), "compression": compression})
-    environment = lmdb.open(str(partial), map_size=_FIRST_SIZE)
     try:
-        shapes = _fill(environment, store, keys, workers=workers, compression=compression)
-        environment.sync()
-    finally:
-        environment.close()
+        # LMDB's own lock is a mapped file, whose process dies by SIGBUS where the disk has no page left for it
+        environment = lmdb.open(str(partial), map_size=_FIRST_SIZE, lock=False)
+        try:
+            shapes = _fill(environment, store, keys, workers=workers, compression=compression)
+            environment.sync()
+        finally:
+            environment.close()
+    except (lmdb.InvalidError, lmdb.CorruptedError, lmdb.VersionMismatchError) as error:
+        raise UserError(f"{partial}: is damaged ({error}); remove it and run this again.") from error
+    except lmdb.Error as error:
+        raise UserError(f"{partial}: cannot be written ({error}); free some space and run this again, it goes on from "
+                        "here.") from error
     listed = _listed(store, keys, shapes, clips)
     write_text(partial / META_INFO, "".join(
         f"{clip}/{frame}.png ({','.join(map(str, shapes[clip, frame]))}) {compression}\n" for clip, frame in keys))
@@ -98,9 +106,6 @@ def _begin(partial: Path, record: dict[str, object]) -> None:
                         "this folder to begin again.")
     partial.mkdir(parents=True, exist_ok=True)
     write_text(path, json.dumps(record))
-    with (partial / "lock.mdb").open("ab") as lock:
-        if hasattr(os, "posix_fallocate"):  # LMDB maps this file into memory: on a full disk writing to it is a bus error
-            os.posix_fallocate(lock.fileno(), 0, _LOCK_SIZE)
 
 
 def verify(path: PathLike) -> None:
@@ -166,20 +171,18 @@ def _fill(environment: lmdb.Environment, store: FolderStore, keys: Sequence[Key]
                 shapes[key] = (*size, 3)
     missing = [key for key in keys if key not in shapes]
     bar = tqdm(total=len(keys), initial=len(shapes), unit="frame", file=sys.stderr, dynamic_ncols=True)
-    with bar, ProcessPoolExecutor(workers) as pool:
-        try:
-            for start in range(0, len(missing), _CHUNK):
-                chunk = missing[start:start + _CHUNK]
-                paths = [str(store.path(*key)) for key in chunk]
-                encoded = pool.map(_encode, paths, [compression] * len(paths), chunksize=4)
-                values = {}
-                for key, (value, shape) in zip(chunk, encoded):
-                    values["/".join(key).encode()], shapes[key] = value, shape
-                    bar.update()
-                _put(environment, values)
-        except BrokenProcessPool as error:
-            raise UserError("a process that encodes frames was killed, most likely for want of memory; run this again "
-                            "with fewer workers, it goes on from here.") from error
+    # OpenCV lets go of Python's lock, so that threads are as quick as processes; and no thread outlives a killed process, or is
+    # killed and waited for in vain
+    with bar, ThreadPoolExecutor(workers) as pool:
+        for start in range(0, len(missing), _CHUNK):
+            chunk = missing[start:start + _CHUNK]
+            paths = [str(store.path(*key)) for key in chunk]
+            encoded = pool.map(_encode, paths, [compression] * len(paths))
+            values = {}
+            for key, (value, shape) in zip(chunk, encoded):
+                values["/".join(key).encode()], shapes[key] = value, shape
+                bar.update()
+            _put(environment, values)
     return shapes
 
 

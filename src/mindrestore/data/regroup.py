@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mindrestore.data.folders import entries, frame_files
-from mindrestore.errors import UserError
-from mindrestore.files import PathLike, existing
+from mindrestore.errors import UserError, printable
+from mindrestore.files import PathLike, cannot_be_written, existing
 
 TRAINING_CLIPS, VALIDATION_CLIPS = 240, 30
 VARIANTS = ("sharp", "sharp_bicubic/X4", "blur", "blur_bicubic/X4", "blur_comp")
@@ -121,10 +121,13 @@ def _place(source: Path, place: Path, link: bool) -> bool:
         else:
             partial = place.with_name(f".{place.name}.partial")
             shutil.rmtree(partial, ignore_errors=True)
-            shutil.copytree(source, partial)
+            try:
+                shutil.copytree(source, partial)
+            except shutil.Error as error:  # one of its own, with all failures in it
+                shutil.rmtree(partial, ignore_errors=True)
+                raise UserError(f"{place}: cannot be copied from {source} ({printable(error.args[0][0][2])}); free some space, "
+                                "and run this again: clips in place are left alone.") from error
             os.replace(partial, place)
-    except OSError as error:  # copytree has one of its own, with all failures in it
-        reason = error.args[0][0][2] if isinstance(error, shutil.Error) else error.strerror
-        raise UserError(f"{place}: cannot be written ({reason}); free some space, or choose a folder you may write to, and run "
-                        "this again: clips in place are left alone.") from error
+    except OSError as error:
+        raise cannot_be_written(place, error) from error
     return True

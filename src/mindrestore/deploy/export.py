@@ -26,7 +26,7 @@ from mindspore import Tensor, nn
 from mindrestore.checkpoints.native import Metadata
 from mindrestore.deploy.onnx_graph import Graph
 from mindrestore.errors import UserError
-from mindrestore.files import PathLike, replacing
+from mindrestore.files import PathLike, check_writable, replacing, told_of_full_disks, write_text
 from mindrestore.models import kind_of, names
 from mindrestore.models.kind import NetworkKind
 from mindrestore.models.signature import Port, Signature
@@ -82,8 +82,9 @@ def export_network(network: nn.Cell, metadata: Metadata, path: PathLike, file_fo
     if path.suffix == ".air" and free:
         raise UserError(f"{path}: an AIR file has a fixed size; give height and width.")
     signature = kind.signature(network, frames, height, width, batch=batch)
-    with replacing(path) as scratch, replacing(path.with_suffix(".json")) as scratch_summary, \
-            _exported(network, kind, signature, free=free, suffix=path.suffix) as exported:
+    check_writable(path, sum(parameter.nbytes for parameter in network.get_parameters()))
+    check_writable(path.with_suffix(".json"))
+    with _exported(network, kind, signature, free=free, suffix=path.suffix) as exported:
         compared = None
         run = _opened(exported, signature.inputs, path.suffix)
         if run:
@@ -95,8 +96,9 @@ def export_network(network: nn.Cell, metadata: Metadata, path: PathLike, file_fo
         summary = dict(file=path.name, format=path.suffix[1:], kind=metadata.kind, settings=dict(metadata.settings),
                        mask=metadata.mask, version=__version__, trained_with_version=metadata.version,
                        exported_on=device.name(), precision=precision.chosen(), **signature.record(), compared=compared)
-        shutil.copyfile(exported, scratch)
-        scratch_summary.write_text(json.dumps(summary, indent=2) + "\n", encoding="utf-8")
+        with replacing(path) as scratch:
+            shutil.copyfile(exported, scratch)
+            write_text(path.with_suffix(".json"), json.dumps(summary, indent=2) + "\n")
     return summary
 
 
@@ -105,11 +107,13 @@ def _exported(network: nn.Cell, kind: NetworkKind, signature: Signature, *, free
     """Export ``network`` to a file in a temporary folder, and yield its path; free: whether height and width are."""
     with tempfile.TemporaryDirectory(prefix="mindrestore-") as folder:
         file = Path(folder, f"network{suffix}")
-        if suffix == ".onnx":
-            graph = kind.onnx(network, signature, Graph)
-            graph.write(file, "; ".join(f"{port.name}: {port.meaning}" for port in (*signature.inputs, *signature.outputs)))
-        else:
-            mindir.write(kind.any_size(network) if free else network, [port.shape for port in signature.inputs], file)
+        check_writable(file, sum(parameter.nbytes for parameter in network.get_parameters()))
+        with told_of_full_disks(file):
+            if suffix == ".onnx":
+                graph = kind.onnx(network, signature, Graph)
+                graph.write(file, "; ".join(f"{port.name}: {port.meaning}" for port in (*signature.inputs, *signature.outputs)))
+            else:
+                mindir.write(kind.any_size(network) if free else network, [port.shape for port in signature.inputs], file)
         yield file
 
 
@@ -157,6 +161,7 @@ def _checked_path(path: PathLike, file_format: str) -> Path:
         path = path.with_suffix(f".{file_format}")
     if path.suffix != f".{file_format}":
         raise UserError(f"{path}: ends in {path.suffix}; a file of format {file_format} must end in .{file_format}.")
+    check_writable(path)
     if path.is_dir():
         raise UserError(f"{path}: is a folder; give the path of a file.")
     return path

@@ -19,7 +19,7 @@ from mindrestore.evaluation.report import FrameRecord, write_report
 from mindrestore.evaluation.results import Row, environment, network_line
 from mindrestore.evaluation.snapshot_results import Reconstruct, Reconstruction, SceneResults, reconstruct_scene, score
 from mindrestore.evaluation.snapshot_scenes import evaluation_mask, evaluation_scenes
-from mindrestore.files import PathLike, existing
+from mindrestore.files import PathLike, check_writable, existing
 from mindrestore.media import pictures
 from mindrestore.metrics import psnr
 from mindrestore.restore.snapshots import Reconstructor
@@ -42,6 +42,7 @@ def evaluate(config: SnapshotConfig, network: nn.Cell, metadata: Metadata, folde
         UserError: scenes or a mask that are absent or do not fit the network.
     """
     folder = Path(folder)
+    check_writable(folder / "results.json")
     scenes = evaluation_scenes(config)
     reconstructor = Reconstructor(network)
     methods: dict[str, Reconstruct] = {"network": reconstructor}
@@ -96,6 +97,7 @@ def reconstruct_captures(config: SnapshotConfig, network: nn.Cell, metadata: Met
     Raises ``UserError`` where there are no captures of the configured number of frames, or no mask for them.
     """
     folder, settings = Path(folder), config.evaluation
+    check_writable(folder / "results.json")
     if not settings.path or not config.mask.path:
         raise UserError("captures need evaluation.path, a .mat file or a folder of them, and mask.path, the mask that the "
                         "camera was calibrated to.")

@@ -17,8 +17,9 @@ from mindrestore.evaluation.report import FrameRecord, write_report
 from mindrestore.evaluation.results import Row, environment, network_line
 from mindrestore.evaluation.video_results import ClipResults, ClipScore, ClipScorer
 from mindrestore.evaluation.video_tasks import PLAIN, Case, case_of
-from mindrestore.files import PathLike
+from mindrestore.files import PathLike, check_writable
 from mindrestore.media import pictures
+from mindrestore.media.room import room_for
 
 TITLES = {"sr": "Super-resolution x{scale}", "deblur": "Deblurring", "denoise": "Denoising",
           "interpolate": "Frame interpolation", "space-time-sr": "Space-time super-resolution x2, x{scale}"}
@@ -57,10 +58,11 @@ def evaluate_videos(config: VideoConfig, loaded: Sequence[Loaded], folder: PathL
     heading = title if all(part.trained for part in loaded) else f"{title} (untrained)"
     methods = {"network": heading, "plain": PLAIN[config.task]}
     rows, records = [], []
+    _check_room(cases, config, folder)
     for evaluated in cases:
         name, count = evaluated.name, evaluated.count
         frames = folder / "frames" / name if config.evaluation.save_frames else None
-        picture = folder / f"{name.replace('/', '_')}.png"
+        picture = _picture(folder, name)
         record = FrameRecord(name, heading, middle=count and count // 2) if report else None
         scores = _scored(evaluated, networks, config, picture=picture, frames=frames, methods=methods, record=record)
         rows.append(Row(name, scores))
@@ -71,6 +73,23 @@ def evaluate_videos(config: VideoConfig, loaded: Sequence[Loaded], folder: PathL
     if report:
         write_report(folder / "report.html", results, records, config.model_dump(mode="json"))
     return results
+
+
+def _picture(folder: Path, name: str) -> Path:
+    """Return the path of the picture of the clip called ``name``."""
+    return folder / f"{name.replace('/', '_')}.png"
+
+
+def _check_room(cases: Sequence[Case], config: VideoConfig, folder: Path) -> None:
+    """Raise ``UserError`` if results cannot be written to ``folder``, or the disk has no room for frames that are saved."""
+    check_writable(folder / "results.json")
+    size = 0
+    for case in cases:
+        check_writable(_picture(folder, case.name))
+        if config.evaluation.save_frames:
+            first = next(case.plain(), None)
+            size += 0 if first is None else room_for(case.count or 0, *first.shape[1:])
+    check_writable(folder / "frames", size)
 
 
 def _scored(case: Case, networks: Sequence[nn.Cell], config: VideoConfig, *, picture: Path, frames: Path | None,

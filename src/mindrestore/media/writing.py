@@ -91,6 +91,13 @@ def check_target(path: PathLike, count: int, size: tuple[int, int] | None = None
         check_video(path, video or VideoSettings(), *size)
 
 
+def check_encoder(path: PathLike) -> None:
+    """Raise ``UserError`` if a picture called ``path`` has a suffix that this build of OpenCV reads and does not write."""
+    if kind_of(path) == "picture" and not cv2.haveImageWriter(str(path)):
+        raise UserError(f"{path}: this build of OpenCV writes no {Path(path).suffix} pictures; choose a name that ends in "
+                        ".png.")
+
+
 def stored_size(path: PathLike, height: int, width: int, video: VideoSettings | None = None) -> tuple[int, int]:
     """Return the (height, width) at which a clip called ``path`` keeps frames: those of most videos are even."""
     return (video or VideoSettings()).stored_size(height, width) if kind_of(path) == "video" else (height, width)

@@ -50,7 +50,7 @@ class JoinedWarps:
                 pointers = [None if gradients[place] is None else gradients[place].ctypes.data for place in part]
                 self._warp(part, of_part).call("mindrestore_warp_backward", of_part.ctypes.data, *pointers)
             elif gradients[part] is not None:
-                gradients[part] += of_part.transpose(0, 2, 3, 1) if self._turned(part) else of_part
+                gradients[part] += np.moveaxis(of_part, 1, 3) if self._turned(part) else of_part
         return list(map(tensor, gradients)), []
 
     def _parts(self, joined: np.ndarray) -> list[tuple[Part, np.ndarray]]:
@@ -63,7 +63,7 @@ class JoinedWarps:
 
     def _planes(self, place: int) -> np.ndarray:
         """Return a tensor with channels first."""
-        return self.arrays[place].transpose(0, 3, 1, 2) if self._turned(place) else self.arrays[place]
+        return np.moveaxis(self.arrays[place], 3, 1) if self._turned(place) else self.arrays[place]
 
     def _warp(self, part: tuple[int, int], joined: np.ndarray) -> Operator:
         image = self._planes(part[0])

@@ -22,6 +22,11 @@ RECORD = "run.json"
 FAST = (cv2.IMWRITE_PNG_COMPRESSION, 1)
 
 
+def folder_of(target: Path) -> Path:
+    """Return the folder that holds the finished frames of the result ``target``."""
+    return target.parent / f"{target.name}.part"
+
+
 class FinishedFrames:
     """The finished frames of one result.
 
@@ -36,7 +41,7 @@ class FinishedFrames:
 
     def __init__(self, target: PathLike, record: dict[str, Any], resume: bool = False) -> None:
         target = Path(target)
-        self.folder = target.with_name(target.name + ".part")
+        self.folder = folder_of(target)
         if self.folder.exists():
             self._check(record, resume)
         write_text(self.folder / RECORD, json.dumps(record, indent=2) + "\n")

@@ -1,6 +1,7 @@
 """Restore a clip on disk into another: look, choose, restore frame by frame, write, and say what was done."""
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -11,11 +12,14 @@ from mindrestore.data.folders import frame_files, gap_sentence, identity
 from mindrestore.data.measurements import load_measurements
 from mindrestore.data.video_file import damage
 from mindrestore.errors import UserError
+from mindrestore.files import check_writable
+from mindrestore.locks import held
 from mindrestore.media.clips import Clip, open_clip
 from mindrestore.media.pixels import to_image
+from mindrestore.media.room import room_for
 from mindrestore.media.video_writer import CODECS, VideoSettings
-from mindrestore.media.writing import check_target, kind_of, stored_size, write_clip
-from mindrestore.restore.finished import FinishedFrames
+from mindrestore.media.writing import check_encoder, check_target, kind_of, stored_size, write_clip
+from mindrestore.restore.finished import FinishedFrames, folder_of
 from mindrestore.restore.networks import TaskNetwork, choose
 from mindrestore.restore.progress import FrameBar
 from mindrestore.restore.restorers import SnapshotRestorer, VideoRestorer
@@ -83,22 +87,33 @@ def restore(request: Request, say: Callable[[str], None] = print) -> bool:
         Whether all frames that the source announces were there; False for a damaged video, of which what decodes is restored.
 
     Raises:
-        UserError: something of it cannot be; nothing is written then but frames that are finished.
+        UserError: something of it cannot be, or another process is writing the same result; nothing is written then but frames
+            that are finished.
         KeyboardInterrupt: passed on; finished frames are kept.
     """
-    target = Path(request.target)
-    compared = _beside(target, "_compare", target.suffix) if request.compare else None
-    picture = _beside(target, "_preview", ".png") if request.preview else None
-    for path in filter(None, (target, compared, picture)):
-        _check_apart(path, Path(request.source))
+    target, place = Path(request.target), Path(os.path.realpath(request.target))
+    for path in (target, _compared(request), _previewed(request), folder_of(target)):
+        if path is not None:
+            check_writable(path)
+            _check_apart(path, Path(request.source))
+    with held(target, place.parent / f".{place.name}.lock"):
+        return _restore(request, say)
+
+
+def _restore(request: Request, say: Callable[[str], None]) -> bool:
+    """Do what a ``Request`` asks for, its place held; return as ``restore``."""
+    target, compared = Path(request.target), _compared(request)
     job = _prepared(request, kind_of(target))
     _say_gap(Path(request.source), say)
     count, speed, size = job.restorer.count, job.restorer.speed, (job.restorer.height, job.restorer.width)
     for path in filter(None, (target, compared)):
         check_target(path, count, size, job.video)
+        check_encoder(path)
     rate = speed * (job.rate or USUAL_RATE)
     finished = FinishedFrames(target, _record(request, job), request.resume)
     try:
+        _check_room(target, job, finished)
+        picture = _previewed(request)
         if picture:
             write_preview(picture, job.restorer)
             say(f"Preview: {picture}")
@@ -144,6 +159,13 @@ def _prepared(request: Request, kind: str) -> Job:
             raise UserError(f"--{name}: has no meaning for {request.target}, which is no video; leave it away.")
     make, _ = RESTORERS[problem]
     return make(request, Path(request.source), kind)
+
+
+def _check_room(target: Path, job: Job, finished: FinishedFrames) -> None:
+    """Raise ``UserError`` if the disk has no room for the frames to come, and for the result if that holds pictures too."""
+    restorer = job.restorer
+    frames = restorer.count - finished.count + (0 if kind_of(target) == "video" else restorer.count)
+    check_writable(target, room_for(frames, restorer.height, restorer.width, bits=job.bits, grey=job.grey))
 
 
 def _say_gap(source: Path, say: Callable[[str], None]) -> None:
@@ -221,8 +243,16 @@ def _identity(path: str | Path) -> list:
     return [str(Path(path).resolve()), *identity(path)]
 
 
-def _beside(target: Path, addition: str, suffix: str) -> Path:
-    return target.with_name(target.stem + addition + suffix)
+def _compared(request: Request) -> Path | None:
+    """Return the path of the clip of input and output side by side, None where none is asked for."""
+    target = Path(request.target)
+    return target.parent / f"{target.stem}_compare{target.suffix}" if request.compare else None
+
+
+def _previewed(request: Request) -> Path | None:
+    """Return the path of the picture of a few frames, None where none is asked for."""
+    target = Path(request.target)
+    return target.parent / f"{target.stem}_preview.png" if request.preview else None
 
 
 def _account(target: Path, job: Job, rate: float) -> str:

@@ -10,8 +10,9 @@ from mindrestore.data.folders import refuse_gap
 from mindrestore.data.frames import stream_frames
 from mindrestore.data.measurements import WHITE, save_measurements
 from mindrestore.errors import UserError
-from mindrestore.files import PathLike
+from mindrestore.files import PathLike, check_writable
 from mindrestore.media.clips import open_clip
+from mindrestore.media.room import room_for
 from mindrestore.metrics import to_uint8
 from mindrestore.sensing.masks import crop_mask, load_mask, random_mask
 from mindrestore.sensing.operator import SnapshotImaging
@@ -53,6 +54,7 @@ def simulate(video: PathLike, output: PathLike, ratio: int = 8, mask: PathLike |
     if not count:
         raise UserError(f"{video}: has {min(clip.count, frames or clip.count)} frames, too few for one measurement of {ratio}; "
                         "give a longer video or a smaller --ratio.")
+    check_writable(output, room_for(count * ratio, clip.height, clip.width, grey=not colour))
     planes = random_mask(ratio, clip.height, clip.width, rng=seed) if mask is None else load_mask(mask, ratio)
     height, width = min(clip.height, planes.shape[1]), min(clip.width, planes.shape[2])
     camera = SnapshotImaging(crop_mask(planes, height, width), colour)

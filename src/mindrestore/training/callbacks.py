@@ -13,11 +13,11 @@ import numpy as np
 from mindspore import nn
 from mindspore.train import Callback, RunContext
 
-from mindrestore.checkpoints.native import load_arrays
 from mindrestore.errors import UserError
 from mindrestore.runtime import cluster
 from mindrestore.training.job import Samples
 from mindrestore.training.log import SilentLog, TrainingLog
+from mindrestore.training.state import is_saved, read_state
 
 Refuse = Callable[[int, str], NoReturn]  # (step, reason): raises ``UserError``, see ``Failures.refuse``
 
@@ -156,6 +156,7 @@ class Failures:
 
     def _way_on(self) -> str:
         gentler = "a smaller training.learning_rate or training.clip_norm"
-        if not self.state.exists():
+        if not is_saved(self.state):
             return f"begin again, as nothing was saved yet, with {gentler}"
-        return f"go on with --resume from {self.state}, after step {load_arrays(self.state)[1]['step']}, with {gentler}"
+        saved = read_state(self.state)
+        return f"go on with --resume from {saved.path}, after step {saved.progress['step']}, with {gentler}"

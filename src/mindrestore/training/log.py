@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tqdm import tqdm
 
 from mindrestore.errors import UserError
+from mindrestore.files import told_of_full_disks, write_text
 
 if TYPE_CHECKING:
     from tensorboardX import SummaryWriter
@@ -58,8 +59,9 @@ class TrainingLog:
     def metrics(self, step: int, **values: float) -> None:
         """Record values of one step: a JSON object, in a line of its own."""
         values["seconds"] = round(time.perf_counter() - self._start, 2)
-        self._file.write(json.dumps({"step": step, **values}) + "\n")
-        self._file.flush()
+        with told_of_full_disks(self.path):
+            self._file.write(json.dumps({"step": step, **values}) + "\n")
+            self._file.flush()
         for name, value in values.items():
             if self._board and isinstance(value, (int, float)):
                 self._board.add_scalar(name, value, step)
@@ -71,7 +73,8 @@ class TrainingLog:
     def close(self) -> None:
         """Close file and progress bar."""
         self._bar.close()
-        self._file.close()
+        with told_of_full_disks(self.path):
+            self._file.close()
         if self._board:
             self._board.close()
 
@@ -81,7 +84,7 @@ def _drop_lines_after(path: Path, step: int) -> None:
         return
     lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
     earlier = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
-    path.write_text("".join(earlier), encoding="utf-8")
+    write_text(path, "".join(earlier))
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:

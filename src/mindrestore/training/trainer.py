@@ -3,6 +3,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ from mindspore import Model
 from mindrestore.checkpoints import native
 from mindrestore.config.sections import Common
 from mindrestore.errors import Stopped, UserError
-from mindrestore.files import replacing, write_text
+from mindrestore.files import check_writable, replacing, write_text
+from mindrestore.locks import held
 from mindrestore.runtime import cluster
 from mindrestore.runtime.dataset import batches
 from mindrestore.training.callbacks import Failures, Progress, Save, Validate
@@ -22,7 +24,17 @@ from mindrestore.training.flow_job import flow_job
 from mindrestore.training.job import Job
 from mindrestore.training.log import SilentLog, TrainingLog
 from mindrestore.training.snapshot_job import snapshot_job
-from mindrestore.training.state import digest_of_state, restore_state, run_folder, save_state, state_path
+from mindrestore.training.state import (
+    SavedState,
+    digest_of_state,
+    is_saved,
+    read_state,
+    restore_state,
+    run_folder,
+    save_state,
+    size_of_state,
+    state_path,
+)
 from mindrestore.training.step import TrainOneStep
 from mindrestore.training.video_job import video_job
 
@@ -31,7 +43,8 @@ JOBS: dict[str, Callable[[Any], Job]] = {"snapshot": snapshot_job, "video": vide
 
 
 def train(config: Common, resume: bool = False) -> Path:
-    """Train; write ``last_state.ckpt`` (to resume from), ``last.ckpt``, ``best.ckpt``, ``log.jsonl`` and ``config.yaml``.
+    """Train; write ``last_state.ckpt`` (to resume from), ``previous_state.ckpt`` (should that one be damaged), ``last.ckpt``,
+    ``best.ckpt``, ``log.jsonl`` and ``config.yaml``.
 
     Several processes (``mindrestore.runtime.cluster``) each train on a share of every batch; the main one writes the files.
 
@@ -43,38 +56,69 @@ def train(config: Common, resume: bool = False) -> Path:
         The output folder.
 
     Raises:
-        UserError: settings that do not fit each other, or a folder that holds a run while ``resume`` is false.
+        UserError: settings that do not fit each other, a folder that holds a run while ``resume`` is false, that another run
+            is in, or that cannot be written.
         Stopped: a signal ended the run early, its state saved. Its status is 128 + the signal in the process that received
             it, 0 in others.
     """
+    folder = run_folder(config)
+    with held(folder, folder / ".lock") if cluster.is_main() else contextlib.nullcontext():
+        saving = _trained(config, resume)
+    if saving.stopped:
+        raise Stopped(128 + saving.interrupted if saving.interrupted else 0)
+    return folder
+
+
+def _trained(config: Common, resume: bool) -> Save:
+    """Train in a folder that this run has to itself; return the callback that knows whether a signal came."""
     folder, state = run_folder(config), state_path(config)
     _check_before(config, resume)
     job = JOBS[config.problem](config)
-    progress = restore_state(state, job.network, job.updates, job.average) if resume else {"step": 0, "best": None}
+    saved = read_state(state) if resume else None
+    progress = restore_state(saved, job.network, job.updates, job.average) if saved else {"step": 0, "best": None}
     if progress["step"] >= job.steps:
         raise UserError(f"{folder}: this run has already done its {job.steps} steps; set training.steps higher to go on.")
     if job.loss_scale and progress.get("loss_scale"):
         job.loss_scale.state = progress["loss_scale"]
     _check_alike(job, progress)
     if cluster.is_main():
+        _check_room(config, job)
+        if saved and saved.fault:
+            _set_aside(state, saved)
         write_text(folder / "config.yaml", yaml.safe_dump(config.model_dump(), sort_keys=False))
     saving = _Run(config, job, progress).execute()
     cluster.gathered([0])  # all wait for the main process, which still writes: a launcher takes an early exit for a failure
-    if saving.stopped:
-        raise Stopped(128 + saving.interrupted if saving.interrupted else 0)
-    return folder
+    return saving
 
 
 def _check_before(config: Common, resume: bool) -> None:
     """Raise ``UserError`` for what can be refused before a network is built."""
     settings, state = config.training, state_path(config)
-    if state.exists() and not resume:
+    if is_saved(state) and not resume:
         raise UserError(f"{state.parent}: holds a training run; go on with --resume, or choose another folder with output=...")
-    if resume and not state.exists():
+    if resume and not is_saved(state):
         raise UserError(f"{state}: no such training state to resume; train without --resume first.")
     if settings.batch_size % (cluster.size() * settings.accumulation):
         raise UserError(f"training.batch_size is {settings.batch_size}, the total over all devices: {cluster.size()} devices "
                         f"times {settings.accumulation} parts (training.accumulation) do not divide it.")
+
+
+def _check_room(config: Common, job: Job) -> None:
+    """Raise ``UserError`` if the disk has no room for what the run keeps: states, of which one more is there while it is
+    written, and networks.
+    """
+    folder = run_folder(config)
+    state, network = size_of_state(job.network, job.updates, job.average), sum(p.nbytes for p in job.network.get_parameters())
+    kept = sum(path.stat().st_size for path in folder.glob("*.ckpt"))
+    check_writable(state_path(config), max(2 * state + (2 + config.training.keep) * network - kept, 0) + state)
+
+
+def _set_aside(state: Path, saved: SavedState) -> None:
+    """Say that the last state is damaged, and move it away, so that the next one does not put it in the place of ``saved``."""
+    if state.exists():
+        state.replace(state.with_name("damaged_state.ckpt"))
+    print(f"mindrestore: warning: {saved.fault} Going on from {saved.path}, after step {saved.progress['step']}.",
+          file=sys.stderr)
 
 
 class _Run:

@@ -21,7 +21,7 @@ from mindrestore.training.job import Job
 from mindrestore.training.loss_scale import needed_loss_scale
 from mindrestore.training.losses import LOSSES
 from mindrestore.training.optimizers import Update, adam_updates, adam_updates_with_late_part, learning_rates
-from mindrestore.training.state import state_path
+from mindrestore.training.state import is_saved, state_path
 from mindrestore.training.validation import video_validation
 
 
@@ -37,7 +37,7 @@ def video_job(config: VideoConfig) -> Job:
     network = network_of(config.model, settings.seed)
     loaded = _read_first_weights(network, kind.first_weights(settings))
     freeze(network, settings.frozen)
-    resumed = state_path(config).exists()  # the trainer starts no new run where there is a state, which holds every weight
+    resumed = is_saved(state_path(config))  # the trainer starts no new run where there is a state, which holds every weight
     kind.prepare(network, settings, loaded, resumed)
     if not resumed:
         refuse_untrained_frozen(network, settings.frozen, loaded)
