@@ -1,10 +1,15 @@
-"""``UserError``, for mistakes that the user can mend, and helpers for its messages; ``Stopped``, for runs ended by a signal."""
+"""``UserError``, for mistakes that the user can mend, and helpers for its messages; ``Stopped``, for runs ended by a signal;
+``say_once``, for what is no mistake and must not pass in silence.
+"""
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Iterable
 
 LONGEST_SHOWN = 100  # characters of a text out of a file, in a message
+
+_said: set[str] = set()
 
 
 class UserError(ValueError):
@@ -40,3 +45,10 @@ def some_of(items: Iterable[object], most: int = 3) -> str:
     items = list(items)
     shown = ", ".join(printable(item) for item in items[:most])
     return shown if len(items) <= most else f"{shown} and {len(items) - most} more"
+
+
+def say_once(sentence: str) -> None:
+    """Print a ``sentence`` about what was assumed to standard error, once a process."""
+    if sentence not in _said:
+        _said.add(sentence)
+        print(f"mindrestore: {sentence}", file=sys.stderr)

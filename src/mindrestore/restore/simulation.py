@@ -1,5 +1,6 @@
 """Any video as a snapshot camera would have measured it."""
 import itertools
+import math
 from pathlib import Path
 from typing import Optional
 
@@ -42,8 +43,10 @@ def simulate(video: PathLike, output: PathLike, ratio: int = 8, mask: Optional[P
     for name, value in (("ratio", ratio), ("frames", frames)):
         if value is not None and value < 1:
             raise UserError(f"--{name} {value}: it must be 1 or more.")
-    if not noise >= 0:
-        raise UserError(f"--noise {noise}: it must be 0 or more.")
+    if not 0 <= noise < math.inf:
+        raise UserError(f"--noise {noise}: it must be a number of 0 or more.")
+    if seed < 0:
+        raise UserError(f"--seed {seed}: it must be 0 or more.")
     clip = open_clip(video)
     count = min(clip.count, frames or clip.count) // ratio
     if not count:
