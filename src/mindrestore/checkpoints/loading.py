@@ -4,6 +4,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from mindspore import nn
 
 from mindrestore.checkpoints.native import Metadata, load_arrays, metadata_in
@@ -154,7 +155,12 @@ def _read(path: PathLike) -> FileContents:
 
 def _built(contents: FileContents) -> nn.Cell:
     """Build the network of a checkpoint of ours."""
-    network = network_of(_settings_in(contents))
+    settings = _settings_in(contents)
+    held = sum(array.size for array in contents.arrays.values() if isinstance(array, np.ndarray))
+    if held < settings.least_numbers():
+        raise UserError(f"{contents.path}: holds {held} numbers, where the network that its settings describe has "
+                        f"{settings.least_numbers():g} or more; the file is damaged.")
+    network = network_of(settings)
     set_weights(network, contents.arrays, contents.path)
     return network
 

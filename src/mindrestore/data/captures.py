@@ -55,7 +55,8 @@ def as_captured(stored: np.ndarray, frames: int, path: PathLike) -> np.ndarray:
         raise UserError(f"{path}: meas has shape H x W or H x W x K, got {' x '.join(map(str, stored.shape))}.")
     measured = time_first(stored)
     finite(measured, f"{path}: meas", "measurement")
-    refuse(measured, (measured < 0) | (measured > 255), f"{path}: meas", "measurement", expected="0..255 as a camera writes them")
+    outside = (measured < 0) | (measured > 255)
+    refuse(measured, outside, f"{path}: meas", "measurement", expected="0..255 as a camera writes them")
     return np.ascontiguousarray(measured.astype(np.float32) * np.float32(frames / 2 / 255))
 
 

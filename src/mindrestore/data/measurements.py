@@ -122,8 +122,8 @@ def _in_units_of_white(arrays: MatArrays, mask: np.ndarray, path: Path) -> np.nd
     measured = finite(time_first(stored), f"{path}: meas", "measurement")
     white, why = _number(arrays, "white", path), "its white says"
     if white is None and stored.dtype == np.uint8:
-        say_once(f"{path}: meas has 8 bits and the file does not say its white; it is taken for what a camera wrote, white being "
-                 f"{2 * WHITE / len(mask):g} (255 for half of {len(mask)} frames).")
+        say_once(f"{path}: meas has 8 bits and the file does not say its white; it is taken for what a camera wrote, white "
+                 f"being {2 * WHITE / len(mask):g} (255 for half of {len(mask)} frames).")
         return as_captured(stored, len(mask), path)
     if white is None:
         white, why = _found_white(arrays, measured, mask, path)
@@ -148,8 +148,9 @@ def _found_white(arrays: MatArrays, measured: np.ndarray, mask: np.ndarray, path
         return white, "its clip orig tells"
     white = WHITE if measured.max() > mask.sum(0).max() else 1
     relation = "more" if white == WHITE else "no more"
-    say_once(f"{path}: does not say the white of its measurements; it is taken to be {white}, as the largest, {measured.max():g}, "
-             f"is {relation} than the {mask.sum(0).max():g} frames that a pixel sees. Store white in the file to say so.")
+    say_once(f"{path}: does not say the white of its measurements; it is taken to be {white}, as the largest, "
+             f"{measured.max():g}, is {relation} than the {mask.sum(0).max():g} frames that a pixel sees. Store white in the "
+             "file to say so.")
     return white, "is guessed"
 
 
@@ -175,7 +176,8 @@ def _number(arrays: MatArrays, key: str, path: Path) -> float | None:
         say_once(f"{path}: {key} is empty, as if it were not there.")
         return None
     if array.size > 1 or not np.isfinite(array).all():
-        raise UserError(f"{path}: {key} is {' x '.join(map(str, array.shape))} of {array.flat[0]:g}; expected one finite number.")
+        raise UserError(f"{path}: {key} is {' x '.join(map(str, array.shape))} of {array.flat[0]:g}; expected one finite "
+                        "number.")
     return float(array.flat[0])
 
 

@@ -52,6 +52,10 @@ class Settings(Section):
         """What a network of these settings can do, see ``mindrestore.models.kind``."""
         raise NotImplementedError
 
+    def least_numbers(self) -> int:
+        """Return how many numbers the weights of such a network hold at least: a file that has fewer is not built from."""
+        return 0
+
     def network_settings(self) -> dict[str, Any]:
         """Return all settings but the name as a dict of JSON values, as checkpoints hold them."""
         return self.model_dump(exclude={"name"})

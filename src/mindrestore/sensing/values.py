@@ -1,6 +1,8 @@
 """Numbers of masks, measurements and clips, checked where they enter: what is wrong is named with its file and place."""
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 import numpy as np
 
 from mindrestore.errors import UserError, say_once
@@ -13,8 +15,8 @@ MOST_WHOLE = 65535  # of a mask of whole numbers, those of 16 bits
 def place_of(wrong: np.ndarray, part: str) -> str:
     """Say where the first true value of ``wrong``, ``(F, ..., H, W)`` or less, lies; ``part``: what F counts."""
     place = [int(index) for index in np.unravel_index(int(np.argmax(wrong)), wrong.shape)]
-    names = ([part] if len(place) > 2 else []) + ["colour"] * (len(place) - 3) + ["row", "column"]
-    return ", ".join(f"{name} {index}" for name, index in zip(names[-len(place):], place)) + " (counted from 0)"
+    names = [part, *["colour"] * (len(place) - 3), "row", "column"][-len(place):]
+    return ", ".join(f"{name} {index}" for name, index in zip(names, place)) + " (counted from 0)"
 
 
 def refuse(array: np.ndarray, wrong: np.ndarray, what: str, part: str, *, expected: str) -> None:
@@ -37,6 +39,17 @@ def finite(array: np.ndarray, what: str, part: str) -> np.ndarray:
     if array.dtype.kind == "f":
         refuse(array, ~np.isfinite(array), what, part, expected="finite numbers")
     return array
+
+
+def all_finite(restored: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+    """Yield frames that a network restored; raise ``UserError`` with the number of the first that is not finite."""
+    for number, frame in enumerate(restored):
+        wrong = ~np.isfinite(frame)
+        if wrong.any():
+            raise UserError(f"restored frame {number} is {frame[np.unravel_index(int(np.argmax(wrong)), wrong.shape)]:g} at "
+                            f"{place_of(wrong, 'colour')}: the network computes no picture there; compute in float32, or give "
+                            "other weights.")
+        yield frame
 
 
 def as_mask(array: np.ndarray, path: PathLike) -> np.ndarray:
