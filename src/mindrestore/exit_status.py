@@ -1,6 +1,7 @@
 """Errors of commands: one sentence and an exit status instead of a traceback."""
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -24,11 +25,22 @@ def status_of(run: Callable[..., Any], *arguments: Any) -> int:
             raise
         return _say(f"error: OpenCV cannot be imported ({error}): this machine has no screen libraries; "
                     "run: pip install --force-reinstall --no-deps 'opencv-python-headless<5'", 2)
+    except OSError as error:  # of a file that vanished, cannot be read, is no file: nothing that a traceback would explain
+        return _say(f"error: {_of_system(error)}", 2)
+    except MemoryError as error:
+        return _say(f"error: there is not enough memory ({error}); give smaller tiles, clips or batches.", 2)
     except Stopped as stopped:
         return stopped.status
     except KeyboardInterrupt:
         return _say("interrupted", 130)
     return 0
+
+
+def _of_system(error: OSError) -> str:
+    """Return what the system refused as a sentence that names the file."""
+    reason = error.strerror or str(error)
+    return f"{os.fsdecode(error.filename)}: {reason[:1].lower()}{reason[1:]}; check this path." if isinstance(
+        error.filename, (str, bytes)) else f"the system refused an operation: {reason}."
 
 
 def _say(message: str, status: int) -> int:

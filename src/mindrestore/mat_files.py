@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from mindrestore import hdf5_arrays, matlab5
 from mindrestore.errors import UserError, printable, some_of
 from mindrestore.files import PathLike, existing
-from mindrestore.numpy_files import npz_in
-from mindrestore.untrusted import most_unfolded, reading
+from mindrestore.readers import hdf5_arrays, matlab5
+from mindrestore.readers.numpy_files import npz_in
+from mindrestore.readers.untrusted import most_unfolded, reading
 
 _HDF5_START = b"\x89HDF\r\n\x1a\n"  # at the start of a file, or at 512, 1024, 2048, ... where MATLAB writes its header first
 _SOURCES = Path(__file__).resolve().parent.parent

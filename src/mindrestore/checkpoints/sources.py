@@ -16,8 +16,8 @@ from mindrestore.checkpoints import mindspore_file, number_types, torch_file
 from mindrestore.checkpoints.torch_file import DAMAGED
 from mindrestore.errors import UserError, printable, some_of
 from mindrestore.files import PathLike, existing
-from mindrestore.numpy_files import read_npz
-from mindrestore.untrusted import reading
+from mindrestore.readers.numpy_files import read_npz
+from mindrestore.readers.untrusted import reading
 
 WRAPPERS = ("params_ema", "params", "state_dict", "model", "net")
 """Keys under which training programs store a network's weights, the first that is there counts. BasicSR stores the running

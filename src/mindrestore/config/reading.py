@@ -20,7 +20,7 @@ from mindrestore.errors import UserError, nearest
 from mindrestore.files import PathLike, existing
 from mindrestore.models import DEFAULT, kind_of, names
 from mindrestore.models.kind import NetworkKind
-from mindrestore.untrusted import text_of
+from mindrestore.readers.untrusted import text_of
 
 NO_VALUE = ("", "null")  # of a key that may have none
 CONFIGS: dict[str, type[Common]] = {"snapshot": SnapshotConfig, "video": VideoConfig, "flow": FlowConfig}

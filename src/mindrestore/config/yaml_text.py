@@ -6,7 +6,7 @@ from typing import Any
 import yaml
 
 from mindrestore.files import PathLike
-from mindrestore.untrusted import reading
+from mindrestore.readers.untrusted import reading
 
 KIND = "YAML file"
 MOST_TEXT = 2 ** 18  # bytes; the longest configuration has a hundredth

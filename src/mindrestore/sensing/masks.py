@@ -9,7 +9,7 @@ import numpy as np
 from mindrestore.errors import UserError
 from mindrestore.files import PathLike, existing
 from mindrestore.mat_files import pick, read_mat, time_first
-from mindrestore.numpy_files import read_npy, read_npz
+from mindrestore.readers.numpy_files import read_npy, read_npz
 from mindrestore.sensing.values import as_mask
 
 MASK_KEYS = ("mask", "masks", "Mask", "MASK", "mask_test", "Phi", "phi")

@@ -1,6 +1,6 @@
 """A program that reads a MATLAB file of version 7.3, which is HDF5, for ``mat_files``: a process of its own.
 
-    python -m mindrestore.hdf5_arrays FILE MOST
+    python -m mindrestore.readers.hdf5_arrays FILE MOST
 
 The HDF5 library follows links into other files, allocates what a file asks for, and may crash on a damaged one. Here it
 follows none, reads ``MOST`` bytes at most, and can end no process but this one. Standard output receives a .npz of the

@@ -10,7 +10,7 @@ import numpy as np
 
 from mindrestore.errors import printable
 from mindrestore.files import PathLike
-from mindrestore.untrusted import most_unfolded, reading
+from mindrestore.readers.untrusted import most_unfolded, reading
 
 KINDS = "biufcUS"  # numbers and text; objects would be pickles
 SUFFIX = ".npy"

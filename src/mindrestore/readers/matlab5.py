@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from mindrestore.errors import printable
-from mindrestore.untrusted import most_unfolded
+from mindrestore.readers.untrusted import most_unfolded
 
 HEADER_BYTES = 128
 MOST_AXES = 32  # NumPy's limit
