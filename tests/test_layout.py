@@ -9,7 +9,7 @@ import pytest
 from places import ROOT, TESTS
 
 SOURCES = ROOT / "src" / "mindrestore"
-BESIDE_ROOMS = {"devices", "documents", "golden", "scripts"}  # what is tested there is no room of the package
+BESIDE_ROOMS = {"devices", "documents", "faults", "golden", "scripts"}  # what is tested there is no room of the package
 
 
 def rooms():

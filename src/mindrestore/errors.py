@@ -40,6 +40,14 @@ def printable(text: object) -> str:
     return cut if cut.isprintable() else ascii(cut)[1:-1]
 
 
+def shown(value: object) -> str:
+    """Return an untrusted ``value`` as Python spells it, fit for one line of a terminal as ``printable`` is."""
+    try:
+        return printable(repr(value))
+    except (ValueError, RecursionError):  # a number of more digits than Python spells, or a value that contains itself
+        return f"a {type(value).__name__}"
+
+
 def some_of(items: Iterable[object], most: int = 3) -> str:
     """Return the first few of ``items``, and how many more there are: ``"a, b, c and 7 more"``."""
     items = list(items)

@@ -241,10 +241,16 @@ BOMB = "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9) if n else 'x'}]\n" 
     ("training: {steps: 3}\nname: y\ntraining: {batch_size: 2}\n", "line 3 has the key 'training', as has line 1"),
     ("training:\n  steps: 3\n  steps: 4\n", "line 3 has the key 'steps'"),
     (BOMB, "it unfolds to more than 10000 values"), ("a: &a [*a]\n", "it unfolds to more than 10000 values"),
-    ("a: " + "[" * 100_000, "nested too deeply"), ("a: " + "{b: " * 5000 + "1" + "}" * 5000, "nested too deeply"),
-    ("a: 2024-13-45\n", "month must be in 1..12"), ("a: !!int x\n", "invalid literal"), ("a: " + "9" * 5000, "digits"),
+    ("a: " + "[" * 50_000, "nested too deeply"),
+    ("a: " + "{b: " * 5000 + "1" + "}" * 5000, "nested too deeply"),
+    ("a: 2024-13-45\n", "month must be in 1..12"), ("a: !!int x\n", "invalid literal"),
+    ("a: " + "9" * 5000, "a value of 5000 letters"),
     ("a: !!float x\n", "could not convert"), ("a: !!binary 'ü'\n", "base64"), ("? [a, b]\n: c\n", "unhashable"),
-    ("a: b\n" * 100_000, "too many for a YAML file"), ("\0", "not a readable YAML file"), ("a: *b\n", "undefined alias"),
+    ("a: b\n" * 100_000, "too many for a YAML file"),
+    ("a: " + "1:" * 30_000 + "1", "a value of 60001 letters"), ("a: [" + "1," * 30_000 + "]", "more than 10000 values"),
+    ("a:\n  <<: {b: 1}\n  <<: {c: 1}\n", "has the key '<<'"),
+    ("training: {steps: 0x" + "f" * 4000 + "}", "a whole number of 16000 bits"),
+    ("\0", "not a readable YAML file"), ("a: *b\n", "undefined alias"),
 ])
 def test_yaml_that_is_no_configuration_is_one_sentence_at_once(tmp_path, text, words):
     (tmp_path / "x.yaml").write_text(text)

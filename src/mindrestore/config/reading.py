@@ -16,7 +16,7 @@ from mindrestore.config.sections import Common, Section
 from mindrestore.config.snapshot import SnapshotConfig
 from mindrestore.config.video import VideoConfig
 from mindrestore.config.yaml_text import value_in, values_in
-from mindrestore.errors import UserError, nearest
+from mindrestore.errors import UserError, nearest, printable, shown
 from mindrestore.files import PathLike, existing
 from mindrestore.models import DEFAULT, kind_of, names
 from mindrestore.models.kind import NetworkKind
@@ -77,8 +77,8 @@ def _class_of(content: Mapping[str, Any], origin: PathLike) -> type[Common]:
         model = interpolation.get("model") if isinstance(interpolation, dict) else None
         inner = _kind_of(model, kind.name, f"{origin}: interpolation.model.name")
         if inner.problem != kind.problem:
-            raise UserError(f"{origin}: interpolation.model.name is {inner.name!r}, which restores no videos; give one that "
-                            "interpolates.")
+            raise UserError(f"{origin}: interpolation.model.name is {shown(inner.name)}, which restores no videos; give one "
+                            "that interpolates.")
         config = config.with_interpolation(inner)
     return config
 
@@ -87,7 +87,7 @@ def _kind_of(model: Any, default: str, key: str) -> NetworkKind:
     """Return the ``NetworkKind`` that a section ``model`` names, ``default`` where it names none; ``key`` is for an error."""
     name = model.get("name", default) if isinstance(model, dict) else default
     if not isinstance(name, str) or name not in names():
-        raise UserError(f"{key} is {name!r}: unknown{_hint(name, names(), 'choose one of')}.")
+        raise UserError(f"{key} is {shown(name)}: unknown{_hint(name, names(), 'choose one of')}.")
     return kind_of(name)
 
 
@@ -96,7 +96,7 @@ def _parts(override: str) -> tuple[str, ...]:
     key, equals, _ = override.partition("=")
     parts = tuple(key.split("."))
     if not equals or not all(parts):
-        raise UserError(f"{override!r}: an override is written key=value, such as training.steps=100.")
+        raise UserError(f"{shown(override)}: an override is written key=value, such as training.steps=100.")
     return parts
 
 
@@ -114,7 +114,7 @@ def _section(content: MutableMapping[str, Any], names: Sequence[str], override: 
     for name in names:
         content = content.setdefault(name, {})
         if not isinstance(content, dict):
-            raise UserError(f"{override!r}: {name} holds a value, not further keys.")
+            raise UserError(f"{shown(override)}: {name} holds a value, not further keys.")
     return content
 
 
@@ -130,7 +130,8 @@ def _value(override: str, annotation: Any) -> Any:
     try:
         return value_in(text, as_text=lists)
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        raise UserError(f"{override!r}: the value is not readable as YAML ({' '.join(str(error).split())}).") from error
+        reason = printable(" ".join(str(error).split()))
+        raise UserError(f"{shown(override)}: the value is not readable as YAML ({reason}).") from error
 
 
 def _is_text(annotation: Any) -> bool:
@@ -168,14 +169,14 @@ def _rename(content: MutableMapping[str, Any]) -> None:
 
 def _sentence(error: Mapping[str, Any], config: type[Common]) -> str:
     """Return a pydantic error in words."""
-    key = ".".join(str(part) for part in error["loc"])
+    key = printable(".".join(str(part) for part in error["loc"]))
     if error["type"] == "extra_forbidden":
         known = _fields(config, error["loc"][:-1])
         return f"unknown key {key}{_hint(error['loc'][-1], known, 'known keys are')}"
     message = error["msg"].removeprefix("Value error, ")
     if error["type"] == "value_error":
         return f"{key}: {message}" if key else message
-    return f"{key} is {error['input']!r}: {message}"
+    return f"{key} is {shown(error['input'])}: {message}"
 
 
 def _hint(word: object, known: Collection[str], listing: str) -> str:
