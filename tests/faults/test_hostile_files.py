@@ -124,7 +124,8 @@ def test_matlab_files_of_scipy_are_read_as_scipy_reads_them(tmp_path):
     rng = np.random.default_rng(0)
     kinds = ("u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", "f4", "f8")
     arrays = {f"of_{kind}": (100 * rng.random((3, 4, 5))).astype(kind) for kind in kinds}
-    arrays.update(flat=np.arange(3.0), number=np.float64(2.5), empty=np.zeros((0, 3)), long_name_of_thirty_one_letters=np.eye(2))
+    arrays.update(flat=np.arange(3.0), number=np.float64(2.5), empty=np.zeros((0, 3)))
+    arrays["long_name_of_thirty_one_letters"] = np.eye(2)
     for compressed in (False, True):
         scipy.io.savemat(tmp_path / "m.mat", arrays, do_compression=compressed)
         expected = {name: array for name, array in scipy.io.loadmat(tmp_path / "m.mat").items() if not name.startswith("__")}
