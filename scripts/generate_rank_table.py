@@ -148,7 +148,7 @@ def table(servers):
 def read(path):
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise Mistake(f"{path}: not a readable rank table ({error}).") from error
     try:
         check(content, path)

@@ -22,7 +22,7 @@ def test_folders_of_tests_are_rooms_of_the_package():
 
 def test_test_files_have_names_of_their_own():
     """pytest imports them by name; two of one name would hide each other."""
-    names = [path.name for path in TESTS.rglob("*.py") if path.name != "make.py"]
+    names = [path.name for path in TESTS.rglob("*.py") if path.name not in ("make.py", "conftest.py")]
     assert len(names) == len(set(names)), sorted(name for name in set(names) if names.count(name) > 1)
 
 

@@ -12,6 +12,7 @@ from mindrestore.version import __version__
 
 _environment.log_errors_only()
 _environment.prefer_fast_instructions()
+_environment.refuse_huge_pictures()
 
 _MODULES = {"create_model": "models", "load_network": "checkpoints", "load_published_weights": "checkpoints",
             "restore_video": "restore"}

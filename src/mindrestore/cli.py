@@ -20,8 +20,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     arguments: of the command line, by default those of the process.
     """
-    options = parser().parse_args(arguments)
+    options = parsed(arguments)
     return status_of(options.run, options)
+
+
+def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+    """Return the options of a command line; ``key=value`` may stand anywhere among them."""
+    commands = parser()
+    options, others = commands.parse_known_args(arguments)
+    overrides = [word for word in others if "=" in word and not word.startswith("-")]
+    if len(overrides) < len(others) or overrides and not hasattr(options, "overrides"):
+        commands.error(f"unrecognized arguments: {' '.join(others)}")
+    if overrides:
+        options.overrides = [*options.overrides, *overrides]
+    return options
 
 
 def parser() -> argparse.ArgumentParser:

@@ -1,10 +1,15 @@
-"""``UserError``, for mistakes that the user can mend, and helpers for its messages; ``Stopped``, for runs ended by a signal."""
+"""``UserError``, for mistakes that the user can mend, and helpers for its messages; ``Stopped``, for runs ended by a signal;
+``say_once``, for what is no mistake and must not pass in silence.
+"""
 from __future__ import annotations
 
 import difflib
+import sys
 from collections.abc import Iterable
 
 LONGEST_SHOWN = 100  # characters of a text out of a file, in a message
+
+_said: set[str] = set()
 
 
 class UserError(ValueError):
@@ -35,8 +40,23 @@ def printable(text: object) -> str:
     return cut if cut.isprintable() else ascii(cut)[1:-1]
 
 
+def shown(value: object) -> str:
+    """Return an untrusted ``value`` as Python spells it, fit for one line of a terminal as ``printable`` is."""
+    try:
+        return printable(repr(value))
+    except (ValueError, RecursionError):  # a number of more digits than Python spells, or a value that contains itself
+        return f"a {type(value).__name__}"
+
+
 def some_of(items: Iterable[object], most: int = 3) -> str:
     """Return the first few of ``items``, and how many more there are: ``"a, b, c and 7 more"``."""
     items = list(items)
     shown = ", ".join(printable(item) for item in items[:most])
     return shown if len(items) <= most else f"{shown} and {len(items) - most} more"
+
+
+def say_once(sentence: str) -> None:
+    """Print a ``sentence`` about what was assumed to standard error, once a process."""
+    if sentence not in _said:
+        _said.add(sentence)
+        print(f"mindrestore: {sentence}", file=sys.stderr)

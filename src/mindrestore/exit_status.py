@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -22,14 +23,23 @@ def status_of(run: Callable[..., Any], *arguments: Any) -> int:
             return run(*arguments) or 0
     except UserError as error:
         return _say(f"error: {error}", 2)
-    except OSError as error:
-        if error.errno not in FULL:
-            raise
-        return _say(f"error: {cannot_be_written(error.filename or 'what this command prints', error)}", 2)
+    except OSError as error:  # a full disk, a file that vanished, cannot be read, is no file: a traceback explains none of it
+        return _say(f"error: {_of_system(error)}", 2)
+    except MemoryError as error:
+        return _say(f"error: there is not enough memory ({error}); give smaller tiles, clips or batches.", 2)
     except Stopped as stopped:
         return stopped.status
     except KeyboardInterrupt:
         return _say("interrupted", 130)
+
+
+def _of_system(error: OSError) -> str:
+    """Return what the system refused as a sentence that names the file."""
+    if error.errno in FULL:
+        return str(cannot_be_written(error.filename or "what this command prints", error))
+    reason = error.strerror or str(error)
+    return f"{os.fsdecode(error.filename)}: {reason[:1].lower()}{reason[1:]}; check this path." if isinstance(
+        error.filename, (str, bytes)) else f"the system refused an operation: {reason}."
 
 
 def _say(message: str, status: int) -> int:

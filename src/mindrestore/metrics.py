@@ -11,6 +11,8 @@ their luma:
 """
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 from scipy.ndimage import correlate1d
 
@@ -31,7 +33,7 @@ def psnr(estimate: np.ndarray, reference: np.ndarray, peak: float | None = None,
         channel_axis: axis of the channels, whose squared errors are averaged; ``None``: there is none.
 
     Returns:
-        A float; ``inf`` where the two are equal.
+        A float. An image that equals its reference has an infinite PSNR and is left out of the mean; ``inf`` where all do.
 
     Raises:
         UserError: shapes differ, or nothing is left inside the border.
@@ -39,7 +41,17 @@ def psnr(estimate: np.ndarray, reference: np.ndarray, peak: float | None = None,
     estimate, reference, peak = _prepared(estimate, reference, peak, border=border, channel_axis=channel_axis)
     errors = np.mean((estimate - reference) ** 2, axis=(1, 2, 3))
     with np.errstate(divide="ignore"):
-        return float(np.mean(10 * np.log10(peak**2 / errors)))
+        return finite_mean(10 * np.log10(peak**2 / errors))
+
+
+def finite_mean(values: Iterable[float]) -> float:
+    """Return the mean of those ``values`` that are no infinite PSNR, infinity if there are none of these.
+
+    An image that equals its reference would make the mean of all others infinite.
+    """
+    values = np.fromiter(values, np.float64)
+    differing = values[values != np.inf]
+    return float(np.mean(differing if differing.size else values))
 
 
 def ssim(estimate: np.ndarray, reference: np.ndarray, peak: float | None = None, border: int = 0,

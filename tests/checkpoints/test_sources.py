@@ -151,7 +151,7 @@ def test_files_cut_short(tmp_path, suffix):
 
 def test_npz_with_pickles_is_refused(tmp_path):
     np.savez(tmp_path / "a.npz", w=np.array([{"a": 1}], object))
-    with pytest.raises(UserError, match="a.npz: is cut short, damaged or holds more than arrays"):
+    with pytest.raises(UserError, match="a.npz: not a readable NumPy file"):
         read_arrays(tmp_path / "a.npz")
 
 
@@ -163,7 +163,7 @@ def test_npz_with_a_header_that_describes_no_array_is_refused(tmp_path, descr, s
     header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}}}\n".encode()
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
         archive.writestr("w.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + bytes(24))
-    with pytest.raises(UserError, match="a.npz: is cut short, damaged or holds more than arrays"):
+    with pytest.raises(UserError, match="a.npz: not a readable NumPy file"):
         read_arrays(tmp_path / "a.npz")
 
 
@@ -176,7 +176,7 @@ def test_npz_with_damaged_records_is_refused(tmp_path, compression):
     whole = path.read_bytes()
     for position in range(44, whole.index(b"PK\x01\x02") - 4, 7):  # LZMA has bytes without effect before and after
         path.write_bytes(whole[:position] + bytes([whole[position] ^ 0xFF]) + whole[position + 1:])
-        with pytest.raises(UserError, match="a.npz: is cut short, damaged or holds more than arrays"):
+        with pytest.raises(UserError, match="a.npz: not a readable NumPy file"):
             read_arrays(path)
 
 

@@ -1,5 +1,6 @@
 """Settings: read, overridden, checked; every mistake named."""
 import re
+import time
 
 import pytest
 from places import CONFIGS
@@ -79,7 +80,6 @@ def test_an_unknown_key_names_the_nearest_known_one(content, words):
     ("training=5", "training is 5: "),
     ("runtime.device=tpu", "runtime.device is 'tpu': "),
     ("runtime.threads=0", "runtime.threads is 0: "),
-    ("name=null", "name is None: "),
 ])
 def test_impossible_values_are_named(override, words):
     with pytest.raises(UserError) as caught:
@@ -93,7 +93,7 @@ def test_impossible_values_are_named(override, words):
     ("=3", "'=3': an override is written key=value"),
     ("training..steps=3", "'training..steps=3': an override is written key=value"),
     ("name.first=3", "'name.first=3': name holds a value, not further keys."),
-    ("training.steps=[1", "'training.steps=[1': the value is not readable as YAML."),
+    ("training.steps=[1", "'training.steps=[1': the value is not readable as YAML ("),
     ("training.stepz=3", "unknown key training.stepz (did you mean steps?)"),
 ])
 def test_wrong_overrides_are_named(override, words):
@@ -126,7 +126,7 @@ def test_an_unreadable_file(tmp_path, raw, words):
 
 
 def test_a_folder_is_no_configuration(tmp_path):
-    with pytest.raises(UserError, match="not a readable YAML file"):
+    with pytest.raises(UserError, match="is a folder; give a YAML file"):
         load_config(tmp_path)
 
 
@@ -203,3 +203,73 @@ def test_every_published_revsci_follows_one_source_and_names_it(name):
 
 def test_configurations_ship():
     assert len(list(CONFIGS.rglob("*.yaml"))) >= 9
+
+
+@pytest.mark.parametrize("override, found", [
+    ("output=runs/take #2", "runs/take #2"), ("output=[a]", "[a]"), ("output='a b'", "'a b'"), ("output=a: b", "a: b"),
+    ("output=011", "011"), ("output=no", "no"), ("output=", None), ("output=null", None), ("output=a=b", "a=b"),
+    ("name=null", "null"), ("name=2024-13-45", "2024-13-45"), ("runtime.device=cpu", "cpu"),
+])
+def test_text_on_the_command_line_is_taken_as_it_stands(override, found):
+    config = make_config({"name": "x"}, [override])
+    for name in override.partition("=")[0].split("."):
+        config = getattr(config, name)
+    assert config == found
+
+
+def test_names_in_a_list_stay_text():
+    content = {"name": "x", "model": {"name": "vrt"}}
+    config = make_config(content, ["evaluation.clips=[011, 1_000, no, '3']", "tiling.tile=[2, 64, 64]"])
+    assert config.evaluation.clips == ["011", "1_000", "no", "3"] and config.tiling.tile == [2, 64, 64]
+
+
+@pytest.mark.parametrize("overrides, words", [
+    (["training.steps=3", "training.steps=300000"], "training.steps is given twice on the command line; give it once."),
+    (["training={steps: 3}", "training.steps=4"], "training.steps is given beside training on the command line"),
+    (["model.blocks=3", "model={name: revsci}"], "model is given beside model.blocks on the command line"),
+])
+def test_a_key_given_twice_on_the_command_line_is_refused(overrides, words):
+    with pytest.raises(UserError) as caught:
+        make_config({"name": "x"}, overrides)
+    assert words in str(caught.value)
+
+
+BOMB = "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9) if n else 'x'}]\n" for n in range(12))
+
+
+@pytest.mark.parametrize("text, words", [
+    ("training: {steps: 3}\nname: y\ntraining: {batch_size: 2}\n", "line 3 has the key 'training', as has line 1"),
+    ("training:\n  steps: 3\n  steps: 4\n", "line 3 has the key 'steps'"),
+    (BOMB, "it unfolds to more than 10000 values"), ("a: &a [*a]\n", "it unfolds to more than 10000 values"),
+    ("a: " + "[" * 50_000, "nested too deeply"),
+    ("a: " + "{b: " * 5000 + "1" + "}" * 5000, "nested too deeply"),
+    ("a: 2024-13-45\n", "month must be in 1..12"), ("a: !!int x\n", "invalid literal"),
+    ("a: " + "9" * 5000, "a value of 5000 letters"),
+    ("a: !!float x\n", "could not convert"), ("a: !!binary 'ü'\n", "base64"), ("? [a, b]\n: c\n", "unhashable"),
+    ("a: b\n" * 100_000, "too many for a YAML file"),
+    ("a: " + "1:" * 30_000 + "1", "a value of 60001 letters"), ("a: [" + "1," * 30_000 + "]", "more than 10000 values"),
+    ("a:\n  <<: {b: 1}\n  <<: {c: 1}\n", "has the key '<<'"),
+    ("training: {steps: 0x" + "f" * 4000 + "}", "a whole number of 16000 bits"),
+    ("\0", "not a readable YAML file"), ("a: *b\n", "undefined alias"),
+])
+def test_yaml_that_is_no_configuration_is_one_sentence_at_once(tmp_path, text, words):
+    (tmp_path / "x.yaml").write_text(text)
+    started = time.monotonic()
+    with pytest.raises(UserError) as caught:
+        load_config(tmp_path / "x.yaml")
+    assert words in str(caught.value) and "\n" not in str(caught.value) and len(str(caught.value)) < 500, caught.value
+    assert time.monotonic() - started < 5
+
+
+def test_a_byte_order_mark_is_no_part_of_the_text(tmp_path):
+    (tmp_path / "x.yaml").write_text("name: y\n", encoding="utf-8-sig")
+    assert load_config(tmp_path / "x.yaml").name == "y"
+
+
+def test_settings_may_stand_anywhere_on_a_command_line(capsys):
+    options = cli.parsed(["eval", "mask.seed=1", "--gap-tv", "mask.density=0.4", "--report", "output=x #1"])
+    assert options.overrides == ["mask.seed=1", "mask.density=0.4", "output=x #1"] and options.report and options.gap_tv
+    for words in (["eval", "a=b", "--gt", "x", "nothing"], ["eval", "--gt", "x", "--nothing=3"], ["doctor", "a=b"]):
+        with pytest.raises(SystemExit):
+            cli.parsed(words)
+    assert "unrecognized arguments" in capsys.readouterr().err

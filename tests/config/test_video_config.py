@@ -70,7 +70,7 @@ def test_the_network_tells_the_task(content, task, degradation):
     ({}, "training.recompute.mpl=[1]", "unknown key training.recompute.mpl (did you mean mlp?)"),
     ({"interpolation": {"model": {}}}, "name=x", "interpolation.model must interpolate"),
     ({}, "model.name=vtr", "model.name is 'vtr': unknown (did you mean vrt?)"),
-    ({}, "model.name=[vrt]", "model.name is ['vrt']: unknown"),
+    ({}, "model.name=[vrt]", "model.name is '[vrt]': unknown"),
 ])
 def test_mistakes_are_named(content, override, words):
     with pytest.raises(UserError) as caught:

@@ -4,12 +4,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
 from mindspore import nn
 
 from mindrestore.checkpoints.native import Metadata, load_arrays, metadata_in
 from mindrestore.checkpoints.sources import Arrays, Source, described, is_mindspore_file, read_arrays
 from mindrestore.checkpoints.weights import set_weights
-from mindrestore.errors import UserError, printable
+from mindrestore.errors import UserError, printable, shown
 from mindrestore.files import PathLike, existing
 from mindrestore.models import kind_of, kinds, names, network_of
 from mindrestore.models.kind import NetworkKind
@@ -154,7 +155,12 @@ def _read(path: PathLike) -> FileContents:
 
 def _built(contents: FileContents) -> nn.Cell:
     """Build the network of a checkpoint of ours."""
-    network = network_of(_settings_in(contents))
+    settings = _settings_in(contents)
+    held = sum(array.size for array in contents.arrays.values() if isinstance(array, np.ndarray))
+    if held < settings.least_numbers():
+        raise UserError(f"{contents.path}: holds {held} numbers, where the network that its settings describe has "
+                        f"{shown(settings.least_numbers())} or more; the file is damaged.")
+    network = network_of(settings)
     set_weights(network, contents.arrays, contents.path)
     return network
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 
 import collections.abc
 import os
-import tokenize
+import re
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,17 +16,15 @@ from mindrestore.checkpoints import mindspore_file, number_types, torch_file
 from mindrestore.checkpoints.torch_file import DAMAGED
 from mindrestore.errors import UserError, printable, some_of
 from mindrestore.files import PathLike, existing
+from mindrestore.readers.numpy_files import read_npz
+from mindrestore.readers.untrusted import reading
 
 WRAPPERS = ("params_ema", "params", "state_dict", "model", "net")
 """Keys under which training programs store a network's weights, the first that is there counts. BasicSR stores the running
 average of the weights beside them and restores with the average."""
 
-_DATA_PARALLEL = "module."  # before every name in data-parallel training
-_NPZ_DAMAGED = (
-    *DAMAGED, OSError,  # ValueError is NumPy's too: pickled objects, a header without what belongs in it
-    SyntaxError, tokenize.TokenError,  # a header that is no Python literal
-    TypeError, IndexError, OverflowError, MemoryError,  # a literal that describes no array, or one beyond memory
-)
+_DATA_PARALLEL = re.compile(r"\A(?:module\.)+")  # before every name in data-parallel training, once for each wrapping
+_LONGEST_NAME = 500
 _SAFETENSORS_KINDS = {
     "BOOL": "bool", "U8": "uint8", "I8": "int8", "U16": "uint16", "I16": "int16", "U32": "uint32", "I32": "int32",
     "U64": "uint64", "I64": "int64", "F16": "float16", "BF16": number_types.BFLOAT16, "F32": "float32",
@@ -97,7 +95,7 @@ def _reader(path: PathLike) -> Callable[[PathLike], Any]:
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}); {_EXPECTED}.") from error
     if head.startswith(torch_file.ZIP_START):
-        return _read_npz if _is_npz(path) else torch_file.read
+        return read_npz if _is_npz(path) else torch_file.read
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 2**32:
         return _read_safetensors
     if head.startswith(torch_file.PICKLE_START):
@@ -115,25 +113,14 @@ def _is_npz(path: PathLike) -> bool:
         return Path(path).suffix == ".npz"
 
 
-def _read_npz(path: PathLike) -> Arrays:
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return dict(file)
-    except _NPZ_DAMAGED as error:
-        raise UserError(f"{path}: is cut short, damaged or holds more than arrays ({printable(error)}).") from error
-
-
 def _read_safetensors(path: PathLike) -> Arrays:
-    try:
-        entries = safetensors.deserialize(Path(path).read_bytes())
-    except (safetensors.SafetensorError, OSError) as error:
-        raise UserError(f"{path}: is no safetensors file, or cut short or damaged ({printable(error)}).") from error
     arrays = {}
-    for name, entry in entries:
-        kind = _SAFETENSORS_KINDS.get(entry["dtype"])
-        if kind is None:
-            raise UserError(f"{path}: {printable(name)} is of type {entry['dtype']}, which is not supported.")
-        arrays[name] = number_types.numbers(entry["data"], kind).reshape(entry["shape"])
+    with reading(path, "safetensors file"):
+        for name, entry in safetensors.deserialize(Path(path).read_bytes()):
+            kind = _SAFETENSORS_KINDS.get(entry["dtype"])
+            if kind is None:
+                raise UserError(f"{path}: {printable(name)} is of type {entry['dtype']}, which is not supported.")
+            arrays[name] = number_types.numbers(entry["data"], kind).reshape(entry["shape"])
     return arrays
 
 
@@ -161,9 +148,10 @@ def _plain_name(name: Any, weights: Mapping[Any, Any], where: str) -> str:
     """Return ``name`` without the ``module.`` that data-parallel training puts before it."""
     if not isinstance(name, str):
         raise UserError(f"{where}: has {printable(name)} for a name; expected text such as conv1.0.weight.")
-    plain = name
-    while plain.startswith(_DATA_PARALLEL):
-        plain = plain[len(_DATA_PARALLEL) :]
+    if len(name) > _LONGEST_NAME:
+        raise UserError(f"{where}: has a name of {len(name)} letters ({printable(name)}); expected text such as "
+                        "conv1.0.weight.")
+    plain = _DATA_PARALLEL.sub("", name)
     if plain != name and plain in weights:
         raise UserError(f"{where}: holds both {printable(name)} and {printable(plain)}; expected one of them.")
     return plain

@@ -54,6 +54,9 @@ def read(path: PathLike) -> Any:
         return plain(description, allowance)
     except PickleError as error:
         raise UserError(f"{path}: {error}.") from error
+    except (ValueError, TypeError, AttributeError, LookupError, OverflowError, MemoryError, struct.error) as error:
+        reason = printable(" ".join(str(error).split()))  # values that fit neither each other nor memory
+        raise UserError(f"{path}: is cut short or damaged ({type(error).__name__}: {reason}).") from error
     except RecursionError as error:
         raise UserError(f"{path}: refused: its values are nested too deeply for a checkpoint.") from error
     except OSError as error:

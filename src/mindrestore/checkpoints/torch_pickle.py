@@ -107,7 +107,7 @@ class TorchPickle(InertPickle):
 
 
 def _ordered_dict(_: TorchPickle, pairs: Any = ()) -> OrderedDict:
-    return OrderedDict((hashable(key), value) for key, value in pairs)
+    return OrderedDict((hashable(key), value) for key, value in _checked(pairs, (list, tuple)))
 
 
 def _counter(_: TorchPickle, counts: Any) -> dict:
@@ -115,11 +115,11 @@ def _counter(_: TorchPickle, counts: Any) -> dict:
 
 
 def _set(_: TorchPickle, items: Any) -> set:
-    return set(map(hashable, items))
+    return set(map(hashable, _checked(items, (list, tuple))))
 
 
 def _frozen_set(_: TorchPickle, items: Any) -> frozenset:
-    return frozenset(map(hashable, items))
+    return frozenset(map(hashable, _checked(items, (list, tuple))))
 
 
 def _bytes(_: TorchPickle, text: Any, encoding: Any) -> bytes:
@@ -129,7 +129,7 @@ def _bytes(_: TorchPickle, text: Any, encoding: Any) -> bytes:
 
 
 def _size(_: TorchPickle, lengths: Any) -> tuple:
-    return tuple(lengths)
+    return tuple(_checked(lengths, (list, tuple)))
 
 
 def _device(_: TorchPickle, kind: Any, index: Any = None) -> str:
@@ -194,10 +194,11 @@ def _numpy_number(_: TorchPickle, kind: Any, raw: Any) -> Any:
     return number.item()
 
 
-def _checked(value: Any, expected: type[Expected]) -> Expected:
-    """Return ``value`` if its type is exactly ``expected``; ``TypeError`` if not."""
-    if type(value) is not expected:
-        raise TypeError(f"a {type(value).__name__} where a {expected.__name__} belongs")
+def _checked(value: Any, expected: type[Expected] | tuple[type[Expected], ...]) -> Expected:
+    """Return ``value`` if its type is exactly ``expected``, or one of them; ``TypeError`` if not."""
+    kinds = expected if isinstance(expected, tuple) else (expected,)
+    if type(value) not in kinds:
+        raise TypeError(f"a {type(value).__name__} where a {' or '.join(kind.__name__ for kind in kinds)} belongs")
     return value
 
 

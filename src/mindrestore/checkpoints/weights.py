@@ -28,7 +28,7 @@ def load_published_weights(network: nn.Cell, source: Source) -> nn.Cell:
 def set_weights(network: nn.Cell, arrays: Arrays, where: PathLike) -> None:
     """Set every parameter of ``network`` from ``arrays`` (name -> NumPy array); ``where`` names them in an error.
 
-    Raises ``UserError`` as ``load_published_weights`` does.
+    Raises ``UserError`` as ``load_published_weights`` does, and for weights that are not finite.
     """
     parameters = {parameter.name: parameter for parameter in network.get_parameters()}
     computed = getattr(network, "published_buffers", lambda name: False)
@@ -37,6 +37,7 @@ def set_weights(network: nn.Cell, arrays: Arrays, where: PathLike) -> None:
     misfits = [_misfit(parameters[name], array) for name, array in arrays.items() if name in parameters]
     misshapen = [misfit for misfit in misfits if misfit]
     kinds = {"missing": missing, "unexpected": unexpected, "misshapen": misshapen}
+    _refuse_not_finite({name: arrays[name] for name in parameters if name in arrays}, where)
     faults = [f"{len(names)} {kind} ({some_of(names)})" for kind, names in kinds.items() if names]
     if faults:
         raise UserError(
@@ -44,6 +45,14 @@ def set_weights(network: nn.Cell, arrays: Arrays, where: PathLike) -> None:
         )
     for name, parameter in parameters.items():
         parameter.set_data(mindspore.Tensor(np.asarray(arrays[name], order="C"), parameter.dtype))
+
+
+def _refuse_not_finite(arrays: Arrays, where: PathLike) -> None:
+    """Raise ``UserError`` that counts the ``arrays`` with numbers that are not finite, if there are any."""
+    bad = [name for name, array in arrays.items() if array.dtype.kind == "f" and not np.isfinite(array).all()]
+    if bad:
+        raise UserError(f"{where}: {len(bad)} of {len(arrays)} weights hold NaN or infinity ({some_of(bad)}), as a training "
+                        "that diverged leaves them; give an earlier checkpoint.")
 
 
 def _misfit(parameter: Parameter, array: np.ndarray) -> str | None:
@@ -91,6 +100,7 @@ def start_from(network: nn.Cell, source: Source, prefix: str = "") -> Taken:
     missing = [name for name in parameters if name not in arrays]
     if not fits:
         raise UserError(f"{described(source)}: none of its weights fits the network; give a checkpoint of a similar one.")
+    _refuse_not_finite({name: arrays[name] for name in fits}, described(source))
     for name in fits:
         parameters[name].set_data(mindspore.Tensor(np.asarray(arrays[name], order="C"), parameters[name].dtype))
     unset = {"differ in shape": misshapen, "are missing": missing}

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mindrestore.commands.shared import Commands, command, common, loaded_for, of_whole_network, overrides_of, quoted, start
+from mindrestore.commands.shared import Commands, command, common, loaded_for, of_whole_network, overrides_of, start
 from mindrestore.errors import UserError
 
 if TYPE_CHECKING:
@@ -44,10 +44,10 @@ def settings_of(options: argparse.Namespace) -> list[str]:
     overrides = []
     for kind in ("scenes", "captures"):
         if getattr(options, kind):
-            overrides += [f"evaluation.kind={kind}", f"evaluation.path={quoted(getattr(options, kind))}"]
+            overrides += [f"evaluation.kind={kind}", f"evaluation.path={getattr(options, kind)}"]
     for key, value in (("mask.path", options.mask), ("evaluation.gt", options.gt), ("evaluation.lq", options.lq)):
         if value:
-            overrides.append(f"{key}={quoted(value)}")
+            overrides.append(f"{key}={value}")
     for key, value in (("gap_tv", options.gap_tv), ("save_frames", options.save_frames)):
         if value is not None:
             overrides.append(f"evaluation.{key}={str(value).lower()}")

@@ -45,13 +45,8 @@ def overrides_of(options: argparse.Namespace) -> list[str]:
     if options.precision:
         overrides.append(f"runtime.precision={options.precision}")
     if options.output:
-        overrides.append(f"output={quoted(options.output)}")
+        overrides.append(f"output={options.output}")
     return overrides
-
-
-def quoted(text: str) -> str:
-    """Return ``text`` quoted, so that YAML reads it as text."""
-    return "'" + text.replace("'", "''") + "'"
 
 
 def of_whole_network(config: Common) -> Common:

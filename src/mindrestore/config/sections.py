@@ -23,6 +23,7 @@ class Schedule(Section):
 
 Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 class Training(Section):
@@ -34,7 +35,7 @@ class Training(Section):
     schedule: Schedule
     workers: Count = Field(1, description="threads in which a process makes its samples")
     clip_norm: Rate | None = None
-    seed: int = 0
+    seed: Seed = 0
     validate_every: Count = Field(description="steps")
     save_every: Count = Field(description="steps")
     log_every: Count = Field(description="steps")

@@ -3,7 +3,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from mindrestore.config.sections import Common, Count, Rate, Schedule, Section, Training
+from mindrestore.config.sections import Common, Count, Rate, Schedule, Section, Seed, Training
 
 
 class Mask(Section):
@@ -12,7 +12,7 @@ class Mask(Section):
     path: str | None = None
     density: float = Field(0.5, gt=0, lt=1)
     fixed: bool = False
-    seed: int = 0
+    seed: Seed = 0
 
 
 class Measure(Section):

@@ -4,7 +4,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, create_model, model_validator
 
-from mindrestore.config.sections import Common, Count, Rate, Schedule, Section, Sizes, Training, section
+from mindrestore.config.sections import Common, Count, Rate, Schedule, Section, Seed, Sizes, Training, section
 from mindrestore.data.named_sets import DEMO, SETS
 from mindrestore.models.kind import NetworkKind
 from mindrestore.models.settings import Settings
@@ -89,7 +89,7 @@ class VideoEvaluation(Section):
     degradation: Literal["bicubic", "gaussian", "blur", "noise"] | None = Field(
         None, description="of the set's low quality, or to make it by; bicubic, blur or noise by the task")
     sigma: float | None = Field(None, ge=0, le=255, description="noise level of denoising, for white = 255")
-    seed: int = 0
+    seed: Seed = 0
     save_frames: bool = False
 
 

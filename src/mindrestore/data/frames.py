@@ -12,6 +12,7 @@ from mindrestore.data.folders import IMAGE_SUFFIXES, PAGED_SUFFIXES, frame_files
 from mindrestore.data.video_file import VideoReader, warn_of_damage
 from mindrestore.errors import UserError
 from mindrestore.files import PathLike, existing
+from mindrestore.readers.untrusted import reading
 
 PAGES_AT_ONCE = 8
 
@@ -124,8 +125,9 @@ def _converted(image: np.ndarray, colour: bool) -> np.ndarray:
 
 
 def _load_image(path: Path) -> np.ndarray:
-    stored = np.fromfile(path, np.uint8)
-    image = cv2.imdecode(stored, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH) if stored.size else None
+    with reading(path, "image", "one of 8 or 16 bits"):
+        stored = np.fromfile(path, np.uint8)
+        image = cv2.imdecode(stored, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH) if stored.size else None
     if image is None or image.dtype not in (np.uint8, np.uint16):
         raise UserError(f"{path}: not a readable image; expected one of 8 or 16 bits.")
     return image
@@ -136,7 +138,8 @@ def _pages(path: Path, first: int) -> Iterator[tuple[Path, np.ndarray]]:
     total = _page_count(path)
     for start in range(first, total, PAGES_AT_ONCE):
         count = min(PAGES_AT_ONCE, total - start)
-        read, pages = cv2.imreadmulti(str(path), start, count, flags=cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
+        with reading(path, "picture", "TIFF pages of 8 or 16 bits"):
+            read, pages = cv2.imreadmulti(str(path), start, count, flags=cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
         if not read or len(pages) != count or any(page.dtype not in (np.uint8, np.uint16) for page in pages):
             raise UserError(f"{path}: page {start + 1} or one soon after it is not readable; expected pages of 8 or 16 "
                             "bits.")
@@ -145,7 +148,8 @@ def _pages(path: Path, first: int) -> Iterator[tuple[Path, np.ndarray]]:
 
 
 def _page_count(path: Path) -> int:
-    count = cv2.imcount(str(path))
+    with reading(path, "picture", "TIFF pages of 8 or 16 bits"):
+        count = cv2.imcount(str(path))
     if not count:
         raise UserError(f"{path}: not a readable picture; expected TIFF pages of 8 or 16 bits.")
     return count

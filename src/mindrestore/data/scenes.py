@@ -12,8 +12,9 @@ from mindrestore.data.folders import VIDEO_SUFFIXES, files_ending, find_clips, r
 from mindrestore.data.frames import read_clip
 from mindrestore.errors import UserError
 from mindrestore.files import PathLike, existing
-from mindrestore.mat_files import pick, read_mat, time_first
-from mindrestore.sensing.masks import MASK_KEYS, checked_mask
+from mindrestore.mat_files import find, pick, read_mat, time_first
+from mindrestore.sensing.masks import MASK_KEYS
+from mindrestore.sensing.values import as_mask, finite, refuse
 
 CLIP_KEYS = ("orig", "patch_save", "p1", "p2", "p3")
 
@@ -75,8 +76,8 @@ def load_scene(path: PathLike, name: str | None = None, colour: bool = False) ->
         return Scene(name, read_clip(path, colour))
     arrays = read_mat(path)
     clip = _clip_of_mat(pick(arrays, CLIP_KEYS, path, "clip"), path)
-    masks = [arrays[key] for key in MASK_KEYS if key in arrays]
-    return Scene(name, clip, checked_mask(time_first(masks[0]), path) if masks else None)
+    mask = find(arrays, MASK_KEYS, path)
+    return Scene(name, clip, None if mask is None else as_mask(time_first(mask), path))
 
 
 def scene_paths(path: PathLike) -> list[Path]:
@@ -124,6 +125,9 @@ def _clip_of_mat(stored: np.ndarray, path: Path) -> np.ndarray:
         shape = " x ".join(map(str, stored.shape))
         raise UserError(f"{path}: a clip has shape H x W x F or H x W x 3 x F, got {shape}.")
     clip = np.ascontiguousarray(clip, np.float32)
-    if not clip.size or not (0 <= clip.min() and clip.max() <= 255):
-        raise UserError(f"{path}: a clip holds values 0..255, or 0..1, got others.")
+    if not clip.size:
+        raise UserError(f"{path}: the clip has no values; its shape is {' x '.join(map(str, stored.shape))}.")
+    frames = np.moveaxis(clip, -3, 0)  # (F, H, W), colour (F, 3, H, W)
+    finite(frames, f"{path}: the clip", "frame")
+    refuse(frames, (frames < 0) | (frames > 255), f"{path}: the clip", "frame", expected="0..255, or 0..1")
     return clip if stored.dtype.kind == "f" and clip.max() <= 1 else clip / 255

@@ -21,6 +21,7 @@ import yaml
 
 from mindrestore.evaluation.results import Results
 from mindrestore.files import PathLike, write_text
+from mindrestore.media.figures import figure_style
 from mindrestore.media.pixels import to_image
 
 TEMPLATE = Path(__file__).resolve().parent.parent / "assets" / "report.html"
@@ -170,9 +171,8 @@ def _largest_error(image: np.ndarray, truth: np.ndarray) -> tuple[int, int, int]
 
 def _curve(record: FrameRecord) -> bytes:
     """Return PSNR over frames as SVG, a line for each method."""
-    from matplotlib import rc_context
     from matplotlib.figure import Figure
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": record.name}):
+    with figure_style(record.name):
         figure = Figure(figsize=(9, 2.6), layout="constrained")
         axes = figure.add_subplot(xlabel="frame", ylabel="PSNR, dB")
         for (heading, values), colour in zip(record.curves.items(), COLOURS):

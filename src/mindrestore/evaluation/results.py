@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import mindspore
-import numpy as np
 from mindspore import nn
 
 from mindrestore.files import write_text
+from mindrestore.metrics import finite_mean
 from mindrestore.runtime import device, precision
 from mindrestore.version import __version__
 
@@ -37,7 +37,8 @@ class Column(NamedTuple):
 class Row:
     """One scene or clip: scores by method (``network``, ``gap_tv``, ...), or no scores where it is absent.
 
-    A score is a dataclass: a name, a count (of frames, say), then a number for each column, None where it was not scored.
+    A score is a dataclass: a name, a count (of frames, say), then a number for each column, None where it was not scored, and
+    ``equal``, the frames that equal ground truth.
     """
 
     name: str
@@ -77,7 +78,8 @@ class Results:
         if not scores:
             return None
         return type(scores[0])(self.mean_name(), sum(getattr(score, self.counted.key) for score in scores),
-                               *(_mean([getattr(score, column.key) for score in scores]) for column in self.columns))
+                               *(_mean([getattr(score, column.key) for score in scores]) for column in self.columns),
+                               equal=sum(score.equal for score in scores))
 
     def mean_name(self) -> str:
         """Return what to call the mean: it says of how many rows it is."""
@@ -89,7 +91,9 @@ class Results:
 
     def notes(self) -> list[str]:
         """Return lines to print below the table."""
-        return []
+        equal = {(row.name, method): score.equal for row in self.rows for method, score in row.scores.items() if score.equal}
+        return [f"frames that equal ground truth, whose PSNR is infinite and left out of means: {name}, "
+                f"{self.methods[method]}: {count}" for (name, method), count in equal.items()]
 
     def count(self, row: Row) -> int:
         """Return what ``counted`` says of a row."""
@@ -124,7 +128,10 @@ class Results:
         write_text(folder / "results.csv", self._csv())
 
     def as_json(self) -> dict[str, Any]:
-        """Return scores and circumstances as JSON values; a PSNR of equal frames, infinite, is null."""
+        """Return scores and circumstances as JSON values.
+
+        JSON has no infinity: the PSNR of a row that equals its ground truth is null, and ``equal`` counts its frames.
+        """
         def values(score: Any) -> dict[str, Any]:
             return {field.name: _finite(getattr(score, field.name)) for field in fields(score)[1:]}
         return {
@@ -156,7 +163,7 @@ class Results:
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
-    return None if None in values else float(np.mean(values))
+    return None if None in values else finite_mean(values)
 
 
 def _finite(value: Any) -> Any:

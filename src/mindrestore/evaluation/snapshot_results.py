@@ -10,7 +10,7 @@ import numpy as np
 
 from mindrestore.data.scenes import BENCHMARK, Scene
 from mindrestore.evaluation.results import Column, Results, Row
-from mindrestore.metrics import psnr, ssim
+from mindrestore.metrics import finite_mean, psnr, ssim
 from mindrestore.sensing.operator import SnapshotImaging
 
 Reconstruct = Callable[[np.ndarray, np.ndarray], np.ndarray]  # (measurement (H, W), mask (T, H, W)) -> clip
@@ -43,18 +43,20 @@ class SceneResults(Results):
 
     def notes(self) -> list[str]:
         partial = ", ".join(f"{row.name} {BENCHMARK[row.name][1]}" for row in self.rows if self.is_partial(row))
-        return [f"* not the number of measurements that published results score: {partial}"] if partial else []
+        starred = [f"* not the number of measurements that published results score: {partial}"] if partial else []
+        return starred + super().notes()
 
 
 @dataclass(frozen=True)
 class SceneScore:
-    """Means over the measurements of one scene; PSNR in dB, peak 1; seconds a measurement."""
+    """Means over the measurements of one scene; PSNR in dB, peak 1; seconds a measurement; frames that equal the truth."""
 
     scene: str
     measurements: int
     psnr: float
     ssim: float
     seconds: float
+    equal: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,9 +92,15 @@ def reconstruct_scene(scene: Scene, mask: np.ndarray, reconstruct: Reconstruct,
 def score(name: str, reconstructions: Sequence[Reconstruction]) -> SceneScore:
     """Return the ``SceneScore`` of a scene's reconstructions."""
     def mean(values: Iterable[float]) -> float:
-        return float(np.mean(list(values)))
+        return finite_mean(values)
     axis = 0 if reconstructions[0].truth.ndim == 4 else None
     return SceneScore(name, len(reconstructions),
                       psnr=mean(psnr(r.clip, r.truth, channel_axis=axis) for r in reconstructions),
                       ssim=mean(ssim(r.clip, r.truth, channel_axis=axis) for r in reconstructions),
-                      seconds=mean(r.seconds for r in reconstructions))
+                      seconds=mean(r.seconds for r in reconstructions), equal=sum(map(_equal_frames, reconstructions)))
+
+
+def _equal_frames(reconstruction: Reconstruction) -> int:
+    """Return how many frames of a reconstruction, clamped as they are scored, equal the truth."""
+    equal = np.moveaxis(np.clip(reconstruction.clip, 0, 1) == reconstruction.truth, -3, 0)
+    return int(equal.reshape(len(equal), -1).all(1).sum())

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from mindrestore.evaluation.results import Column, Results
-from mindrestore.metrics import psnr, ssim, to_uint8, to_y
+from mindrestore.metrics import finite_mean, psnr, ssim, to_uint8, to_y
 
 
 @dataclass(frozen=True)
 class ClipScore:
-    """Means over the frames of one clip, None without ground truth; PSNR in dB; seconds a frame."""
+    """Means over the frames of one clip, None without ground truth; PSNR in dB; seconds a frame; frames that equal the truth.
+    """
 
     clip: str
     frames: int
@@ -20,6 +21,7 @@ class ClipScore:
     psnr_y: float | None
     ssim_y: float | None
     seconds: float
+    equal: int = 0
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,9 @@ class ClipScorer:
 
     def result(self, name: str, frames: int, seconds: float) -> ClipScore:
         """Return the ``ClipScore`` of a clip whose ``frames`` took ``seconds`` to restore; scores are None without truth."""
-        means = np.mean(self.scores, 0).tolist() if self.scores else [None] * 4
-        return ClipScore(name, len(self.scores) or frames, *means, seconds / max(1, frames))
+        means = [finite_mean(values) for values in zip(*self.scores)] if self.scores else [None] * 4
+        return ClipScore(name, len(self.scores) or frames, *means, seconds / max(1, frames),
+                         equal=sum(psnr_of_frame == np.inf for psnr_of_frame, *_ in self.scores))
 
 
 def frame_score(frame: np.ndarray, truth: np.ndarray) -> tuple[float, float, float, float]:

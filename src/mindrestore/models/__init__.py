@@ -9,7 +9,7 @@ import pkgutil
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from mindrestore.errors import UserError
+from mindrestore.errors import UserError, shown
 from mindrestore.models.kind import PROBLEMS, Abilities, NetworkKind
 from mindrestore.models.settings import Settings
 
@@ -56,7 +56,7 @@ def kind_of(name: str) -> NetworkKind:
             if entry_point.name == name:
                 _register_installed(entry_point)
     if name not in _registered:
-        raise UserError(f"model {name!r}: unknown, choose one of {', '.join(names())}.")
+        raise UserError(f"model {shown(name)}: unknown, choose one of {', '.join(names())}.")
     return _registered[name]
 
 

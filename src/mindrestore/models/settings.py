@@ -13,7 +13,7 @@ from pydantic import ConfigDict, Field, ValidationError, ValidationInfo, field_v
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails, PydanticCustomError
 
-from mindrestore.errors import UserError, nearest
+from mindrestore.errors import UserError, nearest, shown
 from mindrestore.sections import Section
 
 if TYPE_CHECKING:
@@ -52,6 +52,10 @@ class Settings(Section):
         """What a network of these settings can do, see ``mindrestore.models.kind``."""
         raise NotImplementedError
 
+    def least_numbers(self) -> int:
+        """Return how many numbers the weights of such a network hold at least: a file that has fewer is not built from."""
+        return 0
+
     def network_settings(self) -> dict[str, Any]:
         """Return all settings but the name as a dict of JSON values, as checkpoints hold them."""
         return self.model_dump(exclude={"name"})
@@ -79,7 +83,7 @@ class Settings(Section):
             value, expected = error["input"], _expected(get_args(field.annotation)[0])
         else:
             value, expected = values.get(key), _expected(field.annotation, field.metadata)
-        return f"{cls.title} {key} is {value!r}; {expected or error['msg']}."
+        return f"{cls.title} {key} is {shown(value)}; {expected or error['msg']}."
 
     @classmethod
     def _unknown(cls, key: str) -> str:
@@ -87,7 +91,7 @@ class Settings(Section):
         known = [name for name in cls.model_fields if name != "name"] + ["seed"]
         near = nearest(key, known)
         hint = f" Did you mean {near!r}?" if near else ""
-        return f"model {cls.model_fields['name'].default}: unknown setting {key!r}, it has {', '.join(known)}.{hint}"
+        return f"model {cls.model_fields['name'].default}: unknown setting {shown(key)}, it has {', '.join(known)}.{hint}"
 
 
 def _expected(annotation: Any, limits: Sequence[Any] = ()) -> str | None:

@@ -1,7 +1,6 @@
 """Run what ``mindrestore export`` wrote: a MINDIR file in the place of the network it was made from."""
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -11,11 +10,12 @@ from mindspore import Tensor
 from mindrestore.checkpoints.loading import Loaded
 from mindrestore.checkpoints.native import Metadata
 from mindrestore.data.snapshots import starting_estimate
-from mindrestore.errors import UserError
+from mindrestore.errors import UserError, printable
 from mindrestore.files import PathLike, existing
 from mindrestore.models import kind_of
 from mindrestore.models.kind import SnapshotAbilities, VideoAbilities
 from mindrestore.ops.margins import reflected
+from mindrestore.readers.untrusted import json_object
 from mindrestore.runtime import mindir
 
 
@@ -33,19 +33,30 @@ def load_exported(path: PathLike) -> Loaded:
     """
     path = existing(path, "exported network")
     record_path = existing(path.with_suffix(".json"), "description beside the exported network")
+    record = json_object(record_path, "description of an exported network")
     try:
-        record = json.loads(record_path.read_text(encoding="utf-8"))
-        kind, shapes = kind_of(record["kind"]), [port["shape"] for port in record["inputs"]]
+        kind, shapes = kind_of(record["kind"]), [_shape(port["shape"]) for port in record["inputs"]]
         settings, network = kind.settings.of(record["settings"]), EXPORTED[kind.problem]
         metadata = Metadata(kind.name, record["settings"], record.get("mask"))
-        precision = record.get("precision", "float32")
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{record_path}: does not describe an exported network ({error!r}); export it again.") from error
+        precision = PRECISIONS[record.get("precision", "float32")]
+        if [len(shape) for shape in shapes] not in RANKS[kind.problem]:
+            raise ValueError(f"inputs of shapes {shapes}")
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        reason = printable(" ".join(str(error).split()))
+        raise UserError(f"{record_path}: does not describe an exported network ({type(error).__name__}: {reason}); export it "
+                        "again.") from error
     try:
         graph = mindir.read(path, shapes)
     except ValueError as error:
         raise UserError(f"{path}: MindSpore cannot load it ({error}); expected a .mindir file, export it again.") from error
     return Loaded(network(graph, settings.abilities, shapes, path, precision=precision), True, str(path), metadata)
+
+
+def _shape(lengths: object) -> list[int | None]:
+    """The shape of an input, None for an axis of any length; ``ValueError`` if it is none."""
+    if not isinstance(lengths, list) or not all(length is None or type(length) is int and length > 0 for length in lengths):
+        raise ValueError(f"{lengths} is no shape")
+    return lengths
 
 
 class ExportedVideo:
@@ -104,3 +115,6 @@ class ExportedSnapshot:
 
 EXPORTED = {"video": ExportedVideo, "snapshot": ExportedSnapshot}
 """By problem: what runs an exported file."""
+RANKS = {"video": [[5]], "snapshot": [[3, 3], [3, 3, 4], [3, 3, 5]]}
+"""By problem: numbers of axes that inputs have."""
+PRECISIONS = {name: name for name in ("float32", "float16")}

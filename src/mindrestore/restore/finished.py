@@ -17,6 +17,7 @@ import numpy as np
 from mindrestore.errors import UserError
 from mindrestore.files import PathLike, replacing, write_text
 from mindrestore.media.writing import coded
+from mindrestore.readers.untrusted import json_object
 
 RECORD = "run.json"
 FAST = (cv2.IMWRITE_PNG_COMPRESSION, 1)
@@ -70,8 +71,8 @@ class FinishedFrames:
 
     def _check(self, record: dict[str, Any], resume: bool) -> None:
         try:
-            stored = json.loads((self.folder / RECORD).read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            stored = json_object(self.folder / RECORD, "record of a run")
+        except UserError:
             raise UserError(f"{self.folder}: is in the way and holds no unfinished run; move it elsewhere.") from None
         if not resume:
             raise UserError(f"{self.folder}: holds finished frames of a run that was stopped; add --resume to go on with it, "

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from pathlib import Path
 
 import numpy as np
@@ -45,8 +46,10 @@ def simulate(video: PathLike, output: PathLike, ratio: int = 8, mask: PathLike |
     for name, value in (("ratio", ratio), ("frames", frames)):
         if value is not None and value < 1:
             raise UserError(f"--{name} {value}: it must be 1 or more.")
-    if not noise >= 0:
-        raise UserError(f"--noise {noise}: it must be 0 or more.")
+    if not 0 <= noise < math.inf:
+        raise UserError(f"--noise {noise}: it must be a number of 0 or more.")
+    if seed < 0:
+        raise UserError(f"--seed {seed}: it must be 0 or more.")
     clip = open_clip(video)
     if clip.path.is_dir():
         refuse_gap(clip.path)

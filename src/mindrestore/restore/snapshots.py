@@ -1,12 +1,15 @@
 """Reconstruct clips from coded snapshots with a trained network."""
 from __future__ import annotations
 
+import collections
+
 import numpy as np
 from mindspore import Tensor, nn
 
 from mindrestore.data.snapshots import starting_estimate
 from mindrestore.errors import UserError
 from mindrestore.executor import Piecewise
+from mindrestore.sensing.values import all_finite
 
 
 class Reconstructor:
@@ -39,7 +42,7 @@ class Reconstructor:
             (T, H, W), colour (3, T, H, W), float32, clamped to 0–1.
 
         Raises:
-            UserError: shapes that do not fit each other.
+            UserError: shapes that do not fit each other, or a reconstruction with a number that is not finite.
         """
         measurement, mask = np.asarray(measurement, np.float32), np.asarray(mask, np.float32)
         if measurement.ndim != 2 or mask.ndim != 3 or mask.shape[1:] != measurement.shape:
@@ -48,7 +51,9 @@ class Reconstructor:
         estimate = None
         if self.network.abilities.corrects_estimate:
             estimate = starting_estimate(measurement, mask, self.network.abilities.colour)
-        return np.clip(self._run(measurement, mask, estimate), 0, 1)
+        clip = self._run(measurement, mask, estimate)  # colour (3, T, H, W)
+        collections.deque(all_finite(np.moveaxis(clip, -3, 0)), maxlen=0)
+        return np.clip(clip, 0, 1)
 
     def _run(self, measurement: np.ndarray, mask: np.ndarray, estimate: np.ndarray | None) -> np.ndarray:
         self._prepared.add(mask.shape)

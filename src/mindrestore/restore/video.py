@@ -24,6 +24,7 @@ from mindrestore.models import abilities_of
 from mindrestore.models.kind import INTERPOLATED_FRAMES, VideoAbilities
 from mindrestore.models.piece import made_of_pieces
 from mindrestore.restore.progress import tile_bar
+from mindrestore.sensing.values import all_finite, finite
 from mindrestore.tiling import BLENDS, PUBLISHED, axis_tiles, checked_tiling, sequences, tile_starts
 
 Progress = str | Callable[[int, int | None], None] | None
@@ -58,7 +59,7 @@ def restore_video(network: Callable, clip: Iterable[np.ndarray], tile: Sequence[
 
     Raises:
         UserError: at once for a tiling that cannot be, a sigma that is missing or not wanted; on the way for a clip
-            without frames or a frame of another size.
+            without frames, a frame of another size, or a number that is not finite in a frame or in what becomes of it.
     """
     needs = abilities_of(network)
     network = Piecewise(network) if made_of_pieces(network) else network
@@ -75,8 +76,8 @@ def restore_video(network: Callable, clip: Iterable[np.ndarray], tile: Sequence[
         runs = total and len(tile_starts(total, tile[0], overlap[0]))
     spatial = _Spatial(network, needs, tile=tile, overlap=overlap, blend=blend, sigma=sigma, runs=runs, progress=progress)
     if not needs.interpolates:
-        return _restore(spatial, _frames(clip))
-    return _between(spatial, _frames(clip)) if between_only else _interpolate(spatial, _frames(clip))
+        return all_finite(_restore(spatial, _frames(clip)))
+    return all_finite(_between(spatial, _frames(clip)) if between_only else _interpolate(spatial, _frames(clip)))
 
 
 def restore_clip(network: Callable, clip: Iterable[np.ndarray], **options: Any) -> np.ndarray:
@@ -112,7 +113,7 @@ def _frames(clip: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         if frame.ndim != 3 or frame.shape != shape:
             raise UserError(f"frame {index} of the clip has shape {frame.shape}, expected "
                             f"{shape if len(shape) == 3 else '(3, H, W)'} as all frames of a clip.")
-        yield frame
+        yield finite(frame, f"frame {index} of the clip", "colour")
     if shape is None:
         raise UserError("the clip has no frames: give at least one.")
 

@@ -83,13 +83,13 @@ def of_file(path: str | Path, instead: str | None = None) -> dict[int, str]:
     ``instead`` says in the message why this file is read.
     """
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = Path(path).read_text(encoding="utf-8", errors="replace")  # comments may be in any encoding
     except OSError as error:
         raise Mistake(f"{path}: cannot be read ({error.strerror}){f', and {instead}' if instead else ''}; run this on the "
                       "Ascend server, as root where hccn_tool asks for it, or give --conf FILE with lines such as "
                       "address_0=192.168.100.101.") from error
     by_device = {}
-    for number, address in re.findall(r"^\s*address_(\d+)\s*=\s*(\S+)", text, re.MULTILINE):
+    for number, address in re.findall(r"^\s*address_([0-9]{1,4})\s*=\s*(\S+)", text, re.MULTILINE):
         if int(number) in by_device:
             raise Mistake(f"{path}: device {number} has two addresses; leave one.")
         by_device[int(number)] = address
@@ -133,8 +133,8 @@ def told(*command: str) -> tuple[int, str]:
     """
     environment = {name: value for name, value in os.environ.items() if name != MASK}
     try:
-        process = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, timeout=PATIENCE,
-                              stdin=subprocess.DEVNULL)
+        process = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False, env=environment,
+                                 timeout=PATIENCE, stdin=subprocess.DEVNULL)
     except subprocess.TimeoutExpired:
         return NO_ANSWER, f"no answer within {PATIENCE} s"
     except OSError as error:

@@ -9,6 +9,8 @@ import numpy as np
 from mindrestore.errors import UserError
 from mindrestore.files import PathLike, existing
 from mindrestore.mat_files import pick, read_mat, time_first
+from mindrestore.readers.numpy_files import read_npy, read_npz
+from mindrestore.sensing.values import as_mask
 
 MASK_KEYS = ("mask", "masks", "Mask", "MASK", "mask_test", "Phi", "phi")
 
@@ -22,35 +24,19 @@ def load_mask(path: PathLike, frames: int | None = None) -> np.ndarray:
         frames: use only the first ``frames`` planes, as real captures do; ``None``: all.
 
     Returns:
-        ``(T, H, W)`` float32. Whole numbers above 1 (a mask stored as 0 and 255) are divided by their largest;
-        calibrated masks of fractions keep their values.
+        ``(T, H, W)`` float32, see ``mindrestore.sensing.values.as_mask``.
 
     Raises:
-        UserError: no such file, not one of these formats, no mask in it, or fewer planes than ``frames``.
+        UserError: no such file, not one of these formats, no mask in it, one that ``as_mask`` refuses, or fewer planes than
+            ``frames``.
     """
     path = existing(path, "mask file")
-    mask = checked_mask(_array_in(path), path)
+    mask = as_mask(_array_in(path), path)
     if frames is None:
         return mask
     if not 1 <= frames <= len(mask):
         raise UserError(f"{path}: the mask has {len(mask)} planes, {frames} were asked for; ask for 1 to {len(mask)}.")
     return mask[:frames]
-
-
-def checked_mask(array: np.ndarray, path: PathLike) -> np.ndarray:
-    """Check an array ``(T, H, W)`` of any number type and convert it to the float32 mask that ``load_mask`` returns.
-
-    Raises ``UserError``, which names ``path``, if it is no mask.
-    """
-    if array.ndim != 3 or not array.size or array.dtype.kind not in "buif":
-        raise UserError(f"{path}: a mask has three axes (planes, height, width) of numbers, "
-                        f"got shape {array.shape} of {array.dtype}.")
-    if array.dtype.kind in "ui" and array.max() > 1:
-        array = array / array.max()
-    mask = np.ascontiguousarray(array, np.float32)
-    if not np.isfinite(mask).all() or mask.min() < 0:
-        raise UserError(f"{path}: a mask holds finite values of 0 or more, got others.")
-    return mask
 
 
 def random_mask(frames: int, height: int, width: int, density: float = 0.5,
@@ -91,9 +77,4 @@ def _array_in(path: Path) -> np.ndarray:
         return time_first(pick(read_mat(path), MASK_KEYS, path, "mask"))
     if suffix not in (".npy", ".npz"):
         raise UserError(f"{path}: a mask file ends in .mat, .npz or .npy, got '{suffix}'.")
-    try:
-        content = np.load(path, allow_pickle=False)
-        content = content if isinstance(content, np.ndarray) else dict(content)
-    except Exception as error:  # ValueError, OSError, EOFError, BadZipFile, by the kind of damage
-        raise UserError(f"{path}: not a readable NumPy file ({error}); expected what numpy.save wrote.") from error
-    return content if isinstance(content, np.ndarray) else pick(content, MASK_KEYS, path, "mask")
+    return read_npy(path) if suffix == ".npy" else pick(read_npz(path), MASK_KEYS, path, "mask")

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from mindrestore.errors import UserError
 from mindrestore.files import PathLike, existing, replacing
-from mindrestore.training.log import FILE, read_log
+from mindrestore.media.figures import figure_style
+from mindrestore.training.log import FILE, KIND, read_log
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -62,13 +63,12 @@ def draw(runs: Sequence[Run], path: PathLike) -> None:
 
     Raises ``UserError`` for a path that ends neither in .svg nor in .png.
     """
-    from matplotlib import rc_context
     from matplotlib.figure import Figure
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
         raise UserError(f"{path}: a picture of curves ends in {' or '.join(FORMATS)}; name it so.")
     keys = [key for key in PANELS if any(key in run.curves for run in runs)]
-    with rc_context({"svg.fonttype": "none", "svg.hashsalt": path.name}):
+    with figure_style(path.name):
         figure = Figure(figsize=(9, 0.8 + 2.4 * len(keys)), layout="constrained")
         panels = figure.subplots(len(keys), 1, sharex=True, squeeze=False)[:, 0]
         for key, axes in zip(keys, panels):
@@ -93,7 +93,7 @@ def _place(path: PathLike) -> tuple[Path, str]:
     """Return (log, name of the run) of a run's folder, or of its log."""
     path = existing(path, "training run")
     if path.is_dir():
-        return existing(path / FILE, "log of a training run"), path.resolve().name
+        return existing(path / FILE, KIND), path.resolve().name
     return path, path.stem
 
 

@@ -4,18 +4,20 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
-from mindrestore.errors import UserError
+from mindrestore.errors import UserError, printable
 from mindrestore.files import told_of_full_disks, write_text
+from mindrestore.readers.untrusted import text_of
 
 if TYPE_CHECKING:
     from tensorboardX import SummaryWriter
 
-FILE = "log.jsonl"
+FILE, KIND = "log.jsonl", "log of a training run"
 
 
 class SilentLog:
@@ -82,27 +84,37 @@ class TrainingLog:
 def _drop_lines_after(path: Path, step: int) -> None:
     if not path.exists():
         return
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    earlier = [line for line in lines if line.endswith("\n") and json.loads(line)["step"] <= step]
+    earlier = [line for line, record in _records(path) if record["step"] <= step]
     write_text(path, "".join(earlier))
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:
-    """Return the lines of a log as dicts, without a last line that a run has not finished writing.
+    """Return the lines of a log as dicts, without a last line that a run has not finished writing, and without empty ones.
 
     Raises ``UserError`` that names the first line that no training run writes.
     """
-    lines = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(keepends=True), 1):
+    return [record for _, record in _records(path)]
+
+
+def _records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield (line, what it says) of the lines of a log that ``read_log`` returns."""
+    for number, line in enumerate(text_of(path, KIND).splitlines(keepends=True), 1):
         if not line.endswith("\n"):
-            break
-        try:
-            lines.append(json.loads(line))
-            lines[-1]["step"]
-        except (ValueError, TypeError, KeyError):
-            raise UserError(f'{path}, line {number}: "{line.strip()[:60]}" is no line of a training log; expected one such as '
-                            '{"step": 10, "loss": 0.05}.') from None
-    return lines
+            return
+        if line.strip():
+            yield line, _record(line, f"{path}, line {number}")
+
+
+def _record(line: str, where: str) -> dict[str, Any]:
+    try:
+        record = json.loads(line)
+        good = type(record["step"]) is int and all(isinstance(value, (int, float)) for value in record.values())
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        good = False
+    if not good:
+        raise UserError(f'{where}: "{printable(line.strip()[:60])}" is no line of a training log; expected one such as '
+                        '{"step": 10, "loss": 0.05}.')
+    return record
 
 
 def _tensorboard(folder: Path) -> SummaryWriter | None:

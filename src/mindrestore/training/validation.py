@@ -11,6 +11,7 @@ from mindrestore.data.named_sets import DEMO
 from mindrestore.evaluation.video import video_cases
 from mindrestore.evaluation.video_results import ClipScorer
 from mindrestore.evaluation.video_tasks import Case
+from mindrestore.metrics import finite_mean
 from mindrestore.runtime import cluster
 
 Item = TypeVar("Item")
@@ -35,9 +36,10 @@ def video_validation(config: VideoConfig, network: nn.Cell) -> Callable[[], floa
 
 
 def shared_mean(score: Callable[[Item], float], items: Sequence[Item]) -> float:
-    """Return the mean of ``score(item)`` over ``items``; each process scores a share, and all return the same, bit for bit."""
+    """Return the mean of ``score(item)``, a PSNR, over ``items``, infinite ones left out; each process scores a share, and all
+    return the same, bit for bit.
+    """
     own = [score(item) for item in items[cluster.rank()::cluster.size()]]
     share = -(-len(items) // cluster.size())  # the largest, to which others are filled up
     scores = cluster.gathered(own + [0.0] * (share - len(own)))
-    in_order = scores.T.ravel()[:len(items)].tolist()
-    return sum(in_order) / len(in_order)
+    return finite_mean(scores.T.ravel()[:len(items)])

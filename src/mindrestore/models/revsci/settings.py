@@ -29,6 +29,10 @@ class RevSCISettings(Settings):
     def abilities(self) -> SnapshotAbilities:
         return SnapshotAbilities(colour=self.colour, corrects_estimate=self.start == "gap_tv")
 
+    def least_numbers(self) -> int:
+        convolutions = 2 * self.blocks * self.groups  # of 3 x 3 x 3
+        return 27 * convolutions * (self.channels // self.groups) ** 2
+
     @model_validator(mode="after")
     def _fits(self) -> RevSCISettings:
         if self.channels % 8:

@@ -1,6 +1,7 @@
 """Settings of VRT, checked before anything is built, and those of the published tasks."""
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, NamedTuple
 
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 
 STAGE_SCALES = (1, 2, 4, 8, 4, 2, 1)  # of stages 1 to 7
 STAGES = len(STAGE_SCALES)
+LARGEST_WINDOW = 4096  # pixels; memory grows with the square
 FEWEST_FRAMES = {0: 2, 2: 2, 4: 3, 6: 4}  # by pa_frames
 
 _SUPER_RESOLUTION = dict(
@@ -99,8 +101,18 @@ class VRTSettings(Settings):
                 raise ValueError(f"training.recompute.{part} has stage {max(stages)}; the stages of this network are 0 to "
                                  f"{len(self.depths) - 1}, one for each of model.depths")
 
+    def least_numbers(self) -> int:
+        blocks = sum(depth * channels * 3 * (channels + int(channels * self.mlp_ratio))  # queries, keys, values; three layers
+                     for depth, channels in zip(self.depths, self.embed_dims))
+        first = self.embed_dims[0]
+        features = first * self.num_feat if self.upscale > 1 or not self.pa_frames else 0
+        fused = self.img_size[0] * features if not self.pa_frames and not self.nonblind_denoising else features
+        return blocks + first * self.in_chans + self.out_chans + fused
+
     @model_validator(mode="after")
     def _fits(self) -> VRTSettings:
+        if math.prod(self.window_size) > LARGEST_WINDOW:
+            raise ValueError(f"VRT window_size is {self.window_size}; attention is among {LARGEST_WINDOW} pixels at most.")
         if len(self.depths) <= STAGES:
             raise ValueError(f"VRT depths has {len(self.depths)} entries; it must have one for each of the {STAGES} stages and "
                              "one or more for the groups of stage 8.")
