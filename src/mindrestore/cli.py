@@ -1,17 +1,15 @@
-"""The command line: ``mindrestore train | eval | restore | simulate | export | convert | plot | doctor``; ``train.py``,
-``eval.py`` and ``export.py`` are the same.
-"""
+"""The command line, ``mindrestore COMMAND``; ``train.py``, ``eval.py`` and ``export.py`` are the same."""
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Sequence
 
-from mindrestore.commands import convert, doctor, evaluate, export, plot, restore, simulate, train
+from mindrestore.commands import convert, doctor, evaluate, export, plot, restore, simulate, train, weights
 from mindrestore.exit_status import status_of
 from mindrestore.version import __version__
 
-COMMANDS = (train, evaluate, restore, simulate, export, convert, plot, doctor)
+COMMANDS = (train, evaluate, restore, simulate, export, convert, weights, plot, doctor)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -19,7 +19,8 @@ def add(commands: Commands) -> None:
     evaluate = command(commands, "eval", _run, summary="restore clips, or reconstruct scenes from coded snapshots; score them",
                        details="Without options: the demonstration scenes with the checkpoint that ships with mindrestore.")
     evaluate.add_argument("--config", help="configuration file, such as configs/vrt/small_sr.yaml")
-    evaluate.add_argument("--checkpoint", help="weights: ours (.ckpt) or published (.pth, .npz, .safetensors)")
+    evaluate.add_argument("--checkpoint", help="weights: ours (.ckpt) or published (.pth, .npz, .safetensors, or a "
+                          "word such as 006, see `mindrestore weights list`)")
     evaluate.add_argument("--report", action="store_true", help="also write report.html: table, curves and frames to compare "
                           "in one page that needs nothing else")
     video = evaluate.add_argument_group("videos (VRT)")

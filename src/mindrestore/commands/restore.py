@@ -43,7 +43,8 @@ def add(commands: Commands) -> None:
     command.add_argument("--task", required=True, choices=TASKS, help="what to do, see below")
     command.add_argument("--sigma", type=float, help="noise level of the input for --task denoise, 0 to 255")
     command.add_argument("--checkpoint", action="append", default=[], metavar="PATH",
-                         help="weights, ours (.ckpt) or published (.pth); by default the small network that ships for the "
+                         help="weights, ours (.ckpt) or published (.pth, or a word such as 006, see `mindrestore weights "
+                              "list`); by default the small network that ships for the "
                               "task. Twice for space-time-sr")
     command.add_argument("--model", action="append", default=[], metavar="PATH",
                          help="a network that `mindrestore export` wrote (.mindir) instead of a checkpoint")

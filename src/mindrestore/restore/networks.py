@@ -42,7 +42,8 @@ def choose(task: str, checkpoints: Iterable[PathLike] = (), models: Iterable[Pat
     steps = STEPS.get(task, (task,))
     picked = {}
     for path, read in [(path, load) for path in checkpoints] + [(path, load_exported) for path in models]:
-        network = read(path).network
+        loaded = read(path)
+        network = loaded.network
         own = getattr(network, "precision", "float16")  # what is not exported computes as it is asked to
         if precision.chosen() == "float16" != own:
             raise UserError(f"{path}: was exported in {own} and computes in that; leave --precision away, or export it with "
@@ -51,7 +52,7 @@ def choose(task: str, checkpoints: Iterable[PathLike] = (), models: Iterable[Pat
         if step is None:
             raise UserError(f"{path}: holds a network to {_purpose(network)}, for which --task {task} has no use; "
                             "give one for this task, or another --task.")
-        picked[step] = Path(path), network
+        picked[step] = Path(loaded.origin), network
     for step in steps:
         if step not in picked:
             picked[step] = _shipped(step)
