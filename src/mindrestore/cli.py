@@ -5,11 +5,24 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from mindrestore.commands import convert, doctor, evaluate, export, plot, restore, simulate, train, weights
+from mindrestore.commands import (
+    completion,
+    convert,
+    data,
+    doctor,
+    evaluate,
+    export,
+    launch,
+    plot,
+    restore,
+    simulate,
+    train,
+    weights,
+)
 from mindrestore.exit_status import status_of
 from mindrestore.version import __version__
 
-COMMANDS = (train, evaluate, restore, simulate, export, convert, weights, plot, doctor)
+COMMANDS = (train, evaluate, restore, simulate, export, convert, weights, data, launch, plot, doctor, completion)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,6 +39,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="mindrestore", description="Video restoration on MindSpore.")
     top.add_argument("--version", action="version", version=f"mindrestore {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    top.set_defaults(top=top)  # which completion is made of
     for module in COMMANDS:
         module.add(commands)
     return top

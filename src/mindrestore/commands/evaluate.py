@@ -18,7 +18,7 @@ def add(commands: Commands) -> None:
     """Add the command to argparse's ``commands``."""
     evaluate = command(commands, "eval", _run, summary="restore clips, or reconstruct scenes from coded snapshots; score them",
                        details="Without options: the demonstration scenes with the checkpoint that ships with mindrestore.")
-    evaluate.add_argument("--config", help="configuration file, such as configs/vrt/small_sr.yaml")
+    evaluate.add_argument("--config", help="configuration file, or the name of one that ships, such as small_sr")
     evaluate.add_argument("--checkpoint", help="weights: ours (.ckpt) or published (.pth, .npz, .safetensors, or a "
                           "word such as 006, see `mindrestore weights list`)")
     evaluate.add_argument("--report", action="store_true", help="also write report.html: table, curves and frames to compare "

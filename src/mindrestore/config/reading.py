@@ -11,10 +11,11 @@ from pydantic.fields import FieldInfo
 
 from mindrestore.config.flow import FlowConfig
 from mindrestore.config.sections import Common, Section
+from mindrestore.config.shipped import found
 from mindrestore.config.snapshot import SnapshotConfig
 from mindrestore.config.video import VideoConfig
 from mindrestore.errors import UserError, nearest
-from mindrestore.files import PathLike, existing
+from mindrestore.files import PathLike
 from mindrestore.models import DEFAULT, kind_of, names
 from mindrestore.models.kind import NetworkKind
 
@@ -25,12 +26,14 @@ RENAMED = {"training.precision": "runtime.precision"}
 
 
 def load_config(path: PathLike, overrides: Sequence[str] = ()) -> Common:
-    """Read a configuration file and apply overrides such as ``training.steps=100``.
+    """Read a configuration and apply overrides such as ``training.steps=100``.
+
+    ``path`` is that of a file, or the name of a configuration that ships, such as ``small_denoise``.
 
     Raises:
         UserError: a missing or unreadable file, an unknown key, or a value that cannot be.
     """
-    path = existing(path, "configuration file")
+    path = found(path)
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (yaml.YAMLError, UnicodeDecodeError, OSError) as error:
