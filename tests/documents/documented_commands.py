@@ -142,6 +142,15 @@ def a_measurement(words, folder):
     in_a_process(["python", str(ROOT / words[1]), *words[2:], "--list"], folder)
 
 
+def an_image(words, folder):
+    """The description of the image is there, and is built of files that are."""
+    if words[1] == "build":
+        path = ROOT / (words[words.index("-f") + 1] if "-f" in words else "Dockerfile")
+        sources = re.findall(r"^COPY (?!--from)(.*) \S+$", path.read_text(encoding="utf-8"), re.MULTILINE)
+        assert len(sources) > 3
+        there(*(ROOT / name for line in sources for name in line.split()))
+
+
 def only_parsed(words, folder):
     parsed(words)
 
@@ -154,6 +163,7 @@ RUN = {
     "mindrestore simulate": here,
     "mindrestore convert": here,
     "mindrestore restore coded.mat back.mp4 --task sci": here,
+    "mindrestore data": here,
     "python src/scripts/create_lmdb.py": in_a_process,
     "python src/scripts/regroup_reds_dataset.py": in_a_process,
     "python scripts/generate_rank_table.py": in_a_process,
@@ -175,6 +185,11 @@ CHECKED = {
     "pre-commit": (nothing, "changes the checkout; .ci/run runs its hooks"),
     "pytest": (markers, "is what runs this"),
     "python docs/draw_rooms.py": (nothing, "writes into the documents; test_architecture.py draws"),
+    "mindrestore launch": (only_parsed, "test_packaging.py runs it"),
+    "mindrestore completion": (only_parsed, "test_packaging.py runs it"),
+    "git clone": (nothing, "needs the address of a repository"),
+    "cd": (nothing, "a shell's own"),
+    "docker": (an_image, "would build or run an image, for which nothing is here"),
     "unset": (nothing, "a shell's own"),
 }
 """Commands that the program itself reads, but does not carry out, by how they begin; and why."""

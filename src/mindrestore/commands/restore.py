@@ -24,7 +24,7 @@ tasks:
 examples:
   mindrestore restore holiday.mp4 clean.mp4 --task denoise --sigma 25 --preview
   mindrestore restore frames/ large/ --task sr
-  mindrestore restore scan.tif sharp.tif --task deblur --checkpoint 006_VRT_videodeblurring_GoPro.pth
+  mindrestore restore scan.tif sharp.tif --task deblur --checkpoint 006
   mindrestore simulate holiday.mp4 coded.mat --ratio 8 && mindrestore restore coded.mat back.mp4 --task sci
 
 Ctrl-C keeps what is finished in OUTPUT.part; the same command with --resume goes on from there.
