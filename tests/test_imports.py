@@ -14,8 +14,8 @@ ARROWS = {
     "__main__": {"cli"},
     "cli": {"commands", "exit_status", "version"},
     "exit_status": {"runtime", "errors"},
-    "commands": {"training", "evaluation", "restore", "deploy", "checkpoints", "config", "data", "models", "native", "runtime",
-                 "tiling", "errors", "version"},
+    "commands": {"training", "evaluation", "restore", "deploy", "checkpoints", "config", "media", "data", "models", "native",
+                 "runtime", "tiling", "errors", "version"},
     "inference": {"restore", "checkpoints", "tiling"},  # the former name of restore
     "training": {"evaluation", "restore", "checkpoints", "config", "data", "executor", "models", "sensing", "ops", "runtime",
                  "metrics", "files", "errors"},

@@ -26,7 +26,8 @@ COMMANDS = (train, evaluate, restore, simulate, export, convert, weights, data, 
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return its exit status: 0, 2 after a mistake of the user, 130 after Ctrl-C, 143 after SIGTERM.
+    """Run one command; return its exit status: 0, 2 after a user's mistake, 3 after restoring a damaged video, 130 after
+    Ctrl-C, 143 after SIGTERM.
 
     arguments: of the command line, by default those of the process.
     """

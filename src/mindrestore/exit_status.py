@@ -10,25 +10,20 @@ from mindrestore.runtime.release import sigterm_as_keyboard_interrupt
 
 
 def status_of(run: Callable[..., Any], *arguments: Any) -> int:
-    """Call ``run(*arguments)``; return the exit status: 0, 2 after a user's mistake, 130 after Ctrl-C or SIGTERM.
+    """Call ``run(*arguments)``; return the exit status: what it returns, 0 for None, 2 after a user's mistake, 130 after Ctrl-C
+    or SIGTERM.
 
     Training, which saves first, tells the two apart: 130 and 143.
     """
     try:
         with sigterm_as_keyboard_interrupt():
-            run(*arguments)
+            return run(*arguments) or 0
     except UserError as error:
         return _say(f"error: {error}", 2)
-    except ImportError as error:
-        if "libGL" not in str(error):
-            raise
-        return _say(f"error: OpenCV cannot be imported ({error}): this machine has no screen libraries; "
-                    "run: pip install --force-reinstall --no-deps 'opencv-python-headless<5'", 2)
     except Stopped as stopped:
         return stopped.status
     except KeyboardInterrupt:
         return _say("interrupted", 130)
-    return 0
 
 
 def _say(message: str, status: int) -> int:

@@ -5,6 +5,7 @@ The name of a scratch file says which process writes it, so that a later process
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import re
@@ -19,6 +20,9 @@ import psutil
 from mindrestore.errors import UserError
 
 PathLike = str | os.PathLike[str]
+
+FULL = {errno.ENOSPC: "its disk is full", errno.EDQUOT: "its disk quota is used up",
+        errno.EFBIG: "it became larger than files may be"}
 
 _tidied: set[Path] = set()  # folders already searched for leftovers by this process, as it may write thousands of files to one
 
@@ -42,9 +46,11 @@ def replacing(path: PathLike) -> Iterator[Path]:
         yield Path(scratch)
         os.chmod(scratch, 0o666 & ~_umask())
         os.replace(scratch, path)
-    except BaseException:
+    except BaseException as error:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(scratch)
+        if isinstance(error, OSError) and error.errno in FULL:
+            raise cannot_be_written(path, error) from error
         raise
 
 
@@ -66,9 +72,35 @@ def replacing_folder(path: PathLike) -> Iterator[Path]:
         if path.is_dir():
             path.rmdir()
         scratch.rename(path)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(scratch, ignore_errors=True)
+        if isinstance(error, OSError) and error.errno in FULL:
+            raise cannot_be_written(path, error) from error
         raise
+
+
+def cannot_be_written(path: PathLike, error: Exception) -> UserError:
+    """What to raise where writing ``path`` failed with ``error``: one sentence that says so, and why."""
+    number = getattr(error, "errno", None)
+    if number in FULL:
+        return UserError(f"{path}: cannot be written, {FULL[number]}; free some space, or name a place on another disk.")
+    return UserError(f"{path}: cannot be written ({getattr(error, 'strerror', None) or error}); choose another place or name.")
+
+
+def write_bytes(path: PathLike, content: bytes) -> None:
+    """Write ``content`` to ``path``, whole or not at all, and onto the disk before it takes its place."""
+    with replacing(path) as scratch:
+        scratch.write_bytes(content)
+        synced(scratch)
+
+
+def synced(path: PathLike) -> None:
+    """Have a written file reach its disk; ``OSError`` if it does not, such as of a full one that noticed late."""
+    handle = os.open(path, os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def write_text(path: PathLike, text: str) -> None:

@@ -10,6 +10,7 @@ from mindrestore import cli
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the tool; return its exit status."""
     return cli.main(["data", "regroup-reds", *(sys.argv[1:] if arguments is None else arguments)])
 
 

@@ -129,15 +129,16 @@ def test_benchmark_scenes_are_found_however_they_are_spelled(tmp_path):
 
 def test_paths_of_scenes(tmp_path):
     (tmp_path / "b.mat").touch()
-    (tmp_path / "a10").mkdir()
-    (tmp_path / "a2").mkdir()
+    for name in ("a10", "a2", "empty"):
+        (tmp_path / name).mkdir()
     (tmp_path / "notes.txt").touch()
+    for name in ("a2/1.png", "a10/1.png"):
+        (tmp_path / name).touch()
     assert [path.name for path in scene_paths(tmp_path)] == ["a2", "a10", "b.mat"]
     assert scene_paths(tmp_path / "b.mat") == [tmp_path / "b.mat"]
-    (tmp_path / "a2" / "1.png").touch()
     assert scene_paths(tmp_path / "a2") == [tmp_path / "a2"]
     with pytest.raises(UserError, match="no scenes"):
-        scene_paths(tmp_path / "a10")
+        scene_paths(tmp_path / "empty")
 
 
 def test_captures(save, tmp_path, rng):

@@ -1,6 +1,8 @@
 """From unpacked archives to databases: regrouping REDS, lists of clips, LMDBs made, killed, gone on with and read."""
+import contextlib
 import importlib.util
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +14,7 @@ import numpy as np
 import pytest
 from places import ROOT
 
+from mindrestore.data import lmdb_writer
 from mindrestore.data.clip_lists import ListedClip, read_list, write_list
 from mindrestore.data.frame_stores import META_INFO, FolderStore, LmdbStore, open_store
 from mindrestore.data.lmdb_writer import create_lmdb, verify
@@ -226,6 +229,65 @@ def test_a_killed_run_goes_on(tmp_path):
     np.testing.assert_array_equal(one.read("000", "00000299"), other.read("000", "00000299"))
 
 
+@pytest.mark.parametrize("change, words", [
+    (lambda clips: write_clip(clips / "000", frames=1, first=1, seed=9), "of other frames"),
+    (lambda clips: write_clip(clips / "000", frames=1, first=3), "of other frames"),
+    (lambda clips: None, None)], ids=["exchanged", "more", "same"])
+def test_a_run_does_not_go_on_with_other_frames(tmp_path, monkeypatch, change, words):
+    clips, output = tmp_path / "clips", tmp_path / "out.lmdb"
+    write_clip(clips / "000")
+    with monkeypatch.context() as context:
+        context.setattr(lmdb_writer, "verify", lambda path: sys.exit("killed"))
+        with pytest.raises(SystemExit):
+            create_lmdb(clips, output, workers=1)
+    change(clips)
+    if words:
+        with pytest.raises(UserError, match=f"out.lmdb.partial: holds an unfinished LMDB {words}"):
+            create_lmdb(clips, output, workers=1)
+        assert not output.exists()
+    else:
+        create_lmdb(clips, output, workers=1)
+        assert sorted(path.name for path in output.iterdir()) == ["data.mdb", META_INFO]
+        with pytest.raises(UserError, match="another compression"):
+            (tmp_path / "out.lmdb").rename(tmp_path / "out.lmdb.partial")
+            create_lmdb(clips, output, workers=1, compression=2)
+
+
+@pytest.fixture(scope="module")
+def small_disk(tmp_path_factory):
+    """A file system of one megabyte."""
+    place = tmp_path_factory.mktemp("small")
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "small", str(place)], capture_output=True).returncode:
+        pytest.skip("mounting a small file system is not allowed here")
+    yield place
+    subprocess.run(["umount", str(place)], check=True)
+
+
+@pytest.mark.parametrize("pages_left", [0, 1, 2, 3, 5, 200])
+def test_a_full_disk_is_said(tmp_path, small_disk, pages_left):
+    """The LMDB in a process of its own: writing to a mapped file that the disk has no room for kills it."""
+    write_clip(tmp_path / "clips/000", frames=12, size=(128, 256))  # 1.2 MB
+    for path in small_disk.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    with contextlib.suppress(OSError), (small_disk / "other").open("wb", 0) as other:
+        for _ in range(256 - pages_left):
+            other.write(bytes(4096))
+    command = [sys.executable, str(SCRIPTS / "create_lmdb.py"), str(tmp_path / "clips"), str(small_disk / "out.lmdb")]
+    ended = subprocess.run([*command, "--workers", "1"], capture_output=True, text=True)
+    assert ended.returncode == 2 and "Traceback" not in ended.stderr
+    assert "out.lmdb" in ended.stderr and "cannot be written" in ended.stderr and not (small_disk / "out.lmdb").exists()
+
+
+def test_a_clip_that_cannot_be_placed_is_named(reds, tmp_path, small_disk):
+    for path in small_disk.iterdir():
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    with contextlib.suppress(OSError), (small_disk / "other").open("wb", 0) as other:
+        while True:
+            other.write(bytes(4096))
+    with pytest.raises(UserError, match="train_sharp/000: cannot be written .*No space left"):
+        regroup(reds, small_disk / "all", frames=3)
+
+
 def test_a_damaged_lmdb_is_noticed(clips, tmp_path):
     path = tmp_path / "all.lmdb"
     create_lmdb(clips, path, workers=1)
@@ -243,7 +305,6 @@ def test_a_damaged_lmdb_is_noticed(clips, tmp_path):
 
 
 def test_a_large_set_outgrows_its_first_size(tmp_path, monkeypatch):
-    from mindrestore.data import lmdb_writer
     monkeypatch.setattr(lmdb_writer, "_FIRST_SIZE", 2**16)
     write_clip(tmp_path / "clips/000", frames=9, size=(64, 64))
     create_lmdb(tmp_path / "clips", tmp_path / "out.lmdb", workers=1)

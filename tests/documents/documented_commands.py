@@ -120,9 +120,8 @@ def a_restoration(words, folder):
 
 
 def an_installation(words, folder):
-    """What is installed is what the project asks for, by itself or by a message."""
+    """What is installed is what the project asks for, by itself or by an extra."""
     asked = (ROOT / "requirements.txt").read_text() + (ROOT / "pyproject.toml").read_text()
-    asked += (ROOT / "src/mindrestore/exit_status.py").read_text()
     for word in words[2:]:
         if word.startswith("."):
             for extra in re.findall(r"\w+", word):

@@ -16,7 +16,9 @@ from mindrestore.data.resize import imresize
 from mindrestore.errors import UserError
 from mindrestore.evaluation.video import evaluate_videos
 from mindrestore.evaluation.video_results import frame_score
+from mindrestore.media.video_writer import VideoSettings, write_video
 from mindrestore.metrics import psnr, to_uint8
+from mindrestore.training.validation import video_validation
 
 pytestmark = pytest.mark.usefixtures("prepared")
 
@@ -107,6 +109,52 @@ def test_noise_is_seeded(clip, tmp_path):
     expected = np.stack([noisy(frame, 25, 0, number) for number, frame in enumerate(truth)])
     assert score == pytest.approx(psnr(to_uint8(expected), to_uint8(truth), channel_axis=1), abs=1e-4)
     np.testing.assert_allclose(used.last[:, :, 3], 25 / 255, atol=1e-6)
+
+
+def as_video(folder, path, count=9):
+    """The frames of a folder as a video without loss, which says nowhere how many frames it holds."""
+    images = [cv2.imread(str(file)) for file in sorted(folder.iterdir())][:count]
+    write_video(path, images, 25, VideoSettings("ffv1"))
+    return path
+
+
+@pytest.mark.parametrize("task, options", [
+    ("sr", {}), ("sr", dict(degradation="gaussian")), ("deblur", dict(lq=True)), ("denoise", dict(sigma=25)),
+    ("denoise", dict(sigma=25, frames=5)), ("interpolate", {}), ("space-time-sr", {})])
+def test_a_video_scores_as_its_frames_do(task, options, clip, tmp_path):
+    """A stream of unknown length: a progress bar that was asked whether it is true refused every one."""
+    video = as_video(clip, tmp_path / "clip.mkv")
+    results = {}
+    for name, source in (("frames", clip), ("video", video)):
+        given = dict(options, lq=str(source)) if options.get("lq") else options
+        settings = video_config(task, gt=str(source), **given)
+        results[name] = evaluate_videos(settings, stand_ins(task), tmp_path / name, report=True)
+    frames, video = (results[name].rows[0].scores["network"] for name in ("frames", "video"))
+    assert (frames.frames, frames.psnr, frames.ssim) == (video.frames, video.psnr, video.ssim)
+    assert (tmp_path / "video" / "report.html").exists()
+
+
+def test_a_video_without_a_reference(clip, tmp_path):
+    video = as_video(clip, tmp_path / "clip.mkv")
+    results = evaluate_videos(video_config("deblur", lq=str(video), save_frames=True), stand_ins("deblur"), tmp_path / "out")
+    assert results.rows[0].scores["network"].frames == 9
+    np.testing.assert_allclose(frames_of(tmp_path / "out" / "frames" / "clip"), frames_of(clip), atol=1e-6)
+
+
+@pytest.mark.parametrize("shorter, named", [
+    ("gt", "has only 7 frames of ground truth"), ("lq", "has more frames of ground truth")])
+def test_videos_of_two_lengths(shorter, named, clip, tmp_path):
+    paths = {part: as_video(clip, tmp_path / part / "clip.mkv", 7 if part == shorter else 9) for part in ("gt", "lq")}
+    with pytest.raises(UserError, match=named):
+        evaluate_videos(video_config("deblur", **{part: str(path) for part, path in paths.items()}), stand_ins("deblur"),
+                        tmp_path / "out")
+
+
+def test_training_is_validated_on_a_video(clip, tmp_path):
+    settings = video_config("sr", gt=str(as_video(clip, tmp_path / "clip.mkv")))
+    validated = video_validation(settings, stand_in("sr").network)()
+    scored = evaluate_videos(settings, stand_ins("sr"), tmp_path / "out").rows[0].scores["network"].psnr
+    assert validated == pytest.approx(scored)
 
 
 def test_noisy_frames_without_a_reference(clip, tmp_path):

@@ -1,7 +1,6 @@
 """Native operators: equal to MindSpore's own, forwards and backwards; built where they run, absent without harm."""
 import fnmatch
 import os
-import shutil
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -257,37 +256,3 @@ def test_the_executor_asks_where_they_are_available(monkeypatch):
     piece, x, _ = of_windows(*VARIANTS["many small windows"])
     monkeypatch.setattr(piecewise.native, "available", lambda: False)
     assert isinstance(run_of(piece, (x,), 1), Run)
-
-
-EXERCISE = Path(__file__).with_name("exercise.cpp")
-INSTRUCTIONS = {"native": ["-march=native"], "AVX2": ["-march=x86-64-v3"], "baseline": []}
-
-
-def exercised(folder, instructions, *flags):
-    """Return what the program prints that calls the operators for many shapes, a number for each."""
-    program = folder / "exercise"
-    command = ["g++", "-std=c++17", "-g", "-pthread", "-Wno-psabi", *INSTRUCTIONS[instructions], *flags, f"-I{build.SOURCES}"]
-    made = subprocess.run([*command, str(EXERCISE), "-o", str(program)], capture_output=True, text=True)
-    if made.returncode and ("cannot find" in made.stderr or "x86-64-v3" in made.stderr):
-        pytest.skip("the compiler has no sanitizers, or not those instructions")
-    assert made.returncode == 0, made.stderr
-    run = subprocess.run([str(program)], capture_output=True, text=True, timeout=600)
-    assert run.returncode == 0 and len(run.stdout.splitlines()) == 8, run.stdout + run.stderr
-    return [float(line.rpartition(" ")[2]) for line in run.stdout.splitlines()]
-
-
-@pytest.mark.long
-@pytest.mark.skipif(not shutil.which("g++"), reason="there is no g++")
-@pytest.mark.parametrize("instructions", ["native", "baseline"])
-@pytest.mark.parametrize("sanitizer", ["address,undefined", "thread"])
-def test_sanitizers_find_nothing(sanitizer, instructions, tmp_path):
-    exercised(tmp_path, instructions, "-O1", f"-fsanitize={sanitizer}", "-fno-sanitize-recover=all")
-
-
-@pytest.mark.long
-@pytest.mark.skipif(not shutil.which("g++"), reason="there is no g++")
-def test_vectors_of_any_width_give_the_same(tmp_path):
-    expected = exercised(tmp_path, "native", "-O2")
-    np.testing.assert_allclose(exercised(tmp_path, "baseline", "-O2"), expected, rtol=1e-4)
-    if {"avx2", "fma"} <= set(processor.instructions()):
-        np.testing.assert_allclose(exercised(tmp_path, "AVX2", "-O2"), expected, rtol=1e-4)

@@ -6,7 +6,7 @@ from mindspore import Tensor
 
 from mindrestore.executor.piecewise import Run, run_of
 from mindrestore.models.vrt.alignment import WarpedNeighbours
-from mindrestore.models.vrt.spynet import Meeting
+from mindrestore.models.vrt.spynet import WarpedNeighbour
 from mindrestore.native.warp import JoinedWarps
 
 pytestmark = [pytest.mark.usefixtures("prepared"), needs_compiler]
@@ -24,7 +24,7 @@ def neighbours(count, images, height, width):
 
 
 def meeting(images, height, width):
-    return Meeting(), tensors(*[(images, 3, height, width)] * 2), tensors((images, 2, height, width), scale=4.0)
+    return WarpedNeighbour(), tensors(*[(images, 3, height, width)] * 2), tensors((images, 2, height, width), scale=4.0)
 
 
 CASES = {"one neighbour": lambda: neighbours(1, 3, 8, 11), "two neighbours": lambda: neighbours(2, 1, 6, 5),

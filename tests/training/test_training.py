@@ -230,6 +230,8 @@ def test_a_loss_that_is_not_finite_is_refused(configure, tmp_path):
 class NumberedScenes:
     """Clips that tell their number; one of them, if any, is not finite."""
 
+    notes = ()
+
     def __init__(self, spoilt=None):
         self.spoilt = spoilt
 

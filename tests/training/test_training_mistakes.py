@@ -62,7 +62,7 @@ def listed(path):
     (".lmdb", lambda path: stored(path / "lq.lmdb", None), [], ["lq.lmdb, key 001/00000001: listed .* but not stored"]),
     (".lmdb", lambda path: stored(path / "gt.lmdb", b"no picture"), [], ["gt.lmdb, key 001/00000001: .* does not decode"]),
     ("", lambda path: (path / "gt/001/00000001.png").write_bytes(b"no picture"), [], ["00000001.png: .* does not decode"]),
-    ("", lambda path: (path / "lq/001/00000002.png").unlink(), [], ["lq: clip 001 has 2 frames"]),
+    ("", lambda path: (path / "lq/001/00000002.png").unlink(), [], ["clip 001: frame 00000002 of .*gt has no counterpart in"]),
     ("", lambda path: (path / "lq/001").rename(path / "lq/002"), [], ["lq: clip 001 of .* is missing in it"]),
     ("", lambda path: resized(path / "lq", 12, 9), [], ["lq, clip 001: frames of 12 x 9 pixels, expected .* 64 x 64"]),
     ("", lambda path: None, ["data.patch=128"], ["gt, clip 001: frames of 64 x 64 pixels are smaller than the patch of 128"]),

@@ -13,8 +13,8 @@ Make an LMDB of a folder of clips (REDS, DVD, GoPro, DAVIS, Vimeo-90K, or your o
     mindrestore data lmdb videos/frames mine.lmdb --write-list mine.txt
 
 Keys are clip/frame, such as 000/00000000 or 00001/0001/im4; values are PNG files; meta_info.txt beside them lists all.
-Stopped or killed, it goes on from there when run again. The list (name frames (h,w,3) first-frame a line) chooses clips and is
-checked against the folder; without one every clip is taken.
+A run that was stopped or killed goes on when it is started again. A list (a line a clip: name frames (h,w,3) first-frame)
+chooses clips and is checked against the folder; without one every clip is taken.
 """
 REDS = """\
 Bring REDS's validation clips to its training clips: 270 clips, validation clip n as 240 + n.

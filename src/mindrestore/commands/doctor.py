@@ -34,12 +34,13 @@ def _report(choice: str) -> Iterator[str]:
         yield _native()
     yield from _fusion()
     yield from _memory()
-    yield from _programs()
+    yield _video()
 
 
 def _versions() -> Iterator[str]:
     import platform
 
+    import av
     import cv2
     import mindspore
     import numpy
@@ -48,7 +49,7 @@ def _versions() -> Iterator[str]:
     yield f"mindrestore   {__version__}"
     yield f"mindspore     {mindspore.__version__}"
     yield f"python        {platform.python_version()}, {platform.platform()}"
-    yield f"libraries     numpy {numpy.__version__}, opencv {cv2.__version__}"
+    yield f"libraries     numpy {numpy.__version__}, opencv {cv2.__version__}, av {av.__version__}"
 
 
 def _processor() -> Iterator[str]:
@@ -96,9 +97,9 @@ def _memory() -> Iterator[str]:
             yield f"tile          {name}: --tile {' '.join(map(str, tile))}"
 
 
-def _programs() -> Iterator[str]:
-    import shutil
-    if shutil.which("ffmpeg"):
-        yield "ffmpeg        found: audio is carried over"
-    else:
-        yield "ffmpeg        not found: audio is not carried over; install it if you want it"
+def _video() -> str:
+    from mindrestore.media.video_writer import CODECS, has_encoder
+    absent = [name for name, codec in CODECS.items() if not has_encoder(codec)]
+    if absent:
+        return f"! video cannot be written as {', '.join(absent)}: this build of PyAV has no encoder; install PyAV's own wheel"
+    return f"video         is written as {', '.join(CODECS)}"

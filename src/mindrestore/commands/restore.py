@@ -10,8 +10,9 @@ EPILOG = """\
 INPUT   a video, a folder of frames (taken in natural order), a picture (each page of a .tif is a frame);
         for --task sci a .mat file of measurements, such as `mindrestore simulate` writes
 OUTPUT  .mp4 .m4v .mov .mkv .avi: a video; .tif: a page a frame; .png .jpg …: a single frame;
-        no suffix: a folder of PNG frames. Count, order, size and frame rate are the input's, 16 bits stay 16
-        but in videos, grey stays grey.
+        no suffix: a folder of PNG frames. Count, order and size are the input's, 16 bits stay 16 but in
+        videos, grey stays grey. A video keeps another's times, colours, 10 bits, sound, subtitles and titles;
+        of a turned one frames are stored upright.
 
 tasks:
   sr             super-resolution, 4 times the height and width with the network that ships
@@ -28,7 +29,13 @@ examples:
   mindrestore simulate holiday.mp4 coded.mat --ratio 8 && mindrestore restore coded.mat back.mp4 --task sci
 
 Ctrl-C keeps what is finished in OUTPUT.part; the same command with --resume goes on from there.
+
+exit status: 0 done, 2 a mistake, 3 done, but the input video is damaged and frames of it are missing,
+130 interrupted
 """
+
+
+DAMAGED = 3  # exit status: done, of a video of which frames are missing
 
 
 def add(commands: Commands) -> None:
@@ -56,6 +63,9 @@ def add(commands: Commands) -> None:
                          help="what neighbouring tiles share")
     command.add_argument("--rate", type=float,
                          help="frames a second of an input that does not say, or says wrong; by default 25")
+    command.add_argument("--codec", choices=("h264", "h265", "ffv1"),
+                         help="of a video: h264, which everything plays (the default), h265, or ffv1, which loses nothing")
+    command.add_argument("--crf", type=int, help="quality of h264 and h265, 0 to 51, lower is better and larger; default 18")
     command.add_argument("--preview", action="store_true",
                          help="first write OUTPUT_preview.png: input and output of a few frames side by side")
     command.add_argument("--compare", action="store_true",
@@ -68,16 +78,17 @@ def add(commands: Commands) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     from mindrestore.errors import UserError
-    if options.rate is not None and not 0 < options.rate <= 1000:
-        raise UserError(f"--rate {options.rate:g}: it must be above 0 and at most 1000 frames a second.")
+    if options.rate is not None and not 0.01 <= options.rate <= 1000:
+        raise UserError(f"--rate {options.rate:g}: it must be 0.01 to 1000 frames a second.")
     if options.sigma is not None and not 0 <= options.sigma <= 255:
         raise UserError(f"--sigma {options.sigma:g}: it must be 0 to 255.")
     from mindrestore.runtime import cluster, session
     cluster.refuse_other_starts()
     session.start(options.device, threads=options.threads, precision=options.precision or "float32")
     from mindrestore.restore.run import Request, restore
-    restore(Request(
+    whole = restore(Request(
         source=options.input, target=options.output, task=options.task, checkpoints=tuple(options.checkpoint),
         models=tuple(options.model), sigma=options.sigma, mask=options.mask, tile=options.tile and tuple(options.tile),
-        overlap=options.overlap and tuple(options.overlap), rate=options.rate, preview=options.preview,
-        compare=options.compare, resume=options.resume))
+        overlap=options.overlap and tuple(options.overlap), rate=options.rate, codec=options.codec,
+        crf=options.crf, preview=options.preview, compare=options.compare, resume=options.resume))
+    return 0 if whole else DAMAGED

@@ -1,5 +1,5 @@
-"""Where clips come from: rendered photographs, benchmark scenes, frames and videos on disk, real captures. NumPy only.
+"""Clips on disk and rendered ones, their order in training, and what is made of them: low quality, measurements, samples.
 
-Whatever training draws from has ``len()``, ``clip(index, rng)``, which gives one clip, float32 in 0..1: ``(T, H, W)`` grey
-or ``(3, T, H, W)`` colour, decided by index and generator alone, and ``name(index)``, where it is from.
+NumPy only. ``folders`` says which files are frames and which folders are clips. Training draws from sources that are decided by
+index and generator alone: ``providers.ClipSource`` and ``subclips.SubclipSource``.
 """

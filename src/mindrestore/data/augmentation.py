@@ -1,11 +1,13 @@
 """Training views of a clip, the same for all its frames.
 
     scaled     ours: a part at nearly its own size, its sides kept in proportion
-    stretched  published for simulated snapshots: a part of any height and width, stretched to what is asked for
-    whole      published for a camera's captures: all of the frames, stretched
+    stretched  published for simulated snapshots: a part of any height and width, stretched to the window
+    whole      published for a camera's captures: the whole frame, stretched to the window
 
 Published: by the toolbox that reproduces RevSCI. The paper's own code prepared its clips beforehand.
 """
+from __future__ import annotations
+
 import math
 
 import cv2
@@ -16,7 +18,8 @@ from mindrestore.errors import UserError
 SCALES = (0.8, 1.2)
 
 
-def scaled_view(clip, height, width, rng, name="clip", scales=SCALES):
+def scaled_view(clip: np.ndarray, height: int, width: int, rng: np.random.Generator, name: str = "clip",
+                scales: tuple[float, float] = SCALES) -> np.ndarray:
     """Cut ``height`` x ``width`` out of a clip that is first scaled by a factor drawn from ``scales``, then mirror it
     left-right and top-bottom, each with probability 0.5.
 
@@ -47,9 +50,9 @@ def scaled_view(clip, height, width, rng, name="clip", scales=SCALES):
     return _mirrored(_resized(window, height, width, method), left_right, top_bottom)
 
 
-def stretched_view(clip, height, width, rng, name="clip"):
+def stretched_view(clip: np.ndarray, height: int, width: int, rng: np.random.Generator, name: str = "clip") -> np.ndarray:
     """With probability 0.5 scale a clip by 0.8 to 1.2; with probability 0.5 cut a part out, its height and width drawn each by
-    itself, from half of what is asked for to nearly all; stretch to ``height`` x ``width``; with probability 0.5 mirror
+    itself, from half of the window's side to nearly the clip's; stretch to ``height`` x ``width``; with probability 0.5 mirror
     left-right; with probability 0.5 turn upside down (mirror both ways). All resizing is bilinear.
 
     Arguments and result as for ``scaled_view``; no clip is too small.
@@ -58,14 +61,14 @@ def stretched_view(clip, height, width, rng, name="clip"):
         scale = rng.uniform(*SCALES)
         clip = _resized(clip, *(max(1, round(scale * extent)) for extent in clip.shape[-2:]))
     if rng.random() < 0.5:
-        (top, bottom), (left, right) = (_stretch_of(extent, least // 2, rng) for extent, least in zip(
-            clip.shape[-2:], (height, width)))
+        (top, bottom), (left, right) = (_random_range(extent, side // 2, rng)
+                                        for extent, side in zip(clip.shape[-2:], (height, width)))
         clip = clip[..., top:bottom, left:right]
     left_right, turned = rng.random(2) < 0.5
     return _mirrored(_resized(clip, height, width), left_right ^ turned, turned)
 
 
-def whole_view(clip, height, width, rng, name="clip"):
+def whole_view(clip: np.ndarray, height: int, width: int, rng: np.random.Generator, name: str = "clip") -> np.ndarray:
     """Stretch the whole frames to ``height`` x ``width``, bilinearly, and with probability 0.5 mirror them left-right.
 
     Arguments and result as for ``scaled_view``; no clip is too small.
@@ -76,19 +79,19 @@ def whole_view(clip, height, width, rng, name="clip"):
 VIEWS = {"scaled": scaled_view, "stretched": stretched_view, "whole": whole_view}
 
 
-def _stretch_of(extent, least, rng):
-    """Begin and end of a stretch of ``least`` to below ``extent`` pixels; all of them where there are not so many."""
+def _random_range(extent: int, least: int, rng: np.random.Generator) -> tuple[int, int]:
+    """Begin and end of a random range of ``least`` to ``extent`` - 1 out of ``extent`` pixels; all if ``least`` is more."""
     length = int(rng.integers(least, extent)) if least < extent else extent
     first = int(rng.integers(extent - length + 1))
     return first, first + length
 
 
-def _mirrored(clip, left_right, top_bottom):
+def _mirrored(clip: np.ndarray, left_right: bool, top_bottom: bool) -> np.ndarray:
     return np.ascontiguousarray(clip[..., ::-1 if top_bottom else 1, ::-1 if left_right else 1])
 
 
-def _resized(clip, height, width, method=cv2.INTER_LINEAR):
-    """Every frame resized."""
+def _resized(clip: np.ndarray, height: int, width: int, method: int = cv2.INTER_LINEAR) -> np.ndarray:
+    """Resize every frame to (height, width); ``method`` is OpenCV's interpolation."""
     if clip.shape[-2:] == (height, width):
         return clip
     frames = [cv2.resize(frame, (width, height), interpolation=method) for frame in clip.reshape(-1, *clip.shape[-2:])]

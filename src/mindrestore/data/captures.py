@@ -1,9 +1,9 @@
-"""Measurements that a real camera took. Nobody knows the clip behind them, so there are pictures to see and nothing
-to score.
-"""
+"""Measurements that a real camera took. Their ground truth is unknown: reconstructions can be looked at, not scored."""
+from __future__ import annotations
+
 import re
 from dataclasses import dataclass
-from typing import Optional
+from pathlib import Path
 
 import numpy as np
 
@@ -18,8 +18,8 @@ class Capture:
 
     Attributes:
         name: the file's, without suffix.
-        measurements: ``(K, H, W)`` float32, in units of one frame's white: stored value / 255 * T / 2, as if half of
-            the mask were open.
+        measurements: ``(K, H, W)`` float32, in units of one frame's white: stored value / 255 * T / 2, the scale of a mask
+            that is half open.
         frames: the compression ratio T. Its mask is the first T planes of the camera's, ``load_mask(path, frames=T)``.
     """
     name: str
@@ -27,7 +27,7 @@ class Capture:
     frames: int
 
 
-def load_capture(path: PathLike, frames: Optional[int] = None) -> Capture:
+def load_capture(path: PathLike, frames: int | None = None) -> Capture:
     """Read real measurements.
 
     Args:
@@ -51,7 +51,7 @@ def load_capture(path: PathLike, frames: Optional[int] = None) -> Capture:
     return Capture(path.stem, np.ascontiguousarray(measurements), int(frames))
 
 
-def _frames_by_name(path):
+def _frames_by_name(path: Path) -> int:
     ratio = re.search(r"(?:^|[^a-z])cr_?(\d+)", path.stem.lower())
     if not ratio:
         raise UserError(f"{path}: the name does not tell the compression ratio; name it ..._cr_10.mat or give frames.")

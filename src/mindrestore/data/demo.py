@@ -17,7 +17,7 @@ _LAUNCH = Composition(
 
 _COINS = Composition(
     Surface("coins"), Motion(position=(-40, 0), velocity=(0.3, 0.2)), tuple(
-        Foreground(Surface("coins", contrast=1.1), (x / 384, y / 303), ellipse(), radius, motion)
+        Foreground(Surface("coins", contrast=1.1), (x / 384, y / 303), ellipse(), radius=radius, motion=motion)
         for x, y, radius, motion in (
             (335, 44, 29, Motion((-60, -52), (4.0, 1.6), turn=0.05)),
             (271, 119, 24, Motion((62, 6), (-3.2, 3.0), turn=-0.08)),
@@ -35,7 +35,7 @@ _SCENES = {"cat": (_CAT, 16), "launch": (_LAUNCH, 8), "coins": (_COINS, 8), "gra
            "towers": (_TOWERS, 8)}
 
 
-def demo_scenes(colour=False):
+def demo_scenes(colour: bool = False) -> tuple[Scene, ...]:
     """The five scenes as a tuple of ``Scene``, clips of 8 frames (cat: 16) and 256 x 256 pixels, grey or colour."""
-    return tuple(Scene(name, render(composition, frames, SIDE, SIDE, colour))
+    return tuple(Scene(name, render(composition, frames, SIDE, SIDE, colour=colour))
                  for name, (composition, frames) in _SCENES.items())

@@ -1,4 +1,7 @@
-"""Training samples of optical flow: two frames of a rendered clip, and how its pixels really move."""
+"""Training samples of optical flow: two frames of a rendered clip and the true flow between them."""
+from __future__ import annotations
+
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -12,7 +15,7 @@ WHITE = 255
 
 
 class FlowSample(NamedTuple):
-    flow: np.ndarray  # (2, H, W) float32, x and y in pixels: where each pixel of the image is found in the neighbour
+    flow: np.ndarray  # (2, H, W) float32, x and y in pixels, from the image to its neighbour
     image: np.ndarray  # (3, H, W) float32 0–1
     neighbour: np.ndarray  # likewise
 
@@ -23,26 +26,30 @@ class FlowSamples:
     Args:
         size: height and width.
         sigma: largest noise level for white = 255; half of the samples have none.
-        length: samples that count as a pass.
+        length: samples of one pass.
         seed: of the compositions and the noise.
         photographs: names to choose from, see ``mindrestore.data.photographs``.
     """
 
     columns = ("flow", "image", "neighbour")
 
-    def __init__(self, size, sigma=0, length=1000, seed=0, photographs=TRAIN_PHOTOGRAPHS):
+    def __init__(self, size: int, sigma: float = 0, length: int = 1000, seed: int = 0,
+                 photographs: Sequence[str] = TRAIN_PHOTOGRAPHS) -> None:
         self.size, self.sigma, self.length, self.seed, self.photographs = size, sigma, length, seed, photographs
 
-    def __len__(self):
+    def __len__(self) -> int:
+        """Samples of one pass."""
         return self.length
 
-    def name(self, number):
+    def name(self, number: int) -> str:
+        """What sample ``number`` is cut out of."""
         return RENDERED
 
-    def __getitem__(self, number):
+    def __getitem__(self, number: int) -> FlowSample:
+        """Sample ``number`` (0, 1, 2, ...)."""
         rng = np.random.default_rng([self.seed, number])
         composition = draw_composition(rng, self.size, self.size, self.photographs)
         clip = render(composition, 2, self.size, self.size, colour=True)
         noisy = with_noise(clip, rng.choice([0, rng.uniform(0, self.sigma)]) / WHITE, rng)
-        flow = true_flow(composition, -0.5, 0.5, self.size, self.size)  # times of the first frame and the second
+        flow = true_flow(composition, time=-0.5, other=0.5, height=self.size, width=self.size)  # of two frames
         return FlowSample(flow, *(np.ascontiguousarray(noisy[:, index]) for index in (0, 1)))

@@ -1,31 +1,49 @@
-"""Where the frames of a data set lie: a folder of clips, or an LMDB made from one, behind one interface.
+"""Frames of a data set in a folder of clips, or in an LMDB made from one, behind one interface.
 
-A store has ``clips``, a dict of clip name -> names of its frames in order, and ``read(clip, frame)``, one frame as
-``(H, W, 3)`` uint8 RGB. Names are paths below the root without their suffix: clip ``000``, frame ``00000000``; Vimeo-90K
-``00001/0001`` and ``im4``. In an LMDB the key is both, ``000/00000000``, and the value the bytes of a PNG file; beside it
-``meta_info.txt`` has a line a frame, ``000/00000000.png (720,1280,3) 1``, the last number being PNG's compression.
+Names are paths below the root without their suffix: clip ``000``, frame ``00000000``; Vimeo-90K ``00001/0001`` and ``im4``.
+In an LMDB the key is both, ``000/00000000``, and the value the bytes of a PNG file; ``meta_info.txt`` beside it has a line a
+frame, ``000/00000000.png (720,1280,3) 1``: the key, the shape and PNG's compression.
 """
+from __future__ import annotations
+
 import os
 import re
 import threading
 from pathlib import Path
+from typing import Any, Protocol
 
 import cv2
 import lmdb
 import numpy as np
 
-from mindrestore.data.frames import IMAGE_SUFFIXES, clips_folder, natural_order
-from mindrestore.errors import UserError
-from mindrestore.files import existing
+from mindrestore.data.clip_lists import SHAPE, numbered_lines
+from mindrestore.data.folders import IMAGE_SUFFIXES, clips_folder, find_clips, natural_order
+from mindrestore.errors import UserError, printable
+from mindrestore.files import PathLike, existing
 
 META_INFO = "meta_info.txt"
 BESIDE = (("sharp", "blur"), ("GT", "input"))
-"""What the folders of ground truth and low quality in a clip's folder are called: by GoPro, by DVD."""
-_OPENING = threading.Lock()  # an LMDB is opened once in a process, whichever of its threads comes first
-_META_LINE = re.compile(r"(\S+)/([^/\s]+)\.\w+ \((\d+),\s*(\d+),\s*(\d+)\) \d+")
+"""Names of the folders of ground truth and low quality in a clip's folder: in GoPro, in DVD."""
+_OPENING = threading.Lock()  # an LMDB must be opened once only in a process of several threads
+_META_LINE = re.compile(rf"(.+)/([^/]+)\.\w+ {SHAPE} [0-9]+")
 
 
-def open_store(path):
+class FrameStore(Protocol):
+    """Frames by clip.
+
+    Attributes:
+        root: of the folder or LMDB.
+        clips: clip name -> names of its frames in natural order.
+    """
+
+    root: Path
+    clips: dict[str, tuple[str, ...]]
+
+    def read(self, clip: str, frame: str) -> np.ndarray:
+        """One frame, (H, W, 3) uint8 RGB; ``UserError`` if it is missing or does not decode."""
+
+
+def open_store(path: PathLike) -> FrameStore:
     """Return the ``FolderStore`` or ``LmdbStore`` at ``path``; ``UserError`` if there is neither."""
     path = existing(path, "data set")
     if (path / "data.mdb").exists():
@@ -35,97 +53,91 @@ def open_store(path):
     return FolderStore(clips_folder(path))
 
 
-def training_stores(gt, lq=None, blurred=False):
+def training_stores(gt: PathLike, lq: PathLike | None = None, blurred: bool = False) -> tuple[FrameStore, FrameStore | None]:
     """Return the stores of ground truth and of low quality, ``None`` where that is to be made.
 
-    Where clips are folders that hold both, as GoPro's and DVD's are downloaded (``BESIDE``), one path names both, and clips are
-    called by their folders: ``GOPR0372_07_00``.
+    Where a clip's folder holds both, as GoPro and DVD are downloaded (``BESIDE``), one path names both, and clips are called by
+    their folders: ``GOPR0372_07_00``.
 
     Args:
         gt: path of ground truth.
-        lq: path of low quality; without it, what lies beside ground truth if that is ``blurred``: whether blur is what
-            training is to undo.
+        lq: path of low quality; if ``None`` and ``blurred``, what lies beside ground truth is taken.
+        blurred: whether training removes blur.
 
     Raises:
         UserError: as ``open_store`` does.
     """
-    gt, lq = open_store(gt), open_store(lq) if lq else None
-    parts = _beside(gt)
-    if parts and lq is None and blurred:
-        lq = gt
-    return _part(gt, parts, 0), lq and _part(lq, _beside(lq), 1)
+    gt_store, lq_store = open_store(gt), open_store(lq) if lq else None
+    gt_parts = _beside(gt_store)
+    if gt_parts and lq_store is None and blurred:
+        lq_store = gt_store
+    return _part(gt_store, gt_parts, 0), lq_store and _part(lq_store, _beside(lq_store), 1)
 
 
-def _beside(store):
-    """The pair of ``BESIDE`` that clips of a store have, None if none of them."""
+def _beside(store: FrameStore) -> tuple[str, str] | None:
+    """The pair of ``BESIDE`` that a store's clips have; ``None`` if they have neither."""
     folders = {clip.rpartition("/")[0] for clip in store.clips}
     return next((parts for parts in BESIDE for folder in folders
                  if all(_inside(folder, part) in store.clips for part in parts)), None)
 
 
-def _part(store, parts, which):
+def _part(store: FrameStore, parts: tuple[str, str] | None, which: int) -> FrameStore:
     return PartStore(store, parts[which]) if parts else store
 
 
-def _inside(folder, part):
+def _inside(folder: str, part: str) -> str:
     return f"{folder}/{part}" if folder else part
 
 
 class PartStore:
-    """Of a store whose clips are folders of several parts, one part: clip ``x`` is ``x/part`` there."""
+    """One part of a store whose clips are called ``clip/part``, such as ``sharp`` of GoPro: ``x`` is clip ``x/part`` there."""
 
-    def __init__(self, store, part):
+    def __init__(self, store: FrameStore, part: str) -> None:
         self.store, self.root = store, store.root
-        self._clips = {clip.rpartition("/")[0] or store.root.name: clip for clip in store.clips
-                       if clip.rpartition("/")[2] == part}
-        self.clips = {name: store.clips[clip] for name, clip in self._clips.items()}
+        self._name_there = {clip.rpartition("/")[0] or store.root.name: clip for clip in store.clips
+                            if clip.rpartition("/")[2] == part}
+        self.clips = {name: store.clips[clip] for name, clip in self._name_there.items()}
 
-    def read(self, clip, frame):
+    def read(self, clip: str, frame: str) -> np.ndarray:
         """As the store reads it."""
-        return self.store.read(self._clips[clip], frame)
+        return self.store.read(self._name_there[clip], frame)
 
 
 class FolderStore:
-    """Clips as folders of images, at any depth below ``root``."""
+    """Clips as folders of images, those that ``find_clips`` finds at ``root``; ``UserError`` if it finds none."""
 
-    def __init__(self, root):
+    def __init__(self, root: PathLike) -> None:
         self.root = Path(root)
-        self._files = {}
-        for folder, _, names in sorted(os.walk(self.root, followlinks=True)):
-            images = [name for name in names if not name.startswith(".") and name.lower().endswith(IMAGE_SUFFIXES)]
-            if images:
-                clip = Path(folder).relative_to(self.root).as_posix()
-                self._files[clip] = _by_stem(Path(folder), images)
+        self._files = {name: {file.stem: file for file in clip.frames} for name, clip in find_clips(self.root).items()}
         if not self._files:
             raise UserError(f"{self.root}: no clips in it; expected folders of images "
                             f"ending in {', '.join(IMAGE_SUFFIXES)}.")
-        self._files = {clip: self._files[clip] for clip in sorted(self._files, key=natural_order)}
         self.clips = {clip: tuple(files) for clip, files in self._files.items()}
 
-    def path(self, clip, frame):
+    def path(self, clip: str, frame: str) -> Path:
         """The file of a frame; ``UserError`` if there is no such clip or frame."""
         try:
             return self._files[clip][frame]
         except KeyError:
             raise UserError(f"{self.root}: no frame {frame} of clip {clip} in it.") from None
 
-    def read(self, clip, frame):
-        """One frame, (H, W, 3) uint8 RGB; ``UserError`` naming the file if it does not decode."""
+    def read(self, clip: str, frame: str) -> np.ndarray:
+        """One frame, (H, W, 3) uint8 RGB; ``UserError`` naming the file if it is gone or does not decode."""
         path = self.path(clip, frame)
-        return _rgb(np.fromfile(path, np.uint8), path)
+        return _rgb(stored_bytes(path), path)
 
 
 class LmdbStore:
     """Clips in an LMDB folder, ours or one that the published tools made."""
 
-    def __init__(self, root):
+    def __init__(self, root: PathLike) -> None:
         self.root = existing(root, "LMDB folder")
-        self.shapes = {}
+        self.shapes = {}  # (clip, frame) -> (height, width, channels)
         clips = {}
-        for number, line in enumerate(existing(self.root / META_INFO, "list of frames").read_text().splitlines(), 1):
-            match = _META_LINE.fullmatch(line.strip())
+        for number, line in numbered_lines(existing(self.root / META_INFO, "list of frames")):
+            match = _META_LINE.fullmatch(line)
             if not match:
-                raise UserError(f'{self.root / META_INFO}, line {number}: "{line[:80]}" is no frame; expected '
+                raise UserError(f'{self.root / META_INFO}, line {number}: "{printable(line)}" is no frame; expected '
                                 f'"000/00000000.png (720,1280,3) 1".')
             clip, frame, *shape = match.groups()
             clips.setdefault(clip, []).append(frame)
@@ -135,7 +147,7 @@ class LmdbStore:
         self.clips = {clip: tuple(sorted(frames, key=natural_order)) for clip, frames in clips.items()}
         self._opened = None
 
-    def read(self, clip, frame):
+    def read(self, clip: str, frame: str) -> np.ndarray:
         """One frame, (H, W, 3) uint8 RGB; ``UserError`` naming the key if it is missing or does not decode."""
         key = f"{clip}/{frame}"
         where = f"{self.root}, key {key}"
@@ -148,7 +160,7 @@ class LmdbStore:
         except lmdb.Error as error:
             raise UserError(f"{where}: cannot be read ({error}); make the LMDB again.") from error
 
-    def environment(self):
+    def environment(self) -> lmdb.Environment:
         """The LMDB opened for reading, once in every process."""
         with _OPENING:
             if self._opened is None or self._opened[0] != os.getpid():  # an environment must not cross a fork
@@ -163,21 +175,19 @@ class LmdbStore:
                 self._opened = os.getpid(), environment
             return self._opened[1]
 
-    def __getstate__(self):
+    def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_opened": None}
 
 
-def _by_stem(folder, names):
-    files = {}
-    for name in sorted(names, key=natural_order):
-        stem = name[:name.rindex(".")]
-        if stem in files:
-            raise UserError(f"{folder}: both {files[stem].name} and {name} are frame {stem}; remove one of them.")
-        files[stem] = folder / name
-    return files
+def stored_bytes(path: PathLike) -> np.ndarray:
+    """The bytes of a file, uint8; ``UserError`` naming it if it cannot be read."""
+    try:
+        return np.fromfile(path, np.uint8)
+    except OSError as error:
+        raise UserError(f"{path}: this frame cannot be read ({error.strerror}); copy or make it again.") from error
 
 
-def decoded(stored, where):
+def decoded(stored: np.ndarray, where: object) -> np.ndarray:
     """The frame in an array of a file's bytes, (H, W, 3) uint8 BGR; ``UserError`` naming ``where`` if it does not decode."""
     image = cv2.imdecode(stored, cv2.IMREAD_COLOR) if stored.size else None
     if image is None:
@@ -185,5 +195,5 @@ def decoded(stored, where):
     return image
 
 
-def _rgb(stored, where):
-    return decoded(stored, where)[..., ::-1]  # a view: whoever wants a patch copies no more than that
+def _rgb(stored: np.ndarray, where: object) -> np.ndarray:
+    return decoded(stored, where)[..., ::-1]  # a view: cutting a patch out of it copies the patch alone

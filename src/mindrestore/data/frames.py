@@ -1,19 +1,18 @@
 """Folders of image frames, pictures of one or more pages, and video files, as streams of frames or as whole clips."""
+from __future__ import annotations
+
 import itertools
-import os
-import re
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Iterator, List, Optional
 
 import cv2
 import numpy as np
 
+from mindrestore.data.folders import IMAGE_SUFFIXES, PAGED_SUFFIXES, frame_files
+from mindrestore.data.video_file import VideoReader, warn_of_damage
 from mindrestore.errors import UserError
 from mindrestore.files import PathLike, existing
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
-PAGED_SUFFIXES = (".tif", ".tiff")
-VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".m4v", ".mpg", ".mpeg", ".webm", ".wmv", ".gif")
 PAGES_AT_ONCE = 8
 
 
@@ -32,10 +31,10 @@ def stream_frames(path: PathLike, colour: bool = False, first: int = 0) -> Itera
         UserError: at once for a path that is missing, holds no frames or is no video; on the way for a frame that
             cannot be read or differs in size from the first.
     """
-    return _checked(stored_frames(path, first), colour)
+    return as_frames(stored_frames(path, first), colour)
 
 
-def stored_frames(path, first=0):
+def stored_frames(path: PathLike | Sequence[PathLike], first: int = 0) -> Iterator[tuple[Path, np.ndarray]]:
     """Read frames as they are stored, one by one.
 
     Args:
@@ -54,14 +53,14 @@ def stored_frames(path, first=0):
     path = existing(path, "folder of frames, picture or video file")
     if path.is_dir():
         return ((file, _load_image(file)) for file in frame_files(path)[first:])
+    if is_video(path):
+        return _video_frames(path, first)
     if path.suffix.lower() in PAGED_SUFFIXES:
         return _pages(path, first)
-    if path.suffix.lower() in IMAGE_SUFFIXES:
-        return ((file, _load_image(file)) for file in [path][first:])
-    return _decode(path, first)
+    return ((file, _load_image(file)) for file in [path][first:])
 
 
-def count_frames(path: PathLike) -> int:
+def count_frames(path: PathLike | Sequence[PathLike]) -> int:
     """Count the frames of what ``stored_frames`` reads; of a video by going through it, because its header may err.
 
     Raises ``UserError`` as ``stored_frames`` does.
@@ -71,14 +70,17 @@ def count_frames(path: PathLike) -> int:
     path = existing(path, "folder of frames, picture or video file")
     if path.is_dir():
         return len(frame_files(path))
-    if path.suffix.lower() in PAGED_SUFFIXES:
-        return _page_count(path)
-    if path.suffix.lower() in IMAGE_SUFFIXES:
-        return 1
-    return _video_frames(path)
+    if is_video(path):
+        return VideoReader(path).contents().count
+    return _page_count(path) if path.suffix.lower() in PAGED_SUFFIXES else 1
 
 
-def read_clip(path: PathLike, colour: bool = False, first: int = 0, frames: Optional[int] = None) -> np.ndarray:
+def is_video(path: Path) -> bool:
+    """Whether ``stored_frames`` reads what lies at ``path`` as a video: any file that is not called a picture."""
+    return path.is_file() and path.suffix.lower() not in IMAGE_SUFFIXES
+
+
+def read_clip(path: PathLike, colour: bool = False, first: int = 0, frames: int | None = None) -> np.ndarray:
     """Read a clip whole.
 
     Args:
@@ -99,41 +101,10 @@ def read_clip(path: PathLike, colour: bool = False, first: int = 0, frames: Opti
     return np.stack(clip, axis=-3)
 
 
-def frame_files(folder: PathLike) -> List[Path]:
-    """The images of a folder in natural order, as paths; ``UserError`` if it holds none."""
-    folder = existing(folder, "folder of frames")
-    files = [path for path in visible(folder) if path.suffix.lower() in IMAGE_SUFFIXES]
-    if not files:
-        raise UserError(f"{folder}: no frames in it; expected images ending in {', '.join(IMAGE_SUFFIXES)}.")
-    return files
-
-
-def clips_folder(folder):
-    """The folder of clips in a data set as it is unpacked: ``JPEGImages/480p`` of DAVIS, ``sequences`` of Vimeo-90K; any other
-    folder itself. ``UserError`` for a DAVIS of other resolutions only.
-    """
-    if (folder / "JPEGImages").is_dir():
-        return existing(folder / "JPEGImages" / "480p", "folder of clips")
-    if [entry.name for entry in visible(folder) if entry.is_dir()] == ["sequences"]:
-        return folder / "sequences"
-    return folder
-
-
-def visible(folder):
-    """What a folder holds, as paths in natural order, hidden entries left out."""
-    entries = (path for path in folder.iterdir() if not path.name.startswith("."))
-    return sorted(entries, key=lambda path: natural_order(path.name))
-
-
-def natural_order(name):
-    """A sorting key that takes runs of digits in ``name`` as numbers."""
-    return [(int(part), "") if part.isdecimal() else (-1, part) for part in re.split(r"(\d+)", name)]
-
-
-def _checked(frames, colour):
-    """Pairs of (where from, BGR or grey image of any depth) as float32 frames, which must agree in size."""
+def as_frames(images: Iterable[tuple[Path, np.ndarray]], colour: bool) -> Iterator[np.ndarray]:
+    """What ``stored_frames`` gives as what ``stream_frames`` gives."""
     size = None
-    for source, image in frames:
+    for source, image in images:
         size = size or image.shape[:2]
         if image.shape[:2] != size:
             raise UserError(f"{source}: this frame has {image.shape[1]} x {image.shape[0]} pixels, the ones before it "
@@ -141,7 +112,7 @@ def _checked(frames, colour):
         yield _converted(image, colour)
 
 
-def _converted(image, colour):
+def _converted(image: np.ndarray, colour: bool) -> np.ndarray:
     """An image as OpenCV reads it, ``(H, W)`` or ``(H, W, 3)`` BGR of 8 or 16 bits -> ``(H, W)`` or ``(3, H, W)``
     float32.
     """
@@ -152,7 +123,7 @@ def _converted(image, colour):
     return np.ascontiguousarray(image.transpose(2, 0, 1)) / white if colour else image / white
 
 
-def _load_image(path):
+def _load_image(path: Path) -> np.ndarray:
     stored = np.fromfile(path, np.uint8)
     image = cv2.imdecode(stored, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH) if stored.size else None
     if image is None or image.dtype not in (np.uint8, np.uint16):
@@ -160,7 +131,7 @@ def _load_image(path):
     return image
 
 
-def _pages(path, first):
+def _pages(path: Path, first: int) -> Iterator[tuple[Path, np.ndarray]]:
     """The pages of a TIFF file, a few at a time."""
     total = _page_count(path)
     for start in range(first, total, PAGES_AT_ONCE):
@@ -173,45 +144,22 @@ def _pages(path, first):
             yield path, page
 
 
-def _page_count(path):
+def _page_count(path: Path) -> int:
     count = cv2.imcount(str(path))
     if not count:
         raise UserError(f"{path}: not a readable picture; expected TIFF pages of 8 or 16 bits.")
     return count
 
 
-def _video_frames(path):
-    capture = cv2.VideoCapture(str(path))
-    try:
-        count = 0
-        while capture.grab():
-            count += 1
-        return count
-    finally:
-        capture.release()
+def _video_frames(path: Path, first: int) -> Iterator[tuple[Path, np.ndarray]]:
+    """Open a video, then iterate over (path, BGR image), without the first so many; what is missing at its end is said."""
+    reader = VideoReader(path)
 
-
-def _decode(path, first):
-    """Open a video, then iterate over (path, BGR image), without the first so many."""
-    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")  # silence: that a file is no video is said below
-    capture = cv2.VideoCapture(str(path))
-    images = _images_of(capture, first)
-    image = next(images, None)
-    if image is None:
-        raise UserError(f"{path}: no video frames can be read{f' after the first {first}' if first else ''}; "
-                        f"expected a video file that OpenCV decodes, or a folder of images.")
-    return ((path, image) for image in itertools.chain([image], images))
-
-
-def _images_of(capture, first):
-    try:
-        for _ in range(first):
-            if not capture.grab():
-                return
-        while True:
-            read, image = capture.read()
-            if not read:
-                return
-            yield image
-    finally:
-        capture.release()
+    def images() -> Iterator[tuple[Path, np.ndarray]]:
+        image = None
+        for image in reader.images(first):
+            yield path, image
+        if image is None:
+            raise UserError(f"{path}: no video frames can be read after the first {first}; it has fewer.")
+        warn_of_damage(path, reader.contents())
+    return images()

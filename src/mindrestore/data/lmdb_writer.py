@@ -1,31 +1,41 @@
 """Make an LMDB of a folder of clips, with several processes, going on where a killed run stopped."""
+from __future__ import annotations
+
+import json
 import os
-import re
 import sys
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import cv2
 import lmdb
-import numpy as np
 from tqdm import tqdm
 
-from mindrestore.data.clip_lists import ListedClip
-from mindrestore.data.frame_stores import META_INFO, FolderStore, LmdbStore, decoded
+from mindrestore.data.clip_lists import ListedClip, check_name
+from mindrestore.data.folders import digest, frame_numbers
+from mindrestore.data.frame_stores import META_INFO, FolderStore, LmdbStore, decoded, stored_bytes
 from mindrestore.errors import UserError
-from mindrestore.files import write_text
+from mindrestore.files import PathLike, write_text
 
 _FIRST_SIZE = 2**30  # bytes; grown as needed
 _CHUNK = 64  # frames a transaction
+_RECORD = "source.json"  # of what an unfinished LMDB is made
+_LOCK_SIZE = 8192  # bytes, of LMDB's 126 readers
+_LONGEST_KEY = 511  # bytes, of LMDB as it is built
 _PNG_START, _PNG_END = b"\x89PNG\r\n\x1a\n", b"IEND\xaeB`\x82"
 
+Key = tuple[str, str]  # clip, frame
+Shapes = dict[Key, tuple[int, int, int]]  # (height, width, channels)
 
-def create_lmdb(folder, output, clips=None, workers=None, compression=1):
+
+def create_lmdb(folder: PathLike, output: PathLike, clips: Sequence[ListedClip] | None = None, *,
+                workers: int | None = None, compression: int = 1) -> list[ListedClip]:
     """Store the frames of a folder of clips as PNG files in an LMDB.
 
     The LMDB is made in ``<output>.partial`` and moved into place once every frame was verified to be there, whole and of
-    the listed size. A run that was killed goes on from what ``<output>.partial`` holds.
+    the listed size. A run that was killed goes on from what ``<output>.partial`` holds, if files and settings are the same.
 
     Args:
         folder: of clips, each a folder of images.
@@ -39,8 +49,9 @@ def create_lmdb(folder, output, clips=None, workers=None, compression=1):
         The ``ListedClip`` stored.
 
     Raises:
-        UserError: nothing to store, ``output`` exists, a listed clip is missing or differs from its line, a frame does not
-            decode, or frames of a clip differ in size.
+        UserError: nothing to store, ``output`` exists, a listed clip is missing or differs from its line, a name cannot be
+            listed, numbers of frames have a gap, a frame does not decode, frames of a clip differ in size, or ``output`` cannot
+            be written.
     """
     output = Path(output)
     if output.suffix != ".lmdb":
@@ -50,26 +61,49 @@ def create_lmdb(folder, output, clips=None, workers=None, compression=1):
     if not 0 <= compression <= 9:
         raise UserError(f"PNG's compression is 0 to 9, got {compression}.")
     store = FolderStore(folder)
-    frames = _chosen_frames(store, clips)
+    keys = _frames_to_store(store, clips)
     partial = output.with_name(output.name + ".partial")
-    partial.mkdir(parents=True, exist_ok=True)
+    try:
+        return _create(store, keys, partial, output, clips=clips, workers=workers or os.cpu_count(), compression=compression)
+    except (OSError, lmdb.Error) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{output}: cannot be written ({reason}); free some space, or choose a folder you may write to, and "
+                        "run this again.") from error
+
+
+def _create(store: FolderStore, keys: Sequence[Key], partial: Path, output: Path, *, clips: Sequence[ListedClip] | None,
+            workers: int, compression: int) -> list[ListedClip]:
+    _begin(partial, {"frames": digest(("/".join(key), store.path(*key)) for key in keys), "compression": compression})
     environment = lmdb.open(str(partial), map_size=_FIRST_SIZE)
     try:
-        shapes = _fill(environment, store, frames, workers or os.cpu_count(), compression)
+        shapes = _fill(environment, store, keys, workers=workers, compression=compression)
         environment.sync()
     finally:
         environment.close()
-    listed = _listed(store, frames, shapes, clips)
+    listed = _listed(store, keys, shapes, clips)
     write_text(partial / META_INFO, "".join(
-        f"{clip}/{frame}.png ({','.join(map(str, shapes[clip, frame]))}) {compression}\n" for clip, frame in frames))
+        f"{clip}/{frame}.png ({','.join(map(str, shapes[clip, frame]))}) {compression}\n" for clip, frame in keys))
     verify(partial)
-    for lock in partial.glob("lock.mdb"):
-        lock.unlink()
+    for name in ("lock.mdb", _RECORD):
+        (partial / name).unlink(missing_ok=True)
     os.replace(partial, output)
     return listed
 
 
-def verify(path):
+def _begin(partial: Path, record: dict[str, object]) -> None:
+    """Make the folder of an unfinished LMDB; ``UserError`` if it is there and holds another's frames than ``record`` says."""
+    path = partial / _RECORD
+    if (partial / "data.mdb").exists() and (not path.exists() or path.read_text(encoding="utf-8") != json.dumps(record)):
+        raise UserError(f"{partial}: holds an unfinished LMDB of other frames, another list or another compression; delete "
+                        "this folder to begin again.")
+    partial.mkdir(parents=True, exist_ok=True)
+    write_text(path, json.dumps(record))
+    with (partial / "lock.mdb").open("ab") as lock:
+        if hasattr(os, "posix_fallocate"):  # LMDB maps this file into memory: on a full disk writing to it is a bus error
+            os.posix_fallocate(lock.fileno(), 0, _LOCK_SIZE)
+
+
+def verify(path: PathLike) -> None:
     """Check that every frame that an LMDB lists is stored, a whole PNG of the listed size; ``UserError`` names the first
     that is not.
     """
@@ -83,54 +117,63 @@ def verify(path):
                                 f"remove the LMDB and make it again.")
 
 
-def _chosen_frames(store, clips):
-    """(clip, frame) of everything to store, checked against the list."""
-    frames_to_write = []
+def _frames_to_store(store: FolderStore, clips: Sequence[ListedClip] | None) -> list[Key]:
+    """The frames of ``clips``, of all clips if that is ``None``, checked against what the list says of them."""
+    keys = []
     missing = [clip.name for clip in clips or () if clip.name not in store.clips]
     if missing:
         raise UserError(f"{store.root}: {len(missing)} listed clips are not in it, the first is {missing[0]}; correct "
                         f"the list or the folder.")
     for clip in clips or [ListedClip(name) for name in store.clips]:
         frames = store.clips[clip.name]
-        numbers = [frame_number(frame) for frame in frames]
+        numbers = frame_numbers(frames)
+        if None in numbers:
+            unnumbered = frames[numbers.index(None)]
+            raise UserError(f"{store.root}, clip {clip.name}: the name of frame {unnumbered} does not end in a number; "
+                            "expected names such as 00000000 or im1.")
         if clip.frames is not None and len(frames) != clip.frames:
             raise UserError(f"{store.root}: clip {clip.name} has {len(frames)} frames, its list says {clip.frames}.")
         if clip.first is not None and numbers[0] != clip.first:
             raise UserError(f"{store.root}: clip {clip.name} starts at {frames[0]}, its list says {clip.first}.")
-        if numbers != list(range(numbers[0], numbers[0] + len(numbers))):
-            absent = next(number for number in range(numbers[0], numbers[-1]) if number not in numbers)
-            raise UserError(f"{store.root}: clip {clip.name} has no frame {absent}; complete it or leave it out.")
-        frames_to_write.extend((clip.name, frame) for frame in frames)
-    return frames_to_write
+        for place, (number, following) in enumerate(zip(numbers, numbers[1:])):
+            if following > number + 1:
+                raise UserError(f"{store.root}: clip {clip.name} has no frame {number + 1}; complete it or leave it out.")
+            if following <= number:
+                raise UserError(f"{store.root}, clip {clip.name}: the numbers of frames {frames[place]} and "
+                                f"{frames[place + 1]} do not rise; number them anew, or leave the clip out.")
+        keys.extend((clip.name, frame) for frame in frames)
+    for key in keys:
+        _check_key(*key)
+    return keys
 
 
-def frame_number(frame):
-    """The number in a frame's name, ``00000047`` or ``im4``; ``UserError`` if it has none."""
-    match = re.search(r"(\d+)$", frame)
-    if not match:
-        raise UserError(f"frame {frame}: its name does not end in a number; expected names such as 00000000 or im1.")
-    return int(match[1])
+def _check_key(clip: str, frame: str) -> None:
+    check_name(clip)
+    check_name(frame)
+    if len(f"{clip}/{frame}".encode()) > _LONGEST_KEY:
+        raise UserError(f"clip {clip[:40]}...: its name and a frame's take more than the {_LONGEST_KEY} bytes of an LMDB's "
+                        "key; give it a shorter name.")
 
 
-def _fill(environment, store, frames, workers, compression):
-    """Store what is not stored yet; return the shapes of all."""
+def _fill(environment: lmdb.Environment, store: FolderStore, keys: Sequence[Key], *, workers: int, compression: int) -> Shapes:
+    """Store the frames that are not stored yet; return the shapes of all."""
     shapes = {}
     with environment.begin(buffers=True) as transaction:
-        for clip, frame in frames:
-            value = transaction.get(f"{clip}/{frame}".encode())
+        for key in keys:
+            value = transaction.get("/".join(key).encode())
             size = None if value is None else _png_size(value)
             if size:
-                shapes[clip, frame] = (*size, 3)
-    todo = [key for key in frames if key not in shapes]
-    bar = tqdm(total=len(frames), initial=len(shapes), unit="frame", file=sys.stderr, dynamic_ncols=True)
+                shapes[key] = (*size, 3)
+    missing = [key for key in keys if key not in shapes]
+    bar = tqdm(total=len(keys), initial=len(shapes), unit="frame", file=sys.stderr, dynamic_ncols=True)
     with bar, ProcessPoolExecutor(workers) as pool:
         try:
-            for start in range(0, len(todo), _CHUNK):
-                keys = todo[start:start + _CHUNK]
-                paths = [str(store.path(*key)) for key in keys]
+            for start in range(0, len(missing), _CHUNK):
+                chunk = missing[start:start + _CHUNK]
+                paths = [str(store.path(*key)) for key in chunk]
                 encoded = pool.map(_encode, paths, [compression] * len(paths), chunksize=4)
                 values = {}
-                for key, (value, shape) in zip(keys, encoded):
+                for key, (value, shape) in zip(chunk, encoded):
                     values["/".join(key).encode()], shapes[key] = value, shape
                     bar.update()
                 _put(environment, values)
@@ -140,7 +183,8 @@ def _fill(environment, store, frames, workers, compression):
     return shapes
 
 
-def _put(environment, values):
+def _put(environment: lmdb.Environment, values: Mapping[bytes, bytes]) -> None:
+    """Store ``values`` in one transaction; an LMDB that is full is enlarged."""
     while True:
         try:
             with environment.begin(write=True) as transaction:
@@ -151,29 +195,29 @@ def _put(environment, values):
             environment.set_mapsize(2 * environment.info()["map_size"])
 
 
-def _encode(path, compression):
+def _encode(path: str, compression: int) -> tuple[bytes, tuple[int, int, int]]:
     """The image at ``path`` as (bytes of a PNG file, shape)."""
-    image = decoded(np.fromfile(path, np.uint8), path)
+    image = decoded(stored_bytes(path), path)
     return cv2.imencode(".png", image, [cv2.IMWRITE_PNG_COMPRESSION, compression])[1].tobytes(), image.shape
 
 
-def _png_size(value):
+def _png_size(value: memoryview) -> tuple[int, int] | None:
     """(height, width) of a whole PNG file, ``None`` of anything else."""
     if bytes(value[:8]) != _PNG_START or bytes(value[-8:]) != _PNG_END:
         return None
     return int.from_bytes(value[20:24], "big"), int.from_bytes(value[16:20], "big")
 
 
-def _listed(store, frames, shapes, clips):
+def _listed(store: FolderStore, keys: Sequence[Key], shapes: Shapes, clips: Sequence[ListedClip] | None) -> list[ListedClip]:
     """The clips as stored; ``UserError`` for a clip of two sizes, or of another than its list says."""
     listed = []
-    said = {clip.name: clip.shape for clip in clips or ()}
-    for name in dict.fromkeys(clip for clip, _ in frames):
-        of_clip = store.clips[name]
-        first = shapes[name, of_clip[0]]
-        for frame in of_clip:
-            if shapes[name, frame] != (said.get(name) or first):
-                raise UserError(f"{store.path(name, frame)}: it has shape {shapes[name, frame]}, expected "
-                                f"{said.get(name) or first}; all frames of a clip have one shape, the listed one.")
-        listed.append(ListedClip(name, len(of_clip), first, frame_number(of_clip[0])))
+    shapes_by_list = {clip.name: clip.shape for clip in clips or ()}
+    for name in dict.fromkeys(clip for clip, _ in keys):
+        frames = store.clips[name]
+        expected = shapes_by_list.get(name) or shapes[name, frames[0]]
+        for frame in frames:
+            if shapes[name, frame] != expected:
+                raise UserError(f"{store.path(name, frame)}: it has shape {shapes[name, frame]}, expected {expected}; all "
+                                "frames of a clip have one shape, the listed one.")
+        listed.append(ListedClip(name, len(frames), expected, frame_numbers(frames)[0]))
     return listed

@@ -10,9 +10,10 @@ A MATLAB file holds
 
 ``orig`` and the last two may be missing; without a mask it is a camera's capture, see ``mindrestore.data.captures``.
 """
+from __future__ import annotations
+
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
 
 import numpy as np
 import scipy.io
@@ -42,11 +43,11 @@ class Measurements:
     path: Path
     measurements: np.ndarray
     mask: np.ndarray
-    rate: Optional[float] = None
-    colour: Optional[bool] = None
+    rate: float | None = None
+    colour: bool | None = None
 
 
-def load_measurements(path: PathLike, mask: Optional[PathLike] = None) -> Measurements:
+def load_measurements(path: PathLike, mask: PathLike | None = None) -> Measurements:
     """Read measurements and their mask.
 
     Args:
@@ -68,14 +69,15 @@ def load_measurements(path: PathLike, mask: Optional[PathLike] = None) -> Measur
     stored = time_first(pick(arrays, ("meas",), path, "measurement"))
     if stored.ndim != 3 or not stored.size or not np.isfinite(stored).all():
         raise UserError(f"{path}: meas has shape H x W x K and finite values, got {' x '.join(map(str, stored.shape))}.")
-    white = WHITE if stored.max() > planes.sum(0).max() else 1  # as stored by some: frames of 0..1
+    white = WHITE if stored.max() > planes.sum(0).max() else 1  # some files store frames of 0..1
     rate = float(arrays["frame_rate"].flat[0]) if "frame_rate" in arrays else None
     colour = bool(arrays["colour"].flat[0]) if "colour" in arrays else arrays["orig"].ndim == 4 if "orig" in arrays else None
-    return _fitting(Measurements(path, np.ascontiguousarray(stored, np.float32) / np.float32(white), planes, rate, colour))
+    return _fitting(Measurements(path, np.ascontiguousarray(stored, np.float32) / np.float32(white), planes,
+                                 rate=rate, colour=colour))
 
 
 def save_measurements(path: PathLike, clip: np.ndarray, measurements: np.ndarray, mask: np.ndarray,
-                      rate: Optional[float] = None) -> None:
+                      rate: float | None = None) -> None:
     """Write measurements, mask and the clip they were made of as a MATLAB file of version 5, whole or not at all.
 
     Args:
@@ -102,9 +104,10 @@ def save_measurements(path: PathLike, clip: np.ndarray, measurements: np.ndarray
         scipy.io.savemat(scratch, arrays, do_compression=True)
 
 
-def _fitting(file):
-    mask, measured = file.mask.shape[1:], file.measurements.shape[1:]
-    if mask != measured:
-        raise UserError(f"{file.path}: measurements of {measured[0]} x {measured[1]} do not fit a mask of {mask[0]} x "
-                        f"{mask[1]}; give the mask they were made through.")
+def _fitting(file: Measurements) -> Measurements:
+    """The file itself; ``UserError`` where mask and measurements differ in height or width."""
+    (mask_height, mask_width), (height, width) = file.mask.shape[1:], file.measurements.shape[1:]
+    if (mask_height, mask_width) != (height, width):
+        raise UserError(f"{file.path}: measurements of {height} x {width} do not fit a mask of {mask_height} x {mask_width}; "
+                        "give the mask they were made through.")
     return file

@@ -15,19 +15,20 @@ the clip's name:
     davis     a folder a clip; or JPEGImages/480p
     ucf101    1/frame0.png to frame3.png and the one in their middle, framet.png
 """
+from __future__ import annotations
+
 from dataclasses import dataclass, field
-from typing import Dict, Optional, Tuple
 
 
 @dataclass(frozen=True)
 class VideoSet:
-    """Where a data set keeps what."""
+    """Where a data set keeps ground truth and low quality, and what of it is scored."""
 
-    gt: Tuple[str, ...]
-    lq: Dict[str, Tuple[str, ...]] = field(default_factory=dict)  # by degradation
-    names: Optional[Tuple[str, ...]] = None  # of the clips that are scored; None: all
+    gt: tuple[str, ...]
+    lq: dict[str, tuple[str, ...]] = field(default_factory=dict)  # by degradation
+    names: tuple[str, ...] | None = None  # of the clips that are scored; None: all
     levels: int = 1  # folders in a clip's name
-    list_files: Tuple[str, ...] = ()  # say which clips are scored
+    list_files: tuple[str, ...] = ()  # say which clips are scored
 
 
 REDS4 = ("000", "011", "015", "020")  # of REDS's training clips, those that papers score

@@ -21,7 +21,7 @@ _LONGEST_SIDE = 720  # larger photographs are reduced to it: beyond, they hold n
 
 
 @functools.cache
-def photograph(name):
+def photograph(name: str) -> np.ndarray:
     """One photograph as RGB ``(H, W, 3)`` float32 in 0..1, at most 720 pixels a side; read once, read-only.
 
     Raises ``UserError`` for a name that is none of ours, or one that this scikit-image lacks.

@@ -1,13 +1,15 @@
 """REDS regrouped as papers use it: its 240 training and 30 validation clips side by side, validation clip n as 240 + n."""
+from __future__ import annotations
+
 import filecmp
 import os
 import shutil
 from pathlib import Path
 from typing import NamedTuple
 
-from mindrestore.data.frames import visible
+from mindrestore.data.folders import entries, frame_files
 from mindrestore.errors import UserError
-from mindrestore.files import existing
+from mindrestore.files import PathLike, existing
 
 TRAINING_CLIPS, VALIDATION_CLIPS = 240, 30
 VARIANTS = ("sharp", "sharp_bicubic/X4", "blur", "blur_bicubic/X4", "blur_comp")
@@ -16,12 +18,12 @@ VARIANTS = ("sharp", "sharp_bicubic/X4", "blur", "blur_bicubic/X4", "blur_comp")
 class Placed(NamedTuple):
     """What ``regroup`` did for one variant."""
 
-    folder: Path
+    folder: Path  # of all clips
     clips: int
-    new: int
+    new: int  # clips that were not there before
 
 
-def regroup(root, output=None, link=False, frames=100):
+def regroup(root: PathLike, output: PathLike | None = None, link: bool = False, frames: int = 100) -> list[Placed]:
     """Bring the validation clips of REDS to the training clips.
 
     Args:
@@ -37,16 +39,16 @@ def regroup(root, output=None, link=False, frames=100):
         A ``Placed`` for each variant found.
 
     Raises:
-        UserError: no variant found, half of one, clips missing or incomplete, or a clip in the way that is another.
-            Nothing was placed then.
+        UserError: no variant found, half of one, clips missing or incomplete, or a clip in the way that is another: nothing was
+            placed then; or a clip cannot be written.
     """
     root = existing(root, "REDS folder")
     plans = []
     for variant in VARIANTS:
         train, val = _find(root, "train", variant), _find(root, "val", variant)
         if bool(train) != bool(val):
-            here, absent = (train, "val") if train else (val, "train")
-            raise UserError(f"{root}: it has {here.relative_to(root)} but no {absent}_{variant}; unpack that too.")
+            present, absent = (train, "val") if train else (val, "train")
+            raise UserError(f"{root}: it has {present.relative_to(root)} but no {absent}_{variant}; unpack that too.")
         if train:
             plans.append((variant, train, val))
     if not plans:
@@ -58,13 +60,13 @@ def regroup(root, output=None, link=False, frames=100):
             for (variant, pairs), (_, train, _) in zip(moves, plans)]
 
 
-def _find(root, part, variant):
+def _find(root: Path, part: str, variant: str) -> Path | None:
     candidates = root / part / f"{part}_{variant}", root / f"{part}_{variant}"
     return next((path for path in candidates if path.is_dir()), None)
 
 
-def _moves(train, val, target, frames):
-    """Pairs (clip, where it belongs), every clip checked."""
+def _moves(train: Path, val: Path, target: Path, frames: int) -> list[tuple[Path, Path]]:
+    """Pairs (clip, its place among all clips); ``UserError`` for a clip that is incomplete or has another in its place."""
     sources = {**_clips(train, TRAINING_CLIPS, 0, also=VALIDATION_CLIPS), **_clips(val, VALIDATION_CLIPS, TRAINING_CLIPS)}
     for number, source in sources.items():
         _check_frames(source, frames)
@@ -74,10 +76,10 @@ def _moves(train, val, target, frames):
     return [(source, target / f"{number:03d}") for number, source in sources.items()]
 
 
-def _clips(folder, count, offset, also=0):
-    """Number -> folder of each clip; numbers start at ``offset``. ``also`` more may follow from a run before."""
+def _clips(folder: Path, count: int, offset: int, also: int = 0) -> dict[int, Path]:
+    """Number -> folder of each of ``count`` clips, from ``offset`` on. ``also`` more may follow, from an earlier run."""
     clips = {}
-    for path in visible(folder):
+    for path in entries(folder):
         if path.is_dir():
             if not path.name.isdecimal() or len(path.name) != 3 or int(path.name) >= count + also:
                 raise UserError(f"{path}: no clip of REDS has this name; expected 000 to {count - 1:03d}.")
@@ -89,8 +91,8 @@ def _clips(folder, count, offset, also=0):
     return clips
 
 
-def _check_frames(clip, frames):
-    names = [path.stem for path in visible(clip)]
+def _check_frames(clip: Path, frames: int) -> None:
+    names = [path.stem for path in frame_files(clip)]
     expected = [f"{number:08d}" for number in range(frames)]
     if names != expected:
         absent = next((name for name in expected if name not in names), None)
@@ -98,26 +100,31 @@ def _check_frames(clip, frames):
         raise UserError(f"{clip}: {problem}, expected {frames} from 00000000; unpack it again.")
 
 
-def _same(source, place):
+def _same(source: Path, place: Path) -> bool:
     """Whether two clips have files of the same names and sizes, and the same first frame."""
     if os.path.samefile(source, place):
         return True
-    files, others = ({path.name: path for path in visible(folder)} for folder in (source, place))
-    if files.keys() != others.keys() or any(files[name].stat().st_size != others[name].stat().st_size for name in files):
+    files, others = (frame_files(folder) for folder in (source, place))
+    if [(path.name, path.stat().st_size) for path in files] != [(path.name, path.stat().st_size) for path in others]:
         return False
-    return filecmp.cmp(next(iter(files.values())), next(iter(others.values())), shallow=False)
+    return filecmp.cmp(files[0], others[0], shallow=False)
 
 
-def _place(source, place, link):
-    """Put one clip into its place, whole; return whether it was not there."""
+def _place(source: Path, place: Path, link: bool) -> bool:
+    """Put one clip into its place, whole or not at all; return whether it was not there before."""
     if place.exists():
         return False
-    place.parent.mkdir(parents=True, exist_ok=True)
-    if link:
-        place.symlink_to(source.resolve(), target_is_directory=True)
-    else:
-        partial = place.with_name(f".{place.name}.partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        shutil.copytree(source, partial)
-        os.replace(partial, place)
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        if link:
+            place.symlink_to(source.resolve(), target_is_directory=True)
+        else:
+            partial = place.with_name(f".{place.name}.partial")
+            shutil.rmtree(partial, ignore_errors=True)
+            shutil.copytree(source, partial)
+            os.replace(partial, place)
+    except OSError as error:  # copytree has one of its own, with all failures in it
+        reason = error.args[0][0][2] if isinstance(error, shutil.Error) else error.strerror
+        raise UserError(f"{place}: cannot be written ({reason}); free some space, or choose a folder you may write to, and run "
+                        "this again: clips in place are left alone.") from error
     return True

@@ -1,14 +1,16 @@
 """Training clips without a data set: compositions of photographs drawn at random, and the clips they render to."""
+from __future__ import annotations
+
 import math
-from typing import Optional, Sequence, Union
+from collections.abc import Sequence
 
 import numpy as np
 
-from mindrestore.data.composition import Composition, Foreground, Motion, Surface, ellipse, render
+from mindrestore.data.composition import Composition, Foreground, Motion, Point, Surface, ellipse, render
 from mindrestore.data.photographs import TRAIN_PHOTOGRAPHS, photograph
 from mindrestore.errors import UserError
 
-RENDERED = "rendered"  # the name of every clip: which one it is, its generator decides
+RENDERED = "rendered"  # the name of every clip: they differ by their generators alone
 _SPEEDS = ((0.08, 0.0, 0.0), (0.22, 0.2, 1.0), (0.35, 1.0, 3.0), (0.35, 3.0, 7.0))  # share, from, to: pixels a frame
 
 
@@ -20,29 +22,35 @@ class RenderedClips:
         photographs: names to choose from, see ``mindrestore.data.photographs``.
         colour: RGB instead of grey.
         speed: as for ``render_clip``.
-        length: how many clips count as one pass.
+        length: clips of one pass.
     """
 
-    def __init__(self, frames, height, width, photographs=TRAIN_PHOTOGRAPHS, colour=False, speed=None, length=1000):
+    notes = ()
+
+    def __init__(self, frames: int, height: int, width: int, photographs: Sequence[str] = TRAIN_PHOTOGRAPHS,
+                 colour: bool = False, speed: float | None = None, length: int = 1000) -> None:
         self.frames, self.height, self.width, self.length = frames, height, width, length
         self.photographs, self.colour, self.speed = tuple(photographs), colour, speed
         for name in self.photographs:
             photograph(name)  # a wrong name fails here, and reading is paid once
 
-    def __len__(self):
+    def __len__(self) -> int:
+        """Clips of one pass."""
         return self.length
 
-    def name(self, index):
+    def name(self, index: int) -> str:
+        """Where a clip is from: ``RENDERED`` for all."""
         return RENDERED
 
-    def clip(self, index, rng):
+    def clip(self, index: int, rng: np.random.Generator) -> np.ndarray:
         """A clip ``(T, H, W)`` or ``(3, T, H, W)`` drawn from ``rng``; ``index`` changes nothing."""
-        return render_clip(rng, self.frames, self.height, self.width, self.photographs, self.colour, self.speed)
+        return render_clip(rng, self.frames, self.height, self.width, photographs=self.photographs, colour=self.colour,
+                           speed=self.speed)
 
 
-def render_clip(rng: Union[np.random.Generator, int, None] = None, frames: int = 8, height: int = 256, width: int = 256,
+def render_clip(rng: np.random.Generator | int | None = None, frames: int = 8, height: int = 256, width: int = 256,
                 photographs: Sequence[str] = TRAIN_PHOTOGRAPHS, colour: bool = False,
-                speed: Optional[float] = None) -> np.ndarray:
+                speed: float | None = None) -> np.ndarray:
     """Draw a composition and render it.
 
     Args:
@@ -59,10 +67,12 @@ def render_clip(rng: Union[np.random.Generator, int, None] = None, frames: int =
     Raises:
         UserError: a size below 1, an unknown photograph, or a negative speed.
     """
-    return render(draw_composition(rng, height, width, photographs, speed), frames, height, width, colour)
+    composition = draw_composition(rng, height, width, photographs, speed=speed)
+    return render(composition, frames, height, width, colour=colour)
 
 
-def draw_composition(rng, height, width, photographs=TRAIN_PHOTOGRAPHS, speed=None):
+def draw_composition(rng: np.random.Generator | int | None, height: int, width: int,
+                     photographs: Sequence[str] = TRAIN_PHOTOGRAPHS, speed: float | None = None) -> Composition:
     """Draw a ``Composition`` that suits clips of ``height`` x ``width``; arguments and errors as for
     ``render_clip``.
     """
@@ -74,20 +84,21 @@ def draw_composition(rng, height, width, photographs=TRAIN_PHOTOGRAPHS, speed=No
     speed = _draw_speed(rng) if speed is None else speed
     camera_speed = speed * rng.choice([0.0, 0.3, 1.0], p=[0.2, 0.1, 0.7])  # often the camera rests and objects move
     background = _draw_surface(rng, photographs, shortest_side=1.3 * max(height, width))
-    room = [max(0.0, extent - seen) / 2 for extent, seen in zip(background.extent, (width, height))]
-    camera = _draw_motion(rng, rng.uniform(-1, 1, 2) * room, camera_speed, reach=max(height, width) / 2)
-    foregrounds = tuple(_draw_foreground(rng, photographs, height, width, speed) for _ in range(rng.integers(1, 4)))
+    margins = [max(0.0, extent - seen) / 2 for extent, seen in zip(background.extent, (width, height))]
+    camera = _draw_motion(rng, rng.uniform(-1, 1, 2) * margins, camera_speed, reach=max(height, width) / 2)
+    foregrounds = tuple(_draw_foreground(rng, photographs, height=height, width=width, speed=speed)
+                        for _ in range(rng.integers(1, 4)))
     return Composition(background, camera, foregrounds, exposure=math.exp(rng.normal(0, 0.08)),
                        exposure_drift=rng.normal(0, 0.004))
 
 
-def _draw_speed(rng):
+def _draw_speed(rng: np.random.Generator) -> float:
     _, slowest, fastest = _SPEEDS[rng.choice(len(_SPEEDS), p=[share for share, _, _ in _SPEEDS])]
     return rng.uniform(slowest, fastest)
 
 
-def _draw_surface(rng, photographs, shortest_side):
-    """A photograph in random tones, reduced at random but, where it has as much, not below ``shortest_side``."""
+def _draw_surface(rng: np.random.Generator, photographs: Sequence[str], shortest_side: float) -> Surface:
+    """A photograph in random tones, reduced at random, its shorter side to ``shortest_side`` at least where it is as long."""
     name = photographs[rng.integers(len(photographs))]
     least = np.clip(shortest_side / min(photograph(name).shape[:2]), 0.25, 1.0)
     return Surface(name, scale=math.exp(rng.uniform(math.log(least), 0)), quarter_turns=int(rng.integers(4)),
@@ -96,8 +107,8 @@ def _draw_surface(rng, photographs, shortest_side):
                    brightness=rng.uniform(-0.05, 0.1))
 
 
-def _draw_motion(rng, position, speed, reach):
-    """A path of about ``speed`` pixels a frame for something of ``reach`` pixels from its centre to its rim."""
+def _draw_motion(rng: np.random.Generator, position: Sequence[float], speed: float, reach: float) -> Motion:
+    """A path of about ``speed`` pixels a frame for an object of radius ``reach`` in pixels."""
     heading, bend = rng.uniform(0, 2 * math.pi, 2)
     pace, push = speed * rng.uniform(0.6, 1.0), speed * rng.uniform(0, 0.08)
     turn, growth = rng.normal(0, 0.3, 2) * speed / reach
@@ -105,7 +116,8 @@ def _draw_motion(rng, position, speed, reach):
                   (push * math.cos(bend), push * math.sin(bend)), angle=rng.normal(0, 0.1), turn=turn, growth=growth)
 
 
-def _draw_foreground(rng, photographs, height, width, speed):
+def _draw_foreground(rng: np.random.Generator, photographs: Sequence[str], *, height: int, width: int,
+                     speed: float) -> Foreground:
     radius = min(height, width) * rng.uniform(0.07, 0.3)
     position = rng.uniform(-0.45, 0.45, 2) * (width, height)
     return Foreground(_draw_surface(rng, photographs, shortest_side=3 * radius), centre=tuple(rng.uniform(0.1, 0.9, 2)),
@@ -113,7 +125,7 @@ def _draw_foreground(rng, photographs, height, width, speed):
                       motion=_draw_motion(rng, position, speed * rng.uniform(0.3, 1.0), reach=radius))
 
 
-def _draw_outline(rng):
+def _draw_outline(rng: np.random.Generator) -> tuple[Point, ...]:
     """An ellipse, a polygon of three to seven corners, or a smooth blob, turned at random."""
     kind = rng.choice(["ellipse", "polygon", "blob"])
     if kind == "ellipse":
@@ -129,10 +141,10 @@ def _draw_outline(rng):
     return tuple(map(tuple, points))
 
 
-def _polar(radii, angles):
+def _polar(radii: np.ndarray, angles: np.ndarray) -> np.ndarray:
     return np.stack([radii * np.cos(angles), radii * np.sin(angles)], axis=1)
 
 
-def _wavy(rng, angles):
+def _wavy(rng: np.random.Generator, angles: np.ndarray) -> np.ndarray:
     waves = [rng.normal(0, 0.12) * np.cos(n * angles + rng.uniform(0, 2 * np.pi)) for n in (2, 3, 4, 5)]
     return np.clip(0.75 + sum(waves), 0.3, 1.0)

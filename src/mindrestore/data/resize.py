@@ -35,7 +35,7 @@ def imresize(image: np.ndarray, scale: float) -> np.ndarray:
     return _along_rows(_along_rows(image.swapaxes(-1, -2), scale).swapaxes(-1, -2), scale)
 
 
-def cubic(x):
+def cubic(x: np.ndarray) -> np.ndarray:
     """Keys' kernel at distances ``x``, zero from 2 on."""
     x = np.abs(x)
     near = (1.5 * x - 2.5) * x * x + 1
@@ -43,11 +43,15 @@ def cubic(x):
     return np.where(x <= 1, near, np.where(x <= 2, far, 0))
 
 
-def contributions(length, scale):
-    """What every output of an axis is made of.
+def contributions(length: int, scale: float) -> tuple[np.ndarray, np.ndarray]:
+    """The weighted sum of inputs that each output of an axis is.
+
+    Args:
+        length: inputs of the axis.
+        scale: outputs / inputs, as for ``imresize``.
 
     Returns:
-        (weights, places), both (outputs, taps): float64 rows that sum to 1, and which inputs they belong to.
+        (weights, places), both (outputs, taps): float64 rows that sum to 1, and the indices of their inputs.
     """
     outputs = math.ceil(Fraction(scale).limit_denominator(10 ** 6) * length)
     stretch = max(1.0, 1 / scale)
@@ -62,7 +66,8 @@ def contributions(length, scale):
     return weights[:, used], mirrored[:, used]
 
 
-def _along_rows(image, scale):
+def _along_rows(image: np.ndarray, scale: float) -> np.ndarray:
+    """Resize the last axis."""
     weights, places = contributions(image.shape[-1], scale)
     weights = weights.astype(image.dtype)
     resized = np.zeros((*image.shape[:-1], len(weights)), image.dtype)

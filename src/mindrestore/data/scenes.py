@@ -1,12 +1,15 @@
 """Scenes to score a reconstruction on: a clip that is known, in measurements of T frames."""
+from __future__ import annotations
+
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Optional
 
 import numpy as np
 
-from mindrestore.data.frames import IMAGE_SUFFIXES, VIDEO_SUFFIXES, read_clip, visible
+from mindrestore.data.folders import VIDEO_SUFFIXES, files_ending, find_clips, refuse_gap
+from mindrestore.data.frames import read_clip
 from mindrestore.errors import UserError
 from mindrestore.files import PathLike, existing
 from mindrestore.mat_files import pick, read_mat, time_first
@@ -31,14 +34,15 @@ class Scene:
     """
     name: str
     clip: np.ndarray
-    mask: Optional[np.ndarray] = None
+    mask: np.ndarray | None = None
 
     @property
-    def colour(self):
+    def colour(self) -> bool:
+        """Whether the clip is RGB."""
         return self.clip.ndim == 4
 
-    def snapshots(self, frames):
-        """The clip cut into as many clips of ``frames`` as fit, in order: a list of ``(T, H, W)`` or ``(3, T, H, W)``.
+    def snapshots(self, frames: int) -> list[np.ndarray]:
+        """The clip in groups of ``frames`` frames, in order: a list of ``(T, H, W)`` or ``(3, T, H, W)``.
 
         What is left over at the end is not scored. Raises ``UserError`` if not even one fits.
         """
@@ -49,7 +53,7 @@ class Scene:
         return [self.clip[..., start:start + frames, :, :] for start in range(0, total - frames + 1, frames)]
 
 
-def load_scene(path: PathLike, name: Optional[str] = None, colour: bool = False) -> Scene:
+def load_scene(path: PathLike, name: str | None = None, colour: bool = False) -> Scene:
     """Read a scene from a benchmark file, a folder of frames or a video.
 
     Args:
@@ -60,11 +64,14 @@ def load_scene(path: PathLike, name: Optional[str] = None, colour: bool = False)
         colour: how to read frames and videos; a ``.mat`` decides by its shape.
 
     Raises:
-        UserError: no such file, not readable, no clip in it, or a clip of the wrong shape or range.
+        UserError: no such file, not readable, no clip in it, a clip of the wrong shape or range, or a folder with a gap in
+            the numbers of its frames: a measurement is of frames that follow one another.
     """
     path = existing(path, "scene")
     name = path.stem if name is None else name
-    if path.suffix.lower() != ".mat":
+    if path.is_dir():
+        refuse_gap(path)
+    if path.suffix.lower() != ".mat" or path.is_dir():
         return Scene(name, read_clip(path, colour))
     arrays = read_mat(path)
     clip = _clip_of_mat(pick(arrays, CLIP_KEYS, path, "clip"), path)
@@ -72,26 +79,23 @@ def load_scene(path: PathLike, name: Optional[str] = None, colour: bool = False)
     return Scene(name, clip, checked_mask(time_first(masks[0]), path) if masks else None)
 
 
-def scene_paths(path):
-    """The scenes at a path, as paths for ``load_scene``: the path itself if it is a file or a folder of frames,
-    otherwise the ``.mat`` files, videos and folders in it.
+def scene_paths(path: PathLike) -> list[Path]:
+    """The scenes at a path, as paths for ``load_scene``: a file itself, otherwise the folders of frames, videos and ``.mat``
+    files that ``find_clips`` finds there.
 
-    Raises ``UserError`` if nothing is there.
+    Raises ``UserError`` if there are none, or as ``find_clips`` does.
     """
     path = existing(path, "scene or folder of scenes")
-    if path.is_file():
+    if not path.is_dir():
         return [path]
-    entries = visible(path)
-    if any(entry.suffix.lower() in IMAGE_SUFFIXES for entry in entries):
-        return [path]
-    scenes = [entry for entry in entries if entry.is_dir() or entry.suffix.lower() in (".mat",) + VIDEO_SUFFIXES]
+    scenes = [clip.path for clip in find_clips(path, (".mat", *VIDEO_SUFFIXES)).values()]
     if not scenes:
         raise UserError(f"{path}: no scenes in it; expected .mat files, videos, or folders of frames.")
     return scenes
 
 
-def find_benchmark_scenes(folder):
-    """Which file of ``folder`` holds which of the six benchmark scenes, however it is spelled.
+def find_benchmark_scenes(folder: PathLike) -> dict[str, Path | None]:
+    """Find the files of the six benchmark scenes in ``folder``, by the ways in which their names are spelled.
 
     Returns:
         dict of published name (all keys of ``BENCHMARK``, in order) -> path, or ``None`` for an absent one.
@@ -100,11 +104,11 @@ def find_benchmark_scenes(folder):
         UserError: no such folder, or two files that could be one scene.
     """
     folder = existing(folder, "folder of scenes")
-    files = sorted(folder.glob("*.[mM][aA][tT]"))
+    files = files_ending(folder, ".mat")
     return {name: _only_match(files, spelling, name, folder) for name, (spelling, _) in BENCHMARK.items()}
 
 
-def _only_match(files, spelling, name, folder) -> Optional[Path]:
+def _only_match(files: Sequence[Path], spelling: str, name: str, folder: Path) -> Path | None:
     matches = [path for path in files if re.search(f"(^|[^a-z])({spelling})", path.stem.lower())]
     if len(matches) > 1:
         names = " and ".join(path.name for path in matches)
@@ -112,7 +116,7 @@ def _only_match(files, spelling, name, folder) -> Optional[Path]:
     return matches[0] if matches else None
 
 
-def _clip_of_mat(stored, path):
+def _clip_of_mat(stored: np.ndarray, path: Path) -> np.ndarray:
     clip = time_first(stored)
     if clip.ndim == 4 and clip.shape[-1] == 3:
         clip = np.moveaxis(clip, -1, 0)

@@ -12,6 +12,7 @@ from tqdm import tqdm
 from mindrestore.checkpoints.native import RANDOM_MASK, Metadata
 from mindrestore.config.snapshot import SnapshotConfig
 from mindrestore.data.captures import load_capture
+from mindrestore.data.folders import files_ending
 from mindrestore.data.scenes import BENCHMARK
 from mindrestore.errors import UserError
 from mindrestore.evaluation.report import FrameRecord, write_report
@@ -99,7 +100,7 @@ def reconstruct_captures(config: SnapshotConfig, network: nn.Cell, metadata: Met
         raise UserError("captures need evaluation.path, a .mat file or a folder of them, and mask.path, the mask that the "
                         "camera was calibrated to.")
     path = existing(settings.path, "capture file or folder")
-    files = sorted(path.glob("*.mat")) if path.is_dir() else [path]
+    files = files_ending(path, ".mat") if path.is_dir() else [path]
     if not files:
         raise UserError(f"{path}: holds no captures; expected .mat files with the key meas.")
     reconstruct, lines, masks = Reconstructor(network), [], {}

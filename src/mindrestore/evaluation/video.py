@@ -30,7 +30,10 @@ def video_cases(config: VideoConfig) -> list[Case]:
 
     Raises ``UserError`` as ``evaluation_clips`` and ``case_of`` do.
     """
-    return [case_of(clip, config) for clip in evaluation_clips(config.evaluation, config.degradation)]
+    clips = evaluation_clips(config.evaluation, config.degradation)
+    for gap in filter(None, (clip.gap() for clip in clips)):
+        print(f"{gap}; they are taken as if they followed one another.")
+    return [case_of(clip, config) for clip in clips]
 
 
 def evaluate_videos(config: VideoConfig, loaded: Sequence[Loaded], folder: PathLike, cases: Sequence[Case] | None = None,

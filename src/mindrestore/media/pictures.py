@@ -1,5 +1,7 @@
 """Pictures and videos of clips as arrays: one frame, all frames, several clips side by side."""
-from typing import Dict, Iterable, Optional
+from __future__ import annotations
+
+from collections.abc import Iterable
 
 import cv2
 import numpy as np
@@ -12,7 +14,7 @@ GAP, LABEL_HEIGHT = 6, 22
 FRAMES_A_SECOND = 10
 
 
-def write_comparison(path: PathLike, columns: Dict[str, np.ndarray], frames: Optional[Iterable[int]] = None) -> None:
+def write_comparison(path: PathLike, columns: dict[str, np.ndarray], frames: Iterable[int] | None = None) -> None:
     """Write clips side by side as a PNG: one column a clip, one row a frame.
 
     Args:
@@ -43,11 +45,11 @@ def write_frame(path: PathLike, frame: np.ndarray) -> None:
 
 
 def write_video(path: PathLike, clip: np.ndarray, rate: float = FRAMES_A_SECOND) -> None:
-    """Write a clip (T, H, W) or (3, T, H, W), 0–1, as an MP4 video of ``rate`` frames a second."""
+    """Write a clip (T, H, W) or (3, T, H, W), 0–1, as an MP4 video (H.264) of ``rate`` frames a second."""
     writing.write_video(path, (_bgr(clip, index) for index in range(clip.shape[-3])), rate)
 
 
-def _cell(clip, index, row, name):
+def _cell(clip: np.ndarray, index: int, row: int, name: str) -> np.ndarray:
     if clip.ndim == 2:
         image = _bgr(clip[None], 0) if row == 0 else _white(*clip.shape)
     else:
@@ -55,13 +57,14 @@ def _cell(clip, index, row, name):
     if not name:
         return image
     label = _white(LABEL_HEIGHT, image.shape[1])
-    cv2.putText(label, name, (4, LABEL_HEIGHT - 7), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA)
+    cv2.putText(label, name, (4, LABEL_HEIGHT - 7), cv2.FONT_HERSHEY_SIMPLEX, fontScale=0.42, color=(0, 0, 0), thickness=1,
+                lineType=cv2.LINE_AA)
     return np.concatenate((label, image), 0)
 
 
-def _bgr(clip, index):
+def _bgr(clip: np.ndarray, index: int) -> np.ndarray:
     return in_colour(to_image(clip[..., index, :, :]))
 
 
-def _white(height, width):
+def _white(height: int, width: int) -> np.ndarray:
     return np.full((height, width, 3), 255, np.uint8)

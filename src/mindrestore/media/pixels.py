@@ -30,6 +30,11 @@ def in_8_bits(image: np.ndarray) -> np.ndarray:
     return image if image.dtype == np.uint8 else np.rint(image / (WHITE[16] / WHITE[8])).astype(np.uint8)
 
 
+def in_16_bits(image: np.ndarray) -> np.ndarray:
+    """An image of 8 or 16 bits in 16."""
+    return image if image.dtype == np.uint16 else image * np.uint16(WHITE[16] // WHITE[8])
+
+
 def in_colour(image: np.ndarray) -> np.ndarray:
     """A grey or BGR image as BGR (H, W, 3)."""
     return cv2.cvtColor(image, cv2.COLOR_GRAY2BGR) if image.ndim == 2 else image

@@ -14,14 +14,17 @@
 
 The functions that programs call are imported, and MindSpore with them, only when they are asked for.
 """
+from __future__ import annotations
+
 import importlib
+from typing import Any
 
 _MODULES = {"Reconstructor": "snapshots", "restore_clip": "video", "restore_space_time": "video", "restore_video": "video"}
 
 __all__ = list(_MODULES)
 
 
-def __getattr__(name):
+def __getattr__(name: str) -> Any:
     if name not in _MODULES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{_MODULES[name]}"), name)

@@ -1,5 +1,9 @@
 """Run what ``mindrestore export`` wrote: a MINDIR file in the place of the network it was made from."""
+from __future__ import annotations
+
 import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 import numpy as np
 from mindspore import Tensor
@@ -10,6 +14,7 @@ from mindrestore.data.snapshots import starting_estimate
 from mindrestore.errors import UserError
 from mindrestore.files import PathLike, existing
 from mindrestore.models import kind_of
+from mindrestore.models.kind import SnapshotAbilities, VideoAbilities
 from mindrestore.ops.margins import reflected
 from mindrestore.runtime import mindir
 
@@ -40,7 +45,7 @@ def load_exported(path: PathLike) -> Loaded:
         graph = mindir.read(path, shapes)
     except ValueError as error:
         raise UserError(f"{path}: MindSpore cannot load it ({error}); expected a .mindir file, export it again.") from error
-    return Loaded(network(graph, settings.abilities, shapes, path, precision), True, str(path), metadata)
+    return Loaded(network(graph, settings.abilities, shapes, path, precision=precision), True, str(path), metadata)
 
 
 class ExportedVideo:
@@ -52,14 +57,15 @@ class ExportedVideo:
         precision: ``"float32"`` or ``"float16"``, in which it multiplies and convolves whatever ``runtime.precision`` says.
     """
 
-    def __init__(self, graph, abilities, shapes, path, precision="float32"):
+    def __init__(self, graph: Callable, abilities: VideoAbilities, shapes: Sequence[Sequence[int | None]], path: Path,
+                 precision: str = "float32") -> None:
         self._graph, self.abilities, self.precision = graph, abilities, precision
         batch, frames, _, height, width = shapes[0]
         if batch != 1:
             raise UserError(f"{path}: takes {batch} clips a call; export it with a batch of 1.")
         self.tile = (frames, height, width)
 
-    def __call__(self, clip):
+    def __call__(self, clip: Tensor) -> Tensor:
         """(1, D, C, H, W) -> (1, D', 3, sH, sW), D, H and W at most those of ``tile``; as the network itself."""
         x = clip.numpy()
         _, frames, _, height, width = x.shape
@@ -76,12 +82,13 @@ class ExportedSnapshot:
     of ``ExportedVideo``.
     """
 
-    def __init__(self, graph, abilities, shapes, path, precision="float32"):
+    def __init__(self, graph: Callable, abilities: SnapshotAbilities, shapes: Sequence[Sequence[int | None]], path: Path,
+                 precision: str = "float32") -> None:
         self._graph, self._path, self.abilities, self.precision = graph, path, abilities, precision
         self._mask_shape = shapes[1]
         self._estimates = len(shapes) == 3
 
-    def __call__(self, measurement, mask):
+    def __call__(self, measurement: np.ndarray, mask: np.ndarray) -> np.ndarray:
         """(H, W), (T, H, W) -> (T, H, W), colour (3, T, H, W), clamped to 0–1."""
         if any(expected is not None and expected != size for expected, size in zip(self._mask_shape, mask.shape)):
             expected = " x ".join("any" if size is None else str(size) for size in self._mask_shape)

@@ -1,6 +1,9 @@
 """Which network a task takes: the small one that ships, a checkpoint of the user's, or an exported file."""
+from __future__ import annotations
+
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Iterable, List, NamedTuple, Optional, Tuple
+from typing import Any, NamedTuple
 
 from mindrestore.checkpoints.loading import load, load_for_task
 from mindrestore.errors import UserError
@@ -18,12 +21,12 @@ class TaskNetwork(NamedTuple):
     task: str
     network: object
     origin: Path
-    tile: Tuple[int, int, int]
-    overlap: Tuple[int, int, int]
+    tile: tuple[int, int, int]
+    overlap: tuple[int, int, int]
 
 
-def choose(task: str, checkpoints: Iterable[PathLike] = (), models: Iterable[PathLike] = (), tile: Optional[Sizes] = None,
-           overlap: Optional[Sizes] = None, size: Optional[Tuple[int, int]] = None) -> List[TaskNetwork]:
+def choose(task: str, checkpoints: Iterable[PathLike] = (), models: Iterable[PathLike] = (), tile: Sizes | None = None,
+           overlap: Sizes | None = None, size: tuple[int, int] | None = None) -> list[TaskNetwork]:
     """Load the networks of a task.
 
     Args:
@@ -40,31 +43,32 @@ def choose(task: str, checkpoints: Iterable[PathLike] = (), models: Iterable[Pat
         UserError: no such file, a network of another task, or none for the task.
     """
     steps = STEPS.get(task, (task,))
-    picked = {}
+    by_step = {}
     for path, read in [(path, load) for path in checkpoints] + [(path, load_exported) for path in models]:
         loaded = read(path)
         network = loaded.network
-        own = getattr(network, "precision", "float16")  # what is not exported computes as it is asked to
-        if precision.chosen() == "float16" != own:
-            raise UserError(f"{path}: was exported in {own} and computes in that; leave --precision away, or export it with "
-                            "--precision float16.")
-        step = next((step for step in steps if step not in picked and fits(step, network)), None)
+        own_precision = getattr(network, "precision", "float16")  # what is not exported computes as it is asked to
+        if precision.chosen() == "float16" != own_precision:
+            raise UserError(f"{path}: was exported in {own_precision} and computes in that; leave --precision away, or export "
+                            "it with --precision float16.")
+        step = next((step for step in steps if step not in by_step and fits(step, network)), None)
         if step is None:
             raise UserError(f"{path}: holds a network to {_purpose(network)}, for which --task {task} has no use; "
                             "give one for this task, or another --task.")
-        picked[step] = Path(loaded.origin), network
+        by_step[step] = Path(loaded.origin), network
     for step in steps:
-        if step not in picked:
-            picked[step] = _shipped(step)
-    return [_chosen(step, *picked[step], tile, overlap, size) for step in steps]
+        if step not in by_step:
+            by_step[step] = _shipped(step)
+    return [_task_network(step, *by_step[step], tile=tile, overlap=overlap, size=size) for step in steps]
 
 
-def _chosen(task, path, network, tile, overlap, size):
-    own = getattr(network, "tile", None)
-    if own and tile:
-        raise UserError(f"{path}: an exported network has the tile {list(own)}; leave --tile away.")
-    tile = own or tile and tuple(tile) or _own_tile(task, network, overlap or TASKS[task].overlap, size)
-    return TaskNetwork(task, network, path, tile, tuple(overlap or default_overlap(task, tile)))
+def _task_network(task: str, path: Path, network: Any, tile: Sizes | None, overlap: Sizes | None,
+                  size: tuple[int, int] | None) -> TaskNetwork:
+    own_tile = getattr(network, "tile", None)
+    if own_tile and tile:
+        raise UserError(f"{path}: an exported network has the tile {list(own_tile)}; leave --tile away.")
+    tile = own_tile or tile and tuple(tile) or _own_tile(task, network, overlap or TASKS[task].overlap, size)
+    return TaskNetwork(task, network, path, tile=tile, overlap=tuple(overlap or default_overlap(task, tile)))
 
 
 def fits(task: str, network: Any) -> bool:
@@ -72,14 +76,14 @@ def fits(task: str, network: Any) -> bool:
     return task in abilities_of(network).tasks
 
 
-def _purpose(network):
+def _purpose(network: Any) -> str:
     """Say in a word or two what a network is for."""
     able = abilities_of(network)
     scale = getattr(able, "scale", 1)
     return " or ".join(f"{task} x{scale}" if scale > 1 else task for task in able.tasks) or "find motion"
 
 
-def _shipped(task):
+def _shipped(task: str) -> tuple[Path, Any]:
     """Return (path, network) of what ships for a task."""
     loaded = load_for_task(task)
     if loaded is None:
@@ -88,8 +92,8 @@ def _shipped(task):
     return Path(loaded.origin), loaded.network
 
 
-def _own_tile(task, network, overlap, size):
+def _own_tile(task: str, network: Any, overlap: Sizes, size: tuple[int, int] | None) -> Sizes:
     if size is None:
         return TASKS[task].tile
     able = network.abilities
-    return default_tile(task, able.features, overlap, size, able.window[1])
+    return default_tile(task, able.features, overlap, size, multiple=able.window[1])

@@ -1,16 +1,23 @@
 """A task on a clip or on measurements: restored frames from any frame on, equal to those of a run from the first."""
+from __future__ import annotations
+
 import itertools
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
+from mindrestore.data.measurements import Measurements
 from mindrestore.data.resize import imresize
 from mindrestore.errors import UserError
+from mindrestore.media.clips import Clip
 from mindrestore.models import abilities_of
 from mindrestore.restore.exported import ExportedSnapshot
+from mindrestore.restore.networks import TaskNetwork
 from mindrestore.restore.snapshots import Reconstructor
 from mindrestore.restore.video import restore_video
 from mindrestore.tiling import tile_starts
 
+Tell = Callable[[int, int], None] | None  # is called with tiles done and tiles in all
 SAMPLED = 4  # frames a sample is restored from
 
 
@@ -31,7 +38,7 @@ class VideoRestorer:
         UserError: no noise level and a network that takes one, or the other way round.
     """
 
-    def __init__(self, clip, networks, sigma=None):
+    def __init__(self, clip: Clip, networks: list[TaskNetwork], sigma: float | None = None) -> None:
         self.clip, self._sigma = clip, sigma
         needs = [abilities_of(each.network) for each in networks]
         if needs[-1].takes_noise_level and sigma is None:
@@ -45,7 +52,7 @@ class VideoRestorer:
         self.count = self._restored_count(clip.count)
         self.height, self.width = self.scale * clip.height, self.scale * clip.width
 
-    def restored(self, first=0, tell=None):
+    def restored(self, first: int = 0, tell: Tell = None) -> Iterator[np.ndarray]:
         """An iterator over the restored frames from number ``first`` on, (3, sH, sW), not clamped.
 
         ``tell(done, total)`` is called after every tile.
@@ -56,7 +63,7 @@ class VideoRestorer:
         frames = self._restore(self._input(start), self.count - start, tell)
         return itertools.islice(frames, first - start, None)
 
-    def beside(self):
+    def beside(self) -> Iterator[np.ndarray]:
         """An iterator over what is given, frame for frame with ``restored``: enlarged, or the frame before it repeated."""
         for number, frame in enumerate(self.clip.frames()):
             shown = imresize(frame, self.scale) if self.scale > 1 else frame
@@ -64,12 +71,12 @@ class VideoRestorer:
             if self.speed == 2 and number < self.clip.count - 1:
                 yield shown
 
-    def sample(self, number):
+    def sample(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         """Restore one frame from few: (what is given, restored frame ``number``), roughly as the run will make it."""
         first = max(0, number // self.speed - 1)
         around = list(itertools.islice(self.clip.frames(first), SAMPLED))
 
-        def opened(start):
+        def opened(start: int) -> Iterator[np.ndarray]:
             return iter(around[start:])
         frames = opened(0)
         if self._interpolator:
@@ -80,23 +87,24 @@ class VideoRestorer:
         restored = next(itertools.islice(frames, number - self.speed * first, None))
         return (imresize(shown, self.scale) if self.scale > 1 else shown), restored
 
-    def _restored_count(self, count):
+    def _restored_count(self, count: int) -> int:
         return 2 * count - 1 if self._interpolator else count
 
-    def _start(self, first):
+    def _start(self, first: int) -> int:
         """Where the first tile that covers frame ``first`` begins."""
         frames = self._restorer.tile[0]
         starts = tile_starts(self.count, frames, self._restorer.overlap[0])
         return next(start for start in starts if not frames or start + frames > first)
 
-    def _input(self, first):
+    def _input(self, first: int) -> Iterator[np.ndarray]:
         """What the restoring network is given, from frame ``first`` on."""
         if self._interpolator is None:
             return self.clip.frames(first)
         frames = self._interpolated(self.clip.frames, self.clip.count, first)
         return (np.clip(frame, 0, 1) for frame in frames)
 
-    def _interpolated(self, opened, count, first, tell=None):
+    def _interpolated(self, opened: Callable[[int], Iterator[np.ndarray]], count: int, first: int,
+                      tell: Tell = None) -> Iterator[np.ndarray]:
         """Twice the frames, from number ``first`` of them on; ``opened(n)`` gives the clip from frame ``n`` on."""
         start = max(0, first // 2 - 1)
         interpolator = self._interpolator
@@ -104,7 +112,7 @@ class VideoRestorer:
                                total=count - start, progress=tell)
         return itertools.islice(frames, first - 2 * start, None)
 
-    def _restore(self, frames, total, tell=None):
+    def _restore(self, frames: Iterator[np.ndarray], total: int, tell: Tell = None) -> Iterator[np.ndarray]:
         restorer = self._restorer
         return restore_video(restorer.network, frames, restorer.tile, restorer.overlap, sigma=self._sigma, total=total,
                              progress=tell)
@@ -123,7 +131,7 @@ class SnapshotRestorer:
 
     speed = 1
 
-    def __init__(self, measurements, networks):
+    def __init__(self, measurements: Measurements, networks: list[TaskNetwork]) -> None:
         self._measurements = measurements
         network = networks[0].network
         if measurements.colour is not None and measurements.colour != network.abilities.colour:
@@ -136,7 +144,7 @@ class SnapshotRestorer:
         total = measurements.mask.sum(0)
         self._light = np.where(total == 0, 1, total)
 
-    def restored(self, first=0, tell=None):
+    def restored(self, first: int = 0, tell: Tell = None) -> Iterator[np.ndarray]:
         """An iterator over the frames from number ``first`` on, (H, W) or (3, H, W); ``tell`` as of videos."""
         start = first // self._frames
         for number in range(start, len(self._measurements.measurements)):
@@ -146,18 +154,18 @@ class SnapshotRestorer:
             for index in range(first - start * self._frames if number == start else 0, self._frames):
                 yield clip[..., index, :, :]
 
-    def beside(self):
+    def beside(self) -> Iterator[np.ndarray]:
         """For every frame the measurement behind it, over the mask sum."""
         for number in range(self.count):
             yield self._shown(number // self._frames)
 
-    def sample(self, number):
+    def sample(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         """(the measurement, restored frame ``number``)"""
         measured = number // self._frames
         return self._shown(measured), self._clip(measured)[..., number % self._frames, :, :]
 
-    def _clip(self, number):
+    def _clip(self, number: int) -> np.ndarray:
         return self._reconstruct(self._measurements.measurements[number], self._measurements.mask)
 
-    def _shown(self, number):
+    def _shown(self, number: int) -> np.ndarray:
         return self._measurements.measurements[number] / self._light

@@ -1,14 +1,20 @@
 """Restore a clip on disk into another: look, choose, restore frame by frame, write, and say what was done."""
-import sys
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Callable, List, NamedTuple, Optional, Tuple
+from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from mindrestore.data.folders import frame_files, gap_sentence, identity
 from mindrestore.data.measurements import load_measurements
+from mindrestore.data.video_file import damage
 from mindrestore.errors import UserError
-from mindrestore.media.clips import open_clip
+from mindrestore.media.clips import Clip, open_clip
 from mindrestore.media.pixels import to_image
-from mindrestore.media.writing import carry_over, check_target, kind_of, stored_size, write_clip
+from mindrestore.media.video_writer import CODECS, VideoSettings
+from mindrestore.media.writing import check_target, kind_of, stored_size, write_clip
 from mindrestore.restore.finished import FinishedFrames
 from mindrestore.restore.networks import TaskNetwork, choose
 from mindrestore.restore.progress import FrameBar
@@ -19,6 +25,7 @@ from mindrestore.runtime import precision
 from mindrestore.version import __version__
 
 USUAL_RATE = 25.0
+USUAL_CODEC = "h264"
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,7 @@ class Request:
         mask: file of the mask that measurements were made through, where their own file does not hold it.
         tile, overlap: (frames, height, width), None for the task's.
         rate: frames a second of the source, where it does not say or says wrong.
+        codec, crf: of a video that is written, as in ``mindrestore.media.video_writer.VideoSettings``; None for H.264 and 18.
         preview: write a picture of a few frames first.
         compare: write a clip of input and output side by side too.
         resume: go on with a run that was stopped.
@@ -41,13 +49,15 @@ class Request:
     source: Path
     target: Path
     task: str
-    checkpoints: Tuple[str, ...] = ()
-    models: Tuple[str, ...] = ()
-    sigma: Optional[float] = None
-    mask: Optional[str] = None
-    tile: Optional[Tuple[int, int, int]] = None
-    overlap: Optional[Tuple[int, int, int]] = None
-    rate: Optional[float] = None
+    checkpoints: tuple[str, ...] = ()
+    models: tuple[str, ...] = ()
+    sigma: float | None = None
+    mask: str | None = None
+    tile: tuple[int, int, int] | None = None
+    overlap: tuple[int, int, int] | None = None
+    rate: float | None = None
+    codec: str | None = None
+    crf: int | None = None
     preview: bool = False
     compare: bool = False
     resume: bool = False
@@ -56,17 +66,21 @@ class Request:
 class Job(NamedTuple):
     """A request that can be done: what restores, by what, and what the result keeps of the source."""
 
-    restorer: object
-    networks: List[TaskNetwork]
-    rate: Optional[float]  # of the source, None where nobody says it
+    restorer: VideoRestorer | SnapshotRestorer
+    networks: list[TaskNetwork]
+    rate: float | None  # of the source, None where nobody says it
     bits: int
     grey: bool
-    names: Optional[Tuple[str, ...]]  # of the frames
-    audible: bool  # whether the source can have sound
+    names: tuple[str, ...] | None  # of the frames
+    video: VideoSettings  # of the result, where it is one
+    clip: Clip | None  # the source, None for measurements
 
 
-def restore(request: Request, say: Callable[[str], None] = print) -> None:
+def restore(request: Request, say: Callable[[str], None] = print) -> bool:
     """Do what a ``Request`` asks for; ``say`` is given each line of the account.
+
+    Returns:
+        Whether all frames that the source announces were there; False for a damaged video, of which what decodes is restored.
 
     Raises:
         UserError: something of it cannot be; nothing is written then but frames that are finished.
@@ -74,73 +88,119 @@ def restore(request: Request, say: Callable[[str], None] = print) -> None:
     """
     target = Path(request.target)
     compared = _beside(target, "_compare", target.suffix) if request.compare else None
+    picture = _beside(target, "_preview", ".png") if request.preview else None
+    for path in filter(None, (target, compared, picture)):
+        _check_apart(path, Path(request.source))
     job = _prepared(request, kind_of(target))
-    count, speed = job.restorer.count, job.restorer.speed
+    _say_gap(Path(request.source), say)
+    count, speed, size = job.restorer.count, job.restorer.speed, (job.restorer.height, job.restorer.width)
     for path in filter(None, (target, compared)):
-        check_target(path, count)
+        check_target(path, count, size, job.video)
     rate = speed * (job.rate or USUAL_RATE)
     finished = FinishedFrames(target, _record(request, job), request.resume)
     try:
-        if request.preview:
-            picture = _beside(target, "_preview", ".png")
+        if picture:
             write_preview(picture, job.restorer)
             say(f"Preview: {picture}")
         if finished.count:
             say(f"Going on after {finished.count} of {count} frames.")
         _restore_frames(finished, job)
-        write_clip(target, finished.images(), count, rate, job.names)
+        notes = write_clip(target, finished.images(), count, rate=rate, names=job.names, video=job.video)
         if compared:
-            write_beside(compared, job.restorer.beside(), finished.images(), count, rate)
+            beside = replace(job.video, deep=False, source=None)
+            write_beside(compared, job.restorer.beside(), finished.images(), count, rate=rate, video=beside)
             say(f"Input and output side by side: {compared}")
     except BaseException as error:
         if not finished.count:
             finished.discard()
-        elif isinstance(error, KeyboardInterrupt):
+        elif isinstance(error, (KeyboardInterrupt, UserError)):
             print(f"\nKept {finished.count} of {count} frames in {finished.folder}; the same command with --resume goes on "
                   "from there.", file=sys.stderr)
         raise
     finished.discard()
     say(_account(target, job, rate))
-    if job.audible:
-        say(carry_over(request.source, target) if kind_of(target) == "video" else "Audio is not carried over into pictures.")
+    for note in [*notes, *_unkept(job.clip, target)]:
+        say(note)
+    if job.clip is None or job.clip.contents is None or job.clip.contents.expected == job.clip.count:
+        return True
+    say(damage(job.clip.path, job.clip.contents))
+    return False
 
 
-def _prepared(request, kind):
+def _check_apart(path: Path, source: Path) -> None:
+    if path.exists() and source.exists() and path.samefile(source):
+        raise UserError(f"{path}: is the input itself; give another name for the output.")
+
+
+def _prepared(request: Request, kind: str) -> Job:
     """Look at the source and load what restores it."""
-    source, target = Path(request.source), Path(request.target)
-    if target.exists() and source.exists() and target.samefile(source):
-        raise UserError(f"{target}: is the input itself; give another name for the output.")
     problem = PROBLEMS[request.task]
     for other, (_, options) in RESTORERS.items():
         for name in options:
             if other != problem and getattr(request, name) is not None:
                 raise UserError(f"--{name}: has no meaning for --task {request.task}; leave it away.")
+    for name in ("codec", "crf"):
+        if kind != "video" and getattr(request, name) is not None:
+            raise UserError(f"--{name}: has no meaning for {request.target}, which is no video; leave it away.")
     make, _ = RESTORERS[problem]
-    return make(request, source, kind)
+    return make(request, Path(request.source), kind)
 
 
-def _of_measurements(request, source, kind):
+def _say_gap(source: Path, say: Callable[[str], None]) -> None:
+    gap = gap_sentence(source, [file.stem for file in frame_files(source)]) if source.is_dir() else None
+    if gap:
+        say(f"{gap}; they are restored as if they followed one another.")
+
+
+def _of_measurements(request: Request, source: Path, kind: str) -> Job:
     measurements = load_measurements(source, request.mask)
     networks = choose(request.task, request.checkpoints, request.models)
     return Job(SnapshotRestorer(measurements, networks), networks, rate=request.rate or measurements.rate, bits=8, grey=False,
-               names=None, audible=False)
+               names=None, video=VideoSettings(request.codec or USUAL_CODEC, request.crf), clip=None)
 
 
-def _of_a_clip(request, source, kind):
+def _of_a_clip(request: Request, source: Path, kind: str) -> Job:
     clip = open_clip(source)
     networks = choose(request.task, request.checkpoints, request.models, tile=request.tile, overlap=request.overlap,
                       size=(clip.height, clip.width))
     restorer = VideoRestorer(clip, networks, request.sigma)
     names = clip.names if restorer.count == clip.count else None
-    return Job(restorer, networks, rate=request.rate or clip.rate, bits=8 if kind == "video" else clip.bits, grey=clip.grey,
-               names=names, audible=clip.is_video)
+    video = _video_settings(request, clip, restorer.speed)
+    bits = clip.bits if kind != "video" or video.deep else 8
+    return Job(restorer, networks, rate=request.rate or clip.rate, bits=bits, grey=clip.grey, names=names, video=video,
+               clip=clip)
 
 
 RESTORERS = {"video": (_of_a_clip, ("sigma", "tile", "overlap")), "snapshot": (_of_measurements, ("mask",))}
 """By problem: what makes the ``Job`` of a request, and the options that only such requests have."""
 
 
-def _restore_frames(finished, job):
+def _video_settings(request: Request, clip: Clip, speed: int) -> VideoSettings:
+    """How a restored video is written: as the source is, but for the codec. Pictures become 8 bits in codecs of 8 or 10, so
+    that every player takes them.
+    """
+    codec = request.codec or USUAL_CODEC
+    settings = VideoSettings(codec, request.crf, deep=clip.bits > 8 and (clip.is_video or not CODECS[codec].lossy))
+    if clip.video is None:
+        return settings
+    times = None if request.rate else clip.contents.times
+    return replace(settings, colour=clip.video.colour, pixel_aspect=clip.video.pixel_aspect, source=clip.path,
+                   times=times.doubled() if times and speed == 2 else times)
+
+
+def _unkept(clip: Clip | None, target: Path) -> list[str]:
+    """Sentences about what a result differs in from a video, or could not keep."""
+    if clip is None or clip.video is None:
+        return []
+    said = []
+    if clip.video.turned:
+        said.append("Frames were turned upright, as the input asks of players; the result asks for no turn.")
+    if kind_of(target) != "video" and any(kind == "audio" for kind, _ in clip.contents.streams):
+        said.append("Audio is not carried over into pictures.")
+    return said
+
+
+def _restore_frames(finished: FinishedFrames, job: Job) -> None:
     count = job.restorer.count
     if finished.count == count:
         return
@@ -149,7 +209,7 @@ def _restore_frames(finished, job):
             finished.add(to_image(frame, job.bits, job.grey))
 
 
-def _record(request, job):
+def _record(request: Request, job: Job) -> dict[str, Any]:
     """What decides the frames: going on with others would make a clip of two halves."""
     return {"mindrestore": __version__, "input": _identity(request.source), "task": request.task, "sigma": request.sigma,
             "mask": request.mask and _identity(request.mask), "networks": [_identity(each.origin) for each in job.networks],
@@ -157,20 +217,21 @@ def _record(request, job):
             "bits": job.bits, "grey": job.grey}
 
 
-def _identity(path):
-    status = Path(path).stat()
-    return [str(Path(path).resolve()), status.st_size, status.st_mtime_ns]
+def _identity(path: str | Path) -> list:
+    return [str(Path(path).resolve()), *identity(path)]
 
 
-def _beside(target, addition, suffix):
+def _beside(target: Path, addition: str, suffix: str) -> Path:
     return target.with_name(target.stem + addition + suffix)
 
 
-def _account(target, job, rate):
-    restorer = job.restorer
-    height, width = stored_size(target, restorer.height, restorer.width)
+def _account(target: Path, job: Job, rate: float) -> str:
+    restorer, is_video = job.restorer, kind_of(target) == "video"
+    height, width = stored_size(target, restorer.height, restorer.width, job.video)
     odd = "" if (height, width) == (restorer.height, restorer.width) else (
-        f" (video sizes are even: {restorer.width} x {restorer.height} and a repeated edge)")
+        f" (this video's sizes are even: {restorer.width} x {restorer.height} and a repeated edge)")
     assumed = "" if job.rate else " (assumed; --rate says another)"
-    at = f", {rate:g} frames a second{assumed}" if kind_of(target) == "video" else ""
-    return f"Wrote {target}: {restorer.count} frames of {width} x {height}{odd}, {job.bits} bits{at}."
+    varying = "" if job.video.times is None or job.video.times.is_steady else " on average, each at the input's own time"
+    at = f", {rate:g} frames a second{varying}{assumed}" if is_video else ""
+    bits = job.video.bits if is_video else job.bits
+    return f"Wrote {target}: {restorer.count} frames of {width} x {height}{odd}, {bits} bits{at}."

@@ -1,10 +1,12 @@
 """Any video as a snapshot camera would have measured it."""
+from __future__ import annotations
+
 import itertools
 from pathlib import Path
-from typing import Optional
 
 import numpy as np
 
+from mindrestore.data.folders import refuse_gap
 from mindrestore.data.frames import stream_frames
 from mindrestore.data.measurements import WHITE, save_measurements
 from mindrestore.errors import UserError
@@ -15,8 +17,8 @@ from mindrestore.sensing.masks import crop_mask, load_mask, random_mask
 from mindrestore.sensing.operator import SnapshotImaging
 
 
-def simulate(video: PathLike, output: PathLike, ratio: int = 8, mask: Optional[PathLike] = None, colour: bool = False,
-             noise: float = 0.0, bits: Optional[int] = None, frames: Optional[int] = None, seed: int = 0) -> str:
+def simulate(video: PathLike, output: PathLike, ratio: int = 8, mask: PathLike | None = None, colour: bool = False,
+             noise: float = 0.0, bits: int | None = None, frames: int | None = None, seed: int = 0) -> str:
     """Measure a video and write measurements, mask and originals, see ``mindrestore.data.measurements``.
 
     Args:
@@ -45,6 +47,8 @@ def simulate(video: PathLike, output: PathLike, ratio: int = 8, mask: Optional[P
     if not noise >= 0:
         raise UserError(f"--noise {noise}: it must be 0 or more.")
     clip = open_clip(video)
+    if clip.path.is_dir():
+        refuse_gap(clip.path)
     count = min(clip.count, frames or clip.count) // ratio
     if not count:
         raise UserError(f"{video}: has {min(clip.count, frames or clip.count)} frames, too few for one measurement of {ratio}; "
@@ -60,7 +64,7 @@ def simulate(video: PathLike, output: PathLike, ratio: int = 8, mask: Optional[P
         group = np.stack(list(itertools.islice(read, ratio)), axis=-3)[..., top:top + height, left:left + width]
         originals.append(to_uint8(group))
         measurements.append(camera.measure(originals[-1] / np.float32(WHITE), noise / WHITE, bits, rng))
-    save_measurements(output, np.concatenate(originals, axis=-3), np.stack(measurements), camera.mask, clip.rate)
+    save_measurements(output, np.concatenate(originals, axis=-3), np.stack(measurements), camera.mask, rate=clip.rate)
     cut = "" if (height, width) == (clip.height, clip.width) else f", the middle of {clip.width} x {clip.height}"
     left_over = clip.count - count * ratio
     unused = f"; {left_over} of the video's {clip.count} frames are not measured" if left_over else ""

@@ -1,4 +1,6 @@
 """Reconstruct clips from coded snapshots with a trained network."""
+from __future__ import annotations
+
 import numpy as np
 from mindspore import Tensor, nn
 
@@ -48,7 +50,7 @@ class Reconstructor:
             estimate = starting_estimate(measurement, mask, self.network.abilities.colour)
         return np.clip(self._run(measurement, mask, estimate), 0, 1)
 
-    def _run(self, measurement, mask, estimate):
+    def _run(self, measurement: np.ndarray, mask: np.ndarray, estimate: np.ndarray | None) -> np.ndarray:
         self._prepared.add(mask.shape)
         inputs = [measurement[None], mask]
         if self.network.abilities.corrects_estimate:

@@ -7,10 +7,13 @@ Of the clip one tile of frames is held, in space everything. A clip shorter than
 than it takes, is the network's own business: it pads and crops. Here only a whole axis (tile 0) is flip-padded to the
 window, because that is part of the published tiling.
 """
+from __future__ import annotations
+
 import collections
 import contextlib
 import itertools
-from typing import Any, Callable, Dict, Iterable, Iterator, Optional, Sequence, Union
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 from mindspore import Tensor
@@ -18,18 +21,18 @@ from mindspore import Tensor
 from mindrestore.errors import UserError
 from mindrestore.executor import Piecewise
 from mindrestore.models import abilities_of
-from mindrestore.models.kind import INTERPOLATED_FRAMES
+from mindrestore.models.kind import INTERPOLATED_FRAMES, VideoAbilities
 from mindrestore.models.piece import made_of_pieces
 from mindrestore.restore.progress import tile_bar
 from mindrestore.tiling import BLENDS, PUBLISHED, axis_tiles, checked_tiling, sequences, tile_starts
 
-Progress = Union[str, Callable[[int, Optional[int]], None], None]
+Progress = str | Callable[[int, int | None], None] | None
 WHITE = 255  # sigma is given on the scale of 8-bit frames, as papers do
 
 
 def restore_video(network: Callable, clip: Iterable[np.ndarray], tile: Sequence[int] = PUBLISHED.tile,
-                  overlap: Sequence[int] = PUBLISHED.overlap, blend: str = "published", sigma: Optional[float] = None,
-                  total: Optional[int] = None, progress: Progress = None, between_only: bool = False) -> Iterator[np.ndarray]:
+                  overlap: Sequence[int] = PUBLISHED.overlap, blend: str = "published", sigma: float | None = None,
+                  total: int | None = None, progress: Progress = None, between_only: bool = False) -> Iterator[np.ndarray]:
     """Restore a clip.
 
     Args:
@@ -70,7 +73,7 @@ def restore_video(network: Callable, clip: Iterable[np.ndarray], tile: Sequence[
         runs = total and max(0, total - (INTERPOLATED_FRAMES - 1 if between_only else 1))
     else:
         runs = total and len(tile_starts(total, tile[0], overlap[0]))
-    spatial = _Spatial(network, needs, tile, overlap, blend, sigma, runs, progress)
+    spatial = _Spatial(network, needs, tile=tile, overlap=overlap, blend=blend, sigma=sigma, runs=runs, progress=progress)
     if not needs.interpolates:
         return _restore(spatial, _frames(clip))
     return _between(spatial, _frames(clip)) if between_only else _interpolate(spatial, _frames(clip))
@@ -82,8 +85,8 @@ def restore_clip(network: Callable, clip: Iterable[np.ndarray], **options: Any) 
 
 
 def restore_space_time(interpolator: Callable, upscaler: Callable, clip: Iterable[np.ndarray],
-                       options: Optional[Dict[str, Any]] = None,
-                       upscaler_options: Optional[Dict[str, Any]] = None) -> Iterator[np.ndarray]:
+                       options: dict[str, Any] | None = None,
+                       upscaler_options: dict[str, Any] | None = None) -> Iterator[np.ndarray]:
     """Space-time super-resolution: interpolate, then upscale what there is then, each with its own tiling, streamed.
 
     Args:
@@ -100,7 +103,7 @@ def restore_space_time(interpolator: Callable, upscaler: Callable, clip: Iterabl
     return restore_video(upscaler, between, **{"total": total and 2 * total - 1, **(upscaler_options or {})})
 
 
-def _frames(clip):
+def _frames(clip: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
     """The frames of a clip as float32 (C, H, W), all of one shape."""
     shape = None
     for index, frame in enumerate(clip):
@@ -114,7 +117,7 @@ def _frames(clip):
         raise UserError("the clip has no frames: give at least one.")
 
 
-def _restore(spatial, frames):
+def _restore(spatial: _Spatial, frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
     """Frames (C, H, W) -> restored frames, as soon as no further tile of frames changes them."""
     depth, shared = spatial.tile[0], spatial.overlap[0]
     sums, weights, first = [], [], 0  # of the frames from ``first`` on
@@ -139,7 +142,7 @@ def _restore(spatial, frames):
             yield sums.pop(0) / weights.pop(0)
 
 
-def _interpolate(spatial, frames):
+def _interpolate(spatial: _Spatial, frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
     """Frames (C, H, W) -> the same with one more between any two. Beyond its ends the clip stands still."""
     ahead, behind = itertools.tee(frames)
     for frame, between in itertools.zip_longest(behind, _between(spatial, _ends_repeated(ahead))):
@@ -148,7 +151,7 @@ def _interpolate(spatial, frames):
             yield between
 
 
-def _ends_repeated(frames):
+def _ends_repeated(frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
     """The first frame twice, those after it, the last one twice."""
     frame = next(frames)
     yield frame
@@ -158,7 +161,7 @@ def _ends_repeated(frames):
     yield frame
 
 
-def _between(spatial, frames):
+def _between(spatial: _Spatial, frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
     """Frames (C, H, W) -> the frame in the middle of every four that follow each other."""
     held = collections.deque(maxlen=INTERPOLATED_FRAMES)
     with contextlib.closing(spatial):
@@ -174,17 +177,18 @@ class _Spatial:
     ``runs`` is how often it will be called, None if nobody knows.
     """
 
-    def __init__(self, network, needs, tile, overlap, blend, sigma, runs, progress):
+    def __init__(self, network: Callable, needs: VideoAbilities, *, tile: Sequence[int], overlap: Sequence[int], blend: str,
+                 sigma: float | None, runs: int | None, progress: Progress) -> None:
         self.network, self.needs, self.tile, self.overlap, self.blend = network, needs, tile, overlap, blend
         self.sigma, self.runs, self.progress = sigma, runs, progress
         self._axes = self._bar = None
 
-    def __call__(self, frames):
+    def __call__(self, frames: np.ndarray) -> list[np.ndarray]:
         """(D, C, H, W) -> list of D' frames (3, sH, sW) that are the caller's to keep."""
         if self._axes is None:
             self._plan(*frames.shape[2:])
         rows, columns = self._axes
-        frames = self._given(frames)
+        frames = self._as_taken(frames)
         restored = None
         for row in rows.tiles:
             for column in columns.tiles:
@@ -195,15 +199,15 @@ class _Spatial:
                     restored = [np.zeros((restored_tile.shape[1], *self._size), np.float32) for _ in restored_tile]
                 for frame, part in zip(restored, restored_tile):
                     frame[:, row.outputs, column.outputs] += weights * part[:, :len(row.weights), :len(column.weights)]
-                if self._bar:
+                if self._bar is not None:
                     self._bar.update()
         return restored
 
-    def close(self):
-        if self._bar:
+    def close(self) -> None:
+        if self._bar is not None:
             self._bar.close()
 
-    def _plan(self, height, width):
+    def _plan(self, height: int, width: int) -> None:
         scale = self.needs.scale
         self._axes = [axis_tiles(*settings, scale, self.blend) for settings in zip(
             (height, width), self.tile[1:], self.overlap[1:], self.needs.window[1:])]
@@ -212,7 +216,7 @@ class _Spatial:
             tiles = self.runs and self.runs * len(self._axes[0].tiles) * len(self._axes[1].tiles)
             self._bar = tile_bar(self.progress, tiles)
 
-    def _given(self, frames):
+    def _as_taken(self, frames: np.ndarray) -> np.ndarray:
         """Frames flip-padded where an axis is whole, with the noise level as a fourth channel where it is wanted."""
         for axis, plan in zip((2, 3), self._axes):
             frames = _flipped(frames, axis, plan.padding)
@@ -222,7 +226,7 @@ class _Spatial:
         return frames
 
 
-def _flipped(array, axis, count):
+def _flipped(array: np.ndarray, axis: int, count: int) -> np.ndarray:
     """``array`` with ``count`` entries more at the end of an axis: its last ones, backwards."""
     if not count:
         return array

@@ -50,6 +50,8 @@ def _samples(config: SnapshotConfig) -> tuple[SnapshotSamples, str]:
     """Return (samples, how a checkpoint records the mask)."""
     abilities = config.model.abilities
     clips = training_clips(config.data, abilities.colour)
+    for note in clips.notes:
+        print(f"{note}; no clip to train on goes across.")
     if config.mask.path:
         mask = load_mask(config.mask.path, config.data.frames)
         masks, record = FixedMask(mask), fingerprint(mask)

@@ -105,6 +105,8 @@ def _samples(config: VideoConfig) -> VideoSamples:
         stores = training_stores(data.gt, data.lq, blurred=config.degradation == "blur")
         subclips = StoredSubclips(*stores, frames=frames, patch=data.patch, scale=scale, clips=clips,
                                   held_out=HELD_OUT.get(data.held_out, ()))
+        for note in subclips.notes:
+            print(f"{note}; no subclip goes across.")
     return VideoSamples(
         subclips, task, degradation=config.degradation, scale=scale, sigma=data.sigma, time_reversal=data.time_reversal,
         colour_jitter=data.colour_jitter, pad_frames=data.pad_frames, seed=config.training.seed)

@@ -1,0 +1,399 @@
+"""Videos written: coded, timed and tagged as they should be, with the sound of another, and read again before they count.
+
+The file of another video that sound, subtitles, chapters and titles are copied from is the *source*. Its packets are
+copied as they are, without decoding; a stream that the container cannot hold is left out, and that is said.
+"""
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import NamedTuple
+
+import av
+import numpy as np
+
+from mindrestore.data.ahead import ahead
+from mindrestore.data.video_colour import BT709, Colour, planes_of
+from mindrestore.data.video_file import CLOCKS, Times, VideoReader, opened, pictures_of
+from mindrestore.errors import UserError
+from mindrestore.files import PathLike, cannot_be_written, replacing, synced
+from mindrestore.media.pixels import in_8_bits, in_16_bits, in_colour
+
+CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".avi": "avi"}
+UNTIMED = ("avi",)  # hold one rate, and begin all streams at once
+COPIED = ("audio", "subtitle", "attachment")
+CHAPTER_TRACKS = ("data (bin_data)", "data (unknown)")  # in which MP4 keeps titles of chapters, which are copied as such
+OURS = {"major_brand", "minor_version", "compatible_brands", "encoder", "duration", "vendor_id", "rotate"}
+"""Metadata that speaks of a file itself, keys in lower case; all other is copied."""
+
+
+class Codec(NamedTuple):
+    """A codec: its encoder, that encoder's options, by depth of samples its pixel format, and whether a quality is chosen."""
+
+    encoder: str
+    options: dict[str, str]
+    formats: dict[int, str]
+    lossy: bool = True
+
+
+CODECS = {
+    "h264": Codec("libx264", {"preset": "medium"}, {8: "yuv420p", 10: "yuv420p10le"}),
+    "h265": Codec("libx265", {"preset": "medium", "x265-params": "log-level=none"}, {8: "yuv420p", 10: "yuv420p10le"}),
+    "ffv1": Codec("ffv1", {"level": "3", "slicecrc": "1"}, {8: "bgr0", 16: "gbrp16le"}, lossy=False),
+}
+USUAL_CRF = 18
+HIGHEST_CRF = 51
+
+
+@dataclass(frozen=True)
+class VideoSettings:
+    """How a video is written.
+
+    Attributes:
+        codec: one of ``CODECS``.
+        crf: constant rate factor of the lossy ones, 0–51: lower is better and larger. None: 18.
+        deep: keep more than 8 bits, 10 in H.264 and H.265 and 16 in FFV1.
+        colour: what samples mean; FFV1 stores R'G'B' itself.
+        pixel_aspect: width of a pixel over its height.
+        times: when frames are shown, None for a steady rate.
+        source: path of the video that sound, subtitles, chapters and titles are copied from.
+    """
+
+    codec: str = "h264"
+    crf: int | None = None
+    deep: bool = False
+    colour: Colour = BT709
+    pixel_aspect: Fraction = Fraction(1)
+    times: Times | None = None
+    source: Path | None = None
+
+    @property
+    def bits(self) -> int:
+        """Of a stored sample."""
+        return (max if self.deep else min)(CODECS[self.codec].formats)
+
+    def stored_size(self, height: int, width: int) -> tuple[int, int]:
+        """Return the (height, width) at which frames are kept: even, where chroma is halved."""
+        return (height + height % 2, width + width % 2) if CODECS[self.codec].lossy else (height, width)
+
+
+def check_video(path: PathLike, settings: VideoSettings, height: int, width: int) -> None:
+    """Raise ``UserError`` if no video of such frames can be written to ``path``, before anything is computed: an option that
+    cannot be, a codec that this build lacks or the container cannot hold, a size that the encoder does not take.
+    """
+    path, codec = Path(path), CODECS[settings.codec]
+    if settings.crf is not None and not codec.lossy:
+        raise UserError(f"--crf {settings.crf}: {settings.codec} loses nothing and takes no quality; leave it away.")
+    if settings.crf is not None and not 0 <= settings.crf <= HIGHEST_CRF:
+        raise UserError(f"--crf {settings.crf}: it must be 0 to {HIGHEST_CRF}; 18 is hard to tell from the original.")
+    if not has_encoder(codec):
+        raise UserError(f"--codec {settings.codec}: this build of PyAV has no {codec.encoder}; name another of "
+                        f"{', '.join(CODECS)}, or install PyAV's own wheel.")
+    encoder = av.Codec(codec.encoder, "w")
+    format_name = codec.formats[settings.bits]
+    if format_name not in [each.name for each in encoder.video_formats or ()]:
+        raise UserError(f"--codec {settings.codec}: this build's {codec.encoder} has no {format_name}, which {settings.bits} "
+                        f"bits need; name another of {', '.join(CODECS)}.")
+    container = CONTAINERS[path.suffix.lower()]
+    with av.open(io.BytesIO(), "w", format=container) as trial:
+        if encoder.canonical_name not in trial.supported_codecs:
+            raise UserError(f"--codec {settings.codec}: a {path.suffix} file cannot hold it; name a .mkv, or another codec.")
+    try:
+        writer = VideoWriter(io.BytesIO(), container, settings, Times.steady(25), *settings.stored_size(height, width))
+        try:
+            writer.begin()
+        finally:
+            writer.abandon()
+    except (av.error.FFmpegError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{path}: {codec.encoder} cannot write a video of {width} x {height} pixels here ({reason}); name a "
+                        "folder of frames, or another --codec.") from error
+
+
+def has_encoder(codec: Codec) -> bool:
+    """Whether this build of PyAV can write a codec."""
+    try:
+        return bool(av.Codec(codec.encoder, "w"))
+    except av.codec.codec.UnknownCodecError:
+        return False
+
+
+def write_video(path: PathLike, images: Iterable[np.ndarray], rate: float, settings: VideoSettings | None = None) -> list[str]:
+    """Write a video, and read it again before it takes the place of what ``path`` held.
+
+    Args:
+        path: of the file, which ends as one of ``CONTAINERS``.
+        images: iterable of grey (H, W) or BGR (H, W, 3) images, uint8 or uint16, all of one size. Where chroma is halved the
+            last row or column of an odd size is repeated.
+        rate: frames a second, where ``settings`` say no times.
+        settings: ``VideoSettings``; by default H.264 of 8 bits.
+
+    Returns:
+        Sentences that say what was copied from the source and what could not be kept.
+
+    Raises:
+        UserError: the video cannot be written, such as to a full disk, or does not read as it was written.
+    """
+    path, settings = Path(path), settings or VideoSettings()
+    container, times = CONTAINERS[path.suffix.lower()], settings.times or Times.steady(rate)
+    notes = []
+    if container in UNTIMED:
+        if not times.is_steady or times.begin(0):
+            notes.append(f"A {path.suffix} file holds one rate, from the start: the input's own times are not kept; .mp4 and "
+                         ".mkv keep them.")
+        times = Times.steady(times.rate)
+    count = 0
+    with replacing(path) as scratch, contextlib.ExitStack() as stack:
+        writer = None
+        for image in stack.enter_context(contextlib.closing(ahead(images))):
+            image = _padded(in_colour(in_16_bits(image) if settings.deep else in_8_bits(image)), settings)
+            with _errors_of(path):
+                if writer is None:
+                    writer = VideoWriter(f"file:{scratch}", container, settings, times, *image.shape[:2])
+                    stack.callback(writer.abandon)
+                writer.write(image)
+            count += 1
+        if writer is None:
+            raise UserError(f"{path}: there are no frames to write.")
+        with _errors_of(path):
+            writer.close()
+            synced(scratch)
+        _check_written(path, scratch, count, image.shape[:2])
+        notes += writer.notes
+    return notes
+
+
+def _padded(image: np.ndarray, settings: VideoSettings) -> np.ndarray:
+    height, width = settings.stored_size(*image.shape[:2])
+    return np.pad(image, [(0, height - image.shape[0]), (0, width - image.shape[1]), (0, 0)], mode="edge")
+
+
+@contextlib.contextmanager
+def _errors_of(path: Path) -> Iterator[None]:
+    """What encoder, muxer and file system refuse, as one sentence about ``path``."""
+    try:
+        yield
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        raise cannot_be_written(path, error) from error
+
+
+def _check_written(path: Path, scratch: Path, count: int, size: tuple[int, int]) -> None:
+    """Decode what was written; ``UserError`` unless it holds as many frames as it should, of the size that it should."""
+    try:
+        reader = VideoReader(scratch)
+        contents = reader.contents()
+    except UserError as error:
+        raise UserError(f"{path}: what was written cannot be read again ({error}); look for free space on its disk, or name "
+                        "another --codec.") from error
+    if (contents.count, contents.expected, reader.height, reader.width) != (count, count, *size):
+        raise UserError(f"{path}: what was written holds {contents.count} frames of {reader.width} x {reader.height} where it "
+                        f"should hold {count} of {size[1]} x {size[0]}; look for free space on its disk, or name another "
+                        "--codec.")
+
+
+class VideoWriter:
+    """A video that is being written.
+
+    Args:
+        place: address of the file, or a file object.
+        container: name of its format, one of the values of ``CONTAINERS``.
+        settings: ``VideoSettings``.
+        times: when frames are shown.
+        height, width: of the images.
+
+    Attributes:
+        notes: sentences, as ``write_video`` returns them.
+
+    Raises:
+        av.error.FFmpegError, ValueError: encoder or muxer refuse; of all methods.
+    """
+
+    def __init__(self, place: str | io.BytesIO, container: str, settings: VideoSettings, times: Times, height: int,
+                 width: int) -> None:
+        self._codec, self._times, self._bits = CODECS[settings.codec], times, settings.bits
+        self._count, self._lengths = 0, {}  # of frames by the tick at which they begin
+        options = {"movflags": "+faststart"} if container in ("mp4", "mov") and isinstance(place, str) else {}
+        self._file = av.open(place, "w", format=container, container_options=options)
+        self._colour = settings.colour.coded() if self._codec.lossy else settings.colour.plain()
+        self._stream = self._add_stream(settings, container, height, width)
+        self._carried = _Carried(settings.source, self._file, container) if settings.source else None
+        self.notes = self._carried.notes if self._carried else []
+
+    def begin(self) -> None:
+        """Open the encoder and write the file's header."""
+        self._file.start_encoding()
+
+    def write(self, image: np.ndarray) -> None:
+        """Write the next frame, BGR (H, W, 3), uint8 or, of a deep video, uint16."""
+        frame = av.VideoFrame(self._stream.width, self._stream.height, self._codec.formats[self._bits])
+        _fill(frame, image, self._colour, self._bits)
+        frame.colorspace, frame.color_range = self._colour.matrix, 2 if self._colour.full else 1
+        frame.pts, frame.time_base = self._times.begin(self._count), self._times.base
+        self._lengths[frame.pts] = self._times.length(self._count)
+        self._count += 1
+        self._mux(self._stream.encode(frame))
+
+    def close(self) -> None:
+        """Write what the encoder holds, the rest of what is copied, and the file's end."""
+        self._mux(self._stream.encode(None))
+        if self._carried:
+            self._carried.finish()
+        file, self._file = self._file, None
+        if self._carried:
+            self._carried.close()
+        file.close()
+
+    def abandon(self) -> None:
+        """Close a file that will not be whole; of a closed one nothing."""
+        if self._file is not None:
+            file, self._file = self._file, None
+            if self._carried:
+                self._carried.close()
+            with contextlib.suppress(av.error.FFmpegError, OSError, ValueError):  # the error that led here is raised
+                file.close()
+
+    def _add_stream(self, settings: VideoSettings, container: str, height: int, width: int) -> av.VideoStream:
+        options = dict(self._codec.options)
+        if self._codec.lossy:
+            options["crf"] = str(USUAL_CRF if settings.crf is None else settings.crf)
+        if container in UNTIMED:
+            options["bf"] = "0"  # times are not stored, so frames cannot be stored out of order
+        stream = self._file.add_stream(self._codec.encoder, rate=self._times.rate.limit_denominator(10 ** 6), options=options)
+        context = stream.codec_context
+        context.width, context.height, context.pix_fmt = width, height, self._codec.formats[self._bits]
+        context.time_base = stream.time_base = self._times.base
+        context.sample_aspect_ratio = settings.pixel_aspect.limit_denominator(10 ** 4)
+        context.colorspace, context.color_range = self._colour.matrix, 2 if self._colour.full else 1
+        context.color_primaries, context.color_trc = self._colour.primaries, self._colour.transfer
+        if settings.codec == "h265" and container in ("mp4", "mov"):
+            context.codec_tag = "hvc1"  # the one of two that players of Apple's take
+        return stream
+
+    def _mux(self, packets: Iterable[av.Packet]) -> None:
+        for packet in packets:
+            if self._carried:
+                self._carried.copy_until(packet.dts * packet.time_base)
+            packet.duration = self._lengths.pop(packet.pts)
+            self._file.mux(packet)
+
+
+def _fill(frame: av.VideoFrame, image: np.ndarray, colour: Colour, bits: int) -> None:
+    """Write a BGR image into the planes of a frame."""
+    kind = np.dtype(np.uint8 if bits == 8 else np.uint16)
+    rows = [np.frombuffer(plane, kind).reshape(plane.height, plane.line_size // kind.itemsize) for plane in frame.planes]
+    height, width = image.shape[:2]
+    if frame.format.name == "bgr0":
+        rows[0][:, :4 * width].reshape(height, width, 4)[..., :3] = image
+    else:
+        planes = planes_of(image, colour, bits) if frame.format.name.startswith("yuv") else (image[..., n] for n in (1, 0, 2))
+        for row, plane in zip(rows, planes):
+            row[:, :plane.shape[1]] = plane
+
+
+class _Carried:
+    """What is copied from the source beside its pictures: sound, subtitles, attachments, chapters, titles.
+
+    Args:
+        source: path of a video.
+        file: the container that is written; its streams are added here.
+        container: its format's name.
+
+    Attributes:
+        notes: sentences that say what is copied and what is left out.
+    """
+
+    def __init__(self, source: Path, file: av.container.OutputContainer, container: str) -> None:
+        self._source, self._file, self._streams, self._next, self._lost = opened(source), file, {}, None, 0
+        clock = self._source.start_time if self._source.format.name in CLOCKS else 0
+        self._start = Fraction(clock or 0, av.time_base)
+        file.metadata.update(_titles(self._source.metadata))
+        pictures = pictures_of(self._source)
+        file.streams.video[0].metadata.update(_titles(pictures.metadata))
+        copied, left_out, others = [], [], []
+        chapters = self._source.chapters()
+        for stream in self._source.streams:
+            name = _described(stream)
+            if stream.index == pictures.index or chapters and name in CHAPTER_TRACKS:
+                continue
+            if stream.type not in COPIED:
+                others.append(name)
+            elif not _is_held(stream, container):
+                left_out.append(name)
+            else:
+                added = self._streams[stream.index] = file.add_stream_from_template(stream)
+                added.metadata.update(_titles(stream.metadata))
+                added.disposition = stream.disposition.value
+                copied.append(name)
+        if chapters and container not in UNTIMED:
+            file.set_chapters(chapters)
+        if chapters:
+            counted = f"{len(chapters)} chapter{'s' if len(chapters) > 1 else ''}"
+            (left_out if container in UNTIMED else copied).append(counted)
+        self.notes = [f"Copied from the input: {', '.join(copied)}."] if copied else []
+        if left_out:
+            self.notes.append(f"Not copied, because this kind of file cannot hold it: {', '.join(left_out)}"
+                              f"{'' if container == 'matroska' else '; .mkv holds most'}.")
+        if others:
+            self.notes.append(f"Not copied: {', '.join(others)}.")
+        streams = [self._source.streams[index] for index in self._streams]
+        self._packets = self._source.demux(*streams) if streams else iter(())
+
+    def copy_until(self, moment: Fraction | None) -> None:
+        """Copy the packets up to a moment, in seconds; all that are left for None."""
+        while True:
+            packet = self._next = self._next or self._read()
+            if packet is None or moment is not None and packet.pts is not None and (
+                    packet.pts * packet.time_base - self._start > moment):
+                return
+            self._next = None
+            shift = round(self._start / packet.time_base)
+            packet.pts = None if packet.pts is None else packet.pts - shift
+            packet.dts = packet.pts if packet.dts is None else packet.dts - shift
+            packet.stream = self._streams[packet.stream_index]
+            try:
+                self._file.mux(packet)
+            except av.error.FFmpegError as error:
+                if isinstance(error, OSError):
+                    raise  # the disk's; all else is the muxer's, which refuses this packet of a damaged source
+                self._lost += 1
+
+    def finish(self) -> None:
+        """Copy what is left, and note how much of it could not be."""
+        self.copy_until(None)
+        if self._lost:
+            self.notes.append(f"{self._lost} packets of what was to be copied are damaged and left out.")
+
+    def close(self) -> None:
+        self._source.close()
+
+    def _read(self) -> av.Packet | None:
+        """The next packet, None after the last one, or where the source cannot be read on."""
+        try:
+            return next((packet for packet in self._packets if packet.size), None)
+        except av.error.FFmpegError:
+            self._lost += 1
+            return None
+
+
+def _is_held(stream: av.stream.Stream, container: str) -> bool:
+    """Try whether a container takes a stream as it is."""
+    try:
+        with av.open(io.BytesIO(), "w", format=container) as trial:
+            trial.add_stream_from_template(stream)
+            trial.start_encoding()
+    except (av.error.FFmpegError, ValueError):
+        return False
+    return True
+
+
+def _described(stream: av.stream.Stream) -> str:
+    name = stream.codec_context.name if stream.codec_context else "unknown"
+    return f"{'subtitles' if stream.type == 'subtitle' else stream.type} ({name})"
+
+
+def _titles(metadata: dict[str, str]) -> dict[str, str]:
+    return {key: value for key, value in metadata.items() if key.lower() not in OURS}
