@@ -164,7 +164,6 @@ RUN = {
     "mindrestore restore coded.mat back.mp4 --task sci": here,
     "mindrestore data": here,
     "python src/scripts/create_lmdb.py": in_a_process,
-    "python src/scripts/regroup_reds_dataset.py": in_a_process,
     "python scripts/generate_rank_table.py": in_a_process,
     "bash scripts/": dry,
 }
