@@ -61,6 +61,8 @@ def add(commands: Commands) -> None:
                               "(`mindrestore doctor` recommends one)")
     command.add_argument("--overlap", type=int, nargs=3, metavar=("FRAMES", "HEIGHT", "WIDTH"),
                          help="what neighbouring tiles share")
+    command.add_argument("--ensemble", action="store_true", help="average over each tile's mirror images and its reversal in "
+                         "time: a little better, in eight times the time")
     command.add_argument("--rate", type=float,
                          help="frames a second of an input that does not say, or says wrong; by default 25")
     command.add_argument("--codec", choices=("h264", "h265", "ffv1"),
@@ -89,6 +91,6 @@ def _run(options: argparse.Namespace) -> None:
     whole = restore(Request(
         source=options.input, target=options.output, task=options.task, checkpoints=tuple(options.checkpoint),
         models=tuple(options.model), sigma=options.sigma, mask=options.mask, tile=options.tile and tuple(options.tile),
-        overlap=options.overlap and tuple(options.overlap), rate=options.rate, codec=options.codec,
-        crf=options.crf, preview=options.preview, compare=options.compare, resume=options.resume))
+        overlap=options.overlap and tuple(options.overlap), ensemble=options.ensemble, rate=options.rate,
+        codec=options.codec, crf=options.crf, preview=options.preview, compare=options.compare, resume=options.resume))
     return 0 if whole else DAMAGED
