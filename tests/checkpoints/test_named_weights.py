@@ -56,6 +56,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def unranged(self):
         self.answer(CONTENT[:50_000] if len(self.server.asked) == 1 else CONTENT, Content_Length=len(CONTENT))
 
+    def changed(self):  # after it was cut short, and answers ranges of what it is now
+        first = int((self.headers.get("Range") or "bytes=0-")[6:-1])
+        if len(self.server.asked) == 1:
+            self.answer(CONTENT[:50_000], Content_Length=len(CONTENT), ETag='"0"')
+        elif first:
+            self.answer(b"x" * (len(CONTENT) - first), 206, Content_Range=f"bytes {first}-{len(CONTENT) - 1}/{len(CONTENT)}")
+        else:
+            self.answer(CONTENT)
+
     def missing(self):
         self.send_error(404)
 
@@ -145,9 +154,10 @@ def test_a_file_that_is_there_comes_before_a_word(server, publish, tmp_path, mon
     assert load("777").origin == "777" and server.asked == []
 
 
-@pytest.mark.parametrize("path, ranges", [("cut", [None, "bytes=50000-"]), ("unranged", [None, "bytes=50000-"])])
+@pytest.mark.parametrize("path, ranges", [
+    ("cut", [None, "bytes=50000-"]), ("unranged", [None, "bytes=50000-", None]), ("changed", [None, "bytes=50000-", None])])
 def test_what_was_cut_short_is_gone_on_with(server, publish, cache, path, ranges):
-    """Or fetched anew by a server that does not know how."""
+    """Or fetched anew, from a server that does not know how, or has another file by then."""
     publish(f"{server.address}/{path}.pth")
     assert "after 0.1 of about" in refusal() and (cache / "777_tiny.pth.part").stat().st_size == 50_000
     assert fetched("777").read_bytes() == CONTENT

@@ -81,33 +81,52 @@ def alone(path: Path) -> Iterator[None]:
 def _answer(address: str, part: Path) -> Iterator[tuple[http.client.HTTPResponse, int, int | None]]:
     """Yield (answer, where in the file it begins, size of the whole file, None if not said)."""
     have, version = part.stat().st_size if part.exists() else 0, _read(_version_of(part))
-    headers = {"User-Agent": f"mindrestore/{__version__}"}
     if have and version:
-        headers |= {"Range": f"bytes={have}-", "If-Range": version}
-    try:
-        answer = _asked(address, headers)
-    except urllib.error.HTTPError as error:
-        if error.code != 416 or "Range" not in headers:  # 416: what is here is longer than what is there
-            raise
-        part.unlink()
-        answer = _asked(address, {"User-Agent": headers["User-Agent"]})
-    with answer:
-        length = answer.headers.get("Content-Length")
-        span = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", answer.headers.get("Content-Range", ""))
-        if answer.status == 206 and span and int(span[1]) == have:
-            yield answer, have, int(span[2])
+        rest = _rest(address, have, version)
+        if rest:
+            with rest:
+                yield rest, have, int(_span(rest)[1])
             return
+    with _asked(address, {}) as answer:
+        length = answer.headers.get("Content-Length")
         if answer.status != 200:
-            raise Failed(f"it answers {answer.status} and another part of the file than was asked for")
-        versions = (answer.headers.get(name) for name in _VERSIONS)
+            raise Failed(f"it answers {answer.status} {printable(answer.reason)}, without the file")
         part.parent.mkdir(parents=True, exist_ok=True)
-        _version_of(part).write_text(next((v for v in versions if v and not v.startswith("W/")), ""), encoding="utf-8")
+        _version_of(part).write_text(_version_in(answer), encoding="utf-8")
         yield answer, 0, int(length) if length and length.isdecimal() else None
+
+
+def _rest(address: str, have: int, version: str) -> http.client.HTTPResponse | None:
+    """Return the answer that goes on after ``have`` bytes, None where there is none of the same state of the file."""
+    try:
+        answer = _asked(address, {"Range": f"bytes={have}-", "If-Range": version})
+    except urllib.error.HTTPError as error:
+        if error.code == 416:  # what is here is longer than what is there
+            return None
+        raise
+    span = _span(answer)
+    if answer.status == 206 and span and int(span[0]) == have and _version_in(answer) in ("", version):
+        return answer
+    answer.close()
+    return None
+
+
+def _span(answer: http.client.HTTPResponse) -> tuple[str, str] | None:
+    """Return (first byte, size of the whole file) of an answer that is a part of it."""
+    match = re.fullmatch(r"bytes (\d+)-\d+/(\d+)", answer.headers.get("Content-Range", ""))
+    return match and match.groups()
+
+
+def _version_in(answer: http.client.HTTPResponse) -> str:
+    """Return what the server calls this state of the file, empty if it says nothing that can be relied on."""
+    versions = (answer.headers.get(name) for name in _VERSIONS)
+    return next((version for version in versions if version and not version.startswith("W/")), "")
 
 
 def _asked(address: str, headers: dict[str, str]) -> http.client.HTTPResponse:
     """Ask by the proxies of the environment as it is now: ``urlopen`` keeps those of its first call."""
-    return urllib.request.build_opener().open(urllib.request.Request(address, headers=headers), timeout=SILENCE)
+    request = urllib.request.Request(address, headers={"User-Agent": f"mindrestore/{__version__}", **headers})
+    return urllib.request.build_opener().open(request, timeout=SILENCE)
 
 
 def _check_size(total: int | None, megabytes: float, part: Path) -> None:
