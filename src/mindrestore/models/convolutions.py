@@ -68,11 +68,11 @@ class Convolutions(Itemwise):
         return items if self.over_time else items.reshape(*layout, *items.shape[-3:])
 
     def cost(self, x: Tensor) -> int:
+        """Count what goes in and what each layer makes of it, all of which the way back needs at once."""
         pixels = x.shape[-1] / self.sizes[0]  # of a row at the lowest resolution
         frames = math.prod(x.shape[1:-2]) // self.widths[0][0]
-        return math.ceil(2 * frames * pixels * max(
-            inputs * before ** 2 + outputs * after ** 2
-            for (inputs, outputs), before, after in zip(self.widths, self.resolutions, self.resolutions[1:])))
+        channels = (self.widths[0][0], *(outputs for _, outputs in self.widths))
+        return math.ceil(frames * pixels * sum(count * rows ** 2 for count, rows in zip(channels, self.resolutions)))
 
     def construct(self, x: Tensor) -> Tensor:
         layout = self.layout(x)

@@ -290,9 +290,13 @@ class Backward : public Forward {
 
     // to (keys, head_columns) += of_keys (keys, PANEL) @ rows (PANEL, head_columns)
     void add_rows(float *to, const float *of_keys, const float *rows) const {
-        for (int64_t column = 0; column < head_columns; column += PANEL)
+        int64_t column = 0;
+        for (; column + LANES < l.head; column += PANEL)
             product(l.of_frame, PanelRows{of_keys}, {rows + column, head_columns, PANEL},
                     [=](int64_t row, Vector first, Vector second) { add(to + row * head_columns + column, first, second); });
+        if (column < l.head)
+            narrow_product(l.of_frame, PanelRows{of_keys}, {rows + column, head_columns, PANEL},
+                           [=](int64_t row, Vector only) { add(to + row * head_columns + column, only); });
     }
 
     // The gradients of keys and values of a head, to panels.

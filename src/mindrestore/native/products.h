@@ -58,6 +58,20 @@ inline __attribute__((always_inline)) void tile(const Left &left, int64_t row, c
     for (int r = 0; r < COUNT; r++) done(row + r, sums[r][0], sums[r][1]);
 }
 
+// The same for right operands of no more than LANES columns: `done(row, only)`.
+template <int COUNT, class Left, class Done>
+inline __attribute__((always_inline)) void narrow_tile(const Left &left, int64_t row, const Panel &right, const Done &done) {
+    Vector sums[COUNT] = {};
+    const float *begin = left.at(row);
+    right.walk([&](int64_t further, int64_t k, const float *b) __attribute__((always_inline)) {
+        const Vector only = load(b);
+#pragma GCC unroll 12
+        for (int r = 0; r < COUNT; r++) sums[r] += all(begin[further + left.place(r, k)]) * only;
+    });
+#pragma GCC unroll 12
+    for (int r = 0; r < COUNT; r++) done(row + r, sums[r]);
+}
+
 template <int COUNT>
 struct Count {
     static constexpr int value = COUNT;
@@ -79,6 +93,11 @@ inline __attribute__((always_inline)) void in_tiles(int64_t rows, const Step &st
 template <class Left, class Right = Panel, class Done>
 inline void product(int64_t rows, const Left &left, const Right &right, const Done &done) {
     in_tiles(rows, [&](auto count, int64_t row) { tile<decltype(count)::value>(left, row, right, done); });
+}
+
+template <class Left, class Done>
+inline void narrow_product(int64_t rows, const Left &left, const Panel &right, const Done &done) {
+    in_tiles(rows, [&](auto count, int64_t row) { narrow_tile<decltype(count)::value>(left, row, right, done); });
 }
 
 // (channels, PANEL) -> (PANEL, width)
