@@ -14,7 +14,7 @@ ARROWS = {
     "__main__": {"cli"},
     "cli": {"commands", "exit_status", "version"},
     "exit_status": {"runtime", "files", "errors"},
-    "commands": {"training", "evaluation", "restore", "deploy", "checkpoints", "config", "media", "models", "native",
+    "commands": {"training", "evaluation", "restore", "deploy", "checkpoints", "config", "media", "data", "models", "native",
                  "runtime", "tiling", "locks", "errors", "version"},
     "inference": {"restore", "checkpoints", "tiling"},  # the former name of restore
     "training": {"evaluation", "restore", "checkpoints", "config", "media", "data", "executor", "models", "sensing", "ops",

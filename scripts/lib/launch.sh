@@ -4,6 +4,10 @@
 
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 script=$(basename "$0")
+# In a checkout train.py and its like lie at the root; an installed package is the root itself, and they are commands of it.
+package=$root/src/mindrestore
+[[ -d $package ]] || package=$root
+called=${MINDRESTORE_CALLED:-bash scripts/$script}
 
 say() { echo "$script: $*" >&2; }
 die() { say "error: $*"; exit 2; }
@@ -67,6 +71,12 @@ need_shown() {
         die "$1: $variable=${!variable} shows ${#mask[@]} devices, which are numbered from 0 to $((${#mask[@]} - 1)) here."
 }
 
+# set_program NAME: sets program_words to what python runs train.py, eval.py or export.py by
+set_program() {
+    program_words=("$root/$1.py")
+    [[ -f ${program_words[0]} ]] || program_words=(-m mindrestore "$1")
+}
+
 # show COMMAND ...: as it could be typed
 show() { printf ' %q' "$@" | cut -c2-; }
 
@@ -88,7 +98,7 @@ single_usage() {
                 examples="--checkpoint FILE, --output FILE and --device ascend --format air" ;;
     esac
     cat <<TEXT
-usage: bash scripts/$script $words [options] [key=value ...]
+usage: $called $words [options] [key=value ...]
 $does
 
 TEXT
@@ -111,12 +121,14 @@ run_single() {
             --dry-run) dry=1 ;;
             --device-id) need_value "$@"; need_number "$1" "$2" 0 $((most_devices - 1)); number=$2; shift ;;
             *.yaml | *.yml) if [[ -z $config && $1 != -* && $1 != *=* ]]; then config=$1; else rest+=("$1"); fi ;;
-            *) rest+=("$1") ;;
+            -* | *=*) rest+=("$1") ;;
+            *) if [[ -z $config && ${#rest[@]} -eq 0 ]]; then config=$1; else rest+=("$1"); fi ;;  # the name of one that ships
         esac
         shift
     done
     [[ -n $config || $program != train ]] || die "name a configuration, such as configs/vrt/small_sr.yaml; see --help."
-    local command=(python "$root/$program.py")
+    set_program "$program"
+    local command=(python "${program_words[@]}")
     [[ -z $config ]] || command+=(--config "$config")
     [[ -z $device ]] || command+=(--device "$device")
     command+=(${rest[@]+"${rest[@]}"})

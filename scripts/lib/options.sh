@@ -4,7 +4,7 @@
 
 distributed_usage() {
     cat <<TEXT
-usage: bash scripts/$script CONFIG [options] [key=value ...]
+usage: $called CONFIG [options] [key=value ...]
 Train on several devices: one process each, on equal shares of every batch (training.batch_size is the total).
 
   --devices N          devices a server uses; default: $default_devices
@@ -74,7 +74,7 @@ options() {
         shift
     done
     [[ -n $config ]] || die "name a configuration, such as configs/revsci/small_cpu.yaml; see --help."
-    [[ -f $config ]] || die "$config: no such configuration file."
+    find_config
     ((server < servers)) || die "--server-index $server: expected 0 to $((servers - 1)) of --servers $servers."
     [[ -z $table || $device == ascend ]] || die "--rank-table $table: only Ascend devices have one; leave it away."
     if [[ $table == none ]]; then table="" no_table=1; fi
@@ -83,6 +83,19 @@ options() {
     [[ -z $list ]] || read_ids
     ((servers == 1)) || : "${port:=8118}"
     [[ -n $logs ]] || logs=logs/$(basename "${config%.*}")
+}
+
+# find_config: make config the path of a file: itself, or the configuration that ships under this name
+find_config() {
+    local ships word=${config%.yaml}.yaml
+    [[ ! -f $config ]] || return 0
+    for ships in "$root"/configs/*/"${word##*/}"; do
+        if [[ -f $ships && "/configs/${ships#"$root"/configs/}" == *"/$word" ]]; then
+            config=$ships
+            return 0
+        fi
+    done
+    die "$config: no such configuration file; give the path of one, or the name of one that ships, of $root/configs."
 }
 
 read_ids() {
@@ -103,7 +116,7 @@ refuse_start() {
 # refuse_many_launchers: mpirun or srun may start one launcher a server, not several of one server
 refuse_many_launchers() {
     local program place size
-    read -r place size program < <(python "$root/src/mindrestore/runtime/starts.py") || true
+    read -r place size program < <(python "$package/runtime/starts.py") || true
     [[ -n $program ]] || return 0
     [[ $size == "$servers" ]] || die "$program started this script as $place of $size, and each would train by itself;" \
         "start it once, or once on each of $size servers with --servers $size."

@@ -82,7 +82,8 @@ share_cores() {
 
 # command_of_rank: settings last, which train.py takes in one row only
 command_of_rank() {
-    show python "$root/train.py" --config "$config" --device "$device" ${flags[@]+"${flags[@]}"} \
+    set_program train
+    show python "${program_words[@]}" --config "$config" --device "$device" ${flags[@]+"${flags[@]}"} \
         ${settings[@]+"${settings[@]}"}
 }
 

@@ -14,7 +14,7 @@ _environment.log_errors_only()
 _environment.prefer_fast_instructions()
 _environment.refuse_huge_pictures()
 
-_MODULES = {"create_model": "models", "load_network": "checkpoints", "load_published_weights": "checkpoints",
+_MODULES = {"create_model": "checkpoints", "load_network": "checkpoints", "load_published_weights": "checkpoints",
             "restore_video": "restore"}
 
 __all__ = ["__version__", *_MODULES]

@@ -1,17 +1,28 @@
-"""The command line: ``mindrestore train | eval | restore | simulate | export | convert | plot | doctor``; ``train.py``,
-``eval.py`` and ``export.py`` are the same.
-"""
+"""The command line, ``mindrestore COMMAND``; ``train.py``, ``eval.py`` and ``export.py`` are the same."""
 from __future__ import annotations
 
 import argparse
 import sys
 from collections.abc import Sequence
 
-from mindrestore.commands import convert, doctor, evaluate, export, plot, restore, simulate, train
+from mindrestore.commands import (
+    completion,
+    convert,
+    data,
+    doctor,
+    evaluate,
+    export,
+    launch,
+    plot,
+    restore,
+    simulate,
+    train,
+    weights,
+)
 from mindrestore.exit_status import status_of
 from mindrestore.version import __version__
 
-COMMANDS = (train, evaluate, restore, simulate, export, convert, plot, doctor)
+COMMANDS = (train, evaluate, restore, simulate, export, convert, weights, data, launch, plot, doctor, completion)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -41,6 +52,7 @@ def parser() -> argparse.ArgumentParser:
     top = argparse.ArgumentParser(prog="mindrestore", description="Video restoration on MindSpore.")
     top.add_argument("--version", action="version", version=f"mindrestore {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    top.set_defaults(top=top)  # which completion is made of
     for module in COMMANDS:
         module.add(commands)
     return top

@@ -14,12 +14,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 import numpy as np
-from scipy.ndimage import correlate1d
+from skimage.metrics import structural_similarity
 
 from mindrestore.errors import UserError
 
 _SSIM_WINDOW, _SSIM_SIGMA = 11, 1.5
-_SSIM_K1, _SSIM_K2 = 0.01, 0.03
 
 
 def psnr(estimate: np.ndarray, reference: np.ndarray, peak: float | None = None, border: int = 0,
@@ -116,19 +115,5 @@ def _by_image(images: np.ndarray, channel_axis: int | None) -> np.ndarray:
 
 def _similarity(image: np.ndarray, reference: np.ndarray, peak: float) -> float:
     """Mean structural similarity of two ``(channels, H, W)``."""
-    image_mean, reference_mean = _window_mean(image), _window_mean(reference)
-    image_variance = _window_mean(image * image) - image_mean**2
-    reference_variance = _window_mean(reference * reference) - reference_mean**2
-    covariance = _window_mean(image * reference) - image_mean * reference_mean
-    c1, c2 = (_SSIM_K1 * peak) ** 2, (_SSIM_K2 * peak) ** 2
-    return np.mean((2 * image_mean * reference_mean + c1) * (2 * covariance + c2)
-                   / ((image_mean**2 + reference_mean**2 + c1) * (image_variance + reference_variance + c2)))
-
-
-def _window_mean(image: np.ndarray) -> np.ndarray:
-    """Gaussian-weighted mean at every place where the window fits: ``(..., H, W)`` -> ``(..., H - 10, W - 10)``."""
-    half = _SSIM_WINDOW // 2
-    weights = np.exp(-0.5 * (np.arange(-half, half + 1) / _SSIM_SIGMA) ** 2)
-    weights /= weights.sum()
-    blurred = correlate1d(correlate1d(image, weights, axis=-2), weights, axis=-1)
-    return blurred[..., half:-half, half:-half]
+    return structural_similarity(image, reference, data_range=peak, channel_axis=0, gaussian_weights=True, sigma=_SSIM_SIGMA,
+                                 use_sample_covariance=False)

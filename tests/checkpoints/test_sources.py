@@ -121,7 +121,7 @@ def test_dicts(wrapped):
     ({3: np.zeros(1)}, "has 3 for a name"),
     ({"a": np.zeros(1), "module.a": np.zeros(1)}, "both module.a and a"),
     ([1], "from a list"),
-    ("nowhere.pth", "nowhere.pth: no such checkpoint file"),
+    ("nowhere.pth", "nowhere.pth: no such checkpoint"),
     (".", "cannot be read"),
 ])
 def test_what_holds_no_weights(source, words):

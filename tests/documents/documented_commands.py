@@ -9,6 +9,7 @@ from places import HCCN_TOOL, ROOT
 
 from mindrestore import cli
 from mindrestore.checkpoints.loading import shipped
+from mindrestore.checkpoints.named import published_files
 from mindrestore.commands.evaluate import settings_of
 from mindrestore.commands.shared import overrides_of
 from mindrestore.config import VideoConfig, load_config, make_config
@@ -58,8 +59,9 @@ def parsed(words):
 
 
 def there(*paths):
+    words = {file.name for _, file in published_files()}
     for path in filter(None, paths):
-        assert Path(path).exists(), f"{path}: named in the documentation, and not there"
+        assert path in words or Path(path).exists(), f"{path}: named in the documentation, and not there"
 
 
 def settings_there(overrides):
@@ -139,6 +141,15 @@ def a_measurement(words, folder):
     in_a_process(["python", str(ROOT / words[1]), *words[2:], "--list"], folder)
 
 
+def an_image(words, folder):
+    """The description of the image is there, and is built of files that are."""
+    if words[1] == "build":
+        path = ROOT / (words[words.index("-f") + 1] if "-f" in words else "Dockerfile")
+        sources = re.findall(r"^COPY (?!--from)(.*) \S+$", path.read_text(encoding="utf-8"), re.MULTILINE)
+        assert len(sources) > 3
+        there(*(ROOT / name for line in sources for name in line.split()))
+
+
 def only_parsed(words, folder):
     parsed(words)
 
@@ -151,8 +162,8 @@ RUN = {
     "mindrestore simulate": here,
     "mindrestore convert": here,
     "mindrestore restore coded.mat back.mp4 --task sci": here,
+    "mindrestore data": here,
     "python src/scripts/create_lmdb.py": in_a_process,
-    "python src/scripts/regroup_reds_dataset.py": in_a_process,
     "python scripts/generate_rank_table.py": in_a_process,
     "bash scripts/": dry,
 }
@@ -161,6 +172,7 @@ RUN = {
 CHECKED = {
     "mindrestore restore": (a_restoration, "minutes, and networks that are only named; test_restore.py runs it"),
     "mindrestore restore coded.mat back.mp4 --task sci --model": (a_restoration, "compiles; test_restore_exported.py runs it"),
+    "mindrestore weights": (only_parsed, "fetches over the network; test_named_weights.py runs it against a server of its own"),
     "mindrestore plot": (only_parsed, "wants runs that were trained; test_plot.py runs it"),
     "mindrestore doctor": (only_parsed, "computes for seconds; test_doctor.py runs it"),
     "python train.py": (a_training, "hours; test_training.py and test_video_training.py train tiny networks"),
@@ -171,6 +183,11 @@ CHECKED = {
     "pre-commit": (nothing, "changes the checkout; .ci/run runs its hooks"),
     "pytest": (markers, "is what runs this"),
     "python docs/draw_rooms.py": (nothing, "writes into the documents; test_architecture.py draws"),
+    "mindrestore launch": (only_parsed, "test_packaging.py runs it"),
+    "mindrestore completion": (only_parsed, "test_packaging.py runs it"),
+    "git clone": (nothing, "needs the address of a repository"),
+    "cd": (nothing, "a shell's own"),
+    "docker": (an_image, "would build or run an image, for which nothing is here"),
     "unset": (nothing, "a shell's own"),
 }
 """Commands that the program itself reads, but does not carry out, by how they begin; and why."""

@@ -2,16 +2,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from mindspore import nn
 
+from mindrestore import models
+from mindrestore.checkpoints.named import located
 from mindrestore.checkpoints.native import Metadata, load_arrays, metadata_in
 from mindrestore.checkpoints.sources import Arrays, Source, described, is_mindspore_file, read_arrays
 from mindrestore.checkpoints.weights import set_weights
 from mindrestore.errors import UserError, printable, shown
-from mindrestore.files import PathLike, existing
+from mindrestore.files import PathLike
 from mindrestore.models import kind_of, kinds, names, network_of
 from mindrestore.models.kind import NetworkKind
 from mindrestore.models.settings import Settings
@@ -47,7 +49,8 @@ def load(path: PathLike) -> Loaded:
     """Return the network of a file as ``Loaded``.
 
     Args:
-        path: of a checkpoint of ours, or of published weights, whose network is recognised by their names and shapes.
+        path: of a checkpoint of ours, or of published weights, whose network is recognised by their names and shapes; or a
+            word for published weights, such as ``"006"`` (``mindrestore.checkpoints.named``).
 
     Raises:
         UserError: no such file, or no network that is known in it.
@@ -58,6 +61,29 @@ def load(path: PathLike) -> Loaded:
     else:
         network, metadata = recognised(contents.arrays, contents.path)
     return Loaded(network, True, str(contents.path), metadata)
+
+
+def create_model(name: str, pretrained: PathLike | None = None, **settings: Any) -> nn.Cell:
+    """Build a network by name, as ``mindrestore.models.create_model``, with weights.
+
+    Args:
+        name: of the kind of network.
+        pretrained: weights: a word such as ``"006"``, whose file is fetched when it is first used, or a path; None leaves them
+            random.
+        **settings: of the network, where they shall differ from what the weights say, such as ``img_size``.
+
+    Raises:
+        UserError: as ``mindrestore.models.create_model`` and ``load``, or weights that do not fit.
+    """
+    if pretrained is None:
+        return models.create_model(name, **settings)
+    kind, contents = kind_of(name), _read(pretrained)
+    if contents.metadata and contents.metadata.kind != name:
+        raise UserError(f"{contents.path}: holds a {printable(contents.metadata.kind)} network, expected a {name}.")
+    of_file = _settings_in(contents) if contents.metadata else _published_settings(contents, kind)
+    network = models.create_model(name, **{**of_file.network_settings(), **settings})
+    set_weights(network, contents.arrays, contents.path)
+    return network
 
 
 def load_for_task(task: str) -> Loaded | None:
@@ -146,7 +172,7 @@ def shipped(task: str) -> Path | None:
 
 
 def _read(path: PathLike) -> FileContents:
-    path = existing(path, "checkpoint")
+    path = located(path)
     if is_mindspore_file(path):
         arrays, record = load_arrays(path)
         return FileContents(path, arrays, metadata_in(path, record))
@@ -195,11 +221,20 @@ def _check(contents: FileContents, settings: Settings, kind: NetworkKind, name: 
     _refuse_other(contents.path, file_settings=_settings_in(contents), settings=settings, kind=kind, name=name)
 
 
+def _published_settings(contents: FileContents, kind: NetworkKind) -> Settings:
+    """Return the settings of the network that published weights belong to; raise ``UserError`` if it is not of this kind."""
+    if not kind.published_settings:
+        return kind.settings()
+    try:
+        return kind.settings.of(kind.published_settings({name: array.shape for name, array in contents.arrays.items()}))
+    except UserError as error:
+        raise UserError(f"{contents.path}: {error}") from error
+
+
 def _check_published(contents: FileContents, settings: Settings, kind: NetworkKind, name: str) -> None:
     """Raise ``UserError`` where the shapes of published weights say that their network has other settings."""
-    shapes = {name: array.shape for name, array in contents.arrays.items()}
     try:
-        file_settings = kind.settings.of(kind.published_settings(shapes)) if kind.published_settings else settings
+        file_settings = _published_settings(contents, kind) if kind.published_settings else settings
     except UserError:
         return
     _refuse_other(contents.path, file_settings=file_settings, settings=settings, kind=kind, name=name)

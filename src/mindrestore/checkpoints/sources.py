@@ -13,6 +13,7 @@ import numpy as np
 import safetensors
 
 from mindrestore.checkpoints import mindspore_file, number_types, torch_file
+from mindrestore.checkpoints.named import located
 from mindrestore.checkpoints.torch_file import DAMAGED
 from mindrestore.errors import UserError, printable, some_of
 from mindrestore.files import PathLike, existing
@@ -39,7 +40,8 @@ def read_arrays(source: Source) -> Arrays:
     """Return the weights in ``source`` as name -> NumPy array.
 
     ``source`` is the path of a PyTorch file, .npz, .safetensors or MindSpore .ckpt (told apart by their content, not
-    by their suffix), or a dict whose values are arrays or tensors (anything with ``numpy()``).
+    by their suffix), a word for published weights such as ``"006"``, or a dict whose values are arrays or tensors
+    (anything with ``numpy()``).
     Where there is one of ``WRAPPERS``, the weights are what lies under it. ``module.`` is taken off the front of names;
     half precision becomes float32; numbers and text among the weights are left out. Arrays may share memory and may be
     read-only. Raises ``UserError`` if the source cannot be read or holds no weights.
@@ -74,7 +76,7 @@ def described(source: Source) -> str:
 
 def is_mindspore_file(path: PathLike) -> bool:
     """Tell whether ``path`` is MindSpore's kind of checkpoint, by its first bytes. Raises ``UserError`` if absent."""
-    return _reader(path) is mindspore_file.read
+    return _reader(existing(path, "checkpoint file")) is mindspore_file.read
 
 
 def read_contents(source: Source) -> Any:
@@ -83,12 +85,13 @@ def read_contents(source: Source) -> Any:
         return source
     if not isinstance(source, (str, os.PathLike)):
         raise UserError(f"weights cannot be read from a {type(source).__name__}; expected a path or a dict of arrays.")
+    source = located(source)
     return _reader(source)(source)
 
 
 def _reader(path: PathLike) -> Callable[[PathLike], Any]:
     """Return the function that reads the file at ``path``, chosen by how the file begins."""
-    path = existing(path, "checkpoint file")
+    path = Path(path)
     try:
         with open(path, "rb") as file:
             head = file.read(16)

@@ -19,10 +19,13 @@ def add(commands: Commands) -> None:
     """Add the command to argparse's ``commands``."""
     evaluate = command(commands, "eval", _run, summary="restore clips, or reconstruct scenes from coded snapshots; score them",
                        details="Without options: the demonstration scenes with the checkpoint that ships with mindrestore.")
-    evaluate.add_argument("--config", help="configuration file, such as configs/vrt/small_sr.yaml")
-    evaluate.add_argument("--checkpoint", help="weights: ours (.ckpt) or published (.pth, .npz, .safetensors)")
+    evaluate.add_argument("--config", help="configuration file, or the name of one that ships, such as small_sr")
+    evaluate.add_argument("--checkpoint", help="weights: ours (.ckpt) or published (.pth, .npz, .safetensors, or a "
+                          "word such as 006, see `mindrestore weights list`)")
     evaluate.add_argument("--report", action="store_true", help="also write report.html: table, curves and frames to compare "
                           "in one page that needs nothing else")
+    evaluate.add_argument("--ensemble", action=argparse.BooleanOptionalAction, default=None, help="average over each tile's "
+                          "mirror images and its reversal in time, which the field writes as +: eight times the time")
     video = evaluate.add_argument_group("videos (VRT)")
     video.add_argument("--gt", metavar="PATH", help="ground truth: frames, a video, or a folder of such clips")
     video.add_argument("--lq", metavar="PATH", help="low quality; made from ground truth if not given")
@@ -48,7 +51,7 @@ def settings_of(options: argparse.Namespace) -> list[str]:
     for key, value in (("mask.path", options.mask), ("evaluation.gt", options.gt), ("evaluation.lq", options.lq)):
         if value:
             overrides.append(f"{key}={value}")
-    for key, value in (("gap_tv", options.gap_tv), ("save_frames", options.save_frames)):
+    for key, value in (("gap_tv", options.gap_tv), ("save_frames", options.save_frames), ("ensemble", options.ensemble)):
         if value is not None:
             overrides.append(f"evaluation.{key}={str(value).lower()}")
     return overrides + ([] if options.sigma is None else [f"evaluation.sigma={options.sigma}"])

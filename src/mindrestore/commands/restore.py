@@ -25,7 +25,7 @@ tasks:
 examples:
   mindrestore restore holiday.mp4 clean.mp4 --task denoise --sigma 25 --preview
   mindrestore restore frames/ large/ --task sr
-  mindrestore restore scan.tif sharp.tif --task deblur --checkpoint 006_VRT_videodeblurring_GoPro.pth
+  mindrestore restore scan.tif sharp.tif --task deblur --checkpoint 006
   mindrestore simulate holiday.mp4 coded.mat --ratio 8 && mindrestore restore coded.mat back.mp4 --task sci
 
 Ctrl-C keeps what is finished in OUTPUT.part; the same command with --resume goes on from there.
@@ -50,7 +50,8 @@ def add(commands: Commands) -> None:
     command.add_argument("--task", required=True, choices=TASKS, help="what to do, see below")
     command.add_argument("--sigma", type=float, help="noise level of the input for --task denoise, 0 to 255")
     command.add_argument("--checkpoint", action="append", default=[], metavar="PATH",
-                         help="weights, ours (.ckpt) or published (.pth); by default the small network that ships for the "
+                         help="weights, ours (.ckpt) or published (.pth, or a word such as 006, see `mindrestore weights "
+                              "list`); by default the small network that ships for the "
                               "task. Twice for space-time-sr")
     command.add_argument("--model", action="append", default=[], metavar="PATH",
                          help="a network that `mindrestore export` wrote (.mindir) instead of a checkpoint")
@@ -60,6 +61,8 @@ def add(commands: Commands) -> None:
                               "(`mindrestore doctor` recommends one)")
     command.add_argument("--overlap", type=int, nargs=3, metavar=("FRAMES", "HEIGHT", "WIDTH"),
                          help="what neighbouring tiles share")
+    command.add_argument("--ensemble", action="store_true", help="average over each tile's mirror images and its reversal in "
+                         "time: a little better, in eight times the time")
     command.add_argument("--rate", type=float,
                          help="frames a second of an input that does not say, or says wrong; by default 25")
     command.add_argument("--codec", choices=("h264", "h265", "ffv1"),
@@ -88,6 +91,6 @@ def _run(options: argparse.Namespace) -> None:
     whole = restore(Request(
         source=options.input, target=options.output, task=options.task, checkpoints=tuple(options.checkpoint),
         models=tuple(options.model), sigma=options.sigma, mask=options.mask, tile=options.tile and tuple(options.tile),
-        overlap=options.overlap and tuple(options.overlap), rate=options.rate, codec=options.codec,
-        crf=options.crf, preview=options.preview, compare=options.compare, resume=options.resume))
+        overlap=options.overlap and tuple(options.overlap), ensemble=options.ensemble, rate=options.rate,
+        codec=options.codec, crf=options.crf, preview=options.preview, compare=options.compare, resume=options.resume))
     return 0 if whole else DAMAGED

@@ -10,7 +10,8 @@ from mindrestore.errors import Stopped
 def add(commands: Commands) -> None:
     """Add the command to argparse's ``commands``."""
     train = command(commands, "train", _run, summary="train a network as a configuration says")
-    train.add_argument("--config", required=True, help="configuration file, such as configs/revsci/small_cpu.yaml")
+    train.add_argument("--config", required=True, help="configuration file, or the name of one that ships, such as "
+                       "small_cpu")
     train.add_argument("--resume", action="store_true", help="go on with the run in the output folder, exactly")
     common(train)
 

@@ -5,6 +5,7 @@ An unknown key or an impossible value is a ``UserError`` that names the key, and
     sections.py  what all configurations share
     snapshot.py, video.py, flow.py  one a problem; the section model, and what it adds to training, are the network's own
     reading.py   files and overrides into any of them
+    shipped.py   the configurations that ship, by name
 """
 from mindrestore.config.flow import FlowConfig
 from mindrestore.config.reading import configuration_of, load_config, make_config

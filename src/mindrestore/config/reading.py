@@ -13,11 +13,12 @@ from pydantic.fields import FieldInfo
 from mindrestore.config import yaml_text
 from mindrestore.config.flow import FlowConfig
 from mindrestore.config.sections import Common, Section
+from mindrestore.config.shipped import found
 from mindrestore.config.snapshot import SnapshotConfig
 from mindrestore.config.video import VideoConfig
 from mindrestore.config.yaml_text import value_in, values_in
 from mindrestore.errors import UserError, nearest, printable, shown
-from mindrestore.files import PathLike, existing
+from mindrestore.files import PathLike
 from mindrestore.models import DEFAULT, kind_of, names
 from mindrestore.models.kind import NetworkKind
 from mindrestore.readers.untrusted import text_of
@@ -30,7 +31,9 @@ RENAMED = {"training.precision": "runtime.precision"}
 
 
 def load_config(path: PathLike, overrides: Sequence[str] = ()) -> Common:
-    """Read a configuration file and apply overrides such as ``training.steps=100``.
+    """Read a configuration and apply overrides such as ``training.steps=100``.
+
+    ``path`` is that of a file, or the name of a configuration that ships, such as ``small_denoise``.
 
     The value of an override is taken as it stands where the key takes text, as YAML elsewhere; nothing, or ``null``, is no
     value.
@@ -38,7 +41,7 @@ def load_config(path: PathLike, overrides: Sequence[str] = ()) -> Common:
     Raises:
         UserError: a missing or unreadable file, an unknown key, a key given twice, or a value that cannot be.
     """
-    path = existing(path, "configuration file")
+    path = found(path)
     content = values_in(text_of(path, "YAML file", yaml_text.MOST_TEXT), path)
     if not isinstance(content, dict):
         raise UserError(f"{path}: expected keys and values such as 'name: my_run', found {type(content).__name__}.")

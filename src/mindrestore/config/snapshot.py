@@ -51,6 +51,7 @@ class Evaluation(Section):
     frames: int = Field(8, ge=1)
     gap_tv: bool = Field(False, description="score GAP-TV beside the network")
     gap_tv_iterations: int = Field(100, ge=1)
+    ensemble: bool = Field(False, description="average over mirror images and the reversal in time, in eight times the time")
 
 
 class SnapshotTraining(Training):

@@ -90,6 +90,7 @@ class VideoEvaluation(Section):
         None, description="of the set's low quality, or to make it by; bicubic, blur or noise by the task")
     sigma: float | None = Field(None, ge=0, le=255, description="noise level of denoising, for white = 255")
     seed: Seed = 0
+    ensemble: bool = Field(False, description="average over mirror images and the reversal in time, in eight times the time")
     save_frames: bool = False
 
 

@@ -170,6 +170,9 @@ def _finite(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+ENSEMBLE = "+: the mean over mirror images and the reversal in time of every clip, or tile of it"
+
+
 def network_line(network: nn.Cell, kind: str) -> str:
     """Return a network's kind, settings and size in one line."""
     settings = ", ".join(f"{key} {value}" for key, value in network.settings.items())

@@ -16,12 +16,13 @@ from mindrestore.data.folders import files_ending
 from mindrestore.data.scenes import BENCHMARK
 from mindrestore.errors import UserError
 from mindrestore.evaluation.report import FrameRecord, write_report
-from mindrestore.evaluation.results import Row, environment, network_line
+from mindrestore.evaluation.results import ENSEMBLE, Row, environment, network_line
 from mindrestore.evaluation.snapshot_results import Reconstruct, Reconstruction, SceneResults, reconstruct_scene, score
 from mindrestore.evaluation.snapshot_scenes import evaluation_mask, evaluation_scenes
 from mindrestore.files import PathLike, check_writable, existing
 from mindrestore.media import pictures
 from mindrestore.metrics import psnr
+from mindrestore.restore.ensemble import SnapshotEnsemble
 from mindrestore.restore.snapshots import Reconstructor
 from mindrestore.sensing.gap_tv import gap_tv
 
@@ -45,10 +46,11 @@ def evaluate(config: SnapshotConfig, network: nn.Cell, metadata: Metadata, folde
     check_writable(folder / "results.json")
     scenes = evaluation_scenes(config)
     reconstructor = Reconstructor(network)
-    methods: dict[str, Reconstruct] = {"network": reconstructor}
+    methods: dict[str, Reconstruct] = {"network": _as_asked(reconstructor, config)}
     if config.evaluation.gap_tv:
         methods["gap_tv"] = _gap_tv(config.evaluation.gap_tv_iterations, network.abilities.colour)
-    headings = {"network": f"{config.model.title} ({Path(checkpoint).stem})",
+    plus = "+" if config.evaluation.ensemble else ""
+    headings = {"network": f"{config.model.title}{plus} ({Path(checkpoint).stem})",
                 "gap_tv": f"GAP-TV, {config.evaluation.gap_tv_iterations} iterations"}
     rows, masks, records = [], {}, []
     frames = config.evaluation.frames
@@ -77,6 +79,8 @@ def evaluate(config: SnapshotConfig, network: nn.Cell, metadata: Metadata, folde
         "checkpoint": str(checkpoint), "network": network_line(network, metadata.kind),
         "mask": "; ".join(f"{camera.origin} (fingerprint {key})" for key, camera in masks.items()),
         "mask trained with": metadata.mask or "unknown", **environment()}
+    if config.evaluation.ensemble:
+        circumstances["ensemble"] = ENSEMBLE
     warning = mask_warning(metadata.mask, masks)
     if warning:
         circumstances["warning"] = warning
@@ -105,7 +109,7 @@ def reconstruct_captures(config: SnapshotConfig, network: nn.Cell, metadata: Met
     files = files_ending(path, ".mat") if path.is_dir() else [path]
     if not files:
         raise UserError(f"{path}: holds no captures; expected .mat files with the key meas.")
-    reconstruct, lines, masks = Reconstructor(network), [], {}
+    reconstruct, lines, masks = _as_asked(Reconstructor(network), config), [], {}
     for file in files:
         capture = load_capture(file)
         if "frames" in settings.model_fields_set and capture.frames != settings.frames:
@@ -138,6 +142,12 @@ def mask_warning(trained_with: str | None, masks: Iterable[str]) -> str | None:
                 f"{fingerprints} it reconstructs noise.")
     return (f"the network was trained with mask {trained_with} and measures through {fingerprints} here: expect a poor "
             "reconstruction unless it is fine-tuned on this mask (training.initial).")
+
+
+def _as_asked(reconstructor: Reconstructor, config: SnapshotConfig) -> Reconstruct:
+    """Return what reconstructs a clip as the configuration asks: ``reconstructor``, or its mean over mirror images."""
+    colour = reconstructor.network.abilities.colour
+    return SnapshotEnsemble(reconstructor, colour) if config.evaluation.ensemble else reconstructor
 
 
 def _prepare(reconstructor: Reconstructor, mask: np.ndarray, bar: tqdm) -> None:

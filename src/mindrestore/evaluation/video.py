@@ -14,7 +14,7 @@ from mindrestore.data.named_sets import DEMO
 from mindrestore.data.video_sets import evaluation_clips
 from mindrestore.errors import UserError
 from mindrestore.evaluation.report import FrameRecord, write_report
-from mindrestore.evaluation.results import Row, environment, network_line
+from mindrestore.evaluation.results import ENSEMBLE, Row, environment, network_line
 from mindrestore.evaluation.video_results import ClipResults, ClipScore, ClipScorer
 from mindrestore.evaluation.video_tasks import PLAIN, Case, case_of
 from mindrestore.files import PathLike, check_writable
@@ -54,7 +54,7 @@ def evaluate_videos(config: VideoConfig, loaded: Sequence[Loaded], folder: PathL
     folder = Path(folder)
     cases = video_cases(config) if cases is None else cases
     networks = [network for network, *_ in loaded]
-    title = config.model.title
+    title = config.model.title + ("+" if config.evaluation.ensemble else "")
     heading = title if all(part.trained for part in loaded) else f"{title} (untrained)"
     methods = {"network": heading, "plain": PLAIN[config.task]}
     rows, records = [], []
@@ -205,6 +205,8 @@ def _circumstances(config: VideoConfig, loaded: Sequence[Loaded]) -> dict[str, s
     if not settings.lq and config.degradation:
         noise = f" (sigma {settings.sigma:g}, seed {settings.seed})" if config.degradation == "noise" else ""
         circumstances["low quality"] = f"{config.degradation}{noise}, made here where the data set has none"
+    if settings.ensemble:
+        circumstances["ensemble"] = ENSEMBLE
     if settings.frames:
         circumstances["frames"] = f"only the first {settings.frames} of each clip"
     if config.published:

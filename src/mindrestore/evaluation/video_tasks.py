@@ -55,9 +55,10 @@ class Case:
 
         ``networks`` are the configuration's: one; for space-time super-resolution two, the interpolating one first.
         """
-        options = dict(config.tiling.model_dump(), progress=self.name, total=self.count)
+        options = dict(config.tiling.model_dump(), progress=self.name, total=self.count, ensemble=config.evaluation.ensemble)
         if config.task == "space-time-sr":
-            interpolation = dict(config.interpolation.tiling.model_dump(), total=self.count)
+            interpolation = dict(config.interpolation.tiling.model_dump(), total=self.count,
+                                 ensemble=config.evaluation.ensemble)
             upscaling = {**options, "total": self.count and 2 * self.count - 1}
             frames = restore_space_time(*networks, self.low_quality(), interpolation, upscaling)
         elif config.task == "interpolate":

@@ -34,6 +34,8 @@ def create_model(name: str, **settings: Any) -> nn.Cell:
     Raises:
         UserError: an unknown name or setting, or a value that is not allowed.
     """
+    if "pretrained" in settings:
+        raise UserError("create_model: pretrained is taken by mindrestore.create_model, which reads files; call that one.")
     seed = settings.pop("seed", 0)
     return network_of(kind_of(name).settings.of(settings), seed)
 

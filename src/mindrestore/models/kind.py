@@ -83,6 +83,35 @@ class FlowAbilities:
 Abilities = VideoAbilities | SnapshotAbilities | FlowAbilities
 
 
+@dataclass(frozen=True)
+class PublishedFile:
+    """A file of weights that the authors of a network publish, which ``--checkpoint NAME`` stands for.
+
+    Attributes:
+        name: one word for it, such as ``"006"``.
+        file: its name, as published.
+        task: what its network is for, in words.
+        page: where its authors publish it.
+        address: of the file itself, None where only a person can fetch it from ``page``.
+        megabytes: its size (1e6 bytes) to within a few per cent, by which an answer that is something else is told.
+        parameters: of its network.
+        configuration: name of the configuration that ships for it, None if there is none.
+        figure: what its authors publish of it, empty if nothing.
+        licence: of the weights, as its authors name it.
+    """
+
+    name: str
+    file: str
+    task: str
+    page: str
+    address: str | None
+    megabytes: float
+    parameters: int
+    configuration: str | None
+    figure: str = ""
+    licence: str = "not stated"
+
+
 class VideoTraining(Protocol):
     """Keys of the section ``training`` that networks for videos share, see ``mindrestore.config.video``."""
 
@@ -116,6 +145,7 @@ class NetworkKind:
         published_settings: where weights of the kind are published, a method ``published_settings(shapes)`` that returns the
             settings, as a dict without the name, of the network that weights of these shapes (by name) belong to, and raises
             ``UserError`` ("is no ...") if there is none; otherwise None.
+        published_files: the ``PublishedFile``s of such weights.
         part_of: title and a configuration of the network that it is a part of, if it is trained but not used by itself.
     """
 
@@ -125,6 +155,7 @@ class NetworkKind:
     training_keys: type[Section] | None = None
     shipped: Mapping[str, str] = {}
     published_settings: Callable[[Mapping[str, tuple[int, ...]]], dict[str, Any]] | None = None
+    published_files: Sequence[PublishedFile] = ()
     part_of: tuple[str, str] | None = None
 
     @property

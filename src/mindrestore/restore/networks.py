@@ -45,7 +45,8 @@ def choose(task: str, checkpoints: Iterable[PathLike] = (), models: Iterable[Pat
     steps = STEPS.get(task, (task,))
     by_step = {}
     for path, read in [(path, load) for path in checkpoints] + [(path, load_exported) for path in models]:
-        network = read(path).network
+        loaded = read(path)
+        network = loaded.network
         own_precision = getattr(network, "precision", "float16")  # what is not exported computes as it is asked to
         if precision.chosen() == "float16" != own_precision:
             raise UserError(f"{path}: was exported in {own_precision} and computes in that; leave --precision away, or export "
@@ -54,7 +55,7 @@ def choose(task: str, checkpoints: Iterable[PathLike] = (), models: Iterable[Pat
         if step is None:
             raise UserError(f"{path}: holds a network to {_purpose(network)}, for which --task {task} has no use; "
                             "give one for this task, or another --task.")
-        by_step[step] = Path(path), network
+        by_step[step] = Path(loaded.origin), network
     for step in steps:
         if step not in by_step:
             by_step[step] = _shipped(step)

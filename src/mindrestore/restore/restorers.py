@@ -11,6 +11,7 @@ from mindrestore.data.resize import imresize
 from mindrestore.errors import UserError
 from mindrestore.media.clips import Clip
 from mindrestore.models import abilities_of
+from mindrestore.restore.ensemble import SnapshotEnsemble
 from mindrestore.restore.exported import ExportedSnapshot
 from mindrestore.restore.networks import TaskNetwork
 from mindrestore.restore.snapshots import Reconstructor
@@ -28,6 +29,7 @@ class VideoRestorer:
         clip: what to restore.
         networks: list of ``mindrestore.restore.networks.TaskNetwork``: one, or an interpolating and an upscaling one.
         sigma: noise level of 0–255, for a network that takes one.
+        ensemble: as of ``restore_video``.
 
     Attributes:
         count: frames of the result.
@@ -38,8 +40,8 @@ class VideoRestorer:
         UserError: no noise level and a network that takes one, or the other way round.
     """
 
-    def __init__(self, clip: Clip, networks: list[TaskNetwork], sigma: float | None = None) -> None:
-        self.clip, self._sigma = clip, sigma
+    def __init__(self, clip: Clip, networks: list[TaskNetwork], sigma: float | None = None, ensemble: bool = False) -> None:
+        self.clip, self._sigma, self._ensemble = clip, sigma, ensemble
         needs = [abilities_of(each.network) for each in networks]
         if needs[-1].takes_noise_level and sigma is None:
             raise UserError("--sigma is missing: say how noisy the clip is, such as --sigma 25 for visible noise (0 to 255).")
@@ -109,13 +111,13 @@ class VideoRestorer:
         start = max(0, first // 2 - 1)
         interpolator = self._interpolator
         frames = restore_video(interpolator.network, opened(start), interpolator.tile, interpolator.overlap,
-                               total=count - start, progress=tell)
+                               total=count - start, progress=tell, ensemble=self._ensemble)
         return itertools.islice(frames, first - 2 * start, None)
 
     def _restore(self, frames: Iterator[np.ndarray], total: int, tell: Tell = None) -> Iterator[np.ndarray]:
         restorer = self._restorer
         return restore_video(restorer.network, frames, restorer.tile, restorer.overlap, sigma=self._sigma, total=total,
-                             progress=tell)
+                             progress=tell, ensemble=self._ensemble)
 
 
 class SnapshotRestorer:
@@ -124,6 +126,7 @@ class SnapshotRestorer:
     Args:
         measurements: of one file.
         networks: list of one ``mindrestore.restore.networks.TaskNetwork``.
+        ensemble: average over mirror images and the reversal in time.
 
     Raises:
         UserError: colour measurements and a network for grey ones, or the other way round.
@@ -131,7 +134,7 @@ class SnapshotRestorer:
 
     speed = 1
 
-    def __init__(self, measurements: Measurements, networks: list[TaskNetwork]) -> None:
+    def __init__(self, measurements: Measurements, networks: list[TaskNetwork], ensemble: bool = False) -> None:
         self._measurements = measurements
         network = networks[0].network
         if measurements.colour is not None and measurements.colour != network.abilities.colour:
@@ -139,6 +142,8 @@ class SnapshotRestorer:
             raise UserError(f"{measurements.path}: was measured in {kind} and {networks[0].origin} reconstructs {other}; give "
                             f"a network for {kind} with --checkpoint.")
         self._reconstruct = network if isinstance(network, ExportedSnapshot) else Reconstructor(network)
+        if ensemble:
+            self._reconstruct = SnapshotEnsemble(self._reconstruct, network.abilities.colour)
         self._frames, self.height, self.width = measurements.mask.shape
         self.count = len(measurements.measurements) * self._frames
         total = measurements.mask.sum(0)

@@ -43,6 +43,7 @@ class Request:
         sigma: noise level of 0–255, for denoising.
         mask: file of the mask that measurements were made through, where their own file does not hold it.
         tile, overlap: (frames, height, width), None for the task's.
+        ensemble: average over mirror images and the reversal in time, in eight times the time.
         rate: frames a second of the source, where it does not say or says wrong.
         codec, crf: of a video that is written, as in ``mindrestore.media.video_writer.VideoSettings``; None for H.264 and 18.
         preview: write a picture of a few frames first.
@@ -59,6 +60,7 @@ class Request:
     mask: str | None = None
     tile: tuple[int, int, int] | None = None
     overlap: tuple[int, int, int] | None = None
+    ensemble: bool = False
     rate: float | None = None
     codec: str | None = None
     crf: int | None = None
@@ -177,7 +179,8 @@ def _say_gap(source: Path, say: Callable[[str], None]) -> None:
 def _of_measurements(request: Request, source: Path, kind: str) -> Job:
     measurements = load_measurements(source, request.mask)
     networks = choose(request.task, request.checkpoints, request.models)
-    return Job(SnapshotRestorer(measurements, networks), networks, rate=request.rate or measurements.rate, bits=8, grey=False,
+    restorer = SnapshotRestorer(measurements, networks, request.ensemble)
+    return Job(restorer, networks, rate=request.rate or measurements.rate, bits=8, grey=False,
                names=None, video=VideoSettings(request.codec or USUAL_CODEC, request.crf), clip=None)
 
 
@@ -185,7 +188,7 @@ def _of_a_clip(request: Request, source: Path, kind: str) -> Job:
     clip = open_clip(source)
     networks = choose(request.task, request.checkpoints, request.models, tile=request.tile, overlap=request.overlap,
                       size=(clip.height, clip.width))
-    restorer = VideoRestorer(clip, networks, request.sigma)
+    restorer = VideoRestorer(clip, networks, request.sigma, request.ensemble)
     names = clip.names if restorer.count == clip.count else None
     video = _video_settings(request, clip, restorer.speed)
     bits = clip.bits if kind != "video" or video.deep else 8
@@ -236,7 +239,7 @@ def _record(request: Request, job: Job) -> dict[str, Any]:
     return {"mindrestore": __version__, "input": _identity(request.source), "task": request.task, "sigma": request.sigma,
             "mask": request.mask and _identity(request.mask), "networks": [_identity(each.origin) for each in job.networks],
             "tiles": [[list(each.tile), list(each.overlap)] for each in job.networks], "precision": precision.chosen(),
-            "bits": job.bits, "grey": job.grey}
+            "bits": job.bits, "grey": job.grey, "ensemble": request.ensemble}
 
 
 def _identity(path: str | Path) -> list:

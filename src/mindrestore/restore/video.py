@@ -23,6 +23,7 @@ from mindrestore.executor import Piecewise
 from mindrestore.models import abilities_of
 from mindrestore.models.kind import INTERPOLATED_FRAMES, VideoAbilities
 from mindrestore.models.piece import made_of_pieces
+from mindrestore.restore.ensemble import ClipEnsemble
 from mindrestore.restore.progress import tile_bar
 from mindrestore.sensing.values import all_finite, finite
 from mindrestore.tiling import BLENDS, PUBLISHED, axis_tiles, checked_tiling, sequences, tile_starts
@@ -33,7 +34,8 @@ WHITE = 255  # sigma is given on the scale of 8-bit frames, as papers do
 
 def restore_video(network: Callable, clip: Iterable[np.ndarray], tile: Sequence[int] = PUBLISHED.tile,
                   overlap: Sequence[int] = PUBLISHED.overlap, blend: str = "published", sigma: float | None = None,
-                  total: int | None = None, progress: Progress = None, between_only: bool = False) -> Iterator[np.ndarray]:
+                  total: int | None = None, progress: Progress = None, between_only: bool = False,
+                  ensemble: bool = False) -> Iterator[np.ndarray]:
     """Restore a clip.
 
     Args:
@@ -52,6 +54,8 @@ def restore_video(network: Callable, clip: Iterable[np.ndarray], tile: Sequence[
             number of tiles done and of all there are, None if nobody knows.
         between_only: of interpolation, give only the frames in between that have two of the clip on either side, D - 3:
             those that published figures score.
+        ensemble: average over every tile's mirror images and its reversal in time, which takes eight times as long
+            (``mindrestore.restore.ensemble``).
 
     Returns:
         An iterator over frames (3, sH, sW), float32, as the network gives them: rounding to 8 bits clamps. As many as
@@ -63,6 +67,7 @@ def restore_video(network: Callable, clip: Iterable[np.ndarray], tile: Sequence[
     """
     needs = abilities_of(network)
     network = Piecewise(network) if made_of_pieces(network) else network
+    network = ClipEnsemble(network) if ensemble else network
     tile, overlap = checked_tiling(tile, overlap, needs.window, blend)
     if needs.takes_noise_level and sigma is None:
         raise UserError("sigma is missing: this network denoises at a given noise level; give it, of 0 to 255.")

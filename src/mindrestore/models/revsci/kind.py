@@ -8,6 +8,7 @@ from pydantic import Field
 
 from mindrestore.models.kind import FreeSize, SnapshotKind
 from mindrestore.models.revsci import published
+from mindrestore.models.revsci.files import REVSCI_FILES
 from mindrestore.models.revsci.settings import RevSCISettings
 from mindrestore.models.signature import OnnxGraph, Port, Signature
 from mindrestore.sections import Section
@@ -29,6 +30,7 @@ class RevSCIKind(SnapshotKind):
     settings = RevSCISettings
     training_keys = RevSCITrainingKeys
     shipped = {"sci": "revsci_small.ckpt"}
+    published_files = REVSCI_FILES
 
     def published_settings(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
         return published.settings_from_shapes(shapes)

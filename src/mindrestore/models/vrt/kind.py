@@ -9,6 +9,7 @@ from mindrestore.models.kind import FlowAbilities, FlowKind, Samples, VideoKind
 from mindrestore.models.settings import Settings
 from mindrestore.models.signature import OnnxGraph, Signature
 from mindrestore.models.vrt import published
+from mindrestore.models.vrt.files import SPYNET_FILES, VRT_FILES
 from mindrestore.models.vrt.settings import VRTSettings, check_clip
 from mindrestore.models.vrt.training import (
     FLOW,
@@ -30,6 +31,7 @@ class VRTKind(VideoKind):
     free_settings = ("img_size", "drop_path_rate")  # they change nothing about the weights
     training_keys = VRTTrainingKeys
     shipped = {"sr": "vrt_small_sr.ckpt", "denoise": "vrt_small_denoise.ckpt"}
+    published_files = VRT_FILES
 
     def published_settings(self, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Any]:
         return published.settings_from_shapes(shapes)
@@ -84,6 +86,7 @@ class SpyNetSettings(Settings):
 
 class SpyNetKind(FlowKind):
     settings = SpyNetSettings
+    published_files = SPYNET_FILES
     part_of = "VRT", "configs/vrt/small_sr.yaml"
 
     def network(self, settings: SpyNetSettings, seed: int = 0) -> SpyNet:

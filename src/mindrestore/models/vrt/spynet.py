@@ -36,6 +36,10 @@ class SpyNet(nn.Cell):
         self.pyramid, self.twice_as_fine, self.warp = Pyramid(), TwiceAsFine(), WarpedNeighbour()
         self.sum, self.resize = Sum(), ResizedFlow()
 
+    def published_buffers(self, name: str) -> bool:
+        """Whether ``name`` is that of ``MEAN`` or ``STD`` in a file of weights."""
+        return name in ("mean", "std")
+
     def construct(self, image: Tensor, neighbour: Tensor) -> tuple[Tensor, ...]:
         height, width = image.shape[2:]
         images, neighbours = self.pyramid(image), self.pyramid(neighbour)
