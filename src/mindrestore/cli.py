@@ -1,4 +1,4 @@
-"""The command line: ``mindrestore train | eval | restore | simulate | export | convert | plot | doctor``; ``train.py``,
+"""The command line: ``mindrestore train | eval | restore | simulate | mask | export | convert | plot | doctor``; ``train.py``,
 ``eval.py`` and ``export.py`` are the same.
 """
 from __future__ import annotations
@@ -7,11 +7,11 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from mindrestore.commands import convert, doctor, evaluate, export, plot, restore, simulate, train
+from mindrestore.commands import convert, doctor, evaluate, export, mask, plot, restore, simulate, train
 from mindrestore.exit_status import status_of
 from mindrestore.version import __version__
 
-COMMANDS = (train, evaluate, restore, simulate, export, convert, plot, doctor)
+COMMANDS = (train, evaluate, restore, simulate, mask, export, convert, plot, doctor)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

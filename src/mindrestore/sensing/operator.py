@@ -92,6 +92,13 @@ class SnapshotImaging:
         """Return y / mask_sum, the mean of the open frames: ``(..., H, W)`` -> ``(..., H, W)``, about 0..1."""
         return self._checked_measurement(measurement) / self.mask_sum
 
+    def residual(self, estimate: np.ndarray, measurement: np.ndarray) -> np.ndarray:
+        """Return |y - A x|, what an estimate leaves of the measurement unexplained: ``(..., H, W)`` float32, in its units.
+
+        Where it is large the estimate is wrong. Where it is small it may be wrong too: many clips have the same measurement.
+        """
+        return np.abs(self._checked_measurement(measurement) - self.A(estimate))
+
     def back_projected_residual(self, estimate: np.ndarray, measurement: np.ndarray) -> np.ndarray:
         """Return the residual of an estimate, back-projected to the clip: M * (y - A x) / mask_sum.
 
