@@ -95,7 +95,7 @@ def _drawn(mask: np.ndarray) -> dict[str, np.ndarray]:
     planes, height, width = mask.shape
     corner = mask[0, :-(-height // ENLARGED), :-(-width // ENLARGED)]
     return {**{f"plane {number + 1}": plane for number, plane in enumerate(mask)}, f"sum / {planes}": mask.sum(0) / planes,
-            f"corner of 1, {ENLARGED}x": corner.repeat(ENLARGED, 0).repeat(ENLARGED, 1)[:height, :width]}
+            f"plane 1, corner, {ENLARGED} times": corner.repeat(ENLARGED, 0).repeat(ENLARGED, 1)[:height, :width]}
 
 
 def _calibrate(options: Namespace) -> None:

@@ -11,6 +11,7 @@ from mindrestore.media import writing
 from mindrestore.media.pixels import in_colour, to_image
 
 GAP, LABEL_HEIGHT = 6, 22
+SHEET_COLUMN = 250  # pixels, which a heading needs
 FRAMES_A_SECOND = 10
 
 
@@ -40,7 +41,7 @@ def write_strip(path: PathLike, clip: np.ndarray, columns: int = 5) -> None:
 
 def write_sheet(path: PathLike, images: dict[str, np.ndarray], columns: int = 4) -> None:
     """Write images (H, W) or (3, H, W), 0–1, all of one size, as one PNG, ``columns`` a row, each below its heading."""
-    shown = [_cell(image[..., None, :, :], index=0, row=0, name=name) for name, image in images.items()]
+    shown = [_cell(image[..., None, :, :], index=0, row=0, name=name, width=SHEET_COLUMN) for name, image in images.items()]
     shown += [_white(*shown[0].shape[:2])] * (-len(shown) % columns if len(shown) > columns else 0)
     rows = [_joined(shown[start:start + columns], 1) for start in range(0, len(shown), columns)]
     writing.write_picture(path, _joined(rows, 0))
@@ -62,11 +63,14 @@ def write_video(path: PathLike, clip: np.ndarray, rate: float = FRAMES_A_SECOND)
     writing.write_video(path, (_bgr(clip, index) for index in range(clip.shape[-3])), rate)
 
 
-def _cell(clip: np.ndarray, index: int, row: int, name: str) -> np.ndarray:
+def _cell(clip: np.ndarray, index: int, row: int, name: str, width: int = 0) -> np.ndarray:
+    """A frame below its name, widened with white to ``width`` where it is narrower."""
     if clip.ndim == 2:
         image = _bgr(clip[None], 0) if row == 0 else _white(*clip.shape)
     else:
         image = _bgr(clip, index)
+    if image.shape[1] < width:
+        image = np.concatenate((image, _white(image.shape[0], width - image.shape[1])), 1)
     if not name:
         return image
     label = _white(LABEL_HEIGHT, image.shape[1])

@@ -2,10 +2,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from mindrestore.data.folders import frame_files, gap_sentence, identity
 from mindrestore.data.measurements import load_measurements
@@ -13,6 +15,7 @@ from mindrestore.data.video_file import damage
 from mindrestore.errors import UserError
 from mindrestore.media.clips import Clip, open_clip
 from mindrestore.media.pixels import to_image
+from mindrestore.media.trust import mean_residual, write_trust
 from mindrestore.media.video_writer import CODECS, VideoSettings
 from mindrestore.media.writing import check_target, kind_of, stored_size, write_clip
 from mindrestore.restore.finished import FinishedFrames
@@ -38,6 +41,7 @@ class Request:
         checkpoints, models: as for ``choose``; without any what ships.
         sigma: noise level of 0–255, for denoising.
         mask: file of the mask that measurements were made through, where their own file does not hold it.
+        trust: file of the trust maps of reconstructed measurements, to be written too.
         tile, overlap: (frames, height, width), None for the task's.
         rate: frames a second of the source, where it does not say or says wrong.
         codec, crf: of a video that is written, as in ``mindrestore.media.video_writer.VideoSettings``; None for H.264 and 18.
@@ -53,6 +57,7 @@ class Request:
     models: tuple[str, ...] = ()
     sigma: float | None = None
     mask: str | None = None
+    trust: str | None = None
     tile: tuple[int, int, int] | None = None
     overlap: tuple[int, int, int] | None = None
     rate: float | None = None
@@ -89,8 +94,11 @@ def restore(request: Request, say: Callable[[str], None] = print) -> bool:
     target = Path(request.target)
     compared = _beside(target, "_compare", target.suffix) if request.compare else None
     picture = _beside(target, "_preview", ".png") if request.preview else None
-    for path in filter(None, (target, compared, picture)):
+    trust = request.trust and Path(request.trust)
+    for path in filter(None, (target, compared, picture, trust)):
         _check_apart(path, Path(request.source))
+    if trust and kind_of(trust) != "picture":
+        raise UserError(f"--trust {trust}: trust maps are written as a picture; give a name that ends in .png.")
     job = _prepared(request, kind_of(target))
     _say_gap(Path(request.source), say)
     count, speed, size = job.restorer.count, job.restorer.speed, (job.restorer.height, job.restorer.width)
@@ -110,6 +118,8 @@ def restore(request: Request, say: Callable[[str], None] = print) -> bool:
             beside = replace(job.video, deep=False, source=None)
             write_beside(compared, job.restorer.beside(), finished.images(), count, rate=rate, video=beside)
             say(f"Input and output side by side: {compared}")
+        if trust:
+            say(_write_trust(trust, job.restorer.unexplained(finished.images())))
     except BaseException as error:
         if not finished.count:
             finished.discard()
@@ -171,7 +181,7 @@ def _of_a_clip(request: Request, source: Path, kind: str) -> Job:
                clip=clip)
 
 
-RESTORERS = {"video": (_of_a_clip, ("sigma", "tile", "overlap")), "snapshot": (_of_measurements, ("mask",))}
+RESTORERS = {"video": (_of_a_clip, ("sigma", "tile", "overlap")), "snapshot": (_of_measurements, ("mask", "trust"))}
 """By problem: what makes the ``Job`` of a request, and the options that only such requests have."""
 
 
@@ -186,6 +196,14 @@ def _video_settings(request: Request, clip: Clip, speed: int) -> VideoSettings:
     times = None if request.rate else clip.contents.times
     return replace(settings, colour=clip.video.colour, pixel_aspect=clip.video.pixel_aspect, source=clip.path,
                    times=times.doubled() if times and speed == 2 else times)
+
+
+def _write_trust(path: Path, maps: Iterator[np.ndarray]) -> str:
+    """Write the trust maps of all measurements; return a sentence about them."""
+    named = {f"measurement {number + 1}": image for number, image in enumerate(maps)}
+    write_trust(path, named)
+    mean = mean_residual(np.stack(list(named.values())))
+    return f"Trust map: {path}; |y - sum M x| is {mean:.2f} a pixel on average, white being 255."
 
 
 def _unkept(clip: Clip | None, target: Path) -> list[str]:
