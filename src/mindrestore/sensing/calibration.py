@@ -23,7 +23,7 @@ from mindrestore.sensing.gap_tv import gap_tv
 from mindrestore.sensing.operator import SnapshotImaging
 
 REACH = 1.5  # pixels up, down, left and right that are searched
-SPACING = 0.5  # pixels between the first guesses; the residual dips within about 0.4 of the right place
+SPACING = 0.5  # pixels between the first guesses; the squared residual falls towards the right place from about as far
 PRECISION = 0.01  # pixels
 ITERATIONS = 20  # of GAP-TV, after which its residual tells masks apart
 SIDE = 96  # pixels of the part of a snapshot that is reconstructed again and again
@@ -95,12 +95,13 @@ def calibrate_on_scene(mask: np.ndarray, measurement: np.ndarray, colour: bool =
                  for size in measurement.shape)
     seen = measurement[part]
 
-    def unexplained(shift: Shift) -> float:
+    def unexplained(shift: Shift) -> np.ndarray:
+        """Return |y - sum M x|, without the border."""
         trial = moved(mask, shift)[(slice(None), *part)]
         clip = gap_tv(seen, trial, ITERATIONS, colour=colour)
-        return float(_inside(SnapshotImaging(trial, colour).residual(clip, seen)).mean())
-    shift = _best_shift(unexplained)
-    return Calibration(shift, EVEN, unexplained((0.0, 0.0)), unexplained(shift))
+        return _inside(SnapshotImaging(trial, colour).residual(clip, seen))
+    shift = _best_shift(lambda shift: float((unexplained(shift) ** 2).mean()))
+    return Calibration(shift, EVEN, float(unexplained((0.0, 0.0)).mean()), float(unexplained(shift).mean()))
 
 
 def calibrate_on_white(mask: np.ndarray, measurement: np.ndarray, level: float = 1.0) -> Calibration:
