@@ -1,44 +1,52 @@
-"""What a mask costs that is a little wrong, and what calibration regains: the table of docs/snapshots.md.
+"""What a mask costs that is a little wrong, how the residual tells it, what calibration regains: tables of docs/snapshots.md.
 
     python benchmarks/calibration.py [--scenes FOLDER --mask mask.mat] [--iterations 25]
 
 Measures the first snapshot of the benchmark's scenes in a folder, or of the demonstration scenes, through a mask that is moved,
-darker, or darker in the corners than it is thought to be; reconstructs it with GAP-TV through the real mask, through the one it
-is thought to be, and through that one calibrated on the snapshot itself and on a white surface; noise 1, for white = 255. The
-outermost pixels of scenes and mask are left away, so that what is moved in is not known to calibration.
+darker, or darker in the corners than it is thought to be; reconstructs it with GAP-TV and with the network that ships through
+the real mask, through the one it is thought to be, and through that one calibrated on the snapshot itself and on a white
+surface; noise 1, for white = 255. The outermost pixels of scenes and mask are left away, so that what is moved in is not known
+to calibration.
 """
 import argparse
 
 import numpy as np
 
+from mindrestore.checkpoints.loading import load, shipped
 from mindrestore.data.demo import demo_scenes
 from mindrestore.data.scenes import find_benchmark_scenes, load_scene
 from mindrestore.metrics import psnr
+from mindrestore.restore.snapshots import Reconstructor
+from mindrestore.runtime import session
 from mindrestore.sensing import SnapshotImaging, gap_tv, load_mask, random_mask
 from mindrestore.sensing.calibration import EVEN, Calibration, calibrate_on_scene, calibrate_on_white
 
 FRAMES, MARGIN = 8, 8
 NOISE = 1 / 255
 ERRORS = {  # shift down and right in pixels, light
-    "0.1 right": ((0, 0.1), EVEN), "0.5 right": ((0, 0.5), EVEN), "0.3 down, 0.6 left": ((0.3, -0.6), EVEN),
-    "gain 0.9": ((0, 0), (0.9, 0, 0, 0)), "corners 0.7": ((0, 0), (1, 0, 0, -0.3)),
-    "all of the last three": ((0.3, -0.6), (0.9, 0, 0, -0.3)),
+    "0.1 right": ((0, 0.1), EVEN), "0.3 down, 0.6 left": ((0.3, -0.6), EVEN),
+    "gain 0.9, corners 0.7": ((0, 0), (0.9, 0, 0, -0.2)), "both of these": ((0.3, -0.6), (0.9, 0, 0, -0.2)),
 }
 HEADINGS = ("right mask", "wrong", "by itself", "by white")
+WORST = 0.05  # share of the pixels whose residual is largest
 
 
 def main(options):
+    session.start("cpu")
+    methods = {"GAP-TV": lambda seen, mask: gap_tv(seen, mask, options.iterations),
+               "network": Reconstructor(load(shipped("sci")).network)}
     scenes = scenes_of(options.scenes)
     given = None if options.mask is None else load_mask(options.mask, FRAMES)
-    print("PSNR in dB of GAP-TV; in brackets how far off the shift is that was found, pixels")
-    print(f"{'error':24}{'scene':10}" + "".join(f"{heading:>18}" for heading in HEADINGS), flush=True)
+    print("PSNR in dB / |y - sum M x|, white = 255; off: how far the shift is off that was found, pixels;\n"
+          "worst: mean error of the 5 % of pixels with the largest residual over that of all, right mask")
+    headings = "".join(f"{heading:>15}" for heading in HEADINGS)
+    print(f"{'error':23}{'scene':9}{'method':8}{headings}   off: itself  white worst", flush=True)
     for error, (shift, light) in ERRORS.items():
-        rows = [measured(name, clip, given, Calibration(shift, light, 0, 0), options.iterations)
-                for name, clip in scenes.items()]
-        for name, scores, misses in rows:
-            show(error, name, scores, misses)
-        if len(rows) > 1:
-            show(error, "mean", np.mean([scores for _, scores, _ in rows], 0), np.mean([misses for *_, misses in rows], 0))
+        found = [measured(name, clip, given, Calibration(shift, light, 0, 0), methods) for name, clip in scenes.items()]
+        for scores in found:
+            show(error, scores)
+        means = {method: np.mean([scores[method] for _, scores in found], 0) for method in methods}
+        show(error, ("mean", means))
 
 
 def scenes_of(folder):
@@ -49,25 +57,37 @@ def scenes_of(folder):
     return {name: scene.snapshots(FRAMES)[0] for name, scene in scenes.items()}
 
 
-def measured(name, clip, given, error, iterations):
+def measured(name, clip, given, error, methods):
+    """(name of the scene, for each method four times PSNR and residual, how far off two shifts are, the worst's error)"""
     mask = random_mask(FRAMES, *clip.shape[1:], rng=0) if given is None else given[:, :clip.shape[1], :clip.shape[2]]
     real, thought, clip = (inner(array) for array in (error.correct(mask), mask, clip))
     camera = SnapshotImaging(real)
     seen = camera.measure(clip, NOISE, rng=0)
     found = [calibrate_on_scene(thought, seen), calibrate_on_white(thought, camera.measure(np.ones_like(clip), NOISE, rng=1))]
-    masks = [real, thought, *(each.correct(thought) for each in found)]
-    scores = [psnr(gap_tv(seen, mask, iterations), clip) for mask in masks]
-    return name, scores, [np.hypot(*np.subtract(each.shift, error.shift)) for each in found]
+    off = [np.hypot(*np.subtract(each.shift, error.shift)) for each in found]
+    scores = {}
+    for method, reconstruct in methods.items():
+        numbers = []
+        for tried in (real, thought, *(each.correct(thought) for each in found)):
+            restored = reconstruct(seen, tried)
+            residual = SnapshotImaging(tried).residual(restored, seen)
+            numbers += [psnr(restored, clip), 255 * residual.mean()]
+            if tried is real:
+                wrong = np.abs(restored - clip).mean(0)
+                worst = wrong[residual >= np.quantile(residual, 1 - WORST)].mean() / wrong.mean()
+        scores[method] = [*numbers, *off, worst]
+    return name, scores
 
 
 def inner(array):
     return array[:, MARGIN:-MARGIN, MARGIN:-MARGIN]
 
 
-def show(error, name, scores, misses):
-    cells = [f"{scores[0]:18.2f}", f"{scores[1]:18.2f}", *(f"{score:9.2f} ({miss:.3f})".rjust(18) for score, miss in zip(
-        scores[2:], misses))]
-    print(f"{error:24}{name:10}" + "".join(cells), flush=True)
+def show(error, named):
+    name, scores = named
+    for method, numbers in scores.items():
+        cells = "".join(f"{f'{quality:.2f} / {residual:.2f}':>15}" for quality, residual in zip(numbers[0:8:2], numbers[1:8:2]))
+        print(f"{error:23}{name:9}{method:8}{cells}{numbers[8]:15.3f}{numbers[9]:7.3f}{numbers[10]:6.2f}", flush=True)
 
 
 if __name__ == "__main__":

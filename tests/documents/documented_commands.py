@@ -14,6 +14,7 @@ from mindrestore.commands.shared import overrides_of
 from mindrestore.config import VideoConfig, load_config, make_config
 from mindrestore.media.writing import kind_of
 from mindrestore.restore.tasks import STEPS
+from mindrestore.sensing.masks import check_suffix
 
 # How commands are run
 
@@ -117,6 +118,12 @@ def a_restoration(words, folder):
     assert (options.task == "denoise") == (options.sigma is not None)
 
 
+def a_calibration(words, folder):
+    options = parsed(words)
+    there(options.mask, options.snapshots)
+    check_suffix(options.output)
+
+
 def an_installation(words, folder):
     """What is installed is what the project asks for, by itself or by an extra."""
     asked = (ROOT / "requirements.txt").read_text() + (ROOT / "pyproject.toml").read_text()
@@ -149,6 +156,7 @@ def nothing(words, folder):
 
 RUN = {
     "mindrestore simulate": here,
+    "mindrestore mask": here,
     "mindrestore convert": here,
     "mindrestore restore coded.mat back.mp4 --task sci": here,
     "python src/scripts/create_lmdb.py": in_a_process,
@@ -161,6 +169,7 @@ RUN = {
 CHECKED = {
     "mindrestore restore": (a_restoration, "minutes, and networks that are only named; test_restore.py runs it"),
     "mindrestore restore coded.mat back.mp4 --task sci --model": (a_restoration, "compiles; test_restore_exported.py runs it"),
+    "mindrestore mask calibrate": (a_calibration, "wants snapshots through the mask; test_mask.py runs it"),
     "mindrestore plot": (only_parsed, "wants runs that were trained; test_plot.py runs it"),
     "mindrestore doctor": (only_parsed, "computes for seconds; test_doctor.py runs it"),
     "python train.py": (a_training, "hours; test_training.py and test_video_training.py train tiny networks"),

@@ -84,6 +84,22 @@ def test_a_scene_does_not_tell_light():
     assert quality(seen, 0.8 * mask, clip) > quality(seen, mask, clip) + 3
 
 
+@pytest.mark.parametrize("given", [random_mask(8, 20, 20, rng=1), random_mask(8, 20, 20, rng=2)], ids=["dark", "another"])
+def test_a_snapshot_that_does_not_tell_is_refused(given):
+    mask = random_mask(8, 20, 20, rng=1)
+    clip = np.zeros_like(mask) if np.array_equal(given, mask) else render_clip(3, 8, 20, 20, speed=0.5)
+    with pytest.raises(UserError, match="wherever the mask lies"):
+        calibrate_on_scene(given, snapshot(mask, clip))
+
+
+def test_a_scene_is_not_taken_for_a_white_surface():
+    mask = random_mask(8, SIDE, SIDE, rng=1)
+    with pytest.raises(UserError, match="is not what an even surface shows"):
+        calibrate_on_white(mask, snapshot(mask, render_clip(3, 8, SIDE, SIDE, speed=1.5)))
+    with pytest.raises(UserError, match="is not what an even surface shows"):
+        calibrate_on_white(random_mask(8, SIDE, SIDE, rng=2), snapshot(mask, np.ones_like(mask)))
+
+
 def test_what_was_found_is_said():
     text = " ".join(Calibration((0.25, -0.5), (0.9, 0, 0, -0.2), before=0.1, after=0.01).lines(33, 33))
     assert "0.25 pixels below and 0.50 to the left" in text and "0.900 of what was thought in the middle" in text

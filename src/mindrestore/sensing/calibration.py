@@ -28,6 +28,8 @@ PRECISION = 0.01  # pixels
 ITERATIONS = 20  # of GAP-TV, after which its residual tells masks apart
 SIDE = 96  # pixels of the part of a snapshot that is reconstructed again and again
 BORDER = 4  # pixels along the edges, behind which a moved mask is not known
+DEEP = 0.3  # of the median squared residual of all guesses, what the best one must leave; right ones leave less than 0.04
+UNEVEN = 0.15  # of the mean of a white capture, mean residual above which it is not of a white surface
 LEAST_CONTRAST = 0.01  # of the mask's sum, standard deviation over mean, to see it move by
 EVEN = (1.0, 0.0, 0.0, 0.0)  # light that is as thought everywhere
 
@@ -54,6 +56,8 @@ class Calibration:
         down, right = self.shift
         said = [f"The real mask lies {abs(down):.2f} pixels {'below' if down >= 0 else 'above'} and {abs(right):.2f} to the "
                 f"{'right' if right >= 0 else 'left'} of the given one."]
+        if max(abs(down), abs(right)) > REACH:
+            said.append(f"That is further than the {REACH:g} pixels that are searched: it may be wrong.")
         if self.light != EVEN:
             light = self.light_on(height, width)
             corners = light[::height - 1, ::width - 1]
@@ -88,7 +92,7 @@ def calibrate_on_scene(mask: np.ndarray, measurement: np.ndarray, colour: bool =
         colour: measured behind an RGGB Bayer filter.
 
     Raises:
-        UserError: shapes that do not fit, or fewer than 16 x 16 pixels.
+        UserError: shapes that do not fit, fewer than 16 x 16 pixels, or a snapshot that does not tell.
     """
     mask, measurement = _checked(mask, measurement)
     part = tuple(slice(start := (size - min(size, SIDE)) // 2 // 2 * 2, start + min(size, SIDE))  # even: the Bayer filter's
@@ -100,7 +104,10 @@ def calibrate_on_scene(mask: np.ndarray, measurement: np.ndarray, colour: bool =
         trial = moved(mask, shift)[(slice(None), *part)]
         clip = gap_tv(seen, trial, ITERATIONS, colour=colour)
         return _inside(SnapshotImaging(trial, colour).residual(clip, seen))
-    shift = _best_shift(lambda shift: float((unexplained(shift) ** 2).mean()))
+    shift, depth = _best_shift(lambda shift: float((unexplained(shift) ** 2).mean()))
+    if not depth < DEEP:
+        raise UserError("the snapshot is explained about as well wherever the mask lies, as a dark or noisy one is, or one through "
+                        "another mask; take one of something bright, or of an evenly white surface.")
     return Calibration(shift, EVEN, float(unexplained((0.0, 0.0)).mean()), float(unexplained(shift).mean()))
 
 
@@ -113,8 +120,8 @@ def calibrate_on_white(mask: np.ndarray, measurement: np.ndarray, level: float =
         level: brightness of the surface, white being 1.
 
     Raises:
-        UserError: shapes that do not fit, fewer than 16 x 16 pixels, a level not above 0, a dark capture, or a mask whose sum
-            is even, which shows no movement.
+        UserError: shapes that do not fit, fewer than 16 x 16 pixels, a level not above 0, a dark or uneven capture, or a mask
+            whose sum is even, which shows no movement.
     """
     mask, measurement = _checked(mask, measurement)
     if not level > 0:
@@ -132,20 +139,25 @@ def calibrate_on_white(mask: np.ndarray, measurement: np.ndarray, level: float =
         terms = level * basis * moved(total[None], shift)
         light = np.linalg.lstsq(_inside(terms).reshape(len(terms), -1).T, _inside(measurement).ravel(), rcond=None)[0]
         return light, np.abs(measurement - np.tensordot(light, terms, 1))
-    shift = _best_shift(lambda shift: float((_inside(fitted(shift)[1]) ** 2).mean()))
+    shift, _ = _best_shift(lambda shift: float((_inside(fitted(shift)[1]) ** 2).mean()))
     light, residual = fitted(shift)
+    if _inside(residual).mean() > UNEVEN * measurement.mean():
+        raise UserError(f"{_inside(residual).mean() / measurement.mean():.0%} of the calibration capture is not what an even "
+                        "surface shows through any such mask; take one of an evenly lit white surface, through this mask.")
     given = np.abs(measurement - level * total)
     return Calibration(shift, tuple(light.tolist()), float(_inside(given).mean()), float(_inside(residual).mean()))
 
 
-def _best_shift(unexplained: Callable[[Shift], float]) -> Shift:
-    """Return the shift that leaves least: the best of a grid of guesses, refined."""
+def _best_shift(unexplained: Callable[[Shift], float]) -> tuple[Shift, float]:
+    """Return the shift that leaves least, the best of a grid of guesses, refined; and what it leaves over their median."""
     guesses = np.arange(-REACH, REACH + SPACING / 2, SPACING)
-    start = min(((down, right) for down in guesses for right in guesses), key=unexplained)
+    left = {(down, right): unexplained((down, right)) for down in guesses for right in guesses}
+    start = min(left, key=left.get)
     corners = np.add(start, SPACING * np.array([[0, 0], [.5, 0], [0, .5]]))
     found = optimize.minimize(unexplained, start, method="Nelder-Mead",
                               options=dict(initial_simplex=corners, xatol=PRECISION, fatol=np.inf, maxfev=60))
-    return tuple(np.asarray(found.x, float).round(3).tolist())
+    usual = float(np.median(list(left.values())))
+    return tuple(np.asarray(found.x, float).round(3).tolist()), float(found.fun) / usual if usual else 1.0
 
 
 def _light_basis(height: int, width: int) -> np.ndarray:
