@@ -106,8 +106,8 @@ def calibrate_on_scene(mask: np.ndarray, measurement: np.ndarray, colour: bool =
         return _inside(SnapshotImaging(trial, colour).residual(clip, seen))
     shift, depth = _best_shift(lambda shift: float((unexplained(shift) ** 2).mean()))
     if not depth < DEEP:
-        raise UserError("the snapshot is explained about as well wherever the mask lies, as a dark or noisy one is, or one through "
-                        "another mask; take one of something bright, or of an evenly white surface.")
+        raise UserError("the snapshot is explained about as well wherever the mask lies, as a dark or noisy one is, or one "
+                        "through another mask; take one of something bright, or of an evenly white surface.")
     return Calibration(shift, EVEN, float(unexplained((0.0, 0.0)).mean()), float(unexplained(shift).mean()))
 
 
