@@ -93,7 +93,8 @@ def reconstruct_scene(scene: Scene, mask: np.ndarray, reconstruct: Reconstruct,
         start = time.perf_counter()
         clip = reconstruct(measurement, mask)
         seconds = time.perf_counter() - start
-        reconstructions.append(Reconstruction(truth, measurement, clip, camera.residual(clip, measurement), seconds))
+        reconstructions.append(Reconstruction(
+            truth, measurement, clip, residual=camera.residual(clip, measurement), seconds=seconds))
     return reconstructions
 
 

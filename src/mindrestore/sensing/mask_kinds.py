@@ -33,10 +33,10 @@ def draw_mask(kind: str, frames: int, height: int, width: int, density: float = 
     check_kind(kind)
     rng = np.random.default_rng(rng)
     if kind == "random":
-        return random_mask(frames, height, width, density, rng)
+        return random_mask(frames, height, width, density, rng=rng)
     check_drawing(frames, height, width, density)
     if kind == "shifted":
-        strip = random_mask(1, height, width + frames - 1, density, rng)[0]
+        strip = random_mask(1, height, width + frames - 1, density, rng=rng)[0]
         return np.stack([strip[:, start:start + width] for start in range(frames)])
     return rng.random((frames, height, width), dtype=np.float32) ** np.float32(1 / density - 1)  # E u^p = 1 / (p + 1)
 
