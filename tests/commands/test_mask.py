@@ -68,6 +68,8 @@ def test_a_white_surface_sets_a_mask_right(capsys):
 
 @pytest.mark.parametrize("arguments, named", [
     (["make", "mask.txt", *SIZE], "mask.txt: a mask file ends in .mat, .npz or .npy, got '.txt'"),
+    (["make", "mask.npy", "--sheet", "sheet", *SIZE], "--sheet sheet: a picture is written"),
+    (["look", "none.mat", "--sheet", "sheet.mp4"], "--sheet sheet.mp4: a picture is written"),
     (["make", "mask.npy", "--kind", "round", *SIZE], "'round': no such kind of mask"),
     (["make", "mask.npy", "--size", "0", "4"], "at least one plane of one pixel"),
     (["make", "mask.npy", "--density", "1.5", *SIZE], "density must lie above 0"),

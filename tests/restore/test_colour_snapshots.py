@@ -79,7 +79,7 @@ def test_simulate_restore_and_evaluate(colour, inside, prepared, capsys):
 
 
 @pytest.mark.parametrize("arguments, named", [
-    (["coded.mat", "out", "--task", "sci", "--trust", "trust.mp4"], "--trust trust.mp4: trust maps are written as a picture"),
+    (["coded.mat", "out", "--task", "sci", "--trust", "trust.mp4"], "--trust trust.mp4: a picture is written"),
     (["in", "out", "--task", "sr", "--trust", "trust.png"], "--trust: has no meaning for --task sr"),
     (["coded.mat", "out", "--task", "sci", "--trust", "coded.mat"], "coded.mat: is the input itself"),
 ])

@@ -2,16 +2,11 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from typing import TYPE_CHECKING
 
 from mindrestore.commands.shared import Commands
 
-if TYPE_CHECKING:
-    import numpy as np
-
 KINDS_HELP = ("random (every pixel of every plane by itself), shifted (one plane, moved left by a pixel a frame, as on a "
               "stage) or grey (pixels that let any part of the light through); default random")
-ENLARGED = 8  # times, the corner in a sheet
 
 
 def add(commands: Commands) -> None:
@@ -67,51 +62,17 @@ def _sheet(parser: ArgumentParser) -> None:
 
 
 def _make(options: Namespace) -> None:
-    from mindrestore.sensing.mask_kinds import draw_mask
-    from mindrestore.sensing.masks import check_suffix, save_mask
-    check_suffix(options.output)
-    mask = draw_mask(options.kind, options.ratio, *options.size, density=options.density, rng=options.seed)
-    save_mask(options.output, mask)
-    _describe(options.output, mask, options.sheet)
+    from mindrestore.restore.masks import make_mask
+    print("\n".join(make_mask(options.output, options.kind, options.ratio, *options.size, density=options.density,
+                              seed=options.seed, sheet=options.sheet)))
 
 
 def _look(options: Namespace) -> None:
-    from mindrestore.sensing.masks import load_mask
-    _describe(options.mask, load_mask(options.mask, options.ratio), options.sheet)
-
-
-def _describe(path: str, mask: np.ndarray, sheet: str | None) -> None:
-    from mindrestore.media.pictures import write_sheet
-    from mindrestore.sensing.inspection import inspect_mask
-    from mindrestore.sensing.masks import fingerprint
-    print("\n".join([f"{path}: fingerprint {fingerprint(mask)}", *inspect_mask(mask).lines()]))
-    if sheet:
-        write_sheet(sheet, _drawn(mask))
-        print(f"Sheet: {sheet}")
-
-
-def _drawn(mask: np.ndarray) -> dict[str, np.ndarray]:
-    """Return planes, mean and an enlarged corner of a mask (T, H, W), each (H, W) by its heading."""
-    planes, height, width = mask.shape
-    corner = mask[0, :-(-height // ENLARGED), :-(-width // ENLARGED)]
-    return {**{f"plane {number + 1}": plane for number, plane in enumerate(mask)}, f"sum / {planes}": mask.sum(0) / planes,
-            f"plane 1, corner, {ENLARGED} times": corner.repeat(ENLARGED, 0).repeat(ENLARGED, 1)[:height, :width]}
+    from mindrestore.restore.masks import look_at_mask
+    print("\n".join(look_at_mask(options.mask, options.ratio, options.sheet)))
 
 
 def _calibrate(options: Namespace) -> None:
-    from mindrestore.data.measurements import load_measurements
-    from mindrestore.errors import UserError
-    from mindrestore.sensing.calibration import calibrate_on_scene, calibrate_on_white
-    from mindrestore.sensing.masks import check_suffix, save_mask
-    check_suffix(options.output)
-    file = load_measurements(options.snapshots, options.mask)
-    if not 1 <= options.number <= len(file.measurements):
-        raise UserError(f"--number {options.number}: {options.snapshots} holds {len(file.measurements)} snapshots; give 1 to "
-                        f"{len(file.measurements)}.")
-    if options.white:
-        found = calibrate_on_white(file.mask, file.measurements.mean(0), options.level)
-    else:
-        found = calibrate_on_scene(file.mask, file.measurements[options.number - 1], bool(file.colour))
-    save_mask(options.output, found.correct(file.mask))
-    print("\n".join(found.lines(*file.mask.shape[1:])))
-    print(f"Wrote {options.output}.")
+    from mindrestore.restore.masks import calibrate_mask
+    print("\n".join(calibrate_mask(options.mask, options.snapshots, options.output, white=options.white, level=options.level,
+                                   number=options.number)))

@@ -17,7 +17,7 @@ from mindrestore.media.clips import Clip, open_clip
 from mindrestore.media.pixels import to_image
 from mindrestore.media.trust import mean_residual, write_trust
 from mindrestore.media.video_writer import CODECS, VideoSettings
-from mindrestore.media.writing import check_target, kind_of, stored_size, write_clip
+from mindrestore.media.writing import check_picture, check_target, kind_of, stored_size, write_clip
 from mindrestore.restore.finished import FinishedFrames
 from mindrestore.restore.networks import TaskNetwork, choose
 from mindrestore.restore.progress import FrameBar
@@ -97,8 +97,8 @@ def restore(request: Request, say: Callable[[str], None] = print) -> bool:
     trust = request.trust and Path(request.trust)
     for path in filter(None, (target, compared, picture, trust)):
         _check_apart(path, Path(request.source))
-    if trust and kind_of(trust) != "picture":
-        raise UserError(f"--trust {trust}: trust maps are written as a picture; give a name that ends in .png.")
+    if trust:
+        check_picture(trust, "--trust")
     job = _prepared(request, kind_of(target))
     _say_gap(Path(request.source), say)
     count, speed, size = job.restorer.count, job.restorer.speed, (job.restorer.height, job.restorer.width)
