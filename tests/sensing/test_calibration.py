@@ -34,6 +34,13 @@ def test_a_mask_moved_by_half_a_pixel_sees_both_neighbours_in_proportion():
     np.testing.assert_allclose(moved(mask, (0, 0.25))[:, :, 1:], 0.75 * mask[:, :, 1:] + 0.25 * mask[:, :, :-1], atol=1e-6)
 
 
+def test_what_the_shift_does_not_resolve_stays_closed():
+    """A pixel that no plane opens would otherwise be divided by a hundredth."""
+    mask = random_mask(2, 24, 24, rng=0)
+    found = Calibration((0.01, 0.3), EVEN, 0, 0).correct(mask)
+    np.testing.assert_array_equal(found > 0, moved(mask, (0, 0.3)) > 0)
+
+
 @pytest.mark.parametrize("kind", ["random", "shifted", "grey"])
 def test_a_white_surface_tells_shift_and_light(kind):
     given, real = camera_of(kind, LIGHT)
@@ -58,6 +65,14 @@ def regained(kind, colour=False, side=SIDE):
 def test_a_scene_of_ones_own_tells_the_shift():
     wrong, right, best = regained("random")
     assert right > wrong + 6 and right > best - 3  # the rest is the border, behind which the mask is not known
+
+
+def test_a_scene_tells_a_tenth_of_a_pixel():
+    """Though a mask of 0 and 1 explains a snapshot more easily than one of fractions, unless projections are whole."""
+    whole = draw_mask("shifted", 8, SIDE + 8, SIDE + 8, rng=1)
+    given, real = (mask[:, 4:-4, 4:-4] for mask in (whole, moved(whole, (0, 0.1))))
+    seen = snapshot(real, render_clip(3, 8, SIDE, SIDE, speed=2))
+    assert calibrate_on_scene(given, seen).shift == pytest.approx((0, 0.1), abs=0.015)
 
 
 @pytest.mark.long

@@ -25,10 +25,11 @@ from mindrestore.sensing.operator import SnapshotImaging
 REACH = 1.5  # pixels up, down, left and right that are searched
 SPACING = 0.5  # pixels between the first guesses; the squared residual falls towards the right place from about as far
 PRECISION = 0.01  # pixels
+RESOLVED = 0.02  # transmission
 ITERATIONS = 20  # of GAP-TV, after which its residual tells masks apart
 SIDE = 96  # pixels of the part of a snapshot that is reconstructed again and again
 BORDER = 4  # pixels along the edges, behind which a moved mask is not known
-DEEP = 0.3  # of the median squared residual of all guesses, what the best one must leave; right ones leave less than 0.04
+DEEP = 0.5  # of the median squared residual of all guesses, what the best one must leave; through the right mask 0.04
 UNEVEN = 0.15  # of the mean of a white capture, mean residual above which it is not of a white surface
 LEAST_CONTRAST = 0.01  # of the mask's sum, standard deviation over mean, to see it move by
 EVEN = (1.0, 0.0, 0.0, 0.0)  # light that is as thought everywhere
@@ -67,8 +68,13 @@ class Calibration:
                        f"{255 * self.after:.2f} through the corrected one."]
 
     def correct(self, mask: np.ndarray) -> np.ndarray:
-        """Return the real mask ``(T, H, W)`` float32 of the given one; what was moved in from outside repeats the edge."""
-        return np.maximum(moved(mask, self.shift) * self.light_on(*mask.shape[1:]), 0)
+        """Return the real mask ``(T, H, W)`` float32 of the given one; what was moved in from outside repeats the edge.
+
+        Transmissions of less than ``RESOLVED`` are 0: they come of a shift that is a hundredth of a pixel off, and a pixel
+        that is nearly closed in all planes would have its noise divided by next to nothing.
+        """
+        real = moved(mask, self.shift) * self.light_on(*mask.shape[1:])
+        return np.where(real < RESOLVED, np.float32(0), real)
 
     def light_on(self, height: int, width: int) -> np.ndarray:
         """Return the light at every pixel, ``(H, W)`` float32, 1 being that of the given mask."""
@@ -153,7 +159,7 @@ def _best_shift(unexplained: Callable[[Shift], float]) -> tuple[Shift, float]:
     guesses = np.arange(-REACH, REACH + SPACING / 2, SPACING)
     left = {(down, right): unexplained((down, right)) for down in guesses for right in guesses}
     start = min(left, key=left.get)
-    corners = np.add(start, SPACING * np.array([[0, 0], [.5, 0], [0, .5]]))
+    corners = np.add(start, SPACING / 2 * np.array([[0, 0], [1, 0.2], [-0.2, 1]]))  # askew of the creases at whole pixels
     found = optimize.minimize(unexplained, start, method="Nelder-Mead",
                               options=dict(initial_simplex=corners, xatol=PRECISION, fatol=np.inf, maxfev=60))
     usual = float(np.median(list(left.values())))
