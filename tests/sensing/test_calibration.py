@@ -67,6 +67,7 @@ def test_a_scene_of_ones_own_tells_the_shift():
     assert right > wrong + 6 and right > best - 3  # the rest is the border, behind which the mask is not known
 
 
+@pytest.mark.long
 def test_a_scene_tells_a_tenth_of_a_pixel():
     """Though a mask of 0 and 1 explains a snapshot more easily than one of fractions, unless projections are whole."""
     whole = draw_mask("shifted", 8, SIDE + 8, SIDE + 8, rng=1)
