@@ -13,6 +13,7 @@ from mindrestore.commands import (
     evaluate,
     export,
     launch,
+    mask,
     plot,
     restore,
     simulate,
@@ -22,7 +23,7 @@ from mindrestore.commands import (
 from mindrestore.exit_status import status_of
 from mindrestore.version import __version__
 
-COMMANDS = (train, evaluate, restore, simulate, export, convert, weights, data, launch, plot, doctor, completion)
+COMMANDS = (train, evaluate, restore, simulate, mask, export, convert, weights, data, launch, plot, doctor, completion)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

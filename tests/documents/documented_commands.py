@@ -15,6 +15,7 @@ from mindrestore.commands.shared import overrides_of
 from mindrestore.config import VideoConfig, load_config, make_config
 from mindrestore.media.writing import kind_of
 from mindrestore.restore.tasks import STEPS
+from mindrestore.sensing.masks import check_suffix
 
 # How commands are run
 
@@ -119,6 +120,12 @@ def a_restoration(words, folder):
     assert (options.task == "denoise") == (options.sigma is not None)
 
 
+def a_calibration(words, folder):
+    options = parsed(words)
+    there(options.mask, options.snapshots)
+    check_suffix(options.output)
+
+
 def an_installation(words, folder):
     """What is installed is what the project asks for, by itself or by an extra."""
     asked = (ROOT / "requirements.txt").read_text() + (ROOT / "pyproject.toml").read_text()
@@ -160,6 +167,7 @@ def nothing(words, folder):
 
 RUN = {
     "mindrestore simulate": here,
+    "mindrestore mask": here,
     "mindrestore convert": here,
     "mindrestore restore coded.mat back.mp4 --task sci": here,
     "mindrestore data": here,
@@ -173,6 +181,7 @@ CHECKED = {
     "mindrestore restore": (a_restoration, "minutes, and networks that are only named; test_restore.py runs it"),
     "mindrestore restore coded.mat back.mp4 --task sci --model": (a_restoration, "compiles; test_restore_exported.py runs it"),
     "mindrestore weights": (only_parsed, "fetches over the network; test_named_weights.py runs it against a server of its own"),
+    "mindrestore mask calibrate": (a_calibration, "wants snapshots through the mask; test_mask.py runs it"),
     "mindrestore plot": (only_parsed, "wants runs that were trained; test_plot.py runs it"),
     "mindrestore doctor": (only_parsed, "computes for seconds; test_doctor.py runs it"),
     "python train.py": (a_training, "hours; test_training.py and test_video_training.py train tiny networks"),

@@ -27,7 +27,8 @@ SECTIONS = "training|data|model|mask|measure|evaluation|tiling|runtime|interpola
 ONLY_NAMED = ("WEIGHTS.pth", "006_VRT_videodeblurring_GoPro.pth", "runs/sr_x2/best.ckpt", "runs/jpeg/best.ckpt", "GT.lmdb",
               "LQ.lmdb", "revsci.mindir", "camera_mask.mat", "SCENES/kobe.mat", "CAPTURES/one_cr_8.mat", "DAVIS/one/0.jpg",
               "spynet_sintel_final-3d2a1287.pth", "GoPro/train/one/sharp/0.png", "vimeo_septuplet/sep_trainlist.txt",
-              "REDS4/GT/000/0.png", "mine/jpeg/beach/0.png", "runs/revsci_small/best.ckpt", "runs/mine/best.ckpt")
+              "REDS4/GT/000/0.png", "mine/jpeg/beach/0.png", "runs/revsci_small/best.ckpt", "runs/mine/best.ckpt",
+              "white.mat", "scene.mat", "real.mat")
 """Files of the documents' examples of which only the name matters, as no command that runs here opens them."""
 
 

@@ -5,6 +5,7 @@ import pytest
 from mindrestore.errors import UserError
 from mindrestore.sensing import SnapshotImaging, random_mask
 from mindrestore.sensing.bayer import demosaic, mosaic, rggb, spread
+from mindrestore.sensing.mask_kinds import draw_mask
 
 T, H, W = 5, 12, 14
 
@@ -66,8 +67,9 @@ def test_pixels_that_never_open_have_a_mask_sum_of_one():
     np.testing.assert_array_equal(SnapshotImaging(mask).mask_sum, np.where(total == 0, 1, total))
 
 
-def test_the_back_projected_residual_explains_the_measurement(colour, rng):
-    camera = SnapshotImaging(random_mask(T, H, W, rng=2), colour)
+@pytest.mark.parametrize("kind", ["random", "grey"])
+def test_the_back_projected_residual_explains_the_measurement(kind, colour, rng):
+    camera = SnapshotImaging(draw_mask(kind, T, H, W, rng=2), colour)
     clip, estimate = rng.random((2,) + clip_shape(colour), dtype=np.float32)
     measurement = camera.A(clip)
     corrected = estimate + camera.back_projected_residual(estimate, measurement)

@@ -56,6 +56,9 @@ def add(commands: Commands) -> None:
     command.add_argument("--model", action="append", default=[], metavar="PATH",
                          help="a network that `mindrestore export` wrote (.mindir) instead of a checkpoint")
     command.add_argument("--mask", metavar="PATH", help="mask of the measurements, where their file does not hold it")
+    command.add_argument("--trust", metavar="PNG",
+                         help="for --task sci, also draw how far every pixel of a measurement is from being explained by the "
+                              "frames, |y - sum M x|")
     command.add_argument("--tile", type=int, nargs=3, metavar=("FRAMES", "HEIGHT", "WIDTH"),
                          help="what the network is given at a time, 0 for all there is; less takes less memory "
                               "(`mindrestore doctor` recommends one)")
@@ -90,7 +93,8 @@ def _run(options: argparse.Namespace) -> None:
     from mindrestore.restore.run import Request, restore
     whole = restore(Request(
         source=options.input, target=options.output, task=options.task, checkpoints=tuple(options.checkpoint),
-        models=tuple(options.model), sigma=options.sigma, mask=options.mask, tile=options.tile and tuple(options.tile),
-        overlap=options.overlap and tuple(options.overlap), ensemble=options.ensemble, rate=options.rate,
+        models=tuple(options.model), sigma=options.sigma, mask=options.mask, trust=options.trust,
+        tile=options.tile and tuple(options.tile), overlap=options.overlap and tuple(options.overlap),
+        ensemble=options.ensemble, rate=options.rate,
         codec=options.codec, crf=options.crf, preview=options.preview, compare=options.compare, resume=options.resume))
     return 0 if whole else DAMAGED

@@ -3,6 +3,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
+from mindrestore.commands.mask import KINDS_HELP
 from mindrestore.commands.shared import Commands
 
 
@@ -20,8 +21,9 @@ def add(commands: Commands) -> None:
     command.add_argument("--ratio", type=int, default=8, help="frames a measurement; default 8")
     command.add_argument("--mask", metavar="PATH",
                          help="mask file (.mat, .npz, .npy) of RATIO planes or more; frames that are larger are cut to their "
-                              "middle. By default a random one, half open, of the frames' size")
-    command.add_argument("--seed", type=int, default=0, help="of the random mask and of the noise; default 0")
+                              "middle. By default one is drawn, half open, of the frames' size")
+    command.add_argument("--mask-kind", metavar="KIND", help=f"which mask to draw where none is given: {KINDS_HELP}")
+    command.add_argument("--seed", type=int, default=0, help="of the mask that is drawn and of the noise; default 0")
     command.add_argument("--colour", action="store_true", help="measure in colour, behind an RGGB Bayer filter")
     command.add_argument("--noise", type=float, default=0.0, metavar="SIGMA",
                          help="standard deviation of the sensor's noise, for white = 255; default 0")
@@ -32,4 +34,5 @@ def add(commands: Commands) -> None:
 def _run(options: Namespace) -> None:
     from mindrestore.restore.simulation import simulate
     print(simulate(options.video, options.output, ratio=options.ratio, mask=options.mask, colour=options.colour,
-                   noise=options.noise, bits=options.bits, frames=options.frames, seed=options.seed))
+                   noise=options.noise, bits=options.bits, frames=options.frames, seed=options.seed,
+                   mask_kind=options.mask_kind))

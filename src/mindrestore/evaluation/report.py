@@ -42,6 +42,7 @@ class FrameRecord:
         shown: by number of the frame, images (H, W) or (3, H, W) of 0–1 by heading.
         worst: number of the frame that ``judged`` restored worst; None without ground truth.
         count: frames added so far.
+        trust: of snapshots, by heading the pictures (3, H, W) of what each measurement says against its reconstruction.
     """
 
     name: str
@@ -51,6 +52,7 @@ class FrameRecord:
     shown: dict[int, dict[str, np.ndarray]] = field(default_factory=dict)
     worst: int | None = None
     count: int = 0
+    trust: dict[str, np.ndarray] = field(default_factory=dict)
 
     def add(self, images: Mapping[str, np.ndarray], truth: np.ndarray | None = None,
             scores: Mapping[str, float] | None = None) -> None:
@@ -132,6 +134,9 @@ def _clip(record: FrameRecord) -> str:
         parts.append(f"<h3>frame {number + 1} of {record.count}{note}</h3>" + _divided(record.shown[number], record.judged))
         if worst and lowest is not None:
             parts.append(_zoomed(record.shown[number], record.judged))
+    if record.trust:
+        parts.append("<h3>trust</h3><p>|y − Σ M x| at every pixel, white = 255: where it is bright the clip contradicts what "
+                     f"was measured; where it is dark it may still be wrong.</p>{_figures(record.trust)}")
     return "".join(parts) + "</section>"
 
 
@@ -152,10 +157,15 @@ def _divided(images: Mapping[str, np.ndarray], judged: str) -> str:
 def _zoomed(images: Mapping[str, np.ndarray], judged: str) -> str:
     """Return the part that shows, by every method, the square where ``judged`` has the largest error, enlarged."""
     top, left, side = _largest_error(images[judged], images[TRUTH])
-    cells = "".join(f'<figure><img src="{_png(image[..., top:top + side, left:left + side])}" alt=""><figcaption>'
-                    f"{html.escape(heading)}</figcaption></figure>" for heading, image in images.items())
-    return (f"<h4>where most is wrong: {side} × {side} pixels at column {left}, row {top}</h4>"
-            f'<div class="zoomed">{cells}</div>')
+    parts = {heading: image[..., top:top + side, left:left + side] for heading, image in images.items()}
+    return f"<h4>where most is wrong: {side} × {side} pixels at column {left}, row {top}</h4>{_figures(parts)}"
+
+
+def _figures(images: Mapping[str, np.ndarray]) -> str:
+    """Return images side by side, each above its heading."""
+    cells = "".join(f'<figure><img src="{_png(image)}" alt=""><figcaption>{html.escape(heading)}</figcaption></figure>'
+                    for heading, image in images.items())
+    return f'<div class="zoomed">{cells}</div>'
 
 
 def _largest_error(image: np.ndarray, truth: np.ndarray) -> tuple[int, int, int]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from mindrestore.data.scenes import BENCHMARK, Scene
 from mindrestore.evaluation.results import Column, Results, Row
+from mindrestore.media.trust import mean_residual
 from mindrestore.metrics import finite_mean, psnr, ssim
 from mindrestore.sensing.operator import SnapshotImaging
 
@@ -25,6 +26,7 @@ class SceneResults(Results):
     counted = Column("measurements", "meas.", width=8, digits=0, csv="measurements")
     columns = (Column("psnr", "PSNR dB", width=8, digits=2, csv="psnr_db"),
                Column("ssim", "SSIM", width=7, digits=4, csv="ssim"),
+               Column("residual", "residual", width=8, digits=2, csv="residual_of_255"),
                Column("seconds", "s/meas.", width=10, digits=3, csv="seconds_per_measurement"))
 
     def mean_name(self) -> str:
@@ -44,28 +46,35 @@ class SceneResults(Results):
     def notes(self) -> list[str]:
         partial = ", ".join(f"{row.name} {BENCHMARK[row.name][1]}" for row in self.rows if self.is_partial(row))
         starred = [f"* not the number of measurements that published results score: {partial}"] if partial else []
-        return starred + super().notes()
+        return starred + ["residual: |y - sum M x|, mean over the pixels, white = 255; a large one tells a wrong "
+                          "reconstruction, a small one no right one"] + super().notes()
 
 
 @dataclass(frozen=True)
 class SceneScore:
-    """Means over the measurements of one scene; PSNR in dB, peak 1; seconds a measurement; frames that equal the truth."""
+    """Means over the measurements of one scene; PSNR in dB, peak 1; |y - sum M x| a pixel, white = 255; seconds a measurement;
+    frames that equal the truth.
+    """
 
     scene: str
     measurements: int
     psnr: float
     ssim: float
+    residual: float
     seconds: float
     equal: int = 0
 
 
 @dataclass(frozen=True, eq=False)
 class Reconstruction:
-    """One measurement (H, W) and its reconstruction; clips are (T, H, W), colour (3, T, H, W), 0–1."""
+    """One measurement (H, W), its reconstruction, and what that leaves of it, |y - sum M x| (H, W) in units of one frame's
+    white; clips are (T, H, W), colour (3, T, H, W), 0–1.
+    """
 
     truth: np.ndarray
     measurement: np.ndarray
     clip: np.ndarray
+    residual: np.ndarray
     seconds: float
 
 
@@ -85,7 +94,9 @@ def reconstruct_scene(scene: Scene, mask: np.ndarray, reconstruct: Reconstruct,
         measurement = camera.measure(truth, **(measure or {}))
         start = time.perf_counter()
         clip = reconstruct(measurement, mask)
-        reconstructions.append(Reconstruction(truth, measurement, clip, time.perf_counter() - start))
+        seconds = time.perf_counter() - start
+        reconstructions.append(Reconstruction(
+            truth, measurement, clip, residual=camera.residual(clip, measurement), seconds=seconds))
     return reconstructions
 
 
@@ -97,6 +108,7 @@ def score(name: str, reconstructions: Sequence[Reconstruction]) -> SceneScore:
     return SceneScore(name, len(reconstructions),
                       psnr=mean(psnr(r.clip, r.truth, channel_axis=axis) for r in reconstructions),
                       ssim=mean(ssim(r.clip, r.truth, channel_axis=axis) for r in reconstructions),
+                      residual=mean(mean_residual(r.residual) for r in reconstructions),
                       seconds=mean(r.seconds for r in reconstructions), equal=sum(map(_equal_frames, reconstructions)))
 
 

@@ -21,10 +21,14 @@ from mindrestore.evaluation.snapshot_results import Reconstruct, Reconstruction,
 from mindrestore.evaluation.snapshot_scenes import evaluation_mask, evaluation_scenes
 from mindrestore.files import PathLike, check_writable, existing
 from mindrestore.media import pictures
+from mindrestore.media.trust import mean_residual, trust_pictures, write_trust
 from mindrestore.metrics import psnr
 from mindrestore.restore.ensemble import SnapshotEnsemble
 from mindrestore.restore.snapshots import Reconstructor
 from mindrestore.sensing.gap_tv import gap_tv
+from mindrestore.sensing.operator import SnapshotImaging
+
+TRUST_NAMES = {"network": "network", "gap_tv": "GAP-TV"}  # by method, in the heading of a map
 
 
 def evaluate(config: SnapshotConfig, network: nn.Cell, metadata: Metadata, folder: PathLike, checkpoint: PathLike,
@@ -73,6 +77,9 @@ def evaluate(config: SnapshotConfig, network: nn.Cell, metadata: Metadata, folde
             rows.append(Row(name, {method: score(name, by_method[method]) for method in methods}))
             _write_comparison(folder / f"{name.lower()}.png", by_method, mask=camera.mask, row=rows[-1],
                               title=config.model.title)
+            write_trust(folder / f"{name.lower()}_trust.png", {
+                f"{TRUST_NAMES[method]} {number + 1}": reconstruction.residual for method in methods
+                for number, reconstruction in enumerate(by_method[method])}, columns=len(by_method["network"]))
             if report:
                 records.append(_record(name, {headings[method]: by_method[method] for method in methods}))
     circumstances = {
@@ -96,7 +103,8 @@ def evaluate(config: SnapshotConfig, network: nn.Cell, metadata: Metadata, folde
 
 
 def reconstruct_captures(config: SnapshotConfig, network: nn.Cell, metadata: Metadata, folder: PathLike) -> list[str]:
-    """Reconstruct a camera's measurements; write a strip of frames and a video for each; return lines to print.
+    """Reconstruct a camera's measurements; write a strip of frames, a video and a trust map for each; return lines to
+    print.
 
     Raises ``UserError`` where there are no captures of the configured number of frames, or no mask for them.
     """
@@ -121,7 +129,10 @@ def reconstruct_captures(config: SnapshotConfig, network: nn.Cell, metadata: Met
             name = capture.name if len(capture.measurements) == 1 else f"{capture.name}_{number + 1}"
             pictures.write_strip(folder / f"{name}.png", clip)
             pictures.write_video(folder / f"{name}.mp4", clip)
-            lines.append(f"{file.name}: {capture.frames} frames -> {folder / name}.png, .mp4")
+            residual = SnapshotImaging(camera.mask, network.abilities.colour).residual(clip, measurement)
+            write_trust(folder / f"{name}_trust.png", {"network": residual})
+            lines.append(f"{file.name}: {capture.frames} frames -> {folder / name}.png, .mp4, _trust.png; residual "
+                         f"{mean_residual(residual):.2f} of 255")
     if not lines:
         raise UserError(f"{path}: holds no capture of {settings.frames} frames a measurement; "
                         "leave evaluation.frames away to take all.")
@@ -162,6 +173,8 @@ def _record(name: str, by_heading: Mapping[str, list[Reconstruction]]) -> FrameR
     judged, by_network = next(iter(by_heading.items()))
     frames = by_network[0].truth.shape[-3]
     record = FrameRecord(name, judged, middle=len(by_network) * frames // 2)
+    record.trust = trust_pictures({f"measurement {number + 1}": reconstruction.residual
+                                   for number, reconstruction in enumerate(by_network)})
     axis = 0 if by_network[0].truth.ndim == 4 else None
     for number, reconstruction in enumerate(by_network):
         for index in range(frames):

@@ -98,6 +98,12 @@ def check_encoder(path: PathLike) -> None:
                         ".png.")
 
 
+def check_picture(path: PathLike, option: str) -> None:
+    """Raise ``UserError`` if the value ``path`` of an option, such as ``--sheet``, does not name a picture."""
+    if kind_of(path) != "picture":
+        raise UserError(f"{option} {path}: a picture is written; give a name that ends in .png.")
+
+
 def stored_size(path: PathLike, height: int, width: int, video: VideoSettings | None = None) -> tuple[int, int]:
     """Return the (height, width) at which a clip called ``path`` keeps frames: those of most videos are even."""
     return (video or VideoSettings()).stored_size(height, width) if kind_of(path) == "video" else (height, width)

@@ -11,6 +11,7 @@
     side_by_side.py input and output side by side
     run.py          all of it, in order
     simulation.py   a clip into measurements, the way back
+    masks.py        masks of snapshot cameras as files: made, described, calibrated
 
 The functions that programs call are imported, and MindSpore with them, only when they are asked for.
 """

@@ -2,7 +2,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 
@@ -16,6 +16,7 @@ from mindrestore.restore.exported import ExportedSnapshot
 from mindrestore.restore.networks import TaskNetwork
 from mindrestore.restore.snapshots import Reconstructor
 from mindrestore.restore.video import restore_video
+from mindrestore.sensing.operator import SnapshotImaging
 from mindrestore.tiling import tile_starts
 
 Tell = Callable[[int, int], None] | None  # is called with tiles done and tiles in all
@@ -168,6 +169,17 @@ class SnapshotRestorer:
         """(the measurement, restored frame ``number``)"""
         measured = number // self._frames
         return self._shown(measured), self._clip(measured)[..., number % self._frames, :, :]
+
+    def unexplained(self, images: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """An iterator over what stored images of all frames leave of each measurement, |y - sum M x|, (H, W) in units of one
+        frame's white.
+        """
+        images = iter(images)
+        for measurement in self._measurements.measurements:
+            clip = np.stack(list(itertools.islice(images, self._frames))) / np.float32(255)  # (T, H, W) or BGR (T, H, W, 3)
+            colour = clip.ndim == 4
+            frames = np.moveaxis(clip[..., ::-1], -1, 0) if colour else clip
+            yield SnapshotImaging(self._measurements.mask, colour).residual(frames, measurement)
 
     def _clip(self, number: int) -> np.ndarray:
         return self._reconstruct(self._measurements.measurements[number], self._measurements.mask)

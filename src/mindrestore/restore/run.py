@@ -3,10 +3,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
+
+import numpy as np
 
 from mindrestore.data.folders import frame_files, gap_sentence, identity
 from mindrestore.data.measurements import load_measurements
@@ -17,8 +19,9 @@ from mindrestore.locks import held
 from mindrestore.media.clips import Clip, open_clip
 from mindrestore.media.pixels import to_image
 from mindrestore.media.room import room_for
+from mindrestore.media.trust import mean_residual, write_trust
 from mindrestore.media.video_writer import CODECS, VideoSettings
-from mindrestore.media.writing import check_encoder, check_target, kind_of, stored_size, write_clip
+from mindrestore.media.writing import check_encoder, check_picture, check_target, kind_of, stored_size, write_clip
 from mindrestore.restore.finished import FinishedFrames, folder_of
 from mindrestore.restore.networks import TaskNetwork, choose
 from mindrestore.restore.progress import FrameBar
@@ -42,6 +45,7 @@ class Request:
         checkpoints, models: as for ``choose``; without any what ships.
         sigma: noise level of 0–255, for denoising.
         mask: file of the mask that measurements were made through, where their own file does not hold it.
+        trust: file of the trust maps of reconstructed measurements, to be written too.
         tile, overlap: (frames, height, width), None for the task's.
         ensemble: average over mirror images and the reversal in time, in eight times the time.
         rate: frames a second of the source, where it does not say or says wrong.
@@ -58,6 +62,7 @@ class Request:
     models: tuple[str, ...] = ()
     sigma: float | None = None
     mask: str | None = None
+    trust: str | None = None
     tile: tuple[int, int, int] | None = None
     overlap: tuple[int, int, int] | None = None
     ensemble: bool = False
@@ -94,10 +99,13 @@ def restore(request: Request, say: Callable[[str], None] = print) -> bool:
         KeyboardInterrupt: passed on; finished frames are kept.
     """
     target, place = Path(request.target), Path(os.path.realpath(request.target))
-    for path in (target, _compared(request), _previewed(request), folder_of(target)):
+    trust = request.trust and Path(request.trust)
+    for path in (target, _compared(request), _previewed(request), folder_of(target), trust):
         if path is not None:
             check_writable(path)
             _check_apart(path, Path(request.source))
+    if trust:
+        check_picture(trust, "--trust")
     with held(target, place.parent / f".{place.name}.lock"):
         return _restore(request, say)
 
@@ -105,6 +113,7 @@ def restore(request: Request, say: Callable[[str], None] = print) -> bool:
 def _restore(request: Request, say: Callable[[str], None]) -> bool:
     """Do what a ``Request`` asks for, its place held; return as ``restore``."""
     target, compared = Path(request.target), _compared(request)
+    trust = request.trust and Path(request.trust)
     job = _prepared(request, kind_of(target))
     _say_gap(Path(request.source), say)
     count, speed, size = job.restorer.count, job.restorer.speed, (job.restorer.height, job.restorer.width)
@@ -127,6 +136,8 @@ def _restore(request: Request, say: Callable[[str], None]) -> bool:
             beside = replace(job.video, deep=False, source=None)
             write_beside(compared, job.restorer.beside(), finished.images(), count, rate=rate, video=beside)
             say(f"Input and output side by side: {compared}")
+        if trust:
+            say(_write_trust(trust, job.restorer.unexplained(finished.images())))
     except BaseException as error:
         if not finished.count:
             finished.discard()
@@ -196,7 +207,7 @@ def _of_a_clip(request: Request, source: Path, kind: str) -> Job:
                clip=clip)
 
 
-RESTORERS = {"video": (_of_a_clip, ("sigma", "tile", "overlap")), "snapshot": (_of_measurements, ("mask",))}
+RESTORERS = {"video": (_of_a_clip, ("sigma", "tile", "overlap")), "snapshot": (_of_measurements, ("mask", "trust"))}
 """By problem: what makes the ``Job`` of a request, and the options that only such requests have."""
 
 
@@ -211,6 +222,14 @@ def _video_settings(request: Request, clip: Clip, speed: int) -> VideoSettings:
     times = None if request.rate else clip.contents.times
     return replace(settings, colour=clip.video.colour, pixel_aspect=clip.video.pixel_aspect, source=clip.path,
                    times=times.doubled() if times and speed == 2 else times)
+
+
+def _write_trust(path: Path, maps: Iterator[np.ndarray]) -> str:
+    """Write the trust maps of all measurements; return a sentence about them."""
+    named = {f"measurement {number + 1}": image for number, image in enumerate(maps)}
+    write_trust(path, named)
+    mean = mean_residual(np.stack(list(named.values())))
+    return f"Trust map: {path}; |y - sum M x| is {mean:.2f} a pixel on average, white being 255."
 
 
 def _unkept(clip: Clip | None, target: Path) -> list[str]:

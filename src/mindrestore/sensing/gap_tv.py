@@ -27,7 +27,7 @@ def gap_tv(measurement: np.ndarray, mask: np.ndarray, iterations: int = 100, wei
     The first estimate is y / mask_sum in every frame. In the accelerated form, the residual of each estimate is added to the
     target y' of the next projection, which compensates the bias of the smoothing:
 
-        y' <- y' + (y - A x);  x <- x + M * (y' - A x) / mask_sum;  x <- total-variation denoising of each frame
+        y' <- y' + (y - A x);  x <- x + M * (y' - A x) / sum M^2;  x <- total-variation denoising of each frame
 
     In colour the second step is taken on the mosaic, which is then demosaiced, and the third on grey and two colour
     differences, these smoothed more.

@@ -41,6 +41,8 @@ class SnapshotImaging:
             raise UserError("mask must hold finite values of 0 or more, got others.")
         total = self.mask.sum(axis=0)
         self.mask_sum = np.where(total == 0, np.float32(1), total)
+        power = np.square(self.mask).sum(axis=0)
+        self._power = np.where(power == 0, np.float32(1), power)  # of A A^T, which is diagonal
 
     @property
     def full_scale(self) -> float:
@@ -92,10 +94,17 @@ class SnapshotImaging:
         """Return y / mask_sum, the mean of the open frames: ``(..., H, W)`` -> ``(..., H, W)``, about 0..1."""
         return self._checked_measurement(measurement) / self.mask_sum
 
-    def back_projected_residual(self, estimate: np.ndarray, measurement: np.ndarray) -> np.ndarray:
-        """Return the residual of an estimate, back-projected to the clip: M * (y - A x) / mask_sum.
+    def residual(self, estimate: np.ndarray, measurement: np.ndarray) -> np.ndarray:
+        """Return |y - A x|, what an estimate leaves of the measurement unexplained: ``(..., H, W)`` float32, in its units.
 
-        Adding it to the estimate makes ``A`` of the estimate equal the measurement, if the mask is binary.
+        Where it is large the estimate is wrong. Where it is small it may be wrong too: many clips have the same measurement.
+        """
+        return np.abs(self._checked_measurement(measurement) - self.A(estimate))
+
+    def back_projected_residual(self, estimate: np.ndarray, measurement: np.ndarray) -> np.ndarray:
+        """Return the residual of an estimate, back-projected to the clip: M * (y - A x) / sum_t M_t^2.
+
+        Adding it to the estimate makes ``A`` of the estimate equal the measurement. With a binary mask the divisor is mask_sum.
 
         Args:
             estimate: ``(..., T, H, W)``, colour ``(..., 3, T, H, W)``.
@@ -104,7 +113,7 @@ class SnapshotImaging:
         Returns:
             The estimate's shape, float32; colour: zero away from the mosaic's own sites.
         """
-        return self.A_adjoint(self.normalised(self._checked_measurement(measurement) - self.A(estimate)))
+        return self.A_adjoint((self._checked_measurement(measurement) - self.A(estimate)) / self._power)
 
     def _checked_clip(self, clip: np.ndarray) -> np.ndarray:
         clip = np.asarray(clip, np.float32)
