@@ -12,9 +12,9 @@ INPUT   a video, a folder of frames (taken in natural order), a picture (each pa
         for --task sci a .mat file of measurements, such as `mindrestore simulate` writes
 OUTPUT  .mp4 .m4v .mov .mkv .avi: a video; .tif: a page a frame; .png .jpg …: a single frame;
         no suffix: a folder of PNG frames; of several inputs, or for a folder of videos, a folder
-        in which each gets its own name. What is there is replaced with --overwrite only. Count, order and size are the input's, 16 bits stay 16 but in
-        videos, grey stays grey. A video keeps another's times, colours, 10 bits, sound, subtitles and titles;
-        of a turned one frames are stored upright.
+        in which each gets its own name. What is there is replaced with --overwrite only. Count, order and
+        size are the input's, 16 bits stay 16 but in videos, grey stays grey. A video keeps another's times,
+        colours, 10 bits, sound, subtitles and titles; of a turned one frames are stored upright.
 
 tasks:
   sr             super-resolution, 4 times the height and width with the network that ships

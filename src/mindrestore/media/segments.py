@@ -96,6 +96,7 @@ class SegmentedVideo:
         with av.open(f"file:{scratch}", "w", format=container, container_options=options) as file, opened(paths[0]) as first:
             stream = file.add_stream_from_template(pictures_of(first))
             stream.time_base = times.base
+            stream.codec_context.framerate = times.rate.limit_denominator(10 ** 6)
             carried = None
             if self._settings.source:
                 carried = Carried(self._settings.source, file, container, self._settings.span)

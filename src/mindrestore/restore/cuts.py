@@ -16,8 +16,8 @@ HEIGHT, WIDTH = 36, 64  # of the small pictures
 BLOCKS = (8, 4)  # columns and rows of blocks in one
 SHIFT = 4  # of its pixels, up to which motion is followed
 FAINT = 3  # grey levels of 255; pictures of less contrast are all alike
-LEAST = 0.3  # deviations by which frames beside a cut differ at least
-STANDING_OUT = 1.8  # times the changes around it; fast motion reaches 1.3
+LEAST = 0.4  # deviations by which frames beside a cut differ at least; slow motion stays below
+STANDING_OUT = 1.6  # times the changes around it, by which fast motion is told apart
 AROUND = 3  # changes on either side
 FLASH = 3  # frames that a flash lasts at most
 
@@ -56,7 +56,7 @@ def _judge(number: int, changes: Sequence[float], held: list[np.ndarray], later:
 def _stands_out(changes: Sequence[float], number: int) -> bool:
     """Whether a change is larger than most around it; two of six may be cuts themselves."""
     around = sorted([*changes[max(1, number - AROUND):number], *changes[number + 1:number + 1 + AROUND]], reverse=True)
-    return not around or changes[number] >= STANDING_OUT * around[len(around) // 3]
+    return len(around) < 3 or changes[number] >= STANDING_OUT * around[len(around) // 3]
 
 
 def _small(frame: np.ndarray) -> np.ndarray:
