@@ -27,7 +27,7 @@ tasks:
 examples:
   mindrestore restore holiday.mp4 clean.mp4 --task denoise --sigma auto --preview
   mindrestore restore holiday.mp4 clean.mp4 --task denoise --sigma 25 --start 1:05 --end 1:10
-  mindrestore restore videos/ large/ --task sr --dry-run
+  mindrestore restore VIDEOS large/ --task sr --dry-run
   mindrestore restore frames/ large/ --task sr
   mindrestore restore scan.tif sharp.tif --task deblur --checkpoint 006_VRT_videodeblurring_GoPro.pth
   mindrestore simulate holiday.mp4 coded.mat --ratio 8 && mindrestore restore coded.mat back.mp4 --task sci
