@@ -37,14 +37,14 @@ def find_cuts(frames: Iterable[np.ndarray]) -> list[int]:
         held.append(_small(frame))
         if number:
             changes.append(_difference(held[-2], held[-1]))
-        _judge(number - FLASH, changes, list(held), FLASH, lasting)
+        _judge(number - FLASH, changes, list(held), later=FLASH, lasting=lasting)
     for missing in range(FLASH - 1, -1, -1):  # behind the last frame a flash ends with the clip
         if len(changes) > missing:
-            _judge(len(changes) - 1 - missing, changes, list(held), missing, lasting)
+            _judge(len(changes) - 1 - missing, changes, list(held), later=missing, lasting=lasting)
     return [number for number in sorted(lasting) if lasting[number] and _stands_out(changes, number)]
 
 
-def _judge(number: int, changes: Sequence[float], held: list[np.ndarray], later: int, lasting: dict[int, bool]) -> None:
+def _judge(number: int, changes: Sequence[float], held: list[np.ndarray], *, later: int, lasting: dict[int, bool]) -> None:
     """Note whether the change before frame ``number`` lasts; of ``held`` ``later`` pictures come after that frame."""
     if number < 1 or changes[number] < LEAST:
         return
@@ -71,7 +71,7 @@ def _small(frame: np.ndarray) -> np.ndarray:
 
 def _difference(one: np.ndarray, other: np.ndarray) -> float:
     """Mean absolute difference of small pictures, each block at its best shift."""
-    wide = cv2.copyMakeBorder(other, SHIFT, SHIFT, SHIFT, SHIFT, cv2.BORDER_REPLICATE)
+    wide = np.pad(other, SHIFT, mode="edge")
     best = np.full(BLOCKS[::-1], np.inf, np.float32)
     for top in range(2 * SHIFT + 1):
         for left in range(2 * SHIFT + 1):

@@ -134,7 +134,7 @@ def restore(request: Request, say: Callable[[str], None] = print) -> bool:
         _preview(picture, job, request.go_on, say)
     if request.only_looks:
         return True
-    notes = _restore_into(target, compared, job, request, say)
+    notes = _restore_into(target, compared, job, request, say=say)
     say(_account(target, job))
     for note in [*notes, *_unkept(job.clip, target)]:
         say(note)
@@ -183,7 +183,8 @@ def _videos(target: Path, compared: Path | None, job: Job, finished: FinishedFra
             if not frames:  # opened once, at the frame that is written first
                 frames.append(job.restorer.beside(finished.first))
             return beside(images, frames[0])
-        yield SegmentedVideo(compared, finished.folder, _rate(job), replace(job.video, deep=False, source=None), shown)
+        yield SegmentedVideo(compared, finished.folder, _rate(job), replace(job.video, deep=False, source=None),
+                             shown=shown)
 
 
 def _preview(picture: Path, job: Job, goes_on: bool, say: Callable[[str], None]) -> None:
@@ -237,7 +238,7 @@ def _of_measurements(request: Request, source: Path, kind: str) -> Job:
 
 
 def _of_a_clip(request: Request, source: Path, kind: str) -> Job:
-    clip = part_of(open_clip(source), request.start, request.end, request.frames, request.rate)
+    clip = part_of(open_clip(source), request.start, request.end, frames=request.frames, rate=request.rate)
     networks = choose(request.task, request.checkpoints, request.models, tile=request.tile, overlap=request.overlap,
                       size=(clip.height, clip.width))
     restorer = VideoRestorer(clip, networks, request.sigma)
