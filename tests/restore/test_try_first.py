@@ -138,6 +138,22 @@ def test_a_finished_result_needs_no_resuming(network, capsys):
     assert Path("out.tif").read_bytes() == before
 
 
+def test_a_folder_takes_no_room_twice(network, monkeypatch):
+    """The finished pictures become the frames: they were decoded and coded again beside themselves."""
+    write_clip("in", frames(5), 5)
+    kept = []
+    whole = finished_module.FinishedFrames.discard
+
+    def watched(finished):
+        kept.extend((path.stat().st_nlink, path.stat().st_ino) for path in sorted(finished.folder.glob("*.png")))
+        whole(finished)
+    monkeypatch.setattr(finished_module.FinishedFrames, "discard", watched)
+    assert status("in", "out") == 0
+    assert kept == [(2, path.stat().st_ino) for path in sorted(Path("out").iterdir())]
+    monkeypatch.setattr(finished_module.os, "link", lambda *_: (_ for _ in ()).throw(OSError("no links here")))
+    assert status("in", "copied") == 0 and numbers_in("copied") == numbers_in("out") == list(range(5))
+
+
 # Several
 
 

@@ -7,6 +7,7 @@ are many, so that the folder is hardly larger than the result.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ import cv2
 import numpy as np
 
 from mindrestore.errors import UserError
-from mindrestore.files import PathLike, replacing, write_text
+from mindrestore.files import PathLike, replacing, replacing_folder, write_text
 from mindrestore.media.segments import SegmentedVideo
 from mindrestore.media.writing import coded
 
@@ -91,6 +92,18 @@ class FinishedFrames:
                 raise UserError(f"{self._path(number)}: this finished frame is damaged; delete it and those after it, and "
                                 "go on with --resume.")
             yield image
+
+    def link_into(self, folder: Path, names: Sequence[str] | None) -> None:
+        """Make the pictures, without copying them where the file system allows that, those of a folder of frames that is absent
+        or empty. ``names`` as of ``mindrestore.media.writing.write_clip``.
+        """
+        with replacing_folder(folder) as scratch:
+            for number in range(self.count):
+                picture = scratch / f"{names[number] if names else self._path(number).stem}.png"
+                try:
+                    os.link(self._path(number), picture)
+                except OSError:
+                    shutil.copyfile(self._path(number), picture)
 
     def discard(self) -> None:
         """Delete them all."""

@@ -3,8 +3,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
+import numpy as np
 from tqdm import tqdm
 
 BAR = "{desc} {percentage:3.0f}%|{bar}| {n_fmt}/{total_fmt} frames {unit}{postfix}"
@@ -39,6 +40,12 @@ class FrameBar:
     def safe(self) -> None:
         """Say that one frame more is kept."""
         self._bar.update()
+
+    def over(self, frames: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
+        """The frames, each counted as it is given."""
+        for frame in frames:
+            self._bar.update()
+            yield frame
 
 
 def tile_bar(progress: str | Callable[[int, int | None], None], total: int | None) -> tqdm | _Told:

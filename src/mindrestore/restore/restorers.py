@@ -19,6 +19,7 @@ from mindrestore.restore.cuts import find_cuts
 from mindrestore.restore.exported import ExportedSnapshot
 from mindrestore.restore.networks import TaskNetwork
 from mindrestore.restore.noise import noise_level
+from mindrestore.restore.progress import FrameBar
 from mindrestore.restore.snapshots import Reconstructor
 from mindrestore.restore.video import restore_video
 from mindrestore.tiling import axis_tiles, tile_starts
@@ -100,7 +101,8 @@ class VideoRestorer:
             self.sigma = min(255.0, round(noise_level(frames), 1))
             said.append(f"Noise: sigma {self.sigma:g}, estimated from {judged} frame{'s' if judged > 1 else ''}.")
         if cuts and self.clip.count > 1:
-            self.part_at(find_cuts(self.clip.frames()))
+            with FrameBar("looking for cuts", self.clip.count, state="seen") as bar:
+                self.part_at(find_cuts(bar.over(self.clip.frames())))
         if self.cuts:
             numbers = some_of((cut + 1 for cut in self.cuts), SHOWN_CUTS)
             said.append(f"Cuts: {len(self.cuts)} found, before frame{'s' if len(self.cuts) > 1 else ''} {numbers}; scenes are "

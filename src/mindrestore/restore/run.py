@@ -157,7 +157,11 @@ def _restore_into(target: Path, compared: Path | None, job: Job, request: Reques
         if is_video:
             notes = finished.write_videos()[0]
         else:
-            notes = write_clip(target, finished.images(), count, names=job.names)
+            notes = []
+            if kind_of(target) == "folder":
+                finished.link_into(target, job.names)
+            else:
+                write_clip(target, finished.images(), count)
             if compared:
                 write_clip(compared, beside(finished.images(), job.restorer.beside()), count)
         if compared:
