@@ -162,3 +162,19 @@ def test_progress_ends_with_all_frames():
     restorer.part_at([1, 3, 12])
     list(restorer.restored(5, lambda done, of: told.append((done, of))))
     assert told == sorted(told) and told[-1] == (9, 9)
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("cuts", [[], [1, 6, 7, 15]], ids=["one scene", "five"])
+@pytest.mark.parametrize("tile", [(4, 16, 16), (32, 16, 0), (0, 0, 0)])
+def test_the_tiles_of_a_dry_run_are_those_of_the_run(task, cuts, tile):
+    networks = TASKS[task](StandIn)
+    restorer = restorer_of(np.zeros((17, 3, 32, 40), np.float32), networks, tile, (min(tile[0], 2), 0, 0))
+    restorer.part_at(cuts)
+    planned = restorer.time_tiles()
+    shapes = [network.shapes[0] for network in networks]
+    for network in networks:
+        network.shapes.clear()
+    list(restorer.restored())
+    assert [run.count for run in planned] == [len(network.shapes) for network in networks]
+    assert all(shape in network.shapes for shape, network in zip(shapes, networks))

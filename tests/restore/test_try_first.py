@@ -128,6 +128,15 @@ def test_what_is_there_is_not_overwritten_unasked(network, capsys):
     assert not Path("a.mp4").exists()
 
 
+def test_a_stopped_run_is_found_before_the_work(network, monkeypatch, capsys):
+    write_clip("in", frames(3), 3)
+    Path("out.part").mkdir()
+    monkeypatch.setattr(run, "open_clip", lambda path: pytest.fail("it looked at the clip first"))
+    assert status("in", "out") == 2 and "out.part: is in the way and holds no unfinished run" in error_of(capsys)
+    Path("out.part/run.json").write_text("{}")
+    assert status("in", "out") == 2 and "add --resume to go on with it, or delete" in error_of(capsys)
+
+
 def test_a_finished_result_needs_no_resuming(network, capsys):
     write_clip("in", frames(3), 3)
     assert status("in", "out.tif") == 0

@@ -33,6 +33,22 @@ def part_folder(target: PathLike) -> Path:
     return target.with_name(target.name + ".part")
 
 
+def check_unfinished(target: PathLike, resume: bool) -> None:
+    """Raise ``UserError`` if finished frames of a run that was stopped are there and are not to be gone on with."""
+    folder = part_folder(target)
+    if resume or not folder.exists():
+        return
+    if not (folder / RECORD).exists():
+        raise not_ours(folder)
+    raise UserError(f"{folder}: holds finished frames of a run that was stopped; add --resume to go on with it, or delete this "
+                    "folder to begin again.")
+
+
+def not_ours(folder: Path) -> UserError:
+    """What to raise of a folder that is called as finished frames are and holds none."""
+    return UserError(f"{folder}: is in the way and holds no unfinished run; move it elsewhere.")
+
+
 class FinishedFrames:
     """The finished frames of one result.
 
@@ -51,8 +67,9 @@ class FinishedFrames:
 
     def __init__(self, target: PathLike, record: dict[str, Any], resume: bool = False) -> None:
         self.folder = part_folder(target)
+        check_unfinished(target, resume)
         if self.folder.exists():
-            self._check(record, resume)
+            self._check(record)
         write_text(self.folder / RECORD, json.dumps(record, indent=2) + "\n")
         self._videos: Sequence[SegmentedVideo] = ()
         self.first = self._bytes = 0  # bytes of the pictures
@@ -122,14 +139,11 @@ class FinishedFrames:
             self._bytes += self._path(self.count).stat().st_size
             self.count += 1
 
-    def _check(self, record: dict[str, Any], resume: bool) -> None:
+    def _check(self, record: dict[str, Any]) -> None:
         try:
             stored = json.loads((self.folder / RECORD).read_text(encoding="utf-8"))
         except (OSError, ValueError):
-            raise UserError(f"{self.folder}: is in the way and holds no unfinished run; move it elsewhere.") from None
-        if not resume:
-            raise UserError(f"{self.folder}: holds finished frames of a run that was stopped; add --resume to go on with it, "
-                            "or delete this folder to begin again.")
+            raise not_ours(self.folder) from None
         differing = [name for name in record if stored.get(name) != record[name]]
         if differing:
             name = differing[0]

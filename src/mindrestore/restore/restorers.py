@@ -1,10 +1,11 @@
 """A task on a clip or on measurements: restored frames from any frame on, equal to those of a run from the first."""
 from __future__ import annotations
 
+import functools
 import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from mindrestore.restore.networks import TaskNetwork
 from mindrestore.restore.noise import noise_level
 from mindrestore.restore.progress import FrameBar
 from mindrestore.restore.snapshots import Reconstructor
-from mindrestore.restore.video import restore_video
+from mindrestore.restore.video import restore_clip, restore_video
 from mindrestore.tiling import axis_tiles, tile_starts
 
 Tell = Callable[[float, float], None] | None  # is called with how much is done, and of how much
@@ -164,31 +165,38 @@ class VideoRestorer:
         """Restore one tile by each network twice, the first time with compiling."""
         timed = []
         for each in self.networks:
-            depth, *size = each.tile
-            needs = abilities_of(each.network)
-            if needs.interpolates:
-                depth, runs = INTERPOLATED_FRAMES, sum(scene.count - 1 for scene in self._scenes)
-            else:
-                made = [self._made(scene) for scene in self._scenes]
-                runs = sum(len(tile_starts(count, depth, each.overlap[0])) for count in made)
-                depth = min(depth, max(made)) if depth and not self.cuts else depth or max(made)
-            rows, columns = (len(axis_tiles(*axis).tiles) for axis in zip(
-                (self.clip.height, self.clip.width), size, each.overlap[1:], needs.window[1:]))
-            some = list(itertools.islice(self.clip.frames(), depth))
-            height, width = (least or whole for least, whole in zip(size, some[0].shape[1:]))
-            tile = np.stack([some[place][:, :height, :width] for place in reflected(len(some), depth)])
+            needs, tile = abilities_of(each.network), self._first_tile(each)
             options = {"between_only": True} if needs.interpolates else {}
             if needs.takes_noise_level:
                 options["sigma"] = self.sigma
-
-            def seconds(network: Any = each.network, tile: np.ndarray = tile, options: dict = options) -> float:
-                began = time.perf_counter()
-                for _ in restore_video(network, tile, (0, 0, 0), (0, 0, 0), **options):
-                    pass
-                return time.perf_counter() - began
-            name = f"of {len(tile)} x {tile.shape[2]} x {tile.shape[3]} by {each.origin.stem}"
-            timed.append(TimedTiles(name, runs * rows * columns, seconds(), seconds()))
+            run = functools.partial(restore_clip, each.network, tile, tile=(each.tile[0], 0, 0), overlap=(0, 0, 0), **options)
+            frames, _, height, width = tile.shape
+            name = f"of {frames} x {height} x {width} by {each.origin.stem}"
+            timed.append(TimedTiles(name, self._tile_count(each), seconds_of(run), seconds_of(run)))
         return timed
+
+    def _tile_count(self, each: TaskNetwork) -> int:
+        """How many tiles a network is given for the whole result."""
+        needs = abilities_of(each.network)
+        if needs.interpolates:
+            runs = sum(scene.count - 1 for scene in self._scenes)
+        else:
+            runs = sum(len(tile_starts(self._made(scene), each.tile[0], each.overlap[0])) for scene in self._scenes)
+        rows, columns = (len(axis_tiles(*axis).tiles) for axis in zip(
+            (self.clip.height, self.clip.width), each.tile[1:], each.overlap[1:], needs.window[1:]))
+        return runs * rows * columns
+
+    def _first_tile(self, each: TaskNetwork) -> np.ndarray:
+        """The first frames of the clip as a network is given them, (D, 3, h, w)."""
+        depth, *size = each.tile
+        longest = max(map(self._made, self._scenes))
+        if abilities_of(each.network).interpolates:
+            depth = INTERPOLATED_FRAMES
+        elif not depth or depth > longest and not self.cuts:  # one scene is not reflected
+            depth = longest
+        frames = list(itertools.islice(self.clip.frames(), depth))
+        height, width = (least or whole for least, whole in zip(size, frames[0].shape[1:]))
+        return np.stack([frames[place][:, :height, :width] for place in reflected(len(frames), depth)])
 
     def _made(self, scene: Scene) -> int:
         """Frames that are made of a scene."""
@@ -240,6 +248,13 @@ class VideoRestorer:
             frames, count = iter([frames[place] for place in reflected(count, full)]), full
         return restore_video(restorer.network, frames, restorer.tile, restorer.overlap, sigma=self.sigma, total=count,
                              progress=tell)
+
+
+def seconds_of(run: Callable[[], object]) -> float:
+    """Call a function; return how long it took."""
+    began = time.perf_counter()
+    run()
+    return time.perf_counter() - began
 
 
 def _held(frames: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
@@ -302,13 +317,8 @@ class SnapshotRestorer:
 
     def time_tiles(self) -> list[TimedTiles]:
         """Reconstruct the first measurement twice."""
-        seconds = []
-        for _ in range(2):
-            began = time.perf_counter()
-            self._clip(0)
-            seconds.append(time.perf_counter() - began)
-        return [TimedTiles(f"measurements of {self._frames} x {self.height} x {self.width}",
-                           len(self._measurements.measurements), *seconds)]
+        run, name = functools.partial(self._clip, 0), f"measurements of {self._frames} x {self.height} x {self.width}"
+        return [TimedTiles(name, len(self._measurements.measurements), seconds_of(run), seconds_of(run))]
 
     def beside(self, first: int = 0) -> Iterator[np.ndarray]:
         """For every frame from number ``first`` on the measurement behind it, over the mask sum."""

@@ -20,7 +20,7 @@ from mindrestore.media.segments import SegmentedVideo
 from mindrestore.media.video_writer import CODECS, VideoSettings
 from mindrestore.media.writing import check_target, kind_of, stored_size, write_clip
 from mindrestore.restore.estimate import estimate
-from mindrestore.restore.finished import FinishedFrames, part_folder
+from mindrestore.restore.finished import FinishedFrames, check_unfinished, part_folder
 from mindrestore.restore.networks import TaskNetwork, choose
 from mindrestore.restore.progress import FrameBar
 from mindrestore.restore.restorers import SnapshotRestorer, VideoRestorer
@@ -117,9 +117,9 @@ def restore(request: Request, say: Callable[[str], None] = print) -> bool:
     if request.resume and not request.only_looks and not part_folder(target).exists() and _is_there(target):
         say(f"{target}: is there, and no run that was stopped; nothing is left to do.")
         return True
-    job = _prepared(request, kind_of(target))
     if not request.only_looks:
         _check_free(results, request)
+    job = _prepared(request, kind_of(target))
     _say_gap(Path(request.source), say)
     size = (job.restorer.height, job.restorer.width)
     for path in results:
@@ -203,7 +203,8 @@ def _is_there(path: Path) -> bool:
 
 
 def _check_free(paths: list[Path], request: Request) -> None:
-    """Refuse to replace files unasked; a run that goes on was asked when it began."""
+    """Refuse to replace files unasked, and to mix with another run; one that goes on was asked when it began."""
+    check_unfinished(request.target, request.resume)
     for path in paths:
         if path.is_file() and not request.overwrite and not (request.resume and part_folder(request.target).exists()):
             raise UserError(f"{path}: is there already; add --overwrite to replace it, or give another name.")
