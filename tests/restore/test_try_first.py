@@ -325,6 +325,29 @@ def test_ctrl_c_keeps_what_the_bar_promised(target, network, monkeypatch, capsys
     assert f"Going on after {kept} of 20" in capsys.readouterr().out and numbers_in(target) == list(range(20))
 
 
+@pytest.mark.parametrize("task, pa_frames", [("deblur", 2), ("interpolate", 0)])
+def test_input_and_output_side_by_side_stay_in_step_over_segments(task, pa_frames, network, monkeypatch):
+    monkeypatch.setattr(finished_module, "MOST_PICTURES", 3)
+    whole, calls = finished_module.FinishedFrames.add, []
+
+    def stopping(finished, image):
+        whole(finished, image)
+        calls.append(image)
+        if len(calls) == 8:
+            raise KeyboardInterrupt
+    monkeypatch.setattr(finished_module.FinishedFrames, "add", stopping)
+    monkeypatch.setattr(run, "choose", lambda task, *_, **__: [
+        TaskNetwork(task, StandIn(pa_frames=pa_frames), Path(__file__), (4, 16, 16), (2, 4, 4))])
+    write_clip("in", frames(10), 10)
+    assert status("in", "out.mkv", "--codec", "ffv1", "--compare", task=task) == 130
+    assert status("in", "out.mkv", "--codec", "ffv1", "--compare", "--resume", task=task) == 0
+    both = [image.astype(int) for _, image in stored_frames("out_compare.mkv")]
+    assert len(both) == open_clip("out.mkv").count == (19 if task == "interpolate" else 10)
+    for number, image in enumerate(both):
+        given, made = image[:, :WIDTH].mean(), image[:, -WIDTH:].mean()
+        assert made - given == (5 if task == "interpolate" and number % 2 else 0)
+
+
 @pytest.mark.parametrize("at", [2, 5, 9])
 def test_another_quality_or_part_is_not_mixed_in(at, network, monkeypatch):
     monkeypatch.setattr(run, "choose", lambda task, *_, **__: [

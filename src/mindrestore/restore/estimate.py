@@ -1,6 +1,7 @@
 """What a restoration would take, from one tile that is timed: frames, tiles, time, memory and disk."""
 from __future__ import annotations
 
+import math
 import shutil
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from mindrestore.media.writing import kind_of
 from mindrestore.restore.finished import MOST_BYTES, MOST_PICTURES
 from mindrestore.restore.restorers import SnapshotRestorer, VideoRestorer
 
-GB = 1e9
+GB, MB = 1e9, 1e6
 
 
 def estimate(restorer: VideoRestorer | SnapshotRestorer, target: Path) -> list[str]:
@@ -30,17 +31,23 @@ def estimate(restorer: VideoRestorer | SnapshotRestorer, target: Path) -> list[s
     free = psutil.virtual_memory().available
     on_disk, place = restorer.count * frame, _existing_parent(target)
     waiting = min(restorer.count, MOST_PICTURES) * frame
-    kept = min(waiting, MOST_BYTES) if kind_of(target) == "video" else on_disk
+    is_video = kind_of(target) == "video"
+    kept = min(waiting, MOST_BYTES) if is_video else on_disk
     return [
         f"Frames: {restorer.count} of {restorer.width} x {restorer.height}.",
         f"Tiles: {tiles}, {each} each after the first.",
         f"Time: about {tqdm.format_interval(seconds)}, {restorer.count / max(seconds, 1e-9):.3g} frames a second, on this "
         "machine as busy as it is now.",
-        f"Memory: about {(psutil.Process().memory_info().rss + held) / GB:.1f} GB at most, {free / GB:.1f} GB are free.",
-        f"Disk: at most {kept / GB:.2g} GB while it runs{', besides the video' if kind_of(target) == 'video' else ''}, "
-        f"{shutil.disk_usage(place).free / GB:.3g} GB are free in {place}.",
+        f"Memory: about {_amount(psutil.Process().memory_info().rss + held)} at most, {_amount(free)} are free.",
+        f"Disk: at most {_amount(kept)} while it runs{', besides the video' if is_video else ''}, "
+        f"{_amount(shutil.disk_usage(place).free)} are free in {place}.",
         "Nothing was written.",
     ]
+
+
+def _amount(count: float) -> str:
+    """Bytes, to be read."""
+    return f"{count / GB:.1f} GB" if count >= GB else f"{math.ceil(count / MB)} MB"
 
 
 def _existing_parent(path: Path) -> Path:
