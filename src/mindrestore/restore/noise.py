@@ -1,6 +1,7 @@
 """How noisy a clip is: the median rule of Donoho and Johnstone (1994) on the finest diagonal wavelet coefficients.
 
-scikit-image's ``estimate_sigma`` is the same rule, needs PyWavelets for it, and takes what is clipped to black or white for calm.
+scikit-image's ``estimate_sigma`` is the same rule, needs PyWavelets for it, and takes what is clipped to black or white for
+calm.
 """
 from __future__ import annotations
 
