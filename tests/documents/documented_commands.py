@@ -113,7 +113,7 @@ def a_restoration(words, folder):
     options = parsed(words)
     if options is None:  # --help
         return
-    there(options.input, options.mask, *options.checkpoint, *options.model)
+    there(*options.input, options.mask, *options.checkpoint, *options.model)
     kind_of(options.output)
     parts = STEPS.get(options.task, (options.task,))
     assert options.checkpoint or options.model or all(shipped(part) for part in parts), "nothing ships for this task"

@@ -37,7 +37,7 @@ def without_work(monkeypatch):
     monkeypatch.setattr("mindrestore.evaluation.snapshots.Reconstructor", fails)
     monkeypatch.setattr("mindrestore.deploy.export._exported", fails)
     monkeypatch.setattr("mindrestore.checkpoints.convert.recognised", fails)
-    monkeypatch.setattr(simulation, "random_mask", fails)
+    monkeypatch.setattr(simulation, "draw_mask", fails)
 
 
 def commands(tmp_path):
@@ -175,13 +175,13 @@ def free(monkeypatch):
 
 
 def test_too_little_disk_for_a_restoration(tmp_path, monkeypatch, free):
-    """Frames of noise on a disk for half of them; frames of a video lie there once, those of a folder twice."""
+    """Frames of noise on a disk for half of them; pictures become those of a folder, those of a .tif lie there twice."""
     write_frames(tmp_path / "in", [f"{number}.png" for number in range(10)], (100, 100))
     monkeypatch.setattr(run, "choose", lambda task, *_, **__: [
         TaskNetwork(task, StandIn(), ROOT / "README.md", (2, 96, 96), (0, 4, 4))])
     monkeypatch.setattr(StandIn, "compute", fails)
     size = room_for(10, 100, 100)
-    for name, copies in (("out", 2), ("out.tif", 2), ("out.mp4", 1)):
+    for name, copies in (("out", 1), ("out.tif", 2), ("out.mp4", 1)):
         free(copies * size - 1)
         with pytest.raises(UserError, match=f"{name}: takes about 0.[12] MB, and 0.[01] MB are free on its disk"):
             restore(Request(tmp_path / "in", tmp_path / name, "deblur"), fails)
@@ -194,7 +194,7 @@ def test_too_little_disk_for_a_restoration(tmp_path, monkeypatch, free):
 def test_too_little_disk_for_measurements(tmp_path, free, monkeypatch):
     write_frames(tmp_path / "in", size=(100, 100))
     free(1000)
-    monkeypatch.setattr(simulation, "random_mask", fails)
+    monkeypatch.setattr(simulation, "draw_mask", fails)
     with pytest.raises(UserError, match="out.mat: takes about 0.0 MB"):
         simulation.simulate(tmp_path / "in", tmp_path / "out.mat", ratio=2)
 

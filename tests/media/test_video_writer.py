@@ -236,7 +236,7 @@ import resource, signal
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (int(sys.argv[4]),) * 2)
 run.choose = lambda task, *_, **__: [TaskNetwork(task, StandIn(), Path(sys.argv[2]), (4, 0, 0), (0, 0, 0))]
-sys.exit(main(["restore", sys.argv[2], sys.argv[3], "--task", "deblur"]))
+sys.exit(main(["restore", sys.argv[2], sys.argv[3], "--task", "deblur", "--overwrite"]))
 """
 
 

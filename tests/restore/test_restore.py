@@ -167,7 +167,7 @@ def test_an_odd_video_gets_an_edge_and_says_so(with_network, tmp_path):
 def test_what_tasks_change(task, chosen, count, scale, speed, with_network, tmp_path):
     write_clip(tmp_path / "in.avi", smooth(5), 5, 10)
     with_network(*chosen)
-    restored(tmp_path / "in.avi", tmp_path / "out.avi", task, compare=True, preview=True)
+    restored(tmp_path / "in.avi", tmp_path / "out.avi", task, compare=True, preview=True, go_on=True)
     clip, both = open_clip(tmp_path / "out.avi"), open_clip(tmp_path / "out_compare.avi")
     assert (clip.count, clip.height, clip.width, clip.rate) == (count, scale * HEIGHT, scale * WIDTH, speed * 10)
     assert (both.count, both.height, both.width, both.rate) == (count, clip.height, 2 * clip.width + 4, clip.rate)

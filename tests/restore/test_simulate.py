@@ -85,7 +85,7 @@ def test_any_reader_and_both_of_ours(video, monkeypatch):
 def test_simulate_then_restore_and_evaluate(video, capsys):
     """With the network that ships."""
     simulated("--ratio", 5)
-    assert main(["restore", "out.mat", "back.mp4", "--task", "sci", "--compare", "--preview"]) == 0
+    assert main(["restore", "out.mat", "back.mp4", "--task", "sci", "--compare", "--preview", "--go-on"]) == 0
     clip = open_clip("back.mp4")
     assert (clip.count, clip.height, clip.width, clip.rate) == (10, HEIGHT, WIDTH, 24)
     truth = read_clip("in.avi")[:10]

@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 
 from mindrestore.commands.shared import Commands, precision
 from mindrestore.restore.tasks import TASKS
@@ -10,20 +11,23 @@ EPILOG = """\
 INPUT   a video, a folder of frames (taken in natural order), a picture (each page of a .tif is a frame);
         for --task sci a .mat file of measurements, such as `mindrestore simulate` writes
 OUTPUT  .mp4 .m4v .mov .mkv .avi: a video; .tif: a page a frame; .png .jpg …: a single frame;
-        no suffix: a folder of PNG frames. Count, order and size are the input's, 16 bits stay 16 but in
-        videos, grey stays grey. A video keeps another's times, colours, 10 bits, sound, subtitles and titles;
-        of a turned one frames are stored upright.
+        no suffix: a folder of PNG frames; of several inputs, or for a folder of videos, a folder
+        in which each gets its own name. What is there is replaced with --overwrite only. Count, order and
+        size are the input's, 16 bits stay 16 but in videos, grey stays grey. A video keeps another's times,
+        colours, 10 bits, sound, subtitles and titles; of a turned one frames are stored upright.
 
 tasks:
   sr             super-resolution, 4 times the height and width with the network that ships
   deblur         motion blur
-  denoise        noise of the level --sigma, its standard deviation for white = 255
+  denoise        noise of the level --sigma, its standard deviation for white = 255, or --sigma auto
   interpolate    twice the frame rate: one new frame between any two
   space-time-sr  interpolate, then sr
   sci            the frames behind coded snapshots
 
 examples:
-  mindrestore restore holiday.mp4 clean.mp4 --task denoise --sigma 25 --preview
+  mindrestore restore holiday.mp4 clean.mp4 --task denoise --sigma auto --preview
+  mindrestore restore holiday.mp4 clean.mp4 --task denoise --sigma 25 --start 1:05 --end 1:10
+  mindrestore restore VIDEOS large/ --task sr --dry-run
   mindrestore restore frames/ large/ --task sr
   mindrestore restore scan.tif sharp.tif --task deblur --checkpoint 006
   mindrestore simulate holiday.mp4 coded.mat --ratio 8 && mindrestore restore coded.mat back.mp4 --task sci
@@ -31,11 +35,8 @@ examples:
 Ctrl-C keeps what is finished in OUTPUT.part; the same command with --resume goes on from there.
 
 exit status: 0 done, 2 a mistake, 3 done, but the input video is damaged and frames of it are missing,
-130 interrupted
+130 interrupted; of several inputs the worst
 """
-
-
-DAMAGED = 3  # exit status: done, of a video of which frames are missing
 
 
 def add(commands: Commands) -> None:
@@ -45,10 +46,16 @@ def add(commands: Commands) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Restore a clip of any length and size; memory does not grow with a video's length.")
     command.set_defaults(run=_run)
-    command.add_argument("input", metavar="INPUT", help="the clip, see below")
+    command.add_argument("input", metavar="INPUT", nargs="+", help="the clip, or several, see below")
     command.add_argument("output", metavar="OUTPUT", help="what to write; its name says which kind, see below")
     command.add_argument("--task", required=True, choices=TASKS, help="what to do, see below")
-    command.add_argument("--sigma", type=float, help="noise level of the input for --task denoise, 0 to 255")
+    command.add_argument("--sigma", help="noise level of the input for --task denoise, 0 to 255, or auto: estimated for each "
+                         "clip")
+    command.add_argument("--start", metavar="TIME", help="begin there: seconds or m:ss of the input")
+    command.add_argument("--end", metavar="TIME", help="stop before that")
+    command.add_argument("--frames", type=int, metavar="N", help="so many frames of the input at most")
+    command.add_argument("--cuts", choices=("auto", "off"), default="auto",
+                         help="find cuts and restore scenes apart (the default), or take the clip for one scene")
     command.add_argument("--checkpoint", action="append", default=[], metavar="PATH",
                          help="weights, ours (.ckpt) or published (.pth, or a word such as 006, see `mindrestore weights "
                               "list`); by default the small network that ships for the "
@@ -72,29 +79,59 @@ def add(commands: Commands) -> None:
                          help="of a video: h264, which everything plays (the default), h265, or ffv1, which loses nothing")
     command.add_argument("--crf", type=int, help="quality of h264 and h265, 0 to 51, lower is better and larger; default 18")
     command.add_argument("--preview", action="store_true",
-                         help="first write OUTPUT_preview.png: input and output of a few frames side by side")
+                         help="write OUTPUT_preview.png, input and output of a few frames side by side, and stop")
+    command.add_argument("--go-on", action="store_true", help="with --preview: restore the clip then")
+    command.add_argument("--dry-run", action="store_true",
+                         help="time one tile and say how many frames, how long, how much memory and disk; write nothing")
     command.add_argument("--compare", action="store_true",
                          help="also write OUTPUT_compare: input and output side by side, as a clip of the same kind")
     command.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
+    command.add_argument("--overwrite", action="store_true", help="replace an OUTPUT that is there")
     command.add_argument("--device", default="auto", choices=("auto", "cpu", "gpu", "ascend"), help="default: auto")
     precision(command)
     command.add_argument("--threads", type=int, help="cores of the CPU to compute on; default all")
 
 
-def _run(options: argparse.Namespace) -> None:
+def _run(options: argparse.Namespace) -> int:
     from mindrestore.errors import UserError
     if options.rate is not None and not 0.01 <= options.rate <= 1000:
         raise UserError(f"--rate {options.rate:g}: it must be 0.01 to 1000 frames a second.")
-    if options.sigma is not None and not 0 <= options.sigma <= 255:
-        raise UserError(f"--sigma {options.sigma:g}: it must be 0 to 255.")
+    if options.go_on and not options.preview:
+        raise UserError("--go-on: has no meaning without --preview; leave it away.")
+    if options.dry_run and (options.preview or options.resume or options.overwrite):
+        raise UserError("--dry-run: writes nothing; leave --preview, --resume and --overwrite away.")
+    sigma = _sigma(options.sigma)
     from mindrestore.runtime import cluster, session
     cluster.refuse_other_starts()
     session.start(options.device, threads=options.threads, precision=options.precision or "float32")
+    from mindrestore.restore import batch
     from mindrestore.restore.run import Request, restore
-    whole = restore(Request(
-        source=options.input, target=options.output, task=options.task, checkpoints=tuple(options.checkpoint),
-        models=tuple(options.model), sigma=options.sigma, mask=options.mask, trust=options.trust,
+    from mindrestore.restore.spans import seconds_of
+    start, end = (None if text is None else seconds_of(text, name)
+                  for name, text in (("start", options.start), ("end", options.end)))
+    sources = batch.sources_in(options.input)
+    request = Request(
+        source=sources[0], target=options.output, task=options.task, checkpoints=tuple(options.checkpoint),
+        models=tuple(options.model), sigma=sigma, mask=options.mask, trust=options.trust,
         tile=options.tile and tuple(options.tile), overlap=options.overlap and tuple(options.overlap),
-        ensemble=options.ensemble, rate=options.rate,
-        codec=options.codec, crf=options.crf, preview=options.preview, compare=options.compare, resume=options.resume))
-    return 0 if whole else DAMAGED
+        ensemble=options.ensemble, rate=options.rate, codec=options.codec, crf=options.crf,
+        start=start, end=end, frames=options.frames, cuts=options.cuts == "auto", preview=options.preview,
+        go_on=options.go_on, compare=options.compare, dry_run=options.dry_run, resume=options.resume,
+        overwrite=options.overwrite)
+    if sources != [Path(options.input[0])]:
+        return batch.restore_all(request, sources)
+    return batch.DONE if restore(request) else batch.DAMAGED
+
+
+def _sigma(text: str | None) -> float | str | None:
+    """The value of ``--sigma``: a number, ``"auto"`` or None."""
+    from mindrestore.errors import UserError
+    if text is None or text == "auto":
+        return text
+    try:
+        sigma = float(text)
+    except ValueError:
+        raise UserError(f"--sigma {text}: it must be a number of 0 to 255, or auto.") from None
+    if not 0 <= sigma <= 255:
+        raise UserError(f"--sigma {sigma:g}: it must be 0 to 255.")
+    return sigma

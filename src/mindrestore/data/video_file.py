@@ -80,6 +80,13 @@ class Times:
         mean = len(self.ticks) / ((self.end - self.ticks[0]) * self.base)
         return next((times for times in fitting if times.is_steady), replace(self, rate=mean))
 
+    def part(self, first: int, count: int) -> Times:
+        """Of ``count`` frames from number ``first`` on, the first of them at 0."""
+        if self.ticks is None:
+            return self
+        begin, after = self.ticks[first], self.begin(first + count) if first + count < len(self.ticks) else self.end
+        return replace(self, ticks=tuple(tick - begin for tick in self.ticks[first:first + count]), end=after - begin)
+
     def doubled(self) -> Times:
         """With one more frame in the middle between any two."""
         if self.ticks is None:

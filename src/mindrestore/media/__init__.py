@@ -4,6 +4,7 @@
     pixels.py        floats of 0–1 into stored images, and back
     writing.py       stored images into a file or folder, by its name
     video_writer.py  videos: codecs, tags, times, and what is copied of another video
+    segments.py      long videos, a segment at a time
     pictures.py      clips as arrays into pictures and videos to look at
 
 Videos are read in ``mindrestore.data.video_file``, because data sets hold them too.

@@ -2,8 +2,9 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -29,6 +30,7 @@ class Clip:
         rate: frames a second, on average; None where nothing says it.
         names: of the frames, without suffix, where they are files of a folder.
         video, contents: of a video file, what it says of itself and what was found in it; None of pictures.
+        begin: number of the first frame on disk that belongs to it, where it is a part of what is there.
     """
 
     path: Path
@@ -41,6 +43,7 @@ class Clip:
     names: tuple[str, ...] | None = None
     video: VideoReader | None = None
     contents: Contents | None = None
+    begin: int = 0
 
     @property
     def is_video(self) -> bool:
@@ -48,9 +51,14 @@ class Clip:
 
     def frames(self, first: int = 0) -> Iterator[np.ndarray]:
         """An iterator over the frames from number ``first`` on, (3, H, W), float32 0–1, read a few ahead."""
-        stored = stored_frames(self.path, first) if self.video is None else (
-            (self.path, image) for image in self.video.images(first))
-        return as_frames(ahead(stored), colour=True)
+        start = self.begin + first
+        stored = stored_frames(self.path, start) if self.video is None else (
+            (self.path, image) for image in self.video.images(start))
+        return as_frames(ahead(itertools.islice(stored, self.count - first)), colour=True)
+
+    def part(self, first: int, count: int) -> Clip:
+        """The ``count`` frames from number ``first`` on, as a clip."""
+        return replace(self, begin=self.begin + first, count=count, names=self.names and self.names[first:first + count])
 
 
 def open_clip(path: PathLike) -> Clip:

@@ -61,6 +61,7 @@ class VideoSettings:
         pixel_aspect: width of a pixel over its height.
         times: when frames are shown, None for a steady rate.
         source: path of the video that sound, subtitles, chapters and titles are copied from.
+        span: (begin, end) in seconds of the part of the source that is copied, without chapters; None: all of it.
     """
 
     codec: str = "h264"
@@ -70,6 +71,7 @@ class VideoSettings:
     pixel_aspect: Fraction = Fraction(1)
     times: Times | None = None
     source: Path | None = None
+    span: tuple[Fraction, Fraction] | None = None
 
     @property
     def bits(self) -> int:
@@ -139,19 +141,13 @@ def write_video(path: PathLike, images: Iterable[np.ndarray], rate: float, setti
         UserError: the video cannot be written, such as to a full disk, or does not read as it was written.
     """
     path, settings = Path(path), settings or VideoSettings()
-    container, times = CONTAINERS[path.suffix.lower()], settings.times or Times.steady(rate)
-    notes = []
-    if container in UNTIMED:
-        if not times.is_steady or times.begin(0):
-            notes.append(f"A {path.suffix} file holds one rate, from the start: the input's own times are not kept; .mp4 and "
-                         ".mkv keep them.")
-        times = Times.steady(times.rate)
+    container, (times, notes) = CONTAINERS[path.suffix.lower()], times_kept(path, settings, rate)
     count = 0
     with replacing(path) as scratch, contextlib.ExitStack() as stack:
         writer = None
         for image in stack.enter_context(contextlib.closing(ahead(images))):
             image = _padded(in_colour(in_16_bits(image) if settings.deep else in_8_bits(image)), settings)
-            with _errors_of(path):
+            with errors_of(path):
                 if writer is None:
                     writer = VideoWriter(f"file:{scratch}", container, settings, times, *image.shape[:2])
                     stack.callback(writer.abandon)
@@ -159,12 +155,24 @@ def write_video(path: PathLike, images: Iterable[np.ndarray], rate: float, setti
             count += 1
         if writer is None:
             raise UserError(f"{path}: there are no frames to write.")
-        with _errors_of(path):
+        with errors_of(path):
             writer.close()
             synced(scratch)
-        _check_written(path, scratch, count, image.shape[:2])
+        check_written(path, scratch, count, image.shape[:2])
         notes += writer.notes
     return notes
+
+
+def times_kept(path: Path, settings: VideoSettings, rate: float) -> tuple[Times, list[str]]:
+    """Return (when frames are shown in a video called ``path``, sentences about times that it does not keep)."""
+    times = settings.times or Times.steady(rate)
+    if CONTAINERS[path.suffix.lower()] not in UNTIMED:
+        return times, []
+    notes = []
+    if not times.is_steady or times.begin(0):
+        notes.append(f"A {path.suffix} file holds one rate, from the start: the input's own times are not kept; .mp4 and .mkv "
+                     "keep them.")
+    return Times.steady(times.rate), notes
 
 
 def _padded(image: np.ndarray, settings: VideoSettings) -> np.ndarray:
@@ -173,7 +181,7 @@ def _padded(image: np.ndarray, settings: VideoSettings) -> np.ndarray:
 
 
 @contextlib.contextmanager
-def _errors_of(path: Path) -> Iterator[None]:
+def errors_of(path: Path) -> Iterator[None]:
     """What encoder, muxer and file system refuse, as one sentence about ``path``."""
     try:
         yield
@@ -181,7 +189,7 @@ def _errors_of(path: Path) -> Iterator[None]:
         raise cannot_be_written(path, error) from error
 
 
-def _check_written(path: Path, scratch: Path, count: int, size: tuple[int, int]) -> None:
+def check_written(path: Path, scratch: Path, count: int, size: tuple[int, int]) -> None:
     """Decode what was written; ``UserError`` unless it holds as many frames as it should, of the size that it should."""
     try:
         reader = VideoReader(scratch)
@@ -220,7 +228,7 @@ class VideoWriter:
         self._file = av.open(place, "w", format=container, container_options=options)
         self._colour = settings.colour.coded() if self._codec.lossy else settings.colour.plain()
         self._stream = self._add_stream(settings, container, height, width)
-        self._carried = _Carried(settings.source, self._file, container) if settings.source else None
+        self._carried = Carried(settings.source, self._file, container, settings.span) if settings.source else None
         self.notes = self._carried.notes if self._carried else []
 
     def begin(self) -> None:
@@ -294,30 +302,34 @@ def _fill(frame: av.VideoFrame, image: np.ndarray, colour: Colour, bits: int) ->
             row[:, :plane.shape[1]] = plane
 
 
-class _Carried:
+class Carried:
     """What is copied from the source beside its pictures: sound, subtitles, attachments, chapters, titles.
 
     Args:
         source: path of a video.
         file: the container that is written; its streams are added here.
         container: its format's name.
+        span: as of ``VideoSettings``.
 
     Attributes:
         notes: sentences that say what is copied and what is left out.
     """
 
-    def __init__(self, source: Path, file: av.container.OutputContainer, container: str) -> None:
+    def __init__(self, source: Path, file: av.container.OutputContainer, container: str,
+                 span: tuple[Fraction, Fraction] | None = None) -> None:
         self._source, self._file, self._streams, self._next, self._lost = opened(source), file, {}, None, 0
         clock = self._source.start_time if self._source.format.name in CLOCKS else 0
-        self._start = Fraction(clock or 0, av.time_base)
+        self._start, self._until = Fraction(clock or 0, av.time_base), None
+        if span:
+            self._start, self._until = self._start + span[0], span[1] - span[0]
         file.metadata.update(_titles(self._source.metadata))
         pictures = pictures_of(self._source)
         file.streams.video[0].metadata.update(_titles(pictures.metadata))
         copied, left_out, others = [], [], []
-        chapters = self._source.chapters()
+        chapters = [] if span else self._source.chapters()
         for stream in self._source.streams:
             name = _described(stream)
-            if stream.index == pictures.index or chapters and name in CHAPTER_TRACKS:
+            if stream.index == pictures.index or (chapters or span) and name in CHAPTER_TRACKS:
                 continue
             if stream.type not in COPIED:
                 others.append(name)
@@ -350,6 +362,8 @@ class _Carried:
                     packet.pts * packet.time_base - self._start > moment):
                 return
             self._next = None
+            if self._lies_outside(packet):
+                continue
             shift = round(self._start / packet.time_base)
             packet.pts = None if packet.pts is None else packet.pts - shift
             packet.dts = packet.pts if packet.dts is None else packet.dts - shift
@@ -360,6 +374,12 @@ class _Carried:
                 if isinstance(error, OSError):
                     raise  # the disk's; all else is the muxer's, which refuses this packet of a damaged source
                 self._lost += 1
+
+    def _lies_outside(self, packet: av.Packet) -> bool:
+        """Whether a packet begins before or after the part that is copied."""
+        if self._until is None or packet.pts is None:
+            return False
+        return not 0 <= packet.pts * packet.time_base - self._start < self._until
 
     def finish(self) -> None:
         """Copy what is left, and note how much of it could not be."""

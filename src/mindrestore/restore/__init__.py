@@ -5,11 +5,16 @@
     exported.py     an exported file in the place of a network
     tasks.py        the tasks by name
     networks.py     which network a task takes: what ships, a checkpoint, an exported file
-    restorers.py    a task on a clip or measurements: restored frames from any frame on
+    spans.py        which part of a clip
+    cuts.py         where a scene ends and another begins
+    noise.py        how noisy a clip is
+    restorers.py    a task on a clip or measurements: restored frames from any frame on, scene by scene
+    estimate.py     what a restoration would take
     finished.py     finished frames, held on disk until the clip is whole, so that a stopped run can go on
     progress.py     progress bars
     side_by_side.py input and output side by side
     run.py          all of it, in order
+    batch.py        several clips in one call
     simulation.py   a clip into measurements, the way back
     masks.py        masks of snapshot cameras as files: made, described, calibrated
 

@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,19 +20,21 @@ from mindrestore.locks import held
 from mindrestore.media.clips import Clip, open_clip
 from mindrestore.media.pixels import to_image
 from mindrestore.media.room import room_for
+from mindrestore.media.segments import SegmentedVideo
 from mindrestore.media.trust import mean_residual, write_trust
 from mindrestore.media.video_writer import CODECS, VideoSettings
 from mindrestore.media.writing import check_encoder, check_picture, check_target, kind_of, stored_size, write_clip
-from mindrestore.restore.finished import FinishedFrames, folder_of
+from mindrestore.restore.estimate import estimate
+from mindrestore.restore.finished import MOST_PICTURES, FinishedFrames, check_unfinished, part_folder
 from mindrestore.restore.networks import TaskNetwork, choose
 from mindrestore.restore.progress import FrameBar
 from mindrestore.restore.restorers import SnapshotRestorer, VideoRestorer
-from mindrestore.restore.side_by_side import write_beside, write_preview
+from mindrestore.restore.side_by_side import beside, previewed, write_preview
+from mindrestore.restore.spans import USUAL_RATE, part_of, span_of
 from mindrestore.restore.tasks import PROBLEMS
 from mindrestore.runtime import precision
 from mindrestore.version import __version__
 
-USUAL_RATE = 25.0
 USUAL_CODEC = "h264"
 
 
@@ -43,16 +46,21 @@ class Request:
         source, target: paths of the clip, or for ``sci`` of the measurements, and of the result.
         task: one of ``mindrestore.restore.tasks.TASKS``.
         checkpoints, models: as for ``choose``; without any what ships.
-        sigma: noise level of 0–255, for denoising.
+        sigma: noise level of 0–255, for denoising, or ``"auto"``: estimated.
         mask: file of the mask that measurements were made through, where their own file does not hold it.
         trust: file of the trust maps of reconstructed measurements, to be written too.
         tile, overlap: (frames, height, width), None for the task's.
         ensemble: average over mirror images and the reversal in time, in eight times the time.
         rate: frames a second of the source, where it does not say or says wrong.
         codec, crf: of a video that is written, as in ``mindrestore.media.video_writer.VideoSettings``; None for H.264 and 18.
-        preview: write a picture of a few frames first.
+        start, end: seconds of the clip between which frames begin that are wanted, None for its own.
+        frames: so many frames of the clip at most.
+        cuts: find cuts, and restore scenes apart.
+        preview: write a picture of a few frames, and no more unless ``go_on``.
         compare: write a clip of input and output side by side too.
+        dry_run: write nothing, say what it would take.
         resume: go on with a run that was stopped.
+        overwrite: replace results that are there.
     """
 
     source: Path
@@ -60,7 +68,7 @@ class Request:
     task: str
     checkpoints: tuple[str, ...] = ()
     models: tuple[str, ...] = ()
-    sigma: float | None = None
+    sigma: float | str | None = None
     mask: str | None = None
     trust: str | None = None
     tile: tuple[int, int, int] | None = None
@@ -69,9 +77,21 @@ class Request:
     rate: float | None = None
     codec: str | None = None
     crf: int | None = None
+    start: Fraction | None = None
+    end: Fraction | None = None
+    frames: int | None = None
+    cuts: bool = True
     preview: bool = False
+    go_on: bool = False
     compare: bool = False
+    dry_run: bool = False
     resume: bool = False
+    overwrite: bool = False
+
+    @property
+    def only_looks(self) -> bool:
+        """Whether no result is wanted."""
+        return self.dry_run or self.preview and not self.go_on
 
 
 class Job(NamedTuple):
@@ -99,45 +119,79 @@ def restore(request: Request, say: Callable[[str], None] = print) -> bool:
         KeyboardInterrupt: passed on; finished frames are kept.
     """
     target, place = Path(request.target), Path(os.path.realpath(request.target))
-    trust = request.trust and Path(request.trust)
-    for path in (target, _compared(request), _previewed(request), folder_of(target), trust):
+    for path in (target, _compared(request), _previewed(request), part_folder(target), request.trust and Path(request.trust)):
         if path is not None:
             check_writable(path)
             _check_apart(path, Path(request.source))
-    if trust:
-        check_picture(trust, "--trust")
+    if request.trust:
+        check_picture(request.trust, "--trust")
+    if request.dry_run:
+        return _restore(request, say)
     with held(target, place.parent / f".{place.name}.lock"):
         return _restore(request, say)
 
 
 def _restore(request: Request, say: Callable[[str], None]) -> bool:
     """Do what a ``Request`` asks for, its place held; return as ``restore``."""
-    target, compared = Path(request.target), _compared(request)
-    trust = request.trust and Path(request.trust)
+    target, compared, picture = Path(request.target), _compared(request), _previewed(request)
+    results = [path for path in (target, compared) if path]
+    if request.resume and not request.only_looks and not part_folder(target).exists() and _is_there(target):
+        say(f"{target}: is there, and no run that was stopped; nothing is left to do.")
+        return True
+    if not request.only_looks:
+        _check_free(results, request)
     job = _prepared(request, kind_of(target))
     _say_gap(Path(request.source), say)
-    count, speed, size = job.restorer.count, job.restorer.speed, (job.restorer.height, job.restorer.width)
-    for path in filter(None, (target, compared)):
-        check_target(path, count, size, job.video)
+    size = (job.restorer.height, job.restorer.width)
+    for path in results:
+        check_target(path, job.restorer.count, size, job.video)
         check_encoder(path)
-    rate = speed * (job.rate or USUAL_RATE)
+    for line in job.restorer.look(request.cuts):
+        say(line)
+    if request.dry_run:
+        for line in estimate(job.restorer, target):
+            say(line)
+        return True
+    if picture:
+        _preview(picture, job, request.go_on, say)
+    if request.only_looks:
+        return True
+    notes = _restore_into(target, compared, job, request, say=say)
+    say(_account(target, job))
+    for note in [*notes, *_unkept(job.clip, target)]:
+        say(note)
+    if job.clip is None or job.clip.contents is None or job.clip.contents.expected == job.clip.contents.count:
+        return True
+    say(damage(job.clip.path, job.clip.contents))
+    return False
+
+
+def _restore_into(target: Path, compared: Path | None, job: Job, request: Request, say: Callable[[str], None]) -> list[str]:
+    """Restore all frames that are not finished and write the results; return sentences about what a video keeps."""
+    count, is_video = job.restorer.count, kind_of(target) == "video"
     finished = FinishedFrames(target, _record(request, job), request.resume)
+    finished.keeps_pictures = bool(request.trust)  # which are looked at once more
     try:
         _check_room(target, job, finished)
-        picture = _previewed(request)
-        if picture:
-            write_preview(picture, job.restorer)
-            say(f"Preview: {picture}")
+        if is_video:
+            finished.put_into([*_videos(target, compared, job, finished)])
         if finished.count:
             say(f"Going on after {finished.count} of {count} frames.")
         _restore_frames(finished, job)
-        notes = write_clip(target, finished.images(), count, rate=rate, names=job.names, video=job.video)
+        if is_video:
+            notes = finished.write_videos()[0]
+        else:
+            notes = []
+            if kind_of(target) == "folder":
+                finished.link_into(target, job.names)
+            else:
+                write_clip(target, finished.images(), count)
+            if compared:
+                write_clip(compared, beside(finished.images(), job.restorer.beside()), count)
         if compared:
-            beside = replace(job.video, deep=False, source=None)
-            write_beside(compared, job.restorer.beside(), finished.images(), count, rate=rate, video=beside)
             say(f"Input and output side by side: {compared}")
-        if trust:
-            say(_write_trust(trust, job.restorer.unexplained(finished.images())))
+        if request.trust:
+            say(_write_trust(Path(request.trust), job.restorer.unexplained(finished.images())))
     except BaseException as error:
         if not finished.count:
             finished.discard()
@@ -146,13 +200,40 @@ def _restore(request: Request, say: Callable[[str], None]) -> bool:
                   "from there.", file=sys.stderr)
         raise
     finished.discard()
-    say(_account(target, job, rate))
-    for note in [*notes, *_unkept(job.clip, target)]:
-        say(note)
-    if job.clip is None or job.clip.contents is None or job.clip.contents.expected == job.clip.count:
-        return True
-    say(damage(job.clip.path, job.clip.contents))
-    return False
+    return notes
+
+
+def _videos(target: Path, compared: Path | None, job: Job, finished: FinishedFrames) -> Iterator[SegmentedVideo]:
+    """The videos that frames become as they are finished."""
+    yield SegmentedVideo(target, finished.folder, _rate(job), job.video)
+    if compared:
+        frames: list[Iterator[np.ndarray]] = []
+
+        def shown(images: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
+            if not frames:  # opened once, at the frame that is written first
+                frames.append(job.restorer.beside(finished.first))
+            return beside(images, frames[0])
+        yield SegmentedVideo(compared, finished.folder, _rate(job), replace(job.video, deep=False, source=None),
+                             shown=shown)
+
+
+def _preview(picture: Path, job: Job, goes_on: bool, say: Callable[[str], None]) -> None:
+    with FrameBar("preview", len(previewed(job.restorer.count)), state="shown") as bar:
+        write_preview(picture, job.restorer, bar)
+    say(f"Preview: {picture}" if goes_on else
+        f"Preview: {picture}; without --preview, or with --go-on beside it, the whole clip is restored.")
+
+
+def _is_there(path: Path) -> bool:
+    return path.is_file() or path.is_dir() and any(path.iterdir())
+
+
+def _check_free(paths: list[Path], request: Request) -> None:
+    """Refuse to replace files unasked, and to mix with another run; one that goes on was asked when it began."""
+    check_unfinished(request.target, request.resume)
+    for path in paths:
+        if path.is_file() and not request.overwrite and not (request.resume and part_folder(request.target).exists()):
+            raise UserError(f"{path}: is there already; add --overwrite to replace it, or give another name.")
 
 
 def _check_apart(path: Path, source: Path) -> None:
@@ -176,8 +257,12 @@ def _prepared(request: Request, kind: str) -> Job:
 
 def _check_room(target: Path, job: Job, finished: FinishedFrames) -> None:
     """Raise ``UserError`` if the disk has no room for the frames to come, and for the result if that holds pictures too."""
-    restorer = job.restorer
-    frames = restorer.count - finished.count + (0 if kind_of(target) == "video" else restorer.count)
+    restorer, kind = job.restorer, kind_of(target)
+    frames = restorer.count - finished.count
+    if kind == "video" and not finished.keeps_pictures:
+        frames = min(frames, MOST_PICTURES)
+    elif kind != "folder":
+        frames += restorer.count
     check_writable(target, room_for(frames, restorer.height, restorer.width, bits=job.bits, grey=job.grey))
 
 
@@ -196,7 +281,7 @@ def _of_measurements(request: Request, source: Path, kind: str) -> Job:
 
 
 def _of_a_clip(request: Request, source: Path, kind: str) -> Job:
-    clip = open_clip(source)
+    clip = part_of(open_clip(source), request.start, request.end, frames=request.frames, rate=request.rate)
     networks = choose(request.task, request.checkpoints, request.models, tile=request.tile, overlap=request.overlap,
                       size=(clip.height, clip.width))
     restorer = VideoRestorer(clip, networks, request.sigma, request.ensemble)
@@ -207,7 +292,8 @@ def _of_a_clip(request: Request, source: Path, kind: str) -> Job:
                clip=clip)
 
 
-RESTORERS = {"video": (_of_a_clip, ("sigma", "tile", "overlap")), "snapshot": (_of_measurements, ("mask", "trust"))}
+RESTORERS = {"video": (_of_a_clip, ("sigma", "tile", "overlap", "start", "end", "frames")),
+             "snapshot": (_of_measurements, ("mask", "trust"))}
 """By problem: what makes the ``Job`` of a request, and the options that only such requests have."""
 
 
@@ -219,8 +305,11 @@ def _video_settings(request: Request, clip: Clip, speed: int) -> VideoSettings:
     settings = VideoSettings(codec, request.crf, deep=clip.bits > 8 and (clip.is_video or not CODECS[codec].lossy))
     if clip.video is None:
         return settings
-    times = None if request.rate else clip.contents.times
-    return replace(settings, colour=clip.video.colour, pixel_aspect=clip.video.pixel_aspect, source=clip.path,
+    times, span = clip.contents.times, span_of(clip)
+    if span:
+        times = times.part(clip.begin, clip.count)
+    times = None if request.rate else times
+    return replace(settings, colour=clip.video.colour, pixel_aspect=clip.video.pixel_aspect, source=clip.path, span=span,
                    times=times.doubled() if times and speed == 2 else times)
 
 
@@ -251,12 +340,18 @@ def _restore_frames(finished: FinishedFrames, job: Job) -> None:
     with FrameBar(job.networks[-1].origin.stem, count, finished.count) as bar:
         for frame in job.restorer.restored(finished.count, bar.tell):
             finished.add(to_image(frame, job.bits, job.grey))
+            bar.safe()
 
 
 def _record(request: Request, job: Job) -> dict[str, Any]:
     """What decides the frames: going on with others would make a clip of two halves."""
-    return {"mindrestore": __version__, "input": _identity(request.source), "task": request.task, "sigma": request.sigma,
-            "mask": request.mask and _identity(request.mask), "networks": [_identity(each.origin) for each in job.networks],
+    video = None
+    if kind_of(request.target) == "video":
+        video = [job.video.codec, job.video.crf, request.rate, request.compare, bool(request.trust)]
+    return {"mindrestore": __version__, "input": _identity(request.source), "task": request.task,
+            "sigma": job.restorer.sigma, "part": job.clip and [job.clip.begin, job.clip.count],
+            "cuts": list(job.restorer.cuts), "video": video, "mask": request.mask and _identity(request.mask),
+            "networks": [_identity(each.origin) for each in job.networks],
             "tiles": [[list(each.tile), list(each.overlap)] for each in job.networks], "precision": precision.chosen(),
             "bits": job.bits, "grey": job.grey, "ensemble": request.ensemble}
 
@@ -277,13 +372,18 @@ def _previewed(request: Request) -> Path | None:
     return target.parent / f"{target.stem}_preview.png" if request.preview else None
 
 
-def _account(target: Path, job: Job, rate: float) -> str:
+def _rate(job: Job) -> float:
+    """Frames a second of the result."""
+    return job.restorer.speed * (job.rate or USUAL_RATE)
+
+
+def _account(target: Path, job: Job) -> str:
     restorer, is_video = job.restorer, kind_of(target) == "video"
     height, width = stored_size(target, restorer.height, restorer.width, job.video)
     odd = "" if (height, width) == (restorer.height, restorer.width) else (
         f" (this video's sizes are even: {restorer.width} x {restorer.height} and a repeated edge)")
     assumed = "" if job.rate else " (assumed; --rate says another)"
     varying = "" if job.video.times is None or job.video.times.is_steady else " on average, each at the input's own time"
-    at = f", {rate:g} frames a second{varying}{assumed}" if is_video else ""
+    at = f", {_rate(job):g} frames a second{varying}{assumed}" if is_video else ""
     bits = job.video.bits if is_video else job.bits
     return f"Wrote {target}: {restorer.count} frames of {width} x {height}{odd}, {bits} bits{at}."
