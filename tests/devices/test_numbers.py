@@ -327,12 +327,12 @@ def test_a_resumed_run_ends_as_one_that_never_stopped(unit, monkeypatch, tmp_pat
     unit("910")
     monkeypatch.setattr(loss_scales, "LossScale", partial(LossScale, first=2.0 ** 12, window=3))
 
-    def configure(run, *overrides):
+    def configure(run, steps=4):
         return make_config({"name": "tiny", **TINY["revsci"], "model": {"blocks": 1, "channels": 8},
                             "data": {"frames": 2, "size": 16, "clips": 6}, "output": str(tmp_path / run)},
-                           ["training.steps=4", "training.save_every=2", *overrides])
+                           [f"training.steps={steps}", "training.save_every=2"])
     whole = train(configure("whole"))
-    train(configure("run", "training.steps=2"))
+    train(configure("run", steps=2))
     resumed = train(configure("run"), resume=True)
     states = [load_arrays(folder / "last_state.ckpt") for folder in (whole, resumed)]
     assert states[0][1]["loss_scale"] == states[1][1]["loss_scale"] and states[0][1]["loss_scale"][1] in (0, 1)

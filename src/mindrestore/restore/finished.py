@@ -39,15 +39,17 @@ def check_unfinished(target: PathLike, resume: bool) -> None:
     folder = part_folder(target)
     if resume or not folder.exists():
         return
-    if not (folder / RECORD).exists():
-        raise not_ours(folder)
+    _recorded(folder)
     raise UserError(f"{folder}: holds finished frames of a run that was stopped; add --resume to go on with it, or delete this "
                     "folder to begin again.")
 
 
-def not_ours(folder: Path) -> UserError:
-    """What to raise of a folder that is called as finished frames are and holds none."""
-    return UserError(f"{folder}: is in the way and holds no unfinished run; move it elsewhere.")
+def _recorded(folder: Path) -> dict[str, Any]:
+    """Return the record of the run whose finished frames a folder holds; ``UserError`` if it holds none."""
+    try:
+        return json_object(folder / RECORD, "record of a run")
+    except UserError:
+        raise UserError(f"{folder}: is in the way and holds no unfinished run; move it elsewhere.") from None
 
 
 class FinishedFrames:
@@ -143,10 +145,7 @@ class FinishedFrames:
             self.count += 1
 
     def _check(self, record: dict[str, Any]) -> None:
-        try:
-            stored = json_object(self.folder / RECORD, "record of a run")
-        except UserError:
-            raise not_ours(self.folder) from None
+        stored = _recorded(self.folder)
         differing = [name for name in record if stored.get(name) != record[name]]
         if differing:
             name = differing[0]
