@@ -1,6 +1,7 @@
 """float16: products and convolutions rounded to it, results near those of float32, a loss scale in training, exact resume."""
 import json
 from functools import partial
+from types import SimpleNamespace
 
 import mindspore as ms
 import numpy as np
@@ -220,7 +221,8 @@ def test_every_command_that_computes_has_the_option(words, capsys):
 
 def test_a_restored_clip_is_not_made_of_halves_in_two_precisions(tmp_path, monkeypatch):
     from mindrestore.restore import run
-    job = run.Job(None, [], None, 8, False, None, False)
+    restorer = SimpleNamespace(sigma=None, cuts=())
+    job = run.Job(restorer, [], rate=None, bits=8, grey=False, names=None, video=run.VideoSettings(), clip=None)
     source = tmp_path / "clip.mp4"
     source.touch()
     records = []
