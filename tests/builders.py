@@ -172,3 +172,14 @@ def assert_same_state(one, other):
     assert any(name.startswith("optimizer0/moment") for name in first)
     for name, array in first.items():
         np.testing.assert_array_equal(array, second[name], err_msg=name, strict=True)
+
+
+def assert_only_wanted(operator, gradient, inputs, weights):
+    """An execution of a piece with so many inputs and weights gives each gradient alone as it gives all."""
+    count = inputs + weights
+    every = sum(operator.backward(gradient, ((True,) * inputs, (True,) * weights)), [])
+    for place in range(count):
+        chosen = [index == place for index in range(count)]
+        found = sum(operator.backward(gradient, (chosen[:inputs], chosen[inputs:])), [])
+        assert [each is not None for each in found] == chosen
+        np.testing.assert_array_equal(found[place].numpy(), every[place].numpy())

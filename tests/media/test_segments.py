@@ -89,35 +89,30 @@ def test_few_pictures_wait(limit, value, tmp_path, monkeypatch):
     np.testing.assert_array_equal(read(tmp_path / "a.mkv"), images(13))
 
 
+def two_videos(folder, resume):
+    """Finished frames that become two videos, ``a`` and ``b``."""
+    finished = FinishedFrames(folder / "a.mkv", {}, resume)
+    finished.put_into([SegmentedVideo(folder / f"{name}.mkv", finished.folder, 25, VideoSettings("ffv1")) for name in "ab"])
+    return finished
+
+
 @pytest.mark.parametrize("stop", range(1, 13))
 def test_what_is_finished_is_found_again(stop, tmp_path, monkeypatch):
     monkeypatch.setattr(finished_module, "MOST_PICTURES", 4)
-
-    def opened(resume):
-        finished = FinishedFrames(tmp_path / "a.mkv", {}, resume)
-        finished.put_into([SegmentedVideo(tmp_path / f"{name}.mkv", finished.folder, 25, VideoSettings("ffv1"))
-                           for name in ("a", "a_compare")])
-        return finished
-    first = opened(False)
+    first = two_videos(tmp_path, resume=False)
     for image in images(stop):
         first.add(image)
-    again = opened(True)
+    again = two_videos(tmp_path, resume=True)
     assert again.count == stop
     for image in images(13)[stop:]:
         again.add(image)
     again.write_videos()
-    for name in ("a", "a_compare"):
+    for name in "ab":
         np.testing.assert_array_equal(read(tmp_path / f"{name}.mkv"), images(13))
 
 
 def test_a_stop_between_the_segments_of_two_videos_loses_nothing(tmp_path, monkeypatch):
     monkeypatch.setattr(finished_module, "MOST_PICTURES", 4)
-
-    def opened(resume):
-        finished = FinishedFrames(tmp_path / "a.mkv", {}, resume)
-        finished.put_into([SegmentedVideo(tmp_path / f"{name}.mkv", finished.folder, 25, VideoSettings("ffv1"))
-                           for name in ("a", "b")])
-        return finished
     whole, write = SegmentedVideo.add, []
 
     def stopping(video, *arguments):
@@ -126,11 +121,11 @@ def test_a_stop_between_the_segments_of_two_videos_loses_nothing(tmp_path, monke
             raise KeyboardInterrupt
         whole(video, *arguments)
     monkeypatch.setattr(SegmentedVideo, "add", stopping)
-    finished = opened(False)
+    finished = two_videos(tmp_path, resume=False)
     with pytest.raises(KeyboardInterrupt):
         for image in images(13):
             finished.add(image)
-    again = opened(True)
+    again = two_videos(tmp_path, resume=True)
     assert again.count == finished.count == 8
     for image in images(13)[8:]:
         again.add(image)

@@ -3,11 +3,11 @@ import shutil
 
 import pytest
 
-from mindrestore import native
 from mindrestore.native import build
+from mindrestore.native.loading import described, library
 
 
 @pytest.fixture(autouse=True, scope="session")
 def compiled_if_possible():
     if any(map(shutil.which, build.COMPILERS)):
-        assert native.library() is not None, native.described()
+        assert library() is not None, described()

@@ -1,7 +1,7 @@
 """The native operator of alignment: equal to MindSpore's own operators, forwards and backwards."""
 import numpy as np
 import pytest
-from builders import needs_compiler
+from builders import assert_only_wanted, needs_compiler
 from mindspore import Tensor
 
 from mindrestore.executor.piecewise import Run, run_of
@@ -50,9 +50,4 @@ def test_images_and_gradients_are_equal_to_mindspores(variant):
 def test_only_what_is_wanted_is_computed():
     piece, inputs, gradient = of_images(*VARIANTS["two neighbours"])
     operator = run_of(piece, inputs, 2 ** 22)
-    expected = sum(operator.backward(gradient, ((True,) * 5, (True, True))), [])
-    for place in range(7):
-        chosen = [index == place for index in range(7)]
-        found = sum(operator.backward(gradient, (chosen[:5], chosen[5:])), [])
-        assert [each is not None for each in found] == chosen
-        np.testing.assert_array_equal(found[place].asnumpy(), expected[place].asnumpy())
+    assert_only_wanted(operator, gradient, inputs=5, weights=2)

@@ -1,7 +1,7 @@
 """The native operator of reversible steps: equal to MindSpore's own operators, forwards and backwards."""
 import numpy as np
 import pytest
-from builders import needs_compiler
+from builders import assert_only_wanted, needs_compiler
 from mindspore import Parameter, Tensor
 
 from mindrestore.executor.piecewise import Run, run_of
@@ -48,9 +48,4 @@ def test_a_step_and_its_gradients_are_equal_to_mindspores(size):
 def test_only_what_is_wanted_is_computed():
     step, target, source, gradient = of_size(SIZES["odd everything"])
     native = run_of(step, (target, source), 2 ** 22)
-    expected = sum(native.backward(gradient, ((True, True), (True,) * 4)), [])
-    for place in range(6):
-        chosen = [index == place for index in range(6)]
-        found = sum(native.backward(gradient, (chosen[:2], chosen[2:])), [])
-        assert [each is not None for each in found] == chosen
-        np.testing.assert_array_equal(found[place].asnumpy(), expected[place].asnumpy())
+    assert_only_wanted(native, gradient, inputs=2, weights=4)

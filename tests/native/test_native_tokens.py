@@ -1,7 +1,7 @@
 """The native operator of what treats each token by itself: equal to MindSpore's own operators, forwards and backwards."""
 import numpy as np
 import pytest
-from builders import needs_compiler
+from builders import assert_only_wanted, needs_compiler
 from mindspore import Tensor
 
 from mindrestore.executor.piecewise import Run, run_of
@@ -52,10 +52,4 @@ def test_only_what_is_wanted_is_computed():
     rng = np.random.default_rng(1)
     tensors = [Tensor(rng.standard_normal((70, width), np.float32)) for width in (9, 24)]
     native = run_of(piece, tensors, 2 ** 22)
-    gradient = native.forward()
-    every = sum(native.backward(gradient, ((True, True), (True,) * 4)), [])
-    for place in range(6):
-        chosen = [index == place for index in range(6)]
-        found = sum(native.backward(gradient, (chosen[:2], chosen[2:])), [])
-        assert [each is not None for each in found] == chosen
-        np.testing.assert_array_equal(found[place].numpy(), every[place].numpy())
+    assert_only_wanted(native, native.forward(), inputs=2, weights=4)

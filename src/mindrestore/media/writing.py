@@ -16,7 +16,7 @@ import tifffile
 
 from mindrestore.data.folders import IMAGE_SUFFIXES, PAGED_SUFFIXES
 from mindrestore.errors import UserError
-from mindrestore.files import PathLike, replacing, replacing_folder, synced, write_bytes
+from mindrestore.files import PathLike, replacing, replacing_folder, write_bytes
 from mindrestore.media.pixels import in_8_bits
 from mindrestore.media.video_writer import CONTAINERS, VideoSettings, check_video, write_video
 
@@ -130,16 +130,14 @@ def coded(image: np.ndarray, path: Path, options: Sequence[int] = ()) -> bytes:
 
 
 def _write_pages(path: PathLike, images: Iterable[np.ndarray], count: int) -> None:
-    with replacing(path) as scratch:
-        with contextlib.ExitStack() as stack:
-            file = None
-            for image in images:
-                if file is None:
-                    large = count * image.nbytes > LARGEST_PLAIN_TIFF
-                    file = stack.enter_context(tifffile.TiffWriter(scratch, bigtiff=large))
-                page = cv2.cvtColor(image, cv2.COLOR_BGR2RGB) if image.ndim == 3 else image
-                file.write(page, photometric="rgb" if image.ndim == 3 else "minisblack", compression="zlib", metadata=None)
-        synced(scratch)
+    with replacing(path) as scratch, contextlib.ExitStack() as stack:
+        file = None
+        for image in images:
+            if file is None:
+                large = count * image.nbytes > LARGEST_PLAIN_TIFF
+                file = stack.enter_context(tifffile.TiffWriter(scratch, bigtiff=large))
+            page = cv2.cvtColor(image, cv2.COLOR_BGR2RGB) if image.ndim == 3 else image
+            file.write(page, photometric="rgb" if image.ndim == 3 else "minisblack", compression="zlib", metadata=None)
 
 
 def _write_folder(path: PathLike, images: Iterable[np.ndarray], names: Sequence[str]) -> None:

@@ -7,15 +7,6 @@
 
 namespace mindrestore {
 
-// Call `work(number)` for each number below `count`, in threads that each take the next one.
-template <class Work>
-void in_turns(int64_t threads, int64_t count, const Work &work) {
-    std::atomic<int64_t> next{0};
-    side_by_side(std::min(threads, count), [&](int64_t) {
-        for (int64_t number = next++; number < count; number = next++) work(number);
-    });
-}
-
 // How far the taps of a convolution reach, and so how many zeros lie around features.
 struct Margins {
     int64_t frames, pixels;

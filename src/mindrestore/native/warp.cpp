@@ -34,16 +34,13 @@ struct Position {
 template <class Work>
 void for_all(const Sizes &s, const Given &given, const Work &work) {
     const int64_t pixels = s.height * s.width;
-    std::atomic<int64_t> next{0};
-    side_by_side(std::min(s.threads, s.images), [&](int64_t) {
-        for (int64_t image = next++; image < s.images; image = next++) {
-            const float *along_x = given.flow + image * 2 * pixels, *along_y = along_x + pixels;
-            for (int64_t pixel = 0; pixel < pixels; pixel++) {
-                const Position x(along_x[pixel] + pixel % s.width, s.width, s.border);
-                const Position y(along_y[pixel] + pixel / s.width, s.height, s.border);
-                const Corners corners(given.image + image * s.image_step, s.height, s.width, s.pixel_step, y.at, x.at);
-                work(image, pixel, corners, y.moves, x.moves);
-            }
+    in_turns(s.threads, s.images, [&](int64_t image) {
+        const float *along_x = given.flow + image * 2 * pixels, *along_y = along_x + pixels;
+        for (int64_t pixel = 0; pixel < pixels; pixel++) {
+            const Position x(along_x[pixel] + pixel % s.width, s.width, s.border);
+            const Position y(along_y[pixel] + pixel / s.width, s.height, s.border);
+            const Corners corners(given.image + image * s.image_step, s.height, s.width, s.pixel_step, y.at, x.at);
+            work(image, pixel, corners, y.moves, x.moves);
         }
     });
 }

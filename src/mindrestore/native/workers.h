@@ -1,5 +1,6 @@
 // Threads that live as long as one call, and memory for them: nothing waits, or spins, between calls.
 #pragma once
+#include <algorithm>
 #include <atomic>
 #include <cstdlib>
 #include <cstring>
@@ -24,6 +25,15 @@ void side_by_side(int64_t count, const Work &work) {
     work(0);
     for (int64_t number = started + 1; number < count; number++) work(number);
     for (auto &thread : threads) thread.join();
+}
+
+// Call `work(number)` for each number below `count`, in threads that each take the next one.
+template <class Work>
+void in_turns(int64_t threads, int64_t count, const Work &work) {
+    std::atomic<int64_t> next{0};
+    side_by_side(std::min(threads, count), [&](int64_t) {
+        for (int64_t number = next++; number < count; number = next++) work(number);
+    });
 }
 
 // Zeros, aligned for vectors.

@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 from mindrestore.errors import UserError
-from mindrestore.files import PathLike, replacing, replacing_folder, write_text
+from mindrestore.files import PathLike, replacing_folder, write_bytes, write_text
 from mindrestore.media.segments import SegmentedVideo
 from mindrestore.media.writing import coded
 from mindrestore.readers.untrusted import json_object
@@ -90,9 +90,8 @@ class FinishedFrames:
 
     def add(self, image: np.ndarray) -> None:
         """Keep the next frame, a stored image."""
-        with replacing(self._path(self.count)) as scratch:
-            content = coded(image, scratch, FAST)
-            scratch.write_bytes(content)
+        content = coded(image, self._path(self.count), FAST)
+        write_bytes(self._path(self.count), content)
         self.count += 1
         self._bytes += len(content)
         if self._videos and not self.keeps_pictures and (self.count - self.first >= MOST_PICTURES or self._bytes >= MOST_BYTES):
