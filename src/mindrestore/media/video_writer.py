@@ -46,6 +46,8 @@ CODECS = {
     "ffv1": Codec("ffv1", {"level": "3", "slicecrc": "1"}, {8: "bgr0", 16: "gbrp16le"}, lossy=False),
 }
 USUAL_CRF = 18
+X265_BLOCK = 64  # pixels: looking ahead at smaller pictures, of 48 x 32 for one, x265 writes beyond its memory
+FEWEST_REORDERED = 3  # frames, of which one may be coded after a later one
 HIGHEST_CRF = 51
 
 
@@ -268,6 +270,8 @@ class VideoWriter:
         options = dict(self._codec.options)
         if self._codec.lossy:
             options["crf"] = str(USUAL_CRF if settings.crf is None else settings.crf)
+        if settings.codec == "h265" and min(height, width) < X265_BLOCK:
+            options["x265-params"] += ":rc-lookahead=0:bframes=0"
         if container in UNTIMED:
             options["bf"] = "0"  # times are not stored, so frames cannot be stored out of order
         stream = self._file.add_stream(self._codec.encoder, rate=self._times.rate.limit_denominator(10 ** 6), options=options)
@@ -283,6 +287,8 @@ class VideoWriter:
 
     def _mux(self, packets: Iterable[av.Packet]) -> None:
         for packet in packets:
+            if self._count < FEWEST_REORDERED:  # x265 makes up when to decode what is fewer than it holds back
+                packet.dts = packet.pts
             if self._carried:
                 self._carried.copy_until(packet.dts * packet.time_base)
             packet.duration = self._lengths.pop(packet.pts)
