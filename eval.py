@@ -1,4 +1,5 @@
 """Reconstruct and score: ``python eval.py``; see ``python eval.py --help``."""
+
 import sys
 
 from mindrestore.cli import main

@@ -1,4 +1,5 @@
 """What ``pyproject.toml`` cannot say: configurations and launchers lie at the top of the repository, and in the package."""
+
 import shutil
 from pathlib import Path
 

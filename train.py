@@ -1,4 +1,5 @@
 """Train a network: ``python train.py --config configs/revsci/small_cpu.yaml``; see ``python train.py --help``."""
+
 import sys
 
 from mindrestore.cli import main

@@ -5,6 +5,7 @@
 Scores the demonstration scenes, or the frames in a folder, on the low quality that ``eval.py`` makes (same reduction, same
 noise, same seed) and with its scores, so that its tables compare.
 """
+
 import argparse
 
 import cv2
@@ -30,8 +31,13 @@ def main(options):
     for sigma in options.sigma:
         noisy = {name: list(degraded(frames, "noise", sigma=sigma)) for name, frames in clips.items()}
         show(f"sigma {sigma:g}, as given", {name: scores(noisy[name], frames) for name, frames in clips.items()})
-        tried = {strength: {name: scores((non_local_means(frame, strength * sigma) for frame in noisy[name]), frames)
-                            for name, frames in clips.items()} for strength in STRENGTHS}
+        tried = {
+            strength: {
+                name: scores((non_local_means(frame, strength * sigma) for frame in noisy[name]), frames)
+                for name, frames in clips.items()
+            }
+            for strength in STRENGTHS
+        }
         best = max(tried, key=lambda strength: mean(tried[strength])[0])
         show(f"sigma {sigma:g}, non-local means, h {best * sigma:g}", tried[best])
 

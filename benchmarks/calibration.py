@@ -8,6 +8,7 @@ the real mask, through the one it is thought to be, and through that one calibra
 surface; noise 1, for white = 255. The outermost pixels of scenes and mask are left away, so that what is moved in is not known
 to calibration.
 """
+
 import argparse
 
 import numpy as np
@@ -24,8 +25,10 @@ from mindrestore.sensing.calibration import EVEN, Calibration, calibrate_on_scen
 FRAMES, MARGIN = 8, 8
 NOISE = 1 / 255
 ERRORS = {  # shift down and right in pixels, light
-    "0.1 right": ((0, 0.1), EVEN), "0.3 down, 0.6 left": ((0.3, -0.6), EVEN),
-    "gain 0.9, corners 0.7": ((0, 0), (0.9, 0, 0, -0.2)), "both of these": ((0.3, -0.6), (0.9, 0, 0, -0.2)),
+    "0.1 right": ((0, 0.1), EVEN),
+    "0.3 down, 0.6 left": ((0.3, -0.6), EVEN),
+    "gain 0.9, corners 0.7": ((0, 0), (0.9, 0, 0, -0.2)),
+    "both of these": ((0.3, -0.6), (0.9, 0, 0, -0.2)),
 }
 HEADINGS = ("right mask", "wrong", "by itself", "by white")
 WORST = 0.05  # share of the pixels whose residual is largest
@@ -33,12 +36,16 @@ WORST = 0.05  # share of the pixels whose residual is largest
 
 def main(options):
     session.start("cpu")
-    methods = {"GAP-TV": lambda seen, mask: gap_tv(seen, mask, options.iterations),
-               "network": Reconstructor(load(shipped("sci")).network)}
+    methods = {
+        "GAP-TV": lambda seen, mask: gap_tv(seen, mask, options.iterations),
+        "network": Reconstructor(load(shipped("sci")).network),
+    }
     scenes = scenes_of(options.scenes)
     given = None if options.mask is None else load_mask(options.mask, FRAMES)
-    print("PSNR in dB / |y - sum M x|, white = 255; off: how far the shift is off that was found, pixels;\n"
-          "worst: mean error of the 5 % of pixels with the largest residual over that of all, right mask")
+    print(
+        "PSNR in dB / |y - sum M x|, white = 255; off: how far the shift is off that was found, pixels;\n"
+        "worst: mean error of the 5 % of pixels with the largest residual over that of all, right mask"
+    )
     headings = "".join(f"{heading:>15}" for heading in HEADINGS)
     print(f"{'error':23}{'scene':9}{'method':8}{headings}   off: itself  white worst", flush=True)
     for error, (shift, light) in ((error, ERRORS[error]) for error in options.error or ERRORS):
@@ -59,7 +66,7 @@ def scenes_of(folder):
 
 def measured(name, clip, given, error, methods):
     """(name of the scene, for each method four times PSNR and residual, how far off two shifts are, the worst's error)"""
-    mask = random_mask(FRAMES, *clip.shape[1:], rng=0) if given is None else given[:, :clip.shape[1], :clip.shape[2]]
+    mask = random_mask(FRAMES, *clip.shape[1:], rng=0) if given is None else given[:, : clip.shape[1], : clip.shape[2]]
     real, thought, clip = (inner(array) for array in (error.correct(mask), mask, clip))
     camera = SnapshotImaging(real)
     seen = camera.measure(clip, NOISE, rng=0)

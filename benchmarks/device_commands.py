@@ -1,4 +1,5 @@
 """The project's own commands on one device, for ``devices.py``: evaluation, training, restoration, export."""
+
 import json
 import os
 import signal
@@ -84,15 +85,23 @@ def _losses(log):
     losses = [line["loss"] for line in lines if "loss" in line]
     quarter = max(1, len(losses) // 4)
     scores = {line["step"]: line[key] for line in lines for key in line if "psnr" in key}
-    return dict(loss_begins=sum(losses[:quarter]) / quarter, loss_ends=sum(losses[-quarter:]) / quarter,
-                losses=losses, scores=scores, psnr=list(scores.values())[-1] if scores else None)
+    return dict(
+        loss_begins=sum(losses[:quarter]) / quarter,
+        loss_ends=sum(losses[-quarter:]) / quarter,
+        losses=losses,
+        scores=scores,
+        psnr=list(scores.values())[-1] if scores else None,
+    )
 
 
 def _pace(log):
     """Return seconds a step by the least between two lines of losses: no compiling, no validation in between."""
     lines = [line for line in _lines(log) if "loss" in line]
-    pace = [(after["seconds"] - before["seconds"]) / (after["step"] - before["step"])
-            for before, after in zip(lines, lines[1:]) if after["seconds"] > before["seconds"]]
+    pace = [
+        (after["seconds"] - before["seconds"]) / (after["step"] - before["step"])
+        for before, after in zip(lines, lines[1:])
+        if after["seconds"] > before["seconds"]
+    ]
     return round(min(pace), 4) if pace else None
 
 
@@ -101,21 +110,28 @@ def restore_frames(report, case):
     import cv2
 
     from mindrestore.restore.run import Request, restore
+
     memory = begin(report, case["device"])
     folder = Path(case["folder"])
     _write_frames(folder / "frames", case["frames"], case["side"])
     seconds = []
     for number in range(2):
         began = time.perf_counter()
-        restore(Request(source=folder / "frames", target=folder / f"restored{number}", task=case["task"],
-                        **case["options"]), say=lambda text: print(text, file=sys.stderr))
+        restore(
+            Request(source=folder / "frames", target=folder / f"restored{number}", task=case["task"], **case["options"]),
+            say=lambda text: print(text, file=sys.stderr),
+        )
         seconds.append(time.perf_counter() - began)
         made = sorted((folder / f"restored{number}").glob("*.png"))
         if len(made) != case["frames"] or cv2.imread(str(made[-1])) is None:
             raise CommandFailed(f"restore wrote {len(made)} of {case['frames']} frames")
-        report(f"{case['frames']}x{case['side']}x{case['side']}", peak_gb=memory.peak(),
-               **({"first_s": round(seconds[0], 2)} if number == 0 else
-                  {"frames_a_second": round(case["frames"] / seconds[1], 2)}))
+        report(
+            f"{case['frames']}x{case['side']}x{case['side']}",
+            peak_gb=memory.peak(),
+            **(
+                {"first_s": round(seconds[0], 2)} if number == 0 else {"frames_a_second": round(case["frames"] / seconds[1], 2)}
+            ),
+        )
 
 
 def export(report, case):
@@ -127,14 +143,24 @@ def export(report, case):
     summary = json.loads((folder / "revsci.json").read_text(encoding="utf-8"))
     report("export", seconds=seconds, largest=summary["compared"]["largest_difference"])
     command("simulate", folder / "frames", folder / "coded.mat", "--ratio", case["frames"])
-    seconds = command("restore", folder / "coded.mat", folder / "back", "--task", "sci", "--device", device,
-                      "--model", folder / "revsci.mindir")
+    seconds = command(
+        "restore",
+        folder / "coded.mat",
+        folder / "back",
+        "--task",
+        "sci",
+        "--device",
+        device,
+        "--model",
+        folder / "revsci.mindir",
+    )
     report("run", seconds=seconds, frames=len(list((folder / "back").glob("*.png"))))
 
 
 def _version(report):
     """Say the version without starting MindSpore, which the command does."""
     from importlib.metadata import version
+
     report("about", version=f"MindSpore {version('mindspore')}")
 
 
@@ -143,6 +169,7 @@ def _write_frames(folder, count, side):
     import cv2
 
     from mindrestore.data.demo import demo_scenes
+
     folder.mkdir()
     frames = [frame for scene in demo_scenes(colour=True) for frame in _channels_last(scene.clip)]
     for number in range(count):

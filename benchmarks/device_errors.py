@@ -1,4 +1,5 @@
 """What the measurements of ``devices.py`` have to say where there is no figure."""
+
 import os
 import traceback
 from pathlib import Path

@@ -2,6 +2,7 @@
 
 The limits of ``fine`` are those that the tests hold a CPU to, in float32; TF32 is expected to miss them.
 """
+
 import ast
 from pathlib import Path
 
@@ -21,6 +22,7 @@ def revsci(report, case):
     from mindrestore.executor import Piecewise
     from mindrestore.models import create_model
     from mindrestore.training.losses import mse
+
     begin(report, case["device"], exact=case["exact"])
     for name in case["names"]:
         golden = np.load(GOLDEN / f"{name}.npz")
@@ -42,6 +44,7 @@ def vrt(report, case):
     from mindrestore.executor import Piecewise
     from mindrestore.models import create_model
     from mindrestore.training.losses import LOSSES
+
     begin(report, case["device"], exact=case["exact"])
     for name in case["names"]:
         golden = np.load(GOLDEN / f"{name}.npz")
@@ -51,12 +54,22 @@ def vrt(report, case):
         clip = ms.Tensor(golden["input"])
         _output(report, name, Piecewise(network)(clip).asnumpy()[..., 1::4, 2::4], golden["output_strided"], limits["output"])
         target = np.random.default_rng(int(golden["target_seed"])).random(golden["output_shape"]).astype(np.float32)
-        _gradients(report, name, "pieces", network, LOSSES["charbonnier"], (ms.Tensor(target), clip), golden, golden["loss"],
-                   limits["norms"])
+        _gradients(
+            report,
+            name,
+            "pieces",
+            network,
+            LOSSES["charbonnier"],
+            (ms.Tensor(target), clip),
+            golden,
+            golden["loss"],
+            limits["norms"],
+        )
 
 
 def _with_golden_weights(network):
     import mindspore as ms
+
     for parameter in network.get_parameters():
         parameter.set_data(ms.Tensor(golden_array(parameter.name, parameter.shape)))
     return network.set_train(False)
@@ -64,16 +77,27 @@ def _with_golden_weights(network):
 
 def _output(report, name, found, expected, limit):
     difference = np.abs(found - expected)
-    report(f"{name}, output", largest=float(difference.max()), mean=float(difference.mean()),
-           fine=bool(difference.max() < limit))
+    report(
+        f"{name}, output", largest=float(difference.max()), mean=float(difference.mean()), fine=bool(difference.max() < limit)
+    )
 
 
 def _gradients(report, name, way, network, loss, batch, golden, expected_loss, limit):
     from mindrestore.training.gradients import GRADIENTS
+
     value, gradients = GRADIENTS[way](network, loss)(*batch)
-    norms = {parameter.name: float(np.linalg.norm(gradient.asnumpy()))
-             for parameter, gradient in zip(network.trainable_params(), gradients)}
-    errors = [abs(norms[parameter] - norm) / max(norm, 1e-6)
-              for parameter, norm in zip(golden["grad_names"].tolist(), golden["grad_norms"])]
-    report(f"{name}, gradients, {way}", loss_off=abs(float(value.asnumpy()) / float(expected_loss) - 1),
-           largest=float(np.max(errors)), median=float(np.median(errors)), fine=bool(np.max(errors) < limit))
+    norms = {
+        parameter.name: float(np.linalg.norm(gradient.asnumpy()))
+        for parameter, gradient in zip(network.trainable_params(), gradients)
+    }
+    errors = [
+        abs(norms[parameter] - norm) / max(norm, 1e-6)
+        for parameter, norm in zip(golden["grad_names"].tolist(), golden["grad_norms"])
+    ]
+    report(
+        f"{name}, gradients, {way}",
+        loss_off=abs(float(value.asnumpy()) / float(expected_loss) - 1),
+        largest=float(np.max(errors)),
+        median=float(np.median(errors)),
+        fine=bool(np.max(errors) < limit),
+    )

@@ -1,4 +1,5 @@
 """Calls and training steps of published size on one device, for ``devices.py``: seconds, peak memory."""
+
 import resource
 import statistics
 import sys
@@ -16,6 +17,7 @@ def begin(report, device, precision="float32", exact=False):
     import mindspore as ms
 
     from mindrestore.runtime import session
+
     selected = session.start(device, precision=precision)
     if selected == "gpu" and exact:
         ms.device_context.gpu.op_precision.conv_allow_tf32(False)
@@ -33,6 +35,7 @@ class Memory:
     def peak(self):
         """Return GB."""
         import mindspore as ms
+
         taken = _held_at_most() - self.start if self.device == "cpu" else ms.runtime.max_memory_allocated()
         return round(taken / GB, 3)
 
@@ -69,6 +72,7 @@ def _network(case):
     """Return the network of a configuration, its weights those that PyTorch's is given."""
     from mindrestore.config import load_config
     from mindrestore.models import network_of
+
     network = network_of(load_config(case["config"], case["overrides"]).model, 0)
     fill_mindspore(network)
     return network.set_train(False)
@@ -80,12 +84,14 @@ def _run_by(way, network):
 
     def call(*inputs):
         return network(*inputs)
+
     return Piecewise(network) if way == "pieces" else compiled(call)
 
 
 def vrt_call(report, case):
     """One clip of low quality, (frames, height, width): at once, or with ``tile`` and ``overlap``."""
     import mindspore as ms
+
     memory = begin(report, case["device"])
     network = _network(case)
     frames, height, width = case["clip"]
@@ -100,6 +106,7 @@ def vrt_call(report, case):
 
         def run():
             return values_of(call(ms.Tensor(clip[None])).asnumpy())
+
     timed(report, "x".join(map(str, case["clip"])), "s_call", run, case["repeats"], memory.peak)
 
 
@@ -107,13 +114,20 @@ def revsci_call(report, case):
     """One measurement of a clip (frames, height, width)."""
     import mindspore as ms
     from revsci_steps import random_inputs
+
     memory = begin(report, case["device"])
     network = _network(case)
     frames, size, _ = case["clip"]
     _, measurement, mask = map(ms.Tensor, random_inputs(dict(batch=1, frames=frames, size=size)))
     call = _run_by(case["way"], network)
-    timed(report, "x".join(map(str, case["clip"])), "s_call", lambda: values_of(call(measurement, mask).asnumpy()),
-          case["repeats"], memory.peak)
+    timed(
+        report,
+        "x".join(map(str, case["clip"])),
+        "s_call",
+        lambda: values_of(call(measurement, mask).asnumpy()),
+        case["repeats"],
+        memory.peak,
+    )
 
 
 def step(report, case):
@@ -123,11 +137,19 @@ def step(report, case):
     from mindrestore.config import load_config
     from mindrestore.training.step import TrainOneStep
     from mindrestore.training.trainer import JOBS
+
     memory = begin(report, case["device"], case["precision"])
     config = load_config(case["config"], [*case["overrides"], "training.batch_size=1"])
     job = JOBS[config.problem](config)
-    train = TrainOneStep(job.gradients, job.updates, clip_norm=config.training.clip_norm, sqrt_loss=job.sqrt_loss,
-                         mean_over_ranks=job.mean_over_ranks, loss_scale=job.loss_scale, refuse=_refuse)
+    train = TrainOneStep(
+        job.gradients,
+        job.updates,
+        clip_norm=config.training.clip_norm,
+        sqrt_loss=job.sqrt_loss,
+        mean_over_ranks=job.mean_over_ranks,
+        loss_scale=job.loss_scale,
+        refuse=_refuse,
+    )
 
     def run(batch):
         loss = float(train(*batch).asnumpy())
@@ -138,9 +160,13 @@ def step(report, case):
         return dict(loss=loss)
 
     def measure(size):
-        batch = [ms.Tensor(np.stack(parts)) for parts in zip(*(job.samples[number] for number in range(size)))
-                 if parts[0] is not None]
+        batch = [
+            ms.Tensor(np.stack(parts))
+            for parts in zip(*(job.samples[number] for number in range(size)))
+            if parts[0] is not None
+        ]
         timed(report, f"batch {size}", "s_step", lambda: run(batch), case["repeats"], memory.peak)
+
     doubling(report, measure, case["most"])
 
 

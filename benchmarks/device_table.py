@@ -1,4 +1,5 @@
 """The table at the end of ``devices.py``, in the form of published ones, and what stands out in it."""
+
 COLUMNS = (("s/step", "s_step"), ("s/call", "s_call"), ("first, s", "first_s"), ("peak, GB", "peak_gb"), ("PSNR, dB", "psnr"))
 SAME_PSNR = 0.02  # dB, from a CPU's
 THEIRS = "PyTorch, "  # begins the names of its cases, which go on as ours do
@@ -15,8 +16,17 @@ def table(records, beside):
             notes = [*notes_of(record, part, values, beside, records)]
             if part == (list(parts) or [""])[-1]:
                 notes += ended(record)
-            rows.append([record["case"], part, record["resource"], version, *(text(values.get(key)) for _, key in COLUMNS),
-                         record["published"], "; ".join(notes)])
+            rows.append(
+                [
+                    record["case"],
+                    part,
+                    record["resource"],
+                    version,
+                    *(text(values.get(key)) for _, key in COLUMNS),
+                    record["published"],
+                    "; ".join(notes),
+                ]
+            )
     return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in row)} |" for row in rows)
 
 
@@ -66,10 +76,13 @@ def ratio(record, part, values, records):
     if record["device"] == "cpu":
         return
     for theirs in records:
-        if not theirs["case"].startswith(THEIRS) or not record["case"].startswith(theirs["case"][len(THEIRS):]):
+        if not theirs["case"].startswith(THEIRS) or not record["case"].startswith(theirs["case"][len(THEIRS) :]):
             continue
         for key in ("s_step", "s_call"):
-            same = theirs["parts"].get(part, {}) if key == "s_step" else next(
-                (each for each in theirs["parts"].values() if key in each), {})
+            same = (
+                theirs["parts"].get(part, {})
+                if key == "s_step"
+                else next((each for each in theirs["parts"].values() if key in each), {})
+            )
             if key in values and key in same:
                 yield f"{values[key] / same[key]:.2f} times PyTorch's"

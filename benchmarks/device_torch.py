@@ -1,4 +1,5 @@
 """PyTorch's side of calls and steps on the same device, for ``devices.py``, where it is installed and sees the device."""
+
 import importlib.util
 
 import numpy as np
@@ -13,6 +14,7 @@ def begin(report, case):
     if not importlib.util.find_spec("torch"):
         raise Skipped("PyTorch is not installed")
     import torch
+
     kind = {"cpu": "cpu", "gpu": "cuda"}.get(case["device"])
     if kind is None or kind == "cuda" and not torch.cuda.is_available():
         raise Skipped(f"PyTorch finds no {case['device']}")
@@ -29,6 +31,7 @@ def vrt_call(report, case):
     def run():
         with torch.inference_mode():
             return values_of(network(clip).cpu().numpy())
+
     timed(report, _name(shape), "s_call", run, case["repeats"], lambda: _peak(torch, kind))
 
 
@@ -45,6 +48,7 @@ def vrt_step(report, case):
         loss.backward()
         adam.step()
         return dict(loss=float(loss.detach().cpu()))
+
     _timed_steps(report, "batch 1", run, case, torch, kind)
 
 
@@ -56,12 +60,14 @@ def revsci_call(report, case):
     def run():
         with torch.inference_mode():
             return values_of(network(measurement, mask).cpu().numpy())
+
     timed(report, _name(case["clip"]), "s_call", run, case["repeats"], lambda: _peak(torch, kind))
 
 
 def revsci_step(report, case):
     torch, kind = begin(report, case)
     import torch_revsci
+
     network, batch = _revsci(torch, kind, case)
     adam, take = torch.optim.Adam(network.parameters(), 1e-4), torch_revsci.STEPS[case["mode"]]
 
@@ -72,7 +78,9 @@ def revsci_step(report, case):
             loss = take(network, torch.nn.functional.mse_loss, clip, measurement, mask)
             adam.step()
             return dict(loss=float(loss.cpu()))
+
         _timed_steps(report, f"batch {size}", run, case, torch, kind)
+
     doubling(report, measure, case["most"])
 
 
@@ -82,6 +90,7 @@ def _timed_steps(report, part, run, case, torch, kind):
         if kind == "cuda":
             torch.cuda.synchronize()
         return values
+
     timed(report, part, "s_step", step, case["repeats"], lambda: _peak(torch, kind))
 
 
@@ -90,14 +99,22 @@ def _vrt(torch, kind, tiny):
     from values import fill_torch
 
     from mindrestore.ops.windows import sine_positions
+
     if kind != "cpu":  # where its forward pass makes new tensors; not elsewhere, for it costs time at every call
         torch.set_default_device(kind)
     window, channels = ((2, 8, 8), 8) if tiny else ((6, 8, 8), 120)
     positions = _to(torch, kind, sine_positions(*window[1:], channels))[None]
-    settings = dict(depths=[1] * 8, indep_reconsts=[], embed_dims=[8] * 8, num_heads=[2] * 8, deformable_groups=2,
-                    num_feat=8) if tiny else dict(
-        depths=[8] * 7 + [4] * 6, indep_reconsts=[11, 12], embed_dims=[120] * 7 + [180] * 6, num_heads=[6] * 13,
-        deformable_groups=12)
+    settings = (
+        dict(depths=[1] * 8, indep_reconsts=[], embed_dims=[8] * 8, num_heads=[2] * 8, deformable_groups=2, num_feat=8)
+        if tiny
+        else dict(
+            depths=[8] * 7 + [4] * 6,
+            indep_reconsts=[11, 12],
+            embed_dims=[120] * 7 + [180] * 6,
+            num_heads=[6] * 13,
+            deformable_groups=12,
+        )
+    )
     network = torch_vrt_network.VRT(positions, 4, window, **settings)
     fill_torch(network)
     return network.to(kind)
@@ -108,11 +125,13 @@ def _revsci(torch, kind, case):
     import torch_revsci
     from revsci_steps import random_inputs
     from values import fill_torch
+
     network = torch_revsci.RevSCI(case["blocks"], case["channels"])
     fill_torch(network)
     frames, size, _ = case["clip"]
-    return network.to(kind), lambda count: [_to(torch, kind, array)
-                                            for array in random_inputs(dict(batch=count, frames=frames, size=size))]
+    return network.to(kind), lambda count: [
+        _to(torch, kind, array) for array in random_inputs(dict(batch=count, frames=frames, size=size))
+    ]
 
 
 def _to(torch, kind, array):

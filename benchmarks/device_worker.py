@@ -5,6 +5,7 @@ where it may write. The function is called with ``report`` and the case; ``repor
 that what was measured before a crash is kept. Answers are JSON lines: such parts, and at the end ``error``, its first lines,
 or ``skipped``.
 """
+
 import importlib
 import json
 import os

@@ -8,6 +8,7 @@
 Each case has a process of its own and a time limit. When it ends, a JSON line is added to devices_DEVICE.jsonl (``--json``),
 errors with their first lines; what its process prints is added to the .log beside it. A table ends it all.
 """
+
 import argparse
 import contextlib
 import json
@@ -34,8 +35,13 @@ def main(arguments=None):
     chosen = chosen_cases(options)
     records = read(options.json, options)
     if options.list:
-        print("\n".join(f"{case.name}: {case.estimate(options.device, options.small):.0f} s, "
-                        f"{records.get(case.name, {}).get('status', 'missing')}" for case in chosen))
+        print(
+            "\n".join(
+                f"{case.name}: {case.estimate(options.device, options.small):.0f} s, "
+                f"{records.get(case.name, {}).get('status', 'missing')}"
+                for case in chosen
+            )
+        )
         return 0
     interrupted = False
     try:
@@ -52,15 +58,29 @@ def main(arguments=None):
 def parse(arguments):
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--device", choices=("cpu", "gpu", "ascend"), required=True)
-    parser.add_argument("--budget", type=float, metavar="SECONDS", help="what all together may take: cases in order of worth, "
-                        "those left out that do not fit; default: no limit")
+    parser.add_argument(
+        "--budget",
+        type=float,
+        metavar="SECONDS",
+        help="what all together may take: cases in order of worth, those left out that do not fit; default: no limit",
+    )
     parser.add_argument("--small", action="store_true", help="tiny shapes and networks, which rehearse every case")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="cases whose names begin with one of these")
     parser.add_argument("--list", action="store_true", help="say the cases, estimates and what is known of each; run none")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="results, one a line, which a later call goes on with; "
-                        "default devices_DEVICE.jsonl, with --small devices_DEVICE_small.jsonl")
-    parser.add_argument("--beside", type=Path, metavar="FILE", help="results of a CPU to compare PSNR and losses with; default "
-                        f"{CPU_RUN.name} in this folder, of full size, where it is there")
+    parser.add_argument(
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help="results, one a line, which a later call goes on with; "
+        "default devices_DEVICE.jsonl, with --small devices_DEVICE_small.jsonl",
+    )
+    parser.add_argument(
+        "--beside",
+        type=Path,
+        metavar="FILE",
+        help="results of a CPU to compare PSNR and losses with; default "
+        f"{CPU_RUN.name} in this folder, of full size, where it is there",
+    )
     parser.add_argument("--resource", help="what the table calls the machine; default: what the system calls it")
     options = parser.parse_args(arguments)
     if options.budget is not None and options.budget <= 0:
@@ -103,8 +123,10 @@ def read(path, options):
         return records
     for record in records.values():
         if (record["device"], record["small"]) != (options.device, options.small):
-            sys.exit(f"devices.py: {path}: holds results of --device {record['device']}{' --small' * record['small']}; "
-                     "choose another file with --json.")
+            sys.exit(
+                f"devices.py: {path}: holds results of --device {record['device']}{' --small' * record['small']}; "
+                "choose another file with --json."
+            )
     now = {case.name: case.settings for case in cases(options.small)}
     return {name: record for name, record in records.items() if now.get(name) == record["settings"]}
 
@@ -132,11 +154,17 @@ def run_all(waiting, options, records):
         records[case.name] = record
         with open(options.json, "a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
-        print(f"{record['status']}, {record['seconds']:.0f} s" + "".join(f": {line}" for line in record.get("error", [])[:1]),
-              file=sys.stderr, flush=True)
+        print(
+            f"{record['status']}, {record['seconds']:.0f} s" + "".join(f": {line}" for line in record.get("error", [])[:1]),
+            file=sys.stderr,
+            flush=True,
+        )
     if left_out:
-        print(f"left out, for they do not fit into --budget {options.budget:g}: {'; '.join(left_out)}. The same command goes "
-              "on with them.", file=sys.stderr)
+        print(
+            f"left out, for they do not fit into --budget {options.budget:g}: {'; '.join(left_out)}. The same command goes "
+            "on with them.",
+            file=sys.stderr,
+        )
 
 
 def run(case, options, limit):
@@ -147,15 +175,28 @@ def run(case, options, limit):
         errors.flush()
         start = errors.tell()
         request = json.dumps(dict(case.settings, measure=case.measure, device=options.device))
-        process = subprocess.Popen([sys.executable, WORKER, request, folder], stdout=subprocess.PIPE, stderr=errors,
-                                   stdin=subprocess.DEVNULL, start_new_session=True)
+        process = subprocess.Popen(
+            [sys.executable, WORKER, request, folder],
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
         try:
             answers, timed_out = answers_of(process, limit)
         finally:
             end_all(process)
-    record = dict(case=case.name, device=options.device, small=options.small, resource=options.resource,
-                  status="done", seconds=round(time.monotonic() - began, 1), published=case.published, settings=case.settings,
-                  **understood(answers))
+    record = dict(
+        case=case.name,
+        device=options.device,
+        small=options.small,
+        resource=options.resource,
+        status="done",
+        seconds=round(time.monotonic() - began, 1),
+        published=case.published,
+        settings=case.settings,
+        **understood(answers),
+    )
     if timed_out:
         record.update(status="timed out", error=[f"ended after its limit of {limit:.0f} s", *telling_lines(log, start)])
     elif "skipped" in record:
@@ -208,15 +249,20 @@ def telling_lines(log, start):
         file.seek(start)
         lines = [line.strip()[:WIDTH] for line in file.read().decode(errors="replace").splitlines() if line.strip()]
     first = next((number for number, line in enumerate(lines) if re.search("error|exception|fatal|critical", line, re.I)), None)
-    return lines[-LINES:] if first is None else lines[first:first + LINES]
+    return lines[-LINES:] if first is None else lines[first : first + LINES]
 
 
 def resource(device):
     """Return what the system calls the device."""
     if device == "gpu":
         with contextlib.suppress(OSError, subprocess.SubprocessError):
-            names = subprocess.run(["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True,
-                                   timeout=30, check=True).stdout.splitlines()
+            names = subprocess.run(
+                ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"],
+                capture_output=True,
+                text=True,
+                timeout=30,
+                check=True,
+            ).stdout.splitlines()
             return f"one {names[0].strip()}"
     if device == "cpu":
         with contextlib.suppress(OSError):

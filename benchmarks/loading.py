@@ -6,6 +6,7 @@
 Makes clips of REDS's size in a temporary folder. See README.md in this folder for what is measured. PyTorch is optional;
 without it ours is measured alone.
 """
+
 import argparse
 import json
 import statistics
@@ -30,6 +31,7 @@ def make_clips(folder, clips, frames, height=HEIGHT, width=WIDTH):
     from mindrestore.data.degradation import degraded
     from mindrestore.data.lmdb_writer import create_lmdb
     from mindrestore.data.rendered import render_clip
+
     folder = Path(folder)
     for clip in range(clips):
         gt = render_clip(clip, frames, height, width, colour=True).swapaxes(0, 1)  # (T, 3, H, W)
@@ -41,20 +43,30 @@ def make_clips(folder, clips, frames, height=HEIGHT, width=WIDTH):
                 cv2.imwrite(str(target / f"{number:08d}.png"), np.ascontiguousarray(stored[..., ::-1]))
     for part in ("gt", "lq"):
         create_lmdb(folder / part, folder / f"{part}.lmdb")
-    return {"folders": [str(folder / part) for part in ("gt", "lq")],
-            "lmdb": [str(folder / f"{part}.lmdb") for part in ("gt", "lq")]}
+    return {
+        "folders": [str(folder / part) for part in ("gt", "lq")],
+        "lmdb": [str(folder / f"{part}.lmdb") for part in ("gt", "lq")],
+    }
 
 
 def case_of(paths, patch=PATCH, batch=4, workers=1, samples=24):
     """What both loaders of ``loading_steps.py`` read."""
-    return dict(steps="loading_steps", paths=paths, frames=FRAMES, patch=patch, scale=SCALE, batch=batch, workers=workers,
-                batches=samples // batch)
+    return dict(
+        steps="loading_steps",
+        paths=paths,
+        frames=FRAMES,
+        patch=patch,
+        scale=SCALE,
+        batch=batch,
+        workers=workers,
+        batches=samples // batch,
+    )
 
 
 def table(rows, using):
     """Return the rows as lines of a table in Markdown."""
     names = [LABELS[library] for library in using]
-    columns = [f"{name}, {unit} / s" for unit in ("samples", "frames") for name in names] + list(RATIOS)[:2 * len(using) - 2]
+    columns = [f"{name}, {unit} / s" for unit in ("samples", "frames") for name in names] + list(RATIOS)[: 2 * len(using) - 2]
     yield f"| clips in | workers | {' | '.join(columns)} |"
     yield "|---" * (2 + len(columns)) + "|"
     for row in rows:
@@ -75,9 +87,15 @@ def row_of(store, workers, case, using, repeats):
     measured = {library: result for library, result in results.items() if "seconds" in result}
     speeds = {library: case["batch"] * case["batches"] / result["seconds"] for library, result in measured.items()}
     both = len(measured) == 2
-    return dict(store=store, workers=workers, results=results, alternated=alternated, speeds=speeds,
-                same_values=results[OURS]["values"] == results[THEIRS]["values"] if both else None,
-                ratios=[_ratio(measured, key) if both else None for key in RATIOS.values()][:2 * len(using) - 2])
+    return dict(
+        store=store,
+        workers=workers,
+        results=results,
+        alternated=alternated,
+        speeds=speeds,
+        same_values=results[OURS]["values"] == results[THEIRS]["values"] if both else None,
+        ratios=[_ratio(measured, key) if both else None for key in RATIOS.values()][: 2 * len(using) - 2],
+    )
 
 
 def _ratio(results, key):
@@ -88,8 +106,13 @@ def _ratio(results, key):
 def parse(arguments):
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--stores", nargs="+", choices=STORES, default=list(STORES), help="default both")
-    parser.add_argument("--workers", type=int, nargs="+", default=[0, 1, 2],
-                        help="default 0 1 2; with 0 the DataLoader loads in its own process, ours in one thread")
+    parser.add_argument(
+        "--workers",
+        type=int,
+        nargs="+",
+        default=[0, 1, 2],
+        help="default 0 1 2; with 0 the DataLoader loads in its own process, ours in one thread",
+    )
     parser.add_argument("--batch", type=int, default=4, help="default 4")
     parser.add_argument("--samples", type=int, default=24, help="of a step, a multiple of --batch; default 24")
     parser.add_argument("--repeats", type=int, default=5, help="steps timed after the first; default 5")
@@ -111,14 +134,24 @@ def main(arguments=None):
         print("making clips ...", file=sys.stderr, flush=True)
         paths = make_clips(folder, options.clips, options.length)
         sizes = {part: np.mean([path.stat().st_size for path in Path(folder, part).rglob("*.png")]) for part in ("gt", "lq")}
-        rows = [row_of(store, workers, case_of(paths[store], PATCH, options.batch, workers, options.samples), using,
-                       options.repeats) for store in options.stores for workers in options.workers]
-    bars = [bar(f"{row['store']}, {row['workers']} workers: time over the DataLoader's", row["ratios"][0], MOST_TIME)
-            for row in rows if len(using) > 1]
+        rows = [
+            row_of(
+                store, workers, case_of(paths[store], PATCH, options.batch, workers, options.samples), using, options.repeats
+            )
+            for store in options.stores
+            for workers in options.workers
+        ]
+    bars = [
+        bar(f"{row['store']}, {row['workers']} workers: time over the DataLoader's", row["ratios"][0], MOST_TIME)
+        for row in rows
+        if len(using) > 1
+    ]
     versions = sorted({result["version"] for row in rows for result in row["results"].values() if "version" in result})
-    print(f"{FRAMES} frames of {WIDTH} x {HEIGHT} ({sizes['gt'] / 1e6:.2f} MB a PNG) and {WIDTH // SCALE} x {HEIGHT // SCALE} "
-          f"({sizes['lq'] / 1e6:.2f} MB), patches of {PATCH}, batches of {options.batch}; median of {options.repeats} times "
-          f"{options.samples} samples; {', '.join(versions)}\n")
+    print(
+        f"{FRAMES} frames of {WIDTH} x {HEIGHT} ({sizes['gt'] / 1e6:.2f} MB a PNG) and {WIDTH // SCALE} x {HEIGHT // SCALE} "
+        f"({sizes['lq'] / 1e6:.2f} MB), patches of {PATCH}, batches of {options.batch}; median of {options.repeats} times "
+        f"{options.samples} samples; {', '.join(versions)}\n"
+    )
     print("\n".join([*table(rows, using), "", *map(bar_line, bars)]))
     if options.json:
         content = dict(options={**vars(options), "json": str(options.json)}, png_bytes=sizes, rows=rows, bars=bars)

@@ -7,6 +7,7 @@ Writes what it measured, processor and versions included, between two marks of t
 operations of products and convolutions, as PyTorch counts them in its own network, over the seconds of a step; beside them is
 what the machine reaches in a product of matrices. See README.md in this folder.
 """
+
 import argparse
 import json
 import os
@@ -40,8 +41,14 @@ SIDE, TURNS = 3072, 5  # of the matrices whose product is the machine's rate
 def main(arguments=None):
     options = parse(arguments)
     using = libraries()
-    measured = dict(processor=processor_name(), cores=len(os.sched_getaffinity(0)), threads=options.threads,
-                    peak_gflops=matrix_rate(), rows=[], commands=[])
+    measured = dict(
+        processor=processor_name(),
+        cores=len(os.sched_getaffinity(0)),
+        threads=options.threads,
+        peak_gflops=matrix_rate(),
+        rows=[],
+        commands=[],
+    )
     for name in options.what:
         if name in CASES:
             case = dict(CASES[name], threads=options.threads)
@@ -85,16 +92,22 @@ def matrix_rate():
         began = time.perf_counter()
         first @ second
         seconds.append(time.perf_counter() - began)
-    return 2 * SIDE ** 3 / statistics.median(seconds) / 1e9
+    return 2 * SIDE**3 / statistics.median(seconds) / 1e9
 
 
 def operations(case):
     """Return billions of operations of a step of PyTorch's network, counted by PyTorch in a process of its own."""
-    script = ("import importlib, json, sys\nfrom torch.utils.flop_counter import FlopCounterMode\n"
-              "case = json.loads(sys.argv[1])\n_, step = importlib.import_module(case['steps']).BUILDERS['torch'](case)\n"
-              "with FlopCounterMode(display=False) as counter:\n    step()\nprint(counter.get_total_flops())")
-    run = subprocess.run([sys.executable, "-c", script, json.dumps(dict(case, library="torch"))], cwd=Path(__file__).parent,
-                         capture_output=True, text=True)
+    script = (
+        "import importlib, json, sys\nfrom torch.utils.flop_counter import FlopCounterMode\n"
+        "case = json.loads(sys.argv[1])\n_, step = importlib.import_module(case['steps']).BUILDERS['torch'](case)\n"
+        "with FlopCounterMode(display=False) as counter:\n    step()\nprint(counter.get_total_flops())"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", script, json.dumps(dict(case, library="torch"))],
+        cwd=Path(__file__).parent,
+        capture_output=True,
+        text=True,
+    )
     return float(run.stdout.split()[-1]) / 1e9 if run.returncode == 0 else None
 
 
@@ -105,8 +118,18 @@ def command_row(name):
             frames = Path(folder, "frames")
             frames.mkdir()
             _write_frames(frames)
-            command = [sys.executable, "-m", "mindrestore", "restore", str(frames), str(Path(folder, "out")),
-                       "--task", "denoise", "--sigma", "25"]
+            command = [
+                sys.executable,
+                "-m",
+                "mindrestore",
+                "restore",
+                str(frames),
+                str(Path(folder, "out")),
+                "--task",
+                "denoise",
+                "--sigma",
+                "25",
+            ]
         else:
             command = [sys.executable, str(ROOT / "eval.py")]
         began = time.perf_counter()
@@ -114,8 +137,13 @@ def command_row(name):
         first = _first_frame(Path(folder), process, began) if name == RESTORE else None
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - began
-    result = dict(label=name, seconds=seconds, processor=usage.ru_utime + usage.ru_stime, peak_gb=usage.ru_maxrss * 1024 / GB,
-                  failed=status != 0)
+    result = dict(
+        label=name,
+        seconds=seconds,
+        processor=usage.ru_utime + usage.ru_stime,
+        peak_gb=usage.ru_maxrss * 1024 / GB,
+        failed=status != 0,
+    )
     if first:
         result.update(first_frame=first, rate=(FRAMES - 1) / max(seconds - first, 1e-9))
     return result
@@ -125,6 +153,7 @@ def _write_frames(folder):
     import cv2
 
     from mindrestore.data.rendered import render_clip
+
     clip = render_clip(0, FRAMES, 272, 640, colour=True).transpose(1, 2, 3, 0)
     noisy = clip + 25 / 255 * np.random.default_rng(0).standard_normal(clip.shape)
     for number, frame in enumerate((255 * noisy.clip(0, 1)).astype(np.uint8)):
@@ -142,16 +171,24 @@ def _first_frame(folder, process, began):
 
 def page(measured):
     """Return the table as Markdown."""
-    lines = [f"{measured['processor']}, {measured['cores']} cores, {measured['threads']} threads. A product of matrices of "
-             f"{SIDE} x {SIDE} reaches {measured['peak_gflops']:.0f} GFLOP/s in NumPy.", ""]
+    lines = [
+        f"{measured['processor']}, {measured['cores']} cores, {measured['threads']} threads. A product of matrices of "
+        f"{SIDE} x {SIDE} reaches {measured['peak_gflops']:.0f} GFLOP/s in NumPy.",
+        "",
+    ]
     if measured["rows"]:
-        lines += ["| one step | ours, s | PyTorch, s | tuned, s | ours / tuned | processor, ours / tuned "
-                  "| ours, GFLOP/s | of the machine's | ours, GB | PyTorch, GB | first call, s |",
-                  "|---|---|---|---|---|---|---|---|---|---|---|"]
+        lines += [
+            "| one step | ours, s | PyTorch, s | tuned, s | ours / tuned | processor, ours / tuned "
+            "| ours, GFLOP/s | of the machine's | ours, GB | PyTorch, GB | first call, s |",
+            "|---|---|---|---|---|---|---|---|---|---|---|",
+        ]
         lines += [_row(row, measured["peak_gflops"]) for row in measured["rows"]]
     if measured["commands"]:
-        lines += ["", "| command | seconds | processor, s | peak, GB | first frame, s | frames a second after it |",
-                  "|---|---|---|---|---|---|"]
+        lines += [
+            "",
+            "| command | seconds | processor, s | peak, GB | first frame, s | frames a second after it |",
+            "|---|---|---|---|---|---|",
+        ]
         for row in measured["commands"]:
             frames = [f"{row['first_frame']:.1f}", f"{row['rate']:.2f}"] if "rate" in row else ["", ""]
             cells = [row["label"], f"{row['seconds']:.1f}", f"{row['processor']:.1f}", f"{row['peak_gb']:.2f}", *frames]
@@ -172,10 +209,19 @@ def _row(row, peak):
 
     seconds = value(OURS, "seconds")
     rate = row["gflop"] / seconds if row.get("gflop") and seconds else None
-    cells = [row["label"], cell(seconds), cell(value(THEIRS, "seconds")), cell(value(TUNED, "seconds")), cell(ratio("seconds")),
-             cell(ratio("processor_median")), cell(rate, "{:.0f}"), cell(rate and 100 * rate / peak, "{:.0f} %"),
-             cell(value(OURS, "above_start_gb")), cell(value(THEIRS, "above_start_gb")),
-             cell(value(OURS, "first_seconds"), "{:.1f}")]
+    cells = [
+        row["label"],
+        cell(seconds),
+        cell(value(THEIRS, "seconds")),
+        cell(value(TUNED, "seconds")),
+        cell(ratio("seconds")),
+        cell(ratio("processor_median")),
+        cell(rate, "{:.0f}"),
+        cell(rate and 100 * rate / peak, "{:.0f} %"),
+        cell(value(OURS, "above_start_gb")),
+        cell(value(THEIRS, "above_start_gb")),
+        cell(value(OURS, "first_seconds"), "{:.1f}"),
+    ]
     return "| " + " | ".join(cells) + " |"
 
 
@@ -192,8 +238,10 @@ def write_page(path, text, measured):
 def draw(path, rows):
     """Plot the seconds of each row over tuned PyTorch's."""
     import matplotlib
+
     matplotlib.use("svg")
     import matplotlib.pyplot as plt
+
     figure, axes = plt.subplots(figsize=(8, 0.8 + 0.9 * len(rows)), layout="constrained")
     for number, (library, colour) in enumerate({OURS: "#1f6feb", TUNED: "#9aa4af", THEIRS: "#d0d7de"}.items()):
         seconds = [row["results"].get(library, {}).get("seconds", 0) for row in rows]

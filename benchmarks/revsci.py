@@ -5,6 +5,7 @@
 
 See README.md in this folder for what is measured. PyTorch is optional; without it ours is measured alone.
 """
+
 import argparse
 
 from side_by_side import OURS, bar, libraries, report, row_of
@@ -17,6 +18,7 @@ MOST_REVERSIBLE_TIME = 1.5
 
 def bars(rows):
     """Return what reversible training of ours promises, as dicts of what, value, most and met (None: not measured)."""
+
     def ours(mode, blocks, key):
         of_case = (row["results"][OURS] for row in rows if (row["mode"], row["blocks"]) == (mode, blocks))
         return next(of_case, {}).get(key)
@@ -27,12 +29,14 @@ def bars(rows):
     yield bar(f"reversible training of {most} blocks, GB above start", memory, MOST_REVERSIBLE_GB)
     if fewest != most:
         base = ours("reversible", fewest, "above_start_gb")
-        yield bar(f"memory of {most} blocks over that of {fewest}", memory / base if memory and base else None,
-                   1 + MOST_GROWTH)
+        yield bar(f"memory of {most} blocks over that of {fewest}", memory / base if memory and base else None, 1 + MOST_GROWTH)
     for blocks in depths:
         reversible, plain = ours("reversible", blocks, "seconds"), ours("plain", blocks, "seconds")
-        yield bar(f"reversible step over plain step, {blocks} blocks",
-                   reversible / plain if reversible and plain else None, MOST_REVERSIBLE_TIME)
+        yield bar(
+            f"reversible step over plain step, {blocks} blocks",
+            reversible / plain if reversible and plain else None,
+            MOST_REVERSIBLE_TIME,
+        )
 
 
 def parse(arguments):
@@ -45,8 +49,7 @@ def parse(arguments):
     parser.add_argument("--channels", type=int, default=64, help="width, a multiple of 8; default 64, as published")
     parser.add_argument("--batch", type=int, default=1, help="default 1")
     parser.add_argument("--threads", type=int, help="of both libraries; by default each uses as many as it likes")
-    parser.add_argument("--fusion", action="store_true",
-                        help="fuse graph kernels of ours; needs g++ and pip install decorator")
+    parser.add_argument("--fusion", action="store_true", help="fuse graph kernels of ours; needs g++ and pip install decorator")
     parser.add_argument("--json", help="file to write everything measured to")
     options = parser.parse_args(arguments)
     for name in ("size", "repeats", "frames", "channels", "batch"):
@@ -63,13 +66,28 @@ def main(arguments=None):
     rows = []
     for mode in options.modes:
         for blocks in sorted(set(options.blocks)):
-            case = dict(steps="revsci_steps", mode=mode, blocks=blocks, channels=options.channels, frames=options.frames,
-                        size=options.size, batch=options.batch, threads=options.threads, fusion=options.fusion)
+            case = dict(
+                steps="revsci_steps",
+                mode=mode,
+                blocks=blocks,
+                channels=options.channels,
+                frames=options.frames,
+                size=options.size,
+                batch=options.batch,
+                threads=options.threads,
+                fusion=options.fusion,
+            )
             rows.append(dict(row_of(f"{mode:10} {blocks:3} blocks", case, using, options.repeats), mode=mode, blocks=blocks))
     checked = list(bars(rows)) if {"plain", "reversible"} <= set(options.modes) else []
     fusion = ", ours with graph-kernel fusion" if options.fusion else ""
-    report(f"RevSCI, two-way, {options.channels} channels, {options.batch} x {options.frames} x {options.size} x "
-           f"{options.size}{fusion}", rows, using, checked, options)
+    report(
+        f"RevSCI, two-way, {options.channels} channels, {options.batch} x {options.frames} x {options.size} x "
+        f"{options.size}{fusion}",
+        rows,
+        using,
+        checked,
+        options,
+    )
 
 
 if __name__ == "__main__":

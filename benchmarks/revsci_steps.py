@@ -2,6 +2,7 @@
 ``blocks``, ``channels``, ``frames``, ``size``, ``batch``, ``threads`` (or null) and ``fusion``: whether MindSpore fuses graph
 kernels.
 """
+
 import os
 
 import numpy as np
@@ -38,6 +39,7 @@ def build_mindrestore(case):
             loss, gradients = gradients_of(clip, measurement, mask)
             loss, gradients = loss.asnumpy(), [gradient.asnumpy() for gradient in gradients]  # waits for them
             return lambda: dict(loss=float(loss), norm=norm(gradients))
+
     threads = case["threads"] or os.cpu_count()
     return dict(version=f"MindSpore {ms.__version__}", threads=threads), step
 
@@ -54,6 +56,7 @@ def build_torch(case):
     fill_torch(network)
     clip, measurement, mask = torch.from_numpy(clip), torch.from_numpy(measurement), torch.from_numpy(mask)
     if case["mode"] == "forward":
+
         def step():
             with torch.inference_mode():
                 result = network(measurement, mask)
@@ -64,6 +67,7 @@ def build_torch(case):
         def step():
             loss = take(network, torch.nn.functional.mse_loss, clip, measurement, mask)
             return lambda: dict(loss=float(loss), norm=norm(p.grad.numpy() for p in network.parameters()))
+
     return dict(version=f"PyTorch {torch.__version__}", threads=torch.get_num_threads()), step
 
 

@@ -8,6 +8,7 @@ float64, in float32, and in float32 with the last bits of its input changed; and
 gradients' norms are from the golden ones, which the published code computed in float32. ``--reference`` writes the float64
 gradients' norms for weights half as large, through which rounding errors do not grow.
 """
+
 import argparse
 import ast
 import sys
@@ -18,9 +19,17 @@ import torch
 from torch_vrt_network import VRT
 
 TESTS = Path(__file__).resolve().parent.parent / "tests"
-LAST_BIT = 2.0 ** -24
-NAMED = ("upscale", "window_size", "depths", "indep_reconsts", "embed_dims", "num_heads", "deformable_groups",
-         "nonblind_denoising")
+LAST_BIT = 2.0**-24
+NAMED = (
+    "upscale",
+    "window_size",
+    "depths",
+    "indep_reconsts",
+    "embed_dims",
+    "num_heads",
+    "deformable_groups",
+    "nonblind_denoising",
+)
 
 
 def main(names):
@@ -31,13 +40,19 @@ def main(names):
         target = target_of(golden)
         single, moved = in_torch(settings, x, target, torch.float32), in_torch(settings, nudged, target, torch.float32)
         norms = dict(zip(golden["grad_names"].tolist(), golden["grad_norms"]))
-        print(f"{name}: distance from the golden output, largest and mean; of the gradients' norms, relative, median and "
-              "largest")
-        for which, (output, found) in {"PyTorch, float64": in_torch(settings, x, target, torch.float64),
-                                       "PyTorch, float32": single, "ours, float32": ours(settings, x, target)}.items():
+        print(
+            f"{name}: distance from the golden output, largest and mean; of the gradients' norms, relative, median and largest"
+        )
+        for which, (output, found) in {
+            "PyTorch, float64": in_torch(settings, x, target, torch.float64),
+            "PyTorch, float32": single,
+            "ours, float32": ours(settings, x, target),
+        }.items():
             print(f"  {which:18} {distance(strided(output), golden['output_strided'])}; {distance_of_norms(found, norms)}")
-        print("  PyTorch, float32: the input's last bits change the output by "
-              f"{distance(moved[0], single[0])}, the norms by {distance_of_norms(moved[1], single[1])}")
+        print(
+            "  PyTorch, float32: the input's last bits change the output by "
+            f"{distance(moved[0], single[0])}, the norms by {distance_of_norms(moved[1], single[1])}"
+        )
 
 
 def write_reference(name, path):
@@ -74,6 +89,7 @@ def in_torch(settings, x, target, dtype, shrink=1):
     from golden.golden_weights import golden_array
 
     from mindrestore.ops.windows import sine_positions
+
     positions = torch.from_numpy(sine_positions(*settings["window_size"][1:], settings["embed_dims"][0]))[None]
     network = VRT(positions, **{key: settings[key] for key in NAMED if key in settings})
     for key, parameter in network.named_parameters():
@@ -93,6 +109,7 @@ def ours(settings, x, target):
     from mindrestore.models import create_model
     from mindrestore.runtime import session
     from mindrestore.training.losses import LOSSES
+
     session.start("cpu", "pynative")
     network = create_model("vrt", **settings)
     for parameter in network.get_parameters():

@@ -8,6 +8,7 @@ docs/scaling.md says where the numbers come from and which are assumptions. Ever
 step: wait for the clip, compute for a time that varies, wait for the slowest device, reduce the gradients, and now and then
 wait for rank 0's checkpoint.
 """
+
 import argparse
 import json
 import math
@@ -61,6 +62,7 @@ def reduce_seconds(size, devices, machine, slow=False):
     Over several servers every device's ring is as fast as its slowest link, that between servers.
     """
     from mindrestore.runtime.cluster import BUCKET
+
     buckets = math.ceil(size / (4 * BUCKET))
     if devices <= PUBLISHED_DEVICES:
         bandwidth = machine.inside
@@ -108,13 +110,23 @@ def outcome(task, machine, devices, decoded, cores, slow=False):
     seconds = step_seconds(compute, reduce, load, devices, (state + size) / WRITING)
     servers = max(1, devices // PUBLISHED_DEVICES)
     return dict(
-        task=task.name, machine=machine.name, devices=devices, servers=servers, slow_network=slow,
-        gradient_mb=size / 1e6, sent_mb=2 * (devices - 1) / devices * size / 1e6, reduce_seconds=reduce, step_seconds=seconds,
-        clips_a_second=devices / seconds, efficiency=compute * slowest(PUBLISHED_DEVICES) / seconds,
+        task=task.name,
+        machine=machine.name,
+        devices=devices,
+        servers=servers,
+        slow_network=slow,
+        gradient_mb=size / 1e6,
+        sent_mb=2 * (devices - 1) / devices * size / 1e6,
+        reduce_seconds=reduce,
+        step_seconds=seconds,
+        clips_a_second=devices / seconds,
+        efficiency=compute * slowest(PUBLISHED_DEVICES) / seconds,
         frames_a_second_of_a_host=frames * PUBLISHED_DEVICES / seconds,
         cores_to_decode=task.frames * PUBLISHED_DEVICES / seconds / decoded,
-        state_mb=state / 1e6, checkpoint_mb_an_hour=(state + size) / 1e6 * 3600 / (CHECKPOINT_EVERY * seconds),
-        resume_gb=devices * state / 1e9)
+        state_mb=state / 1e6,
+        checkpoint_mb_an_hour=(state + size) / 1e6 * 3600 / (CHECKPOINT_EVERY * seconds),
+        resume_gb=devices * state / 1e9,
+    )
 
 
 def decoded_here(pairs=240):
@@ -126,6 +138,7 @@ def decoded_here(pairs=240):
     from mindrestore.data.rendered import render_clip
     from mindrestore.data.subclips import StoredSubclips
     from mindrestore.data.video_samples import VideoSamples
+
     frames = 12
     with tempfile.TemporaryDirectory() as folder:
         clip = (255 * render_clip(0, frames, 720, 1280, colour=True)).round().astype(np.uint8)  # (3, T, H, W)
@@ -148,14 +161,18 @@ def decoded_here(pairs=240):
 
 def lines(rows):
     """Return a table of outcomes as Markdown."""
-    yield ("| task, machine | devices | sent a step and device, MB | all-reduce, s | step, s | clips / s | efficiency "
-           "| frames / s a host | cores to decode them |")
+    yield (
+        "| task, machine | devices | sent a step and device, MB | all-reduce, s | step, s | clips / s | efficiency "
+        "| frames / s a host | cores to decode them |"
+    )
     yield "|---|---|---|---|---|---|---|---|---|"
     for row in rows:
         network = ", slow network" if row["slow_network"] else ""
-        yield (f"| {row['task']}, {row['machine']}{network} | {row['devices']} | {row['sent_mb']:.0f} "
-               f"| {row['reduce_seconds']:.3f} | {row['step_seconds']:.2f} | {row['clips_a_second']:.1f} "
-               f"| {row['efficiency']:.2f} | {row['frames_a_second_of_a_host']:.0f} | {row['cores_to_decode']:.1f} |")
+        yield (
+            f"| {row['task']}, {row['machine']}{network} | {row['devices']} | {row['sent_mb']:.0f} "
+            f"| {row['reduce_seconds']:.3f} | {row['step_seconds']:.2f} | {row['clips_a_second']:.1f} "
+            f"| {row['efficiency']:.2f} | {row['frames_a_second_of_a_host']:.0f} | {row['cores_to_decode']:.1f} |"
+        )
 
 
 def main(arguments=None):
@@ -167,18 +184,29 @@ def main(arguments=None):
     if options.cores < 1 or options.decoded is not None and options.decoded <= 0:
         parser.error("--cores must be at least 1 and --decoded above 0")
     decoded = options.decoded or decoded_here()
-    print(f"Decoding: {decoded:.1f} pairs of frames (1280 x 720 and 320 x 180) a second and core"
-          f"{'' if options.decoded else ', measured here by processor time'}.\n")
-    rows = [outcome(task, machine, devices, decoded, options.cores, slow)
-            for task in TASKS.values() for machine in MACHINES.values() for devices in DEVICES
-            for slow in ((False, True) if devices > PUBLISHED_DEVICES else (False,))]
+    print(
+        f"Decoding: {decoded:.1f} pairs of frames (1280 x 720 and 320 x 180) a second and core"
+        f"{'' if options.decoded else ', measured here by processor time'}.\n"
+    )
+    rows = [
+        outcome(task, machine, devices, decoded, options.cores, slow)
+        for task in TASKS.values()
+        for machine in MACHINES.values()
+        for devices in DEVICES
+        for slow in ((False, True) if devices > PUBLISHED_DEVICES else (False,))
+    ]
     print("\n".join(lines(rows)))
     for task in TASKS:
         row = next(row for row in rows if row["task"] == task)
-        print(f"\nTask {task}: state {row['state_mb']:.0f} MB; a resumed run reads " + ", ".join(
-            f"{one['resume_gb']:.0f} GB on {one['devices']} devices" for one in rows
-            if one["task"] == task and one["machine"] == "A100" and not one["slow_network"])
-            + f"; checkpoints {row['checkpoint_mb_an_hour']:.0f} MB an hour.")
+        print(
+            f"\nTask {task}: state {row['state_mb']:.0f} MB; a resumed run reads "
+            + ", ".join(
+                f"{one['resume_gb']:.0f} GB on {one['devices']} devices"
+                for one in rows
+                if one["task"] == task and one["machine"] == "A100" and not one["slow_network"]
+            )
+            + f"; checkpoints {row['checkpoint_mb_an_hour']:.0f} MB an hour."
+        )
     if options.json:
         options.json.write_text(json.dumps(dict(decoded=decoded, cores=options.cores, rows=rows), indent=2) + "\n")
 

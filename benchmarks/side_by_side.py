@@ -1,4 +1,5 @@
 """Measure the same step of two libraries: a process each, taking turns, as ratios from one run."""
+
 import importlib.util
 import json
 import os
@@ -11,7 +12,10 @@ from pathlib import Path
 WORKER = Path(__file__).with_name("worker.py")
 OURS, THEIRS, TUNED = "mindrestore", "torch", "tuned torch"
 ALLOCATOR = {  # of TUNED: keeps freed memory, as ``mindrestore.runtime.process.keep_freed_memory`` has ours do
-    "MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(2 ** 31 - 1), "MALLOC_TOP_PAD_": str(64 * 2 ** 20)}
+    "MALLOC_MMAP_MAX_": "0",
+    "MALLOC_TRIM_THRESHOLD_": str(2**31 - 1),
+    "MALLOC_TOP_PAD_": str(64 * 2**20),
+}
 LABELS = {OURS: "ours", THEIRS: "PyTorch", TUNED: "tuned"}
 GB = 1e9
 SHARE_OF_MEMORY = 0.9  # what two processes may need together, to be kept alive side by side
@@ -27,9 +31,13 @@ class Worker:
 
     def __init__(self, case):
         self.folder = tempfile.TemporaryDirectory(prefix="mindrestore-")
-        self.process = subprocess.Popen([sys.executable, WORKER, json.dumps(case), self.folder.name], bufsize=0,
-                                        env={**os.environ, **(ALLOCATOR if case["library"] == TUNED else {})},
-                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self.process = subprocess.Popen(
+            [sys.executable, WORKER, json.dumps(case), self.folder.name],
+            bufsize=0,
+            env={**os.environ, **(ALLOCATOR if case["library"] == TUNED else {})},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        )
         self.seconds, self.processor = [], []
         self.about = self._answer()
 
@@ -51,17 +59,25 @@ class Worker:
 
     def result(self):
         """Return what the steps took; the first is apart, because it compiles."""
-        return dict(first_seconds=self.seconds[0], seconds=statistics.median(self.seconds[1:]),
-                    all_seconds=self.seconds[1:], processor_seconds=self.processor[1:],
-                    processor_median=statistics.median(self.processor[1:]),
-                    above_start_gb=self.last["above_start"] / GB, peak_gb=self.last["peak"] / GB,
-                    values=self.last["values"], **self.about)
+        return dict(
+            first_seconds=self.seconds[0],
+            seconds=statistics.median(self.seconds[1:]),
+            all_seconds=self.seconds[1:],
+            processor_seconds=self.processor[1:],
+            processor_median=statistics.median(self.processor[1:]),
+            above_start_gb=self.last["above_start"] / GB,
+            peak_gb=self.last["peak"] / GB,
+            values=self.last["values"],
+            **self.about,
+        )
 
     def _answer(self):
         line = self.process.stdout.readline()
         if not line:
-            raise WorkerDied(f"ended with status {self.process.wait()}"
-                             + (" (killed, most likely for want of memory)" if self.process.wait() == -9 else ""))
+            raise WorkerDied(
+                f"ended with status {self.process.wait()}"
+                + (" (killed, most likely for want of memory)" if self.process.wait() == -9 else "")
+            )
         return json.loads(line)
 
 
@@ -127,12 +143,14 @@ def table(rows, libraries):
         cells = (f"{''.join(f'{cell:>9}' for cell in group):>16}" for group in groups)
         return f"{label:{width}} |{' |'.join(cells)}  {notes}".rstrip()
 
-    lines = [line("", [[title.center(9 * len(group))] for title, group in columns]),
-             line("", [group for _, group in columns])]
+    lines = [line("", [[title.center(9 * len(group))] for title, group in columns]), line("", [group for _, group in columns])]
     for row in rows:
-        groups = [_cells(row, libraries, "seconds", True), _cells(row, libraries, "processor_median", True),
-                  _cells(row, libraries, "above_start_gb", True),
-                  _cells(row, libraries, "first_seconds", False)]
+        groups = [
+            _cells(row, libraries, "seconds", True),
+            _cells(row, libraries, "processor_median", True),
+            _cells(row, libraries, "above_start_gb", True),
+            _cells(row, libraries, "first_seconds", False),
+        ]
         lines.append(line(row["label"], groups, "; ".join(notes(row))))
     return "\n".join(lines)
 
@@ -173,8 +191,16 @@ def row_of(label, case, using, repeats):
 
 def versions(rows):
     """Return the libraries measured, with their versions and threads, as text."""
-    return ", ".join(sorted({f"{result['version']} with {result['threads']} threads"
-                             for row in rows for result in row["results"].values() if "version" in result}))
+    return ", ".join(
+        sorted(
+            {
+                f"{result['version']} with {result['threads']} threads"
+                for row in rows
+                for result in row["results"].values()
+                if "version" in result
+            }
+        )
+    )
 
 
 def bar(what, value, most):

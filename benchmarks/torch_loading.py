@@ -1,4 +1,5 @@
 """Task 001's training samples as a PyTorch data set: windows, patches and augmentation as ``mindrestore.data`` draws them."""
+
 import os
 from pathlib import Path
 
@@ -30,8 +31,11 @@ class Samples(Dataset):
         clips = {}
         for clip, frame in self.reader.names(Path(gt)):
             clips.setdefault(clip, []).append(frame)
-        self.windows = [[f"{clip}/{frame}" for frame in names[start:start + frames]]
-                        for clip, names in sorted(clips.items()) for start in range(len(names) - frames + 1)]
+        self.windows = [
+            [f"{clip}/{frame}" for frame in names[start : start + frames]]
+            for clip, names in sorted(clips.items())
+            for start in range(len(names) - frames + 1)
+        ]
         self._readers = None
 
     def __getitem__(self, number):
@@ -52,7 +56,7 @@ class Samples(Dataset):
 def _clip(frames, top, left, side, left_right, top_bottom, transposed):
     patches = []
     for frame in frames:
-        patch = cv2.cvtColor(frame[top:top + side, left:left + side], cv2.COLOR_BGR2RGB)
+        patch = cv2.cvtColor(frame[top : top + side, left : left + side], cv2.COLOR_BGR2RGB)
         if left_right:
             patch = cv2.flip(patch, 1)
         if top_bottom:

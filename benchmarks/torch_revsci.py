@@ -2,6 +2,7 @@
 
 Source: arXiv 2103.03089, sections 3.2 and 3.3. Layers are PyTorch's own in its default layout, as one would write them.
 """
+
 import torch
 from torch import nn
 
@@ -18,16 +19,25 @@ class RevSCI(nn.Module):
         super().__init__()
         half, quarter = channels // 2, channels // 4
         self.conv1 = nn.Sequential(
-            nn.Conv3d(1, quarter, 5, padding=2), nn.LeakyReLU(SLOPE),
-            nn.Conv3d(quarter, half, 3, padding=1), nn.LeakyReLU(SLOPE),
-            nn.Conv3d(half, half, 1), nn.LeakyReLU(SLOPE),
-            nn.Conv3d(half, channels, 3, stride=(1, 2, 2), padding=1), nn.LeakyReLU(SLOPE))
+            nn.Conv3d(1, quarter, 5, padding=2),
+            nn.LeakyReLU(SLOPE),
+            nn.Conv3d(quarter, half, 3, padding=1),
+            nn.LeakyReLU(SLOPE),
+            nn.Conv3d(half, half, 1),
+            nn.LeakyReLU(SLOPE),
+            nn.Conv3d(half, channels, 3, stride=(1, 2, 2), padding=1),
+            nn.LeakyReLU(SLOPE),
+        )
         self.layers = nn.ModuleList([Block(half) for _ in range(blocks)])
         self.conv2 = nn.Sequential(
-            nn.ConvTranspose3d(channels, half, (1, 3, 3), (1, 2, 2), (0, 1, 1), (0, 1, 1)), nn.LeakyReLU(SLOPE),
-            nn.Conv3d(half, half, 3, padding=1), nn.LeakyReLU(SLOPE),
-            nn.Conv3d(half, quarter, 1), nn.LeakyReLU(SLOPE),
-            nn.Conv3d(quarter, 1, 3, padding=1))
+            nn.ConvTranspose3d(channels, half, (1, 3, 3), (1, 2, 2), (0, 1, 1), (0, 1, 1)),
+            nn.LeakyReLU(SLOPE),
+            nn.Conv3d(half, half, 3, padding=1),
+            nn.LeakyReLU(SLOPE),
+            nn.Conv3d(half, quarter, 1),
+            nn.LeakyReLU(SLOPE),
+            nn.Conv3d(quarter, 1, 3, padding=1),
+        )
 
     def forward(self, measurement, mask):
         return self.tail(self.run_blocks(self.head(measurement, mask)))
@@ -69,8 +79,9 @@ class Block(nn.Module):
 
 
 def residual(channels):
-    return nn.Sequential(nn.Conv3d(channels, channels, 3, padding=1), nn.LeakyReLU(SLOPE),
-                         nn.Conv3d(channels, channels, 3, padding=1))
+    return nn.Sequential(
+        nn.Conv3d(channels, channels, 3, padding=1), nn.LeakyReLU(SLOPE), nn.Conv3d(channels, channels, 3, padding=1)
+    )
 
 
 def plain_step(network, loss, clip, measurement, mask):

@@ -5,6 +5,7 @@ Source: arXiv 2201.12288, sections 3.1 to 3.4. Layers are PyTorch's own, frames 
 would write them; deformable convolution is ``grid_sample`` and a matrix product, because torchvision, which has an operator
 for it, is not everywhere. Parameters have the published names.
 """
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -47,7 +48,7 @@ class Attention(nn.Module):
             query1, query2 = query.chunk(2, 2)
             key1, key2 = key.chunk(2, 2)
             value1, value2 = value.chunk(2, 2)
-            half = None if mask is None else mask[:, :tokens // 2, :tokens // 2]
+            half = None if mask is None else mask[:, : tokens // 2, : tokens // 2]
             first, second = self.attend(query2, key1, value1, half), self.attend(query1, key2, value2, half)
             y = torch.cat((torch.cat((first, second), 1), y), 2)
         return self.proj(y)
@@ -110,8 +111,7 @@ class Alignment(nn.Module):
         """x: (N, D, C, H, W); flows (N, D - 1, 2, H, W). Returns what comes from later and from earlier frames."""
         frames = x.shape[1]
         later = [self.align(x[:, t + 1], x[:, t], backward[:, t]) for t in range(frames - 1)] + [torch.zeros_like(x[:, 0])]
-        earlier = [torch.zeros_like(x[:, 0])] + [self.align(x[:, t - 1], x[:, t], forward[:, t - 1])
-                                                 for t in range(1, frames)]
+        earlier = [torch.zeros_like(x[:, 0])] + [self.align(x[:, t - 1], x[:, t], forward[:, t - 1]) for t in range(1, frames)]
         return torch.stack(later, 1), torch.stack(earlier, 1)
 
     def align(self, neighbour, current, flow):
@@ -132,8 +132,9 @@ class Stage(nn.Module):
         mutual = int(0.75 * depth)
         self.change = change
         rearranged = {None: channels, "down": 4 * (inputs or 0), "up": (inputs or 0) // 4}[change]
-        self.reshape = nn.Sequential(nn.Identity(), nn.LayerNorm(rearranged),
-                                     *([nn.Linear(rearranged, channels)] if change else []))
+        self.reshape = nn.Sequential(
+            nn.Identity(), nn.LayerNorm(rearranged), *([nn.Linear(rearranged, channels)] if change else [])
+        )
         self.residual_group1 = Group(channels, mutual, heads, (2, *window[1:]), True, positions)
         self.linear1 = nn.Linear(channels, channels)
         self.residual_group2 = Group(channels, depth - mutual, heads, window, False)
@@ -157,8 +158,9 @@ class Group(nn.Module):
 
     def __init__(self, channels, depth, heads, window, mutual, positions=None):
         super().__init__()
-        self.blocks = nn.Sequential(*(Block(channels, heads, window, index % 2 == 1, mutual, positions)
-                                      for index in range(depth)))
+        self.blocks = nn.Sequential(
+            *(Block(channels, heads, window, index % 2 == 1, mutual, positions) for index in range(depth))
+        )
 
     def forward(self, x):
         return self.blocks(x)
@@ -244,7 +246,8 @@ def warp(x, flow, padding="zeros"):
 def sampled(x, flow, rows, padding="zeros"):
     """Sample at the pixels of a grid of ``rows`` rows plus ``flow`` (N, 2, R, W), the grid repeated R / rows times."""
     height, width = x.shape[2:]
-    y, column = torch.meshgrid(torch.arange(rows, dtype=x.dtype).repeat(flow.shape[2] // rows),
-                               torch.arange(width, dtype=x.dtype), indexing="ij")
+    y, column = torch.meshgrid(
+        torch.arange(rows, dtype=x.dtype).repeat(flow.shape[2] // rows), torch.arange(width, dtype=x.dtype), indexing="ij"
+    )
     at = torch.stack((2 * (column + flow[:, 0]) / max(width - 1, 1) - 1, 2 * (y + flow[:, 1]) / max(height - 1, 1) - 1), -1)
     return F.grid_sample(x, at, align_corners=True, padding_mode=padding)

@@ -2,6 +2,7 @@
 
 Source: arXiv 2201.12288. Runs in float32 and float64 alike, so that it can show what rounding does (``rounding.py``).
 """
+
 import math
 
 import torch
@@ -21,23 +22,54 @@ class VRT(nn.Module):
     positions: position encoding of the tokens of one frame of a window, (1, h * w, C).
     """
 
-    def __init__(self, positions, upscale, window_size, depths, indep_reconsts, embed_dims, num_heads, deformable_groups,
-                 nonblind_denoising=False, num_feat=64):
+    def __init__(
+        self,
+        positions,
+        upscale,
+        window_size,
+        depths,
+        indep_reconsts,
+        embed_dims,
+        num_heads,
+        deformable_groups,
+        nonblind_denoising=False,
+        num_feat=64,
+    ):
         super().__init__()
         self.upscale = upscale
         first, window = embed_dims[0], tuple(window_size)
         self.spynet = SpyNet()
         self.conv_first = in_frames(27 + nonblind_denoising, first)
         for index, (scale, change) in enumerate(zip(SCALES, CHANGES)):
-            setattr(self, f"stage{index + 1}", Stage(
-                embed_dims[index], depths[index], num_heads[index], window, deformable_groups, positions,
-                embed_dims[max(index - 1, 0)], change, scale))
+            setattr(
+                self,
+                f"stage{index + 1}",
+                Stage(
+                    embed_dims[index],
+                    depths[index],
+                    num_heads[index],
+                    window,
+                    deformable_groups,
+                    positions,
+                    embed_dims[max(index - 1, 0)],
+                    change,
+                    scale,
+                ),
+            )
         stages = len(SCALES)
-        self.stage8 = nn.ModuleList([nn.Sequential(nn.Identity(), nn.LayerNorm(embed_dims[stages - 1]),
-                                                   nn.Linear(embed_dims[stages - 1], embed_dims[stages]))])
-        self.stage8.extend(Refinement(embed_dims[index], depths[index], num_heads[index],
-                                      (1, *window[1:]) if index in indep_reconsts else window)
-                           for index in range(stages, len(depths)))
+        self.stage8 = nn.ModuleList(
+            [
+                nn.Sequential(
+                    nn.Identity(), nn.LayerNorm(embed_dims[stages - 1]), nn.Linear(embed_dims[stages - 1], embed_dims[stages])
+                )
+            ]
+        )
+        self.stage8.extend(
+            Refinement(
+                embed_dims[index], depths[index], num_heads[index], (1, *window[1:]) if index in indep_reconsts else window
+            )
+            for index in range(stages, len(depths))
+        )
         self.norm = nn.LayerNorm(embed_dims[-1])
         self.conv_after_body = nn.Linear(embed_dims[-1], first)
         if upscale == 1:
@@ -66,8 +98,9 @@ class VRT(nn.Module):
         if self.upscale == 1:
             return clip + self.conv_last(features).transpose(1, 2)
         details = self.conv_last(self.upsample(self.conv_before_upsample(features))).transpose(1, 2)
-        enlarged = F.interpolate(clip.reshape(-1, 3, height, width), size=details.shape[3:], mode="bilinear",
-                                 align_corners=False)
+        enlarged = F.interpolate(
+            clip.reshape(-1, 3, height, width), size=details.shape[3:], mode="bilinear", align_corners=False
+        )
         return details + enlarged.reshape(details.shape)
 
     def body(self, x, flows):
@@ -115,8 +148,11 @@ class SpyNet(nn.Module):
         flow, flows = None, []
         for level, (one, other) in enumerate(zip(images, neighbours)):
             size = one.shape[2:]
-            flow = torch.zeros(len(one), 2, *size, dtype=one.dtype) if flow is None else 2 * F.interpolate(
-                flow, size=size, mode="bilinear", align_corners=True)
+            flow = (
+                torch.zeros(len(one), 2, *size, dtype=one.dtype)
+                if flow is None
+                else 2 * F.interpolate(flow, size=size, mode="bilinear", align_corners=True)
+            )
             flow = flow + self.basic_module[level](torch.cat((one, warp(other, flow, "border"), flow), 1))
             if level >= 2:
                 scale = 2 ** (LEVELS - 1 - level)

@@ -1,4 +1,5 @@
 """Values that are the same in every process."""
+
 import math
 
 import numpy as np
@@ -14,6 +15,7 @@ def weights(shapes):
 def fill_mindspore(cell):
     """Give the parameters of a MindSpore cell their ``weights``."""
     import mindspore as ms
+
     parameters = {parameter.name: parameter for parameter in cell.get_parameters()}
     for name, value in weights({name: parameter.shape for name, parameter in parameters.items()}).items():
         parameters[name].set_data(ms.Tensor(value))
@@ -22,6 +24,7 @@ def fill_mindspore(cell):
 def fill_torch(module):
     """Give the parameters of a PyTorch module their ``weights``."""
     import torch
+
     shapes = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     module.load_state_dict({name: torch.from_numpy(value) for name, value in weights(shapes).items()})
 

@@ -7,6 +7,7 @@ training steps of that network and of a small one.
 
 See README.md in this folder. PyTorch is optional; without it ours is measured alone.
 """
+
 import argparse
 
 from side_by_side import OURS, bar, libraries, report, row_of
@@ -15,7 +16,10 @@ PARTS = ("mutual block", "block", "stage", "network", "small step")
 ALL = (*PARTS, "step")
 SMALL_SIZE = [4, 64, 64]
 BARS = {  # of what: (most seconds, GB above the start, seconds of the first call)
-    "network": (None, 0.85, 40), "small step": (6.5, 1.2, 30), "step": (150, 3.0, None)}
+    "network": (None, 0.85, 40),
+    "small step": (6.5, 1.2, 30),
+    "step": (150, 3.0, None),
+}
 MOST_RATIO = 1.0  # to PyTorch with its allocator tuned as ours
 
 
@@ -36,10 +40,20 @@ def bars(rows, using):
 def parse(arguments):
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--what", nargs="+", choices=ALL, default=list(PARTS), help="default all but step, which needs 24 GB")
-    parser.add_argument("--size", type=int, nargs=3, metavar=("FRAMES", "HEIGHT", "WIDTH"), default=[6, 64, 64],
-                        help="multiples of the window 6 x 8 x 8; default 6 64 64; a small step has 4 64 64")
-    parser.add_argument("--execution", choices=("whole", "stages", "groups", "pieces"), default="pieces",
-                        help="of our training steps; default pieces")
+    parser.add_argument(
+        "--size",
+        type=int,
+        nargs=3,
+        metavar=("FRAMES", "HEIGHT", "WIDTH"),
+        default=[6, 64, 64],
+        help="multiples of the window 6 x 8 x 8; default 6 64 64; a small step has 4 64 64",
+    )
+    parser.add_argument(
+        "--execution",
+        choices=("whole", "stages", "groups", "pieces"),
+        default="pieces",
+        help="of our training steps; default pieces",
+    )
     parser.add_argument("--checkpointing", action="store_true", help="PyTorch computes blocks a second time on the way back")
     parser.add_argument("--repeats", type=int, default=5, help="steps timed after the first; default 5")
     parser.add_argument("--threads", type=int, help="of both libraries; by default each uses as many as it likes")
@@ -54,9 +68,22 @@ def parse(arguments):
 def main(arguments=None):
     options = parse(arguments)
     using = [OURS] if options.ours_alone else libraries()
-    rows = [row_of(what, dict(steps="vrt_steps", what=what, size=SMALL_SIZE if what == "small step" else options.size,
-                              threads=options.threads, execution=options.execution, checkpointing=options.checkpointing),
-                   using, options.repeats) for what in options.what]
+    rows = [
+        row_of(
+            what,
+            dict(
+                steps="vrt_steps",
+                what=what,
+                size=SMALL_SIZE if what == "small step" else options.size,
+                threads=options.threads,
+                execution=options.execution,
+                checkpointing=options.checkpointing,
+            ),
+            using,
+            options.repeats,
+        )
+        for what in options.what
+    ]
     report(f"VRT, 120 channels, {' x '.join(map(str, options.size))}", rows, using, list(bars(rows, using)), options)
 
 

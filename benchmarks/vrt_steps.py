@@ -5,6 +5,7 @@ A case says ``what`` ("block" | "mutual block" | "stage" | "network" | "step" | 
 blocks a second time on the way back. Widths are those of published task 001, of a small step those of
 configs/vrt/small_sr.yaml.
 """
+
 import os
 from functools import partial
 
@@ -12,8 +13,17 @@ import numpy as np
 from values import fill_mindspore, fill_torch, norm
 
 CHANNELS, DEPTH, HEADS, WINDOW, GROUPS = 120, 8, 6, (6, 8, 8), 12
-SMALL = dict(img_size=[4, 64, 64], window_size=[4, 8, 8], depths=[2] * 7 + [1], indep_reconsts=[], embed_dims=[24] * 8,
-             num_heads=[2] * 8, mul_attn_ratio=0.5, deformable_groups=2, num_feat=16)
+SMALL = dict(
+    img_size=[4, 64, 64],
+    window_size=[4, 8, 8],
+    depths=[2] * 7 + [1],
+    indep_reconsts=[],
+    embed_dims=[24] * 8,
+    num_heads=[2] * 8,
+    mul_attn_ratio=0.5,
+    deformable_groups=2,
+    num_feat=16,
+)
 STEPS = {"step": {}, "small step": SMALL}
 FROZEN = "spynet"  # begins the names of what is not trained at first
 
@@ -31,6 +41,7 @@ def build_mindrestore(case):
 
 def _our_pass(case):
     import mindspore as ms
+
     run, cell = _ours(case["what"])
     fill_mindspore(cell)
     inputs = [ms.Tensor(array) for array in random_inputs(case)]
@@ -38,6 +49,7 @@ def _our_pass(case):
     def step():
         result = run(*inputs).asnumpy()  # waits for it
         return lambda: values_of(result)
+
     return step
 
 
@@ -58,6 +70,7 @@ def _our_step(case):
         loss, gradients = gradients_of(target, clip)
         loss, gradients = loss.asnumpy(), [gradient.asnumpy() for gradient in gradients]  # waits for them
         return lambda: dict(loss=float(loss), norm=norm(gradients))
+
     return step
 
 
@@ -74,12 +87,32 @@ def _ours(what):
         return Piecewise(network), network
     rng, options = np.random.default_rng(0), Options(0.75, 2.0, True, None)
     if what == "stage":
-        stage = Stage(CHANNELS, CHANNELS, "same", depth=DEPTH, heads=HEADS, window=WINDOW, drop_rates=[0.0] * DEPTH,
-                      neighbours=1, deformable_groups=GROUPS, scale=1, options=options, rng=rng)
+        stage = Stage(
+            CHANNELS,
+            CHANNELS,
+            "same",
+            depth=DEPTH,
+            heads=HEADS,
+            window=WINDOW,
+            drop_rates=[0.0] * DEPTH,
+            neighbours=1,
+            deformable_groups=GROUPS,
+            scale=1,
+            options=options,
+            rng=rng,
+        )
         return Piecewise(stage), stage
     mutual = what == "mutual block"
-    block = Block(CHANNELS, heads=HEADS, window=(2, *WINDOW[1:]) if mutual else WINDOW, shifted=True, mutual=mutual,
-                  drop_rate=0.0, options=options, rng=rng)
+    block = Block(
+        CHANNELS,
+        heads=HEADS,
+        window=(2, *WINDOW[1:]) if mutual else WINDOW,
+        shifted=True,
+        mutual=mutual,
+        drop_rate=0.0,
+        options=options,
+        rng=rng,
+    )
     return Piecewise(block), block
 
 
@@ -103,6 +136,7 @@ def _their_pass(case, cell, inputs):
         with torch.inference_mode():
             result = cell(*inputs)
         return lambda: values_of(result.numpy())
+
     return step
 
 
@@ -125,6 +159,7 @@ def _their_step(case, cell, inputs):
         loss.backward()
         gradients = [parameter.grad.numpy() for parameter in cell.parameters() if parameter.requires_grad]
         return lambda: dict(loss=loss.item(), norm=norm(gradients))
+
     return step
 
 
@@ -137,13 +172,20 @@ def _theirs(what):
 
     def positions(channels):
         return torch.from_numpy(sine_positions(*WINDOW[1:], channels))[None]
+
     if what == "stage":
         return torch_vrt.Stage(CHANNELS, DEPTH, HEADS, WINDOW, GROUPS, positions(CHANNELS))
     if what in ("block", "mutual block"):
         mutual = what == "mutual block"
         return torch_vrt.Block(CHANNELS, HEADS, (2, *WINDOW[1:]) if mutual else WINDOW, True, mutual, positions(CHANNELS))
-    settings = dict(window_size=WINDOW, depths=[8] * 7 + [4] * 6, indep_reconsts=[11, 12],
-                    embed_dims=[CHANNELS] * 7 + [180] * 6, num_heads=[HEADS] * 13, deformable_groups=GROUPS)
+    settings = dict(
+        window_size=WINDOW,
+        depths=[8] * 7 + [4] * 6,
+        indep_reconsts=[11, 12],
+        embed_dims=[CHANNELS] * 7 + [180] * 6,
+        num_heads=[HEADS] * 13,
+        deformable_groups=GROUPS,
+    )
     settings.update((key, value) for key, value in STEPS.get(what, {}).items() if key not in ("img_size", "mul_attn_ratio"))
     return torch_vrt_network.VRT(positions(settings["embed_dims"][0]), 4, **settings)
 

@@ -6,6 +6,7 @@ there.
 Answers are JSON objects, a line each: first version and threads, then seconds, peak and values of every step. Ends when its
 input does.
 """
+
 import importlib
 import json
 import os
@@ -30,8 +31,10 @@ def main():
         result = step()
         seconds, processor = time.perf_counter() - began, processor_seconds() - computed
         peak = peak_bytes()
-        print(json.dumps(dict(seconds=seconds, processor=processor, above_start=peak - start, peak=peak, values=result())),
-              file=answers)
+        print(
+            json.dumps(dict(seconds=seconds, processor=processor, above_start=peak - start, peak=peak, values=result())),
+            file=answers,
+        )
 
 
 def processor_seconds():

@@ -1,7 +1,8 @@
 """Draw ``rooms.svg`` from the table of rooms in ``architecture.md``.
 
-    python docs/draw_rooms.py
+python docs/draw_rooms.py
 """
+
 import re
 from html import escape
 from pathlib import Path
@@ -53,11 +54,13 @@ def picture(table):
             parts.append(f'<path d="M{middle:g} {y + HEIGHT + 3}v{ROW - HEIGHT - 7}"/>')
     height = 2 * MARGIN + (len(table) - 1) * ROW + HEIGHT
     body = "\n".join(parts)
-    return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}">\n'
-            f"<style>{STYLE}</style>\n"
-            '<marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" orient="auto">'
-            '<polygon class="tip" points="0,0 8,4 0,8"/></marker>\n'
-            f"{body}\n</svg>\n")
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}">\n'
+        f"<style>{STYLE}</style>\n"
+        '<marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="8" markerHeight="8" orient="auto">'
+        '<polygon class="tip" points="0,0 8,4 0,8"/></marker>\n'
+        f"{body}\n</svg>\n"
+    )
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@
 Addresses of devices come from ``hccn_tool -i N -ip -g`` where that works, otherwise from ``/etc/hccn.conf``. Ranks are
 numbered server by server, devices in ascending order. Standard library only, so that it runs on servers without MindSpore.
 """
+
 import argparse
 import ipaddress
 import json
@@ -57,13 +58,16 @@ def parsed(arguments):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--devices", metavar="LIST", help="such as 0,2,4-7; all by default")
     parser.add_argument("--server", metavar="ADDRESS", help="of this server, as the others reach it; its own by default")
-    parser.add_argument("--conf", type=Path, metavar="FILE",
-                        help="take addresses from this file, not from hccn_tool or /etc/hccn.conf")
+    parser.add_argument(
+        "--conf", type=Path, metavar="FILE", help="take addresses from this file, not from hccn_tool or /etc/hccn.conf"
+    )
     parser.add_argument("--any-devices", action="store_true", help="also such as an Atlas 800 training server cannot connect")
-    parser.add_argument("--check-devices", action="store_true",
-                        help="only say whether this server can connect the devices; write nothing")
-    parser.add_argument("--merge", type=Path, nargs="+", metavar="FILE",
-                        help="tables of one server each, in the order of ranks")
+    parser.add_argument(
+        "--check-devices", action="store_true", help="only say whether this server can connect the devices; write nothing"
+    )
+    parser.add_argument(
+        "--merge", type=Path, nargs="+", metavar="FILE", help="tables of one server each, in the order of ranks"
+    )
     parser.add_argument("--show", type=Path, metavar="FILE", help="check a table and print its ranks")
     parser.add_argument("--output", type=Path, default=Path("rank_table.json"), help="default: rank_table.json")
     return parser.parse_args(arguments)
@@ -78,8 +82,9 @@ def numbers(text):
     for part in text.split(","):
         ends = re.fullmatch(r"(0|[1-9][0-9]{0,3})(?:-(0|[1-9][0-9]{0,3}))?", part.strip())
         if not ends or not int(ends[1]) <= int(ends[2] or ends[1]) < MOST_DEVICES:
-            raise Mistake(f"--devices {text}: {part!r} is no device; write numbers below {MOST_DEVICES} and ranges such as "
-                          "0,2,4-7.")
+            raise Mistake(
+                f"--devices {text}: {part!r} is no device; write numbers below {MOST_DEVICES} and ranges such as 0,2,4-7."
+            )
         found += range(int(ends[1]), int(ends[2] or ends[1]) + 1)
     for number in found:
         if found.count(number) > 1:
@@ -91,13 +96,17 @@ def server(server_id, address_of, wanted):
     """Return a server's entry, its devices not numbered yet."""
     missing = [number for number in wanted or () if number not in address_of]
     if missing:
-        raise Mistake(f"device {missing[0]} has no address; set it with hccn_tool -i {missing[0]} -ip -s address ADDRESS "
-                      "netmask MASK, or leave the device out.")
+        raise Mistake(
+            f"device {missing[0]} has no address; set it with hccn_tool -i {missing[0]} -ip -s address ADDRESS "
+            "netmask MASK, or leave the device out."
+        )
     if not address_of:
         raise Mistake("no device of this server has an address; set them with hccn_tool -i N -ip -s, or give --conf FILE.")
     devices = sorted(address_of) if wanted is None else wanted
-    return {"server_id": server_id,
-            "device": [{"device_id": str(number), "device_ip": address_of[number]} for number in devices]}
+    return {
+        "server_id": server_id,
+        "device": [{"device_id": str(number), "device_ip": address_of[number]} for number in devices],
+    }
 
 
 def own_address():
@@ -126,8 +135,10 @@ def merged(tables):
         servers.append(one)
     for (path, _), one in zip(tables, servers):
         if len(one["device"]) != len(servers[0]["device"]):
-            raise Mistake(f"{path}: has {len(one['device'])} devices, {tables[0][0]} has {len(servers[0]['device'])}; "
-                          "all servers must give equally many.")
+            raise Mistake(
+                f"{path}: has {len(one['device'])} devices, {tables[0][0]} has {len(servers[0]['device'])}; "
+                "all servers must give equally many."
+            )
     return servers
 
 
@@ -173,8 +184,10 @@ def check(content, origin):
         for device in one["device"]:
             for key in ("device_id", "rank_id"):
                 if not re.fullmatch("0|[1-9][0-9]{0,5}", device[key]):
-                    raise Mistake(f"{origin}: a device of server {one['server_id']} has {device[key]!r} for its {key}; "
-                                  "expected a number, as text.")
+                    raise Mistake(
+                        f"{origin}: a device of server {one['server_id']} has {device[key]!r} for its {key}; "
+                        "expected a number, as text."
+                    )
             name = f"device {device['device_id']} of server {one['server_id']}"
             try:
                 ipaddress.ip_address(device["device_ip"])
@@ -193,8 +206,11 @@ def check(content, origin):
 
 def lines(content):
     """Return (rank, index of server, device, address of server) for every rank."""
-    return [(device["rank_id"], index, device["device_id"], one["server_id"])
-            for index, one in enumerate(content["server_list"]) for device in one["device"]]
+    return [
+        (device["rank_id"], index, device["device_id"], one["server_id"])
+        for index, one in enumerate(content["server_list"])
+        for device in one["device"]
+    ]
 
 
 def write(path, content):

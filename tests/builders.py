@@ -3,6 +3,7 @@ how the runs of training that they start are read.
 
 A constant or function that two test files want lives here, or in ``places.py``; test files import nothing from each other.
 """
+
 import ast
 import json
 import shutil
@@ -24,16 +25,34 @@ needs_compiler = pytest.mark.skipif(not any(map(shutil.which, build.COMPILERS)),
 
 # Settings of small VRTs
 
-TINY_VRT = dict(upscale=2, img_size=[2, 64, 64], window_size=[2, 8, 8], depths=[2] * 7 + [1], indep_reconsts=[],
-                embed_dims=[8] * 8, num_heads=[2] * 8, pa_frames=2, deformable_groups=2)
+TINY_VRT = dict(
+    upscale=2,
+    img_size=[2, 64, 64],
+    window_size=[2, 8, 8],
+    depths=[2] * 7 + [1],
+    indep_reconsts=[],
+    embed_dims=[8] * 8,
+    num_heads=[2] * 8,
+    pa_frames=2,
+    deformable_groups=2,
+)
 INTERPOLATING = dict(TINY_VRT, upscale=1, img_size=[4, 64, 64], pa_frames=0)
 WITHOUT_FLOWS = dict(TINY_VRT, upscale=1, pa_frames=0, mul_attn_ratio=0.0, nonblind_denoising=True)
 
 TINY_SR = dict(TINY_VRT, name="vrt", upscale=4, depths=[1] * 8, drop_path_rate=0.2)
 """The section ``model`` of a configuration that trains in seconds."""
 
-_NINE_STAGES = dict(depths=[2] + [1] * 8, embed_dims=[12] * 9, num_heads=[2] * 9, indep_reconsts=[8], window_size=[2, 8, 8],
-                    img_size=[2, 64, 64], pa_frames=2, deformable_groups=2, mul_attn_ratio=0.5)
+_NINE_STAGES = dict(
+    depths=[2] + [1] * 8,
+    embed_dims=[12] * 9,
+    num_heads=[2] * 9,
+    indep_reconsts=[8],
+    window_size=[2, 8, 8],
+    img_size=[2, 64, 64],
+    pa_frames=2,
+    deformable_groups=2,
+    mul_attn_ratio=0.5,
+)
 EXPORTABLE = {  # task -> settings
     "sr": dict(_NINE_STAGES, upscale=4),
     "deblur": dict(_NINE_STAGES, upscale=1),
@@ -86,8 +105,9 @@ class StandIn:
     """
 
     def __init__(self, upscale=1, window_size=(2, 8, 8), pa_frames=2, nonblind_denoising=False):
-        self.settings = dict(upscale=upscale, window_size=list(window_size), pa_frames=pa_frames,
-                             nonblind_denoising=nonblind_denoising)
+        self.settings = dict(
+            upscale=upscale, window_size=list(window_size), pa_frames=pa_frames, nonblind_denoising=nonblind_denoising
+        )
         self.shapes, self.inputs = [], []
 
     def __call__(self, x):
@@ -128,14 +148,22 @@ def stand_ins(task):
 
 # Clips, configurations, runs
 
-_MODELS = {"sr": {}, "deblur": {"upscale": 1}, "denoise": {"upscale": 1, "nonblind_denoising": True},
-           "interpolate": {"upscale": 1, "pa_frames": 0, "img_size": [4, 64, 64]}}
+_MODELS = {
+    "sr": {},
+    "deblur": {"upscale": 1},
+    "denoise": {"upscale": 1, "nonblind_denoising": True},
+    "interpolate": {"upscale": 1, "pa_frames": 0, "img_size": [4, 64, 64]},
+}
 
 
 def video_config(task, *overrides, **evaluation):
     """A configuration to evaluate ``task`` with; ``evaluation`` is its section of this name."""
-    content = {"name": "test", "model": {"name": "vrt", **_MODELS["sr" if task == "space-time-sr" else task]},
-               "tiling": {"tile": [4, 16, 16], "overlap": [2, 4, 4]}, "evaluation": evaluation}
+    content = {
+        "name": "test",
+        "model": {"name": "vrt", **_MODELS["sr" if task == "space-time-sr" else task]},
+        "tiling": {"tile": [4, 16, 16], "overlap": [2, 4, 4]},
+        "evaluation": evaluation,
+    }
     if task == "space-time-sr":
         content["interpolation"] = {"model": {"name": "vrt", **_MODELS["interpolate"]}}
     config = make_config(content, overrides)
@@ -145,11 +173,18 @@ def video_config(task, *overrides, **evaluation):
 
 def tiny_run(output, *overrides):
     """The configuration of a training of seconds, saved after every step and validated on nothing."""
-    return make_config({
-        "name": "tiny", "model": {"blocks": 1, "channels": 8}, "data": {"frames": 2, "size": 16, "clips": 6},
-        "evaluation": {"kind": "captures", "path": None, "frames": 2}, "output": str(output), "runtime": {"mode": "pynative"},
-        "training": {"mode": "plain", "steps": 4, "batch_size": 2, "learning_rate": 2e-3, "save_every": 1, "log_every": 1},
-    }, overrides)
+    return make_config(
+        {
+            "name": "tiny",
+            "model": {"blocks": 1, "channels": 8},
+            "data": {"frames": 2, "size": 16, "clips": 6},
+            "evaluation": {"kind": "captures", "path": None, "frames": 2},
+            "output": str(output),
+            "runtime": {"mode": "pynative"},
+            "training": {"mode": "plain", "steps": 4, "batch_size": 2, "learning_rate": 2e-3, "save_every": 1, "log_every": 1},
+        },
+        overrides,
+    )
 
 
 def write_frames(folder, names=("00000000.png", "00000001.png"), size=(8, 12)):

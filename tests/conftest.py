@@ -1,4 +1,5 @@
 """What several tests share: MindSpore prepared as for a run, execution modes, convolutions, real processes."""
+
 import os
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from places import ROOT
 def prepared():
     """MindSpore as ``session.start`` prepares it, on the CPU."""
     from mindrestore.runtime import session
+
     return session.start("cpu")
 
 
@@ -26,6 +28,7 @@ def float32_again():
 def mode(prepared, request):
     """``graph`` or ``pynative`` (parametrise it indirectly), for one test."""
     from mindrestore.runtime import execution
+
     execution.use(request.param)
     yield request.param
     execution.use("graph")
@@ -35,6 +38,7 @@ def mode(prepared, request):
 def operators(prepared, request):
     """``native`` or ``mindspore`` (parametrise it indirectly): what pieces are computed by, for one test."""
     from mindrestore import native
+
     if request.param == "native" and not native.available():
         pytest.skip(f"there are no native operators: {native.described()[1]}")
     native.use(request.param == "native")
@@ -46,6 +50,7 @@ def operators(prepared, request):
 def layout(prepared, monkeypatch, request):
     """``frames`` or ``native`` (parametrise it indirectly): which convolution networks are built on, for one test."""
     from mindrestore.ops import convolution, convolution_frames, convolution_native
+
     module = {"frames": convolution_frames, "native": convolution_native}[request.param]
     monkeypatch.setattr(convolution, "implementation", lambda: module)
     return module
@@ -61,7 +66,15 @@ def fresh_environment():
 @pytest.fixture
 def python(tmp_path, fresh_environment):
     """``python(program, *arguments, **environment)`` runs a program text in a process and an empty folder of its own."""
+
     def run(program, *arguments, **environment):
-        return subprocess.run([sys.executable, "-c", program, *map(str, arguments)], cwd=tmp_path, capture_output=True,
-                              text=True, env={**fresh_environment, **environment}, timeout=600)
+        return subprocess.run(
+            [sys.executable, "-c", program, *map(str, arguments)],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            env={**fresh_environment, **environment},
+            timeout=600,
+        )
+
     return run

@@ -1,4 +1,5 @@
 """Disks that fail: small ones, full ones, read-only ones, and files that may not grow."""
+
 import contextlib
 import os
 import resource

@@ -1,4 +1,5 @@
 """Where tests find what belongs to none of them."""
+
 import importlib.util
 import os
 from pathlib import Path

@@ -1,4 +1,5 @@
 """benchmarks/devices.py: cases run on the CPU, and by workers that die, hang and fail as an operator of a device can."""
+
 import importlib
 import json
 import os
@@ -35,11 +36,15 @@ def devices(modules):
 @pytest.fixture
 def worker(devices, tmp_path, monkeypatch):
     """``worker(program)``: cases are measured by this program, which has ``case`` (what the case gives) and ``say``."""
+
     def use(program):
         path = tmp_path / "worker.py"
-        path.write_text("import json, os, signal, subprocess, sys, time\ncase = json.loads(sys.argv[1])\n"
-                        "say = lambda **answer: print(json.dumps(answer), flush=True)\n" + textwrap.dedent(program))
+        path.write_text(
+            "import json, os, signal, subprocess, sys, time\ncase = json.loads(sys.argv[1])\n"
+            "say = lambda **answer: print(json.dumps(answer), flush=True)\n" + textwrap.dedent(program)
+        )
         monkeypatch.setattr(devices, "WORKER", path)
+
     return use
 
 
@@ -150,6 +155,7 @@ def test_a_batch_that_does_not_fit_ends_the_search_but_the_first_fails(modules):
     def measure(size):
         if size > 2:
             raise RuntimeError("----\nOut of memory: 80 GB")
+
     doubling(lambda part, **values: said.update({part: values}), measure, 64)
     assert list(said) == ["batch 4"] and said["batch 4"]["does_not_fit"][0] == "RuntimeError: ----"
     with pytest.raises(RuntimeError):
@@ -158,6 +164,7 @@ def test_a_batch_that_does_not_fit_ends_the_search_but_the_first_fails(modules):
 
 def test_numbers_that_are_not_finite_are_a_failure(modules):
     import numpy as np
+
     with pytest.raises(ArithmeticError, match="1 numbers"):
         modules("device_speed").values_of(np.array([1.0, np.nan]))
 
@@ -191,7 +198,11 @@ def test_what_failed_is_tried_again_after_what_is_missing(devices, worker, tmp_p
     path.write_text(path.read_text() + "\n")
     assert devices.main(["--device", "cpu", "--small", "--json", str(path), "--only", "golden"]) == 0
     assert [json.loads(line)["case"] for line in path.read_text().splitlines()[2:]] == [
-        "golden vrt, exact", "golden revsci, as it comes", "golden vrt, as it comes", "golden revsci, exact"]
+        "golden vrt, exact",
+        "golden revsci, as it comes",
+        "golden vrt, as it comes",
+        "golden revsci, exact",
+    ]
 
 
 def test_a_case_that_has_changed_is_measured_again_and_another_device_refused(devices, worker, tmp_path):
@@ -215,8 +226,11 @@ def test_an_interrupt_ends_the_case_and_shows_what_there_is(devices, worker, tmp
 
 def test_a_run_that_is_told_to_end_leaves_no_case_behind(tmp_path):
     """A case has a session of its own, which a signal to the run does not reach."""
-    run = subprocess.Popen([sys.executable, ROOT / "benchmarks" / "devices.py", "--device", "cpu", "--small", "--json",
-                            tmp_path / "found.jsonl"], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    run = subprocess.Popen(
+        [sys.executable, ROOT / "benchmarks" / "devices.py", "--device", "cpu", "--small", "--json", tmp_path / "found.jsonl"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
     while not (tmp_path / "found.log").exists() or not (cases := children(run.pid)):
         time.sleep(0.05)
     run.terminate()
@@ -228,9 +242,14 @@ def children(process):
     return [int(word) for word in Path(f"/proc/{process}/task/{process}/children").read_text().split()]
 
 
-@pytest.mark.parametrize("arguments, words", [
-    (["--budget", "0"], "--budget 0: it must be above 0"), (["--json", "no/such/file"], "no/such: no such file or folder"),
-    (["--only", "goldne"], "--only goldne: no case begins so")])
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["--budget", "0"], "--budget 0: it must be above 0"),
+        (["--json", "no/such/file"], "no/such: no such file or folder"),
+        (["--only", "goldne"], "--only goldne: no case begins so"),
+    ],
+)
 def test_mistakes_are_named(devices, arguments, words, capfd):
     with pytest.raises(SystemExit) as mistake:
         devices.main(["--device", "cpu", "--small", "--list", *arguments])
@@ -252,8 +271,13 @@ def test_every_case_of_full_size_can_be_begun(devices, modules):
 def test_the_process_that_starts_the_others_stays_off_the_device(tmp_path):
     """MindSpore, once imported, might hold the device, and its crash would end all."""
     program = "import sys, devices; devices.main(sys.argv[1:]); assert not {'mindspore', 'torch'} & set(sys.modules)"
-    subprocess.run([sys.executable, "-c", program, "--device", "gpu", "--list"], cwd=tmp_path, check=True,
-                   env={**os.environ, "PYTHONPATH": str(ROOT / "benchmarks")}, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [sys.executable, "-c", program, "--device", "gpu", "--list"],
+        cwd=tmp_path,
+        check=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "benchmarks")},
+        stdout=subprocess.DEVNULL,
+    )
 
 
 # The table
@@ -261,8 +285,11 @@ def test_the_process_that_starts_the_others_stays_off_the_device(tmp_path):
 
 def row(modules, record, beside=None, others=()):
     shared = dict(resource="one GPU", published="", status="done", settings={}, device="gpu", small=False)
-    return modules("device_table").table([{**shared, **each} for each in (record, *others)],
-                                         {"case": {**shared, **beside}} if beside else {}).splitlines()[2]
+    return (
+        modules("device_table")
+        .table([{**shared, **each} for each in (record, *others)], {"case": {**shared, **beside}} if beside else {})
+        .splitlines()[2]
+    )
 
 
 @pytest.mark.parametrize("psnr, words", [(27.69, "| +0.010 dB"), (27.65, "DIFFERS: -0.030 dB")])
@@ -274,6 +301,7 @@ def test_a_score_is_compared_with_the_cpus(modules, psnr, words):
 def test_a_loss_that_does_not_fall_stands_out(modules):
     def of(begins, ends):
         return row(modules, dict(case="case", parts={"resumed": dict(losses=[], loss_begins=begins, loss_ends=ends)}))
+
     assert "DOES NOT FALL: loss 0.1000 to 0.2000" in of(0.1, 0.2) and "NOT FALL" not in of(0.2, 0.1)
 
 

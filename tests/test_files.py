@@ -1,4 +1,5 @@
 """What a killed process leaves beside its place: removed by the next process that writes there, never while it is written."""
+
 import os
 import signal
 import subprocess
@@ -27,10 +28,15 @@ def writing(tmp_path, fresh_environment):
     processes = []
 
     def start(name, how="replacing"):
-        process = subprocess.Popen([sys.executable, "-c", WRITING, str(tmp_path / "run" / name), how], text=True,
-                                   stdout=subprocess.PIPE, env=fresh_environment)
+        process = subprocess.Popen(
+            [sys.executable, "-c", WRITING, str(tmp_path / "run" / name), how],
+            text=True,
+            stdout=subprocess.PIPE,
+            env=fresh_environment,
+        )
         processes.append(process)
         return process, tmp_path / "run" / process.stdout.readline().strip()
+
     yield start
     for process in processes:
         process.kill()
@@ -38,8 +44,10 @@ def writing(tmp_path, fresh_environment):
         process.stdout.close()
 
 
-@pytest.mark.parametrize("name, how", [("state.ckpt", "replacing"), ("picture", "replacing"), ("frames", "replacing_folder"),
-                                       ("a-b.c.tar", "replacing")])
+@pytest.mark.parametrize(
+    "name, how",
+    [("state.ckpt", "replacing"), ("picture", "replacing"), ("frames", "replacing_folder"), ("a-b.c.tar", "replacing")],
+)
 def test_a_killed_writers_leftovers_go_with_the_next_write(writing, python, tmp_path, name, how):
     process, scratch = writing(name, how)
     assert scratch.exists() and scratch.name.startswith(".") and not (tmp_path / "run" / name).exists()
@@ -75,8 +83,10 @@ def test_what_another_host_or_somebody_else_wrote_stays(writing, python, tmp_pat
 @pytest.mark.parametrize("links", [True, False])
 def test_what_a_file_held_is_kept_under_another_name(tmp_path, monkeypatch, links):
     if not links:
+
         def refuses(*_):
             raise PermissionError(1, "Operation not permitted")
+
         monkeypatch.setattr(os, "link", refuses)
     path, former = tmp_path / "state.ckpt", tmp_path / "former.ckpt"
     for number in range(4):

@@ -1,4 +1,5 @@
 """The rooms of the package import each other in one direction: down."""
+
 import ast
 from pathlib import Path
 
@@ -14,15 +15,73 @@ ARROWS = {
     "__main__": {"cli"},
     "cli": {"commands", "exit_status", "version"},
     "exit_status": {"runtime", "files", "errors"},
-    "commands": {"training", "evaluation", "restore", "deploy", "checkpoints", "config", "media", "data", "models", "native",
-                 "runtime", "tiling", "locks", "errors", "version"},
+    "commands": {
+        "training",
+        "evaluation",
+        "restore",
+        "deploy",
+        "checkpoints",
+        "config",
+        "media",
+        "data",
+        "models",
+        "native",
+        "runtime",
+        "tiling",
+        "locks",
+        "errors",
+        "version",
+    },
     "inference": {"restore", "checkpoints", "tiling"},  # the former name of restore
-    "training": {"evaluation", "restore", "checkpoints", "config", "media", "data", "executor", "models", "sensing", "ops",
-                 "runtime", "metrics", "readers", "locks", "files", "errors"},
-    "evaluation": {"restore", "checkpoints", "config", "media", "data", "models", "sensing", "runtime", "metrics", "files",
-                   "errors", "version"},
-    "restore": {"checkpoints", "media", "data", "executor", "models", "sensing", "ops", "runtime", "tiling", "metrics", "locks",
-                "readers", "files", "errors", "version"},
+    "training": {
+        "evaluation",
+        "restore",
+        "checkpoints",
+        "config",
+        "media",
+        "data",
+        "executor",
+        "models",
+        "sensing",
+        "ops",
+        "runtime",
+        "metrics",
+        "readers",
+        "locks",
+        "files",
+        "errors",
+    },
+    "evaluation": {
+        "restore",
+        "checkpoints",
+        "config",
+        "media",
+        "data",
+        "models",
+        "sensing",
+        "runtime",
+        "metrics",
+        "files",
+        "errors",
+        "version",
+    },
+    "restore": {
+        "checkpoints",
+        "media",
+        "data",
+        "executor",
+        "models",
+        "sensing",
+        "ops",
+        "runtime",
+        "tiling",
+        "metrics",
+        "locks",
+        "readers",
+        "files",
+        "errors",
+        "version",
+    },
     "deploy": {"checkpoints", "models", "runtime", "files", "errors", "version"},
     "checkpoints": {"models", "readers", "files", "errors", "version"},
     "config": {"data", "models", "sections", "tiling", "readers", "files", "errors"},
@@ -45,8 +104,19 @@ ARROWS = {
     "errors": set(),
     "version": set(),
 }
-WITHOUT_MINDSPORE = ("commands", "config", "data", "media", "sensing", "tiling", "metrics", "files", "mat_files", "readers",
-                     "errors")
+WITHOUT_MINDSPORE = (
+    "commands",
+    "config",
+    "data",
+    "media",
+    "sensing",
+    "tiling",
+    "metrics",
+    "files",
+    "mat_files",
+    "readers",
+    "errors",
+)
 
 
 def room_of(path, package):
@@ -106,7 +176,8 @@ def test_rooms_that_read_write_and_draw_need_no_mindspore(room):
     for path in sorted(PACKAGE.rglob("*.py")):
         top = ast.parse(path.read_text(encoding="utf-8")).body
         names = [alias.name for node in top if isinstance(node, ast.Import) for alias in node.names] + [
-            node.module for node in top if isinstance(node, ast.ImportFrom)]
+            node.module for node in top if isinstance(node, ast.ImportFrom)
+        ]
         if room_of(path, PACKAGE) == room:
             assert not [name for name in names if name.partition(".")[0] == "mindspore"], path
 
@@ -115,16 +186,20 @@ def test_networks_take_from_the_runtime_only_how_a_parameter_is_set():
     """They ask neither for the device nor for the release."""
     names = {name for path in (PACKAGE / "models").rglob("*.py") for _, name in imported(path)}
     assert {name for name in names if name.startswith("mindrestore.runtime")} == {
-        "mindrestore.runtime.execution.assign_in_place"}
+        "mindrestore.runtime.execution.assign_in_place"
+    }
 
 
-@pytest.mark.parametrize("line", [
-    "from mindrestore.training.step import TrainOneStep",
-    "import mindrestore.training.step",
-    "from mindrestore import training",
-    "def late():\n    from mindrestore import data, training",
-    "import importlib\nimportlib.import_module('mindrestore.training')",
-])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from mindrestore.training.step import TrainOneStep",
+        "import mindrestore.training.step",
+        "from mindrestore import training",
+        "def late():\n    from mindrestore import data, training",
+        "import importlib\nimportlib.import_module('mindrestore.training')",
+    ],
+)
 def test_an_arrow_upwards_is_found_wherever_it_hides(tmp_path, line):
     (tmp_path / "ops").mkdir()
     (tmp_path / "ops" / "one.py").write_text(f"import mindspore\nfrom mindrestore.runtime import device\n{line}\n")
@@ -146,6 +221,11 @@ def test_the_former_name_of_restore_still_imports():
 
     from mindrestore import restore
     from mindrestore.inference import Reconstructor, restore_clip, restore_space_time, restore_video
+
     assert (Reconstructor, restore_clip, restore_space_time, restore_video) == (
-        restore.Reconstructor, restore.restore_clip, restore.restore_space_time, restore.restore_video)
+        restore.Reconstructor,
+        restore.restore_clip,
+        restore.restore_space_time,
+        restore.restore_video,
+    )
     assert shipped("sci").exists() and len(axis_tiles(90, 40, 20).tiles) == len(tile_starts(90, 40, 20)) == 4

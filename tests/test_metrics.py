@@ -71,14 +71,17 @@ def test_rounding_to_eight_bits():
     assert to_uint8(kept) is kept
 
 
-@pytest.mark.parametrize("call, part", [
-    (lambda: psnr(np.zeros((4, 4)), np.zeros((4, 5))), "one shape"),
-    (lambda: psnr(np.zeros(4), np.zeros(4)), r"\(\.\.\., H, W\)"),
-    (lambda: psnr(np.zeros((8, 8)), np.zeros((8, 8)), border=4), "border"),
-    (lambda: psnr(np.zeros((8, 8)), np.zeros((8, 8)), border=-1), "border"),
-    (lambda: ssim(np.zeros((10, 30)), np.zeros((10, 30))), "11 x 11"),
-    (lambda: to_y(np.zeros((8, 8))), "three channels"),
-])
+@pytest.mark.parametrize(
+    "call, part",
+    [
+        (lambda: psnr(np.zeros((4, 4)), np.zeros((4, 5))), "one shape"),
+        (lambda: psnr(np.zeros(4), np.zeros(4)), r"\(\.\.\., H, W\)"),
+        (lambda: psnr(np.zeros((8, 8)), np.zeros((8, 8)), border=4), "border"),
+        (lambda: psnr(np.zeros((8, 8)), np.zeros((8, 8)), border=-1), "border"),
+        (lambda: ssim(np.zeros((10, 30)), np.zeros((10, 30))), "11 x 11"),
+        (lambda: to_y(np.zeros((8, 8))), "three channels"),
+    ],
+)
 def test_mistakes_are_named(call, part):
     with pytest.raises(UserError, match=part):
         call()

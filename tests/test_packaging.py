@@ -1,4 +1,5 @@
 """What an installation holds: a wheel is built, looked into, and used from an empty folder."""
+
 import os
 import shutil
 import subprocess
@@ -18,8 +19,17 @@ from mindrestore.config import load_config
 from mindrestore.config.shipped import found, shipped
 from mindrestore.errors import UserError
 
-OF_A_BUILD = ("src", "configs", "scripts", "pyproject.toml", "setup.py", "MANIFEST.in", "requirements.txt", "README.md",
-              "LICENSE")
+OF_A_BUILD = (
+    "src",
+    "configs",
+    "scripts",
+    "pyproject.toml",
+    "setup.py",
+    "MANIFEST.in",
+    "requirements.txt",
+    "README.md",
+    "LICENSE",
+)
 BUILD = """
 import sys
 from setuptools import build_meta
@@ -69,30 +79,47 @@ def unpacked(built, tmp_path_factory):
 @pytest.fixture
 def installed(unpacked, tmp_path):
     """``installed(*words)`` runs a command of the unpacked wheel in an empty folder."""
+
     def run(*words):
         environment = {**os.environ, "PYTHONPATH": str(unpacked)}
-        return subprocess.run([sys.executable, "-m", "mindrestore", *words], cwd=tmp_path, env=environment, capture_output=True,
-                              text=True, timeout=60)
+        return subprocess.run(
+            [sys.executable, "-m", "mindrestore", *words],
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
     return run
 
 
 def test_configurations_and_launchers_travel_in_the_wheel(unpacked):
     package = unpacked / "mindrestore"
     for name in ("configs", "scripts"):
-        wanted = {path.relative_to(ROOT / name): path.read_bytes() for path in (ROOT / name).rglob("*")
-                  if path.is_file() and path.suffix != ".pyc"}
+        wanted = {
+            path.relative_to(ROOT / name): path.read_bytes()
+            for path in (ROOT / name).rglob("*")
+            if path.is_file() and path.suffix != ".pyc"
+        }
         assert len(wanted) > 15
-        assert {path.relative_to(package / name): path.read_bytes() for path in (package / name).rglob("*")
-                if path.is_file()} == wanted
+        assert {
+            path.relative_to(package / name): path.read_bytes() for path in (package / name).rglob("*") if path.is_file()
+        } == wanted
     assert not list(unpacked.rglob("__pycache__")) and not (unpacked / "tests").exists()
 
 
 def test_a_source_distribution_holds_what_a_wheel_is_built_of(built):
     import tarfile
+
     with tarfile.open(built[0]) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
-    wanted = {path.relative_to(ROOT).as_posix() for name in ("configs", "scripts") for path in (ROOT / name).rglob("*")
-              if path.is_file() and path.suffix != ".pyc"}
+    wanted = {
+        path.relative_to(ROOT).as_posix()
+        for name in ("configs", "scripts")
+        for path in (ROOT / name).rglob("*")
+        if path.is_file() and path.suffix != ".pyc"
+    }
     assert wanted | {"setup.py", "pyproject.toml", "requirements.txt", "src/mindrestore/native/tokens.cpp"} <= names
 
 
@@ -166,7 +193,8 @@ def test_another_path_is_refused_with_the_names_nearest_first(word):
 
 def test_every_launcher_has_a_name():
     assert {path.name for path in launchers().values()} == {
-        path.name for path in (ROOT / "scripts").iterdir() if path.is_file()}
+        path.name for path in (ROOT / "scripts").iterdir() if path.is_file()
+    }
 
 
 # Completion
@@ -176,6 +204,7 @@ def test_every_launcher_has_a_name():
 def test_completion(shell, capsys):
     pytest.importorskip("shtab", reason="shtab, which writes completions, is not installed")
     from mindrestore.cli import main
+
     assert main(["completion", shell]) == 0
     said = capsys.readouterr().out
     assert "regroup-reds" in said and "small_denoise" in said and "--checkpoint" in said
@@ -186,15 +215,20 @@ def test_completion(shell, capsys):
 def test_completion_in_bash(capsys):
     pytest.importorskip("shtab", reason="shtab, which writes completions, is not installed")
     from mindrestore.cli import main
+
     main(["completion", "bash"])
-    program = capsys.readouterr().out + "\nCOMP_WORDS=(mindrestore eval --config small_den) COMP_CWORD=3\n" + (
-        "_shtab_mindrestore mindrestore small_den --config; echo ${COMPREPLY[@]}")
+    program = (
+        capsys.readouterr().out
+        + "\nCOMP_WORDS=(mindrestore eval --config small_den) COMP_CWORD=3\n"
+        + ("_shtab_mindrestore mindrestore small_den --config; echo ${COMPREPLY[@]}")
+    )
     run = subprocess.run(["bash", "-c", program], capture_output=True, text=True)
     assert run.stdout.split() == ["small_denoise"], run.stderr
 
 
 def test_completion_without_shtab_says_what_to_install(monkeypatch, capsys):
     from mindrestore.cli import main
+
     monkeypatch.setitem(sys.modules, "shtab", None)
     assert main(["completion", "bash"]) == 2
     assert 'pip install "shtab' in capsys.readouterr().err

@@ -1,4 +1,5 @@
 """How calls are written: a reader of a call knows what its arguments are."""
+
 import ast
 
 import pytest
@@ -18,6 +19,7 @@ EXEMPT = {  # by the name that is called: why its arguments are positional
     "told": "words of a command line",
 }
 
+
 def long_calls(source):
     """Yield (line, name called) of the calls with more than ``MOST_POSITIONAL`` arguments without keyword or star."""
     for node in ast.walk(ast.parse(source)):
@@ -31,13 +33,24 @@ def long_calls(source):
 def test_calls_of_many_arguments_name_them():
     paths = list(SOURCES.rglob("*.py"))
     assert len(paths) > 60
-    assert [f"{path.relative_to(ROOT)}:{line}: {name}" for path in sorted(paths)
-            for line, name in long_calls(path.read_text(encoding="utf-8"))] == []
+    assert [
+        f"{path.relative_to(ROOT)}:{line}: {name}"
+        for path in sorted(paths)
+        for line, name in long_calls(path.read_text(encoding="utf-8"))
+    ] == []
 
 
-@pytest.mark.parametrize("call, name", [
-    ("f(1, 2, 3, 4, 5)", "f"), ("a.b(1, 2, 3, 4, 5, c=6)", "b"), ("g(f(1, 2, 3, 4, 5))", "f"), ("f(1, 2, 3, 4)", None),
-    ("f(1, 2, 3, 4, c=5)", None), ("f(*many, 2, 3, 4, 5)", None), ("x.reshape(1, 2, 3, 4, 5)", None),
-])
+@pytest.mark.parametrize(
+    "call, name",
+    [
+        ("f(1, 2, 3, 4, 5)", "f"),
+        ("a.b(1, 2, 3, 4, 5, c=6)", "b"),
+        ("g(f(1, 2, 3, 4, 5))", "f"),
+        ("f(1, 2, 3, 4)", None),
+        ("f(1, 2, 3, 4, c=5)", None),
+        ("f(*many, 2, 3, 4, 5)", None),
+        ("x.reshape(1, 2, 3, 4, 5)", None),
+    ],
+)
 def test_a_long_call_is_found(call, name):
     assert [found for _, found in long_calls(call)] == ([name] if name else [])

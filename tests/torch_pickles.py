@@ -1,4 +1,5 @@
 """PyTorch's files without PyTorch: pickles put together opcode by opcode by ``written``, in archives old and new."""
+
 import pickle
 import struct
 import zipfile

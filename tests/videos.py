@@ -1,4 +1,5 @@
 """Videos that tests make with PyAV, sample by sample, and what they hold, read without the package's own reader."""
+
 import struct
 from fractions import Fraction
 
@@ -17,8 +18,8 @@ def bars(height=96, width=128):
     image = np.zeros((height, width, 3))
     for number in range(8):
         colour = [0.75 * (number & 1), 0.75 * (number >> 1 & 1), 0.75 * (number >> 2 & 1)]
-        image[:height // 2, number * width // 8:(number + 1) * width // 8] = colour
-    image[height // 2:] = np.linspace(0, 1, width // 2).repeat(2)[None, :, None]
+        image[: height // 2, number * width // 8 : (number + 1) * width // 8] = colour
+    image[height // 2 :] = np.linspace(0, 1, width // 2).repeat(2)[None, :, None]
     return image
 
 
@@ -27,16 +28,19 @@ def samples_of(rgb, matrix, full, bits=8):
     red, blue = WEIGHTS[matrix]
     luma = rgb @ [red, 1 - red - blue, blue]
     cb, cr = (rgb[..., 2] - luma) / (2 * (1 - blue)), (rgb[..., 0] - luma) / (2 * (1 - red))
-    step, white = 2 ** (bits - 8), 2 ** bits - 1
-    planes = ([white * luma, white * cb + 128 * step, white * cr + 128 * step] if full else
-              [step * (219 * luma + 16), step * (224 * cb + 128), step * (224 * cr + 128)])
+    step, white = 2 ** (bits - 8), 2**bits - 1
+    planes = (
+        [white * luma, white * cb + 128 * step, white * cr + 128 * step]
+        if full
+        else [step * (219 * luma + 16), step * (224 * cb + 128), step * (224 * cr + 128)]
+    )
     return [np.rint(np.clip(plane, 0, white)).astype(np.uint8 if bits == 8 else np.uint16) for plane in planes]
 
 
 def rgb_of(planes, matrix, full, bits=8):
     """R'G'B' 0-1 of Y'CbCr planes of 4:4:4, by the equations of H.273."""
     luma, cb, cr = (plane.astype(float) for plane in planes)
-    step, white = 2 ** (bits - 8), 2 ** bits - 1
+    step, white = 2 ** (bits - 8), 2**bits - 1
     if full:
         luma, cb, cr = luma / white, (cb - 128 * step) / white, (cr - 128 * step) / white
     else:
@@ -57,12 +61,29 @@ def rows_of(plane, kind):
 
 def planes_in(frame, bits=8):
     """The planes of a decoded frame."""
-    return [rows_of(plane, np.uint8 if bits == 8 else np.uint16)[:, :plane.width].copy() for plane in frame.planes]
+    return [rows_of(plane, np.uint8 if bits == 8 else np.uint16)[:, : plane.width].copy() for plane in frame.planes]
 
 
-def make_video(path, frames, form="yuv444p", codec="libx264", ticks=None, base=Fraction(1, 12800), matrix=2, full=None,
-               primaries=2, transfer=2, aspect=1, sound=False, delay=0, subtitles=False, title=None, chapters=None,
-               container=None, options=None):
+def make_video(
+    path,
+    frames,
+    form="yuv444p",
+    codec="libx264",
+    ticks=None,
+    base=Fraction(1, 12800),
+    matrix=2,
+    full=None,
+    primaries=2,
+    transfer=2,
+    aspect=1,
+    sound=False,
+    delay=0,
+    subtitles=False,
+    title=None,
+    chapters=None,
+    container=None,
+    options=None,
+):
     """Write a video without loss.
 
     Args:
@@ -94,7 +115,7 @@ def make_video(path, frames, form="yuv444p", codec="libx264", ticks=None, base=F
         for tick, planes in zip(ticks, frames):
             frame = av.VideoFrame(width, height, form)
             for plane, values in zip(frame.planes, planes):
-                rows_of(plane, values.dtype)[:, :values.shape[1]] = values
+                rows_of(plane, values.dtype)[:, : values.shape[1]] = values
             frame.colorspace, frame.color_range = matrix, {None: 0, False: 1, True: 2}[full]
             frame.pts, frame.time_base = tick + round(delay / base), base
             file.mux(stream.encode(frame))
@@ -108,7 +129,7 @@ def make_video(path, frames, form="yuv444p", codec="libx264", ticks=None, base=F
         if audio:
             tone = (8000 * np.sin(np.arange(44100) * 0.06)).astype(np.int16)
             for start in range(0, 43 * 1024, 1024):
-                samples = av.AudioFrame.from_ndarray(tone[None, start:start + 1024], "s16", "mono")
+                samples = av.AudioFrame.from_ndarray(tone[None, start : start + 1024], "s16", "mono")
                 samples.sample_rate, samples.pts, samples.time_base = 44100, start, Fraction(1, 44100)
                 file.mux(audio.encode(samples))
             file.mux(audio.encode(None))
@@ -133,7 +154,7 @@ def turn(path, quarter):
     content = bytearray(path.read_bytes())
     place = content.index(b"tkhd") + 44
     a, b, c, d = (value << 16 for value in QUARTERS[quarter])
-    content[place:place + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    content[place : place + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
     path.write_bytes(content)
 
 

@@ -5,6 +5,7 @@ attached to, where the system says which; all others are spread over the nodes e
 only where there are fewer ranks than nodes. ``msrun --bind_core`` does the same for Ascend alone, by lspci and the first
 generation of control groups, and nothing where either is missing. Standard library only.
 """
+
 import argparse
 import os
 import re
@@ -47,20 +48,21 @@ def shares(nodes, count, attached=()):
     order = list(nodes)
     attached = [node if node in nodes else None for node in attached] or [None] * count
     if count < len(order) and not any(node is not None for node in attached):
-        groups = [order[rank * len(order) // count:(rank + 1) * len(order) // count] for rank in range(count)]
+        groups = [order[rank * len(order) // count : (rank + 1) * len(order) // count] for rank in range(count)]
         return [([core for node in group for core in nodes[node]], group) for group in groups]
     free = [rank for rank in range(count) if attached[rank] is None]
     for place, rank in enumerate(free):
         attached[rank] = order[place * len(order) // len(free)]
-    return [(part(nodes[node], attached[:rank].count(node), attached.count(node)), [node])
-            for rank, node in enumerate(attached)]
+    return [
+        (part(nodes[node], attached[:rank].count(node), attached.count(node)), [node]) for rank, node in enumerate(attached)
+    ]
 
 
 def part(cores, place, count):
     """Return the ``place``-th of ``count`` equal parts of ``cores``, or one core for several where they do not suffice."""
     if len(cores) < count:
         return [cores[place % len(cores)]]
-    return cores[place * len(cores) // count:(place + 1) * len(cores) // count]
+    return cores[place * len(cores) // count : (place + 1) * len(cores) // count]
 
 
 def node_of(address, sysfs):
@@ -77,11 +79,18 @@ def bus_addresses(kind, devices):
     if kind == "gpu":
         lines = told("nvidia-smi", "--query-gpu=index,uuid,pci.bus_id", "--format=csv,noheader").splitlines()
         rows = [[word.strip() for word in line.split(",")] for line in lines if line.count(",") == 2]
-        return [next((address(bus) for index, uuid, bus in rows if device == index or len(device) > 3 and
-                      uuid.startswith(device)), None) for device in devices]
+        return [
+            next(
+                (address(bus) for index, uuid, bus in rows if device == index or len(device) > 3 and uuid.startswith(device)),
+                None,
+            )
+            for device in devices
+        ]
     if kind == "ascend":
-        found = [re.search(r"PCIe Bus Info\s*:\s*(\S+)", told("npu-smi", "info", "-t", "board", "-i", device, "-c", "0"))
-                 for device in devices]
+        found = [
+            re.search(r"PCIe Bus Info\s*:\s*(\S+)", told("npu-smi", "info", "-t", "board", "-i", device, "-c", "0"))
+            for device in devices
+        ]
         return [match and address(match[1]) for match in found]
     return [None] * len(devices)
 

@@ -3,6 +3,7 @@
 These are the last exception with the place it was raised at, MindSpore's lines of levels ERROR and CRITICAL, and sentences of
 mindrestore; where there are none, the last lines of the log. Standard library only.
 """
+
 import re
 import sys
 from pathlib import Path
@@ -22,7 +23,7 @@ def telling(lines):
     """Return at most ``MOST`` of the ``lines``, in order."""
     lines = [line.rpartition("\r")[2].rstrip() for line in lines]
     lines = [line for line in lines if line and not re.match(r"\[(DEBUG|INFO|WARNING)\] ", line)]
-    grave = [place for place, line in enumerate(lines) if GRAVE.match(line)][-MOST // 2:]
+    grave = [place for place, line in enumerate(lines) if GRAVE.match(line)][-MOST // 2 :]
     last = max((place for place, line in enumerate(lines) if line == TRACE), default=None)
     places = sorted({*grave, *([] if last is None else raised(lines, last))})
     return [lines[place] for place in places] or lines[-MOST:]
@@ -32,8 +33,10 @@ def raised(lines, start):
     """Return the places of an exception that begins at ``start``: its last frame, and what it says."""
     end = next((place for place in range(start + 1, len(lines)) if not lines[place].startswith(" ")), len(lines) - 1)
     frames = [place for place in range(start + 1, end) if lines[place].startswith("  File ")]
-    words = next((place for place in range(end + 1, len(lines)) if lines[place].startswith("----") or
-                  LOGGED.match(lines[place])), len(lines))
+    words = next(
+        (place for place in range(end + 1, len(lines)) if lines[place].startswith("----") or LOGGED.match(lines[place])),
+        len(lines),
+    )
     return list(range(frames[-1] if frames else start, end)) + list(range(end, min(words, end + 8)))
 
 

@@ -3,6 +3,7 @@
 Prints the port, or why it cannot be had, and stays for as long as the launcher: nobody else can take the port before the
 scheduler does, nor a second launcher of this user the same one after. Standard library only.
 """
+
 import argparse
 import contextlib
 import fcntl
@@ -44,8 +45,9 @@ def locked(port):
         file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise OSError(f"port {port}: another run that was started here uses it; wait for its end, or leave --port "
-                      "away.") from error
+        raise OSError(
+            f"port {port}: another run that was started here uses it; wait for its end, or leave --port away."
+        ) from error
     except OSError as error:
         raise OSError(f"port {port}: {path} cannot be locked ({error.strerror}); remove that file.") from error
     return file
@@ -62,8 +64,10 @@ def held(port):
         made.bind(("", port))
         made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     except OSError as error:
-        raise OSError(f"port {port}: cannot be had ({error.strerror}): a program on this server listens on it, or did a minute "
-                      "ago; leave --port away, or give another.") from error
+        raise OSError(
+            f"port {port}: cannot be had ({error.strerror}): a program on this server listens on it, or did a minute "
+            "ago; leave --port away, or give another."
+        ) from error
     return made
 
 

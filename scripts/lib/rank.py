@@ -4,6 +4,7 @@
 is: ``RANK_ID``, or ``MS_ROLE=MS_SCHED`` for MindSpore's scheduler, which runs no COMMAND. The folder receives ``rank_N.pid``
 and, at the end, ``rank_N.status``: exit status and time in nanoseconds. Standard library only.
 """
+
 import argparse
 import os
 import subprocess

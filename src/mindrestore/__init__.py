@@ -1,7 +1,8 @@
 """Video restoration on MindSpore: RevSCI snapshot compressive imaging and VRT.
 
-    from mindrestore import create_model, load_network, load_published_weights, restore_video
+from mindrestore import create_model, load_network, load_published_weights, restore_video
 """
+
 from __future__ import annotations
 
 import importlib
@@ -14,8 +15,12 @@ _environment.log_errors_only()
 _environment.prefer_fast_instructions()
 _environment.refuse_huge_pictures()
 
-_MODULES = {"create_model": "checkpoints", "load_network": "checkpoints", "load_published_weights": "checkpoints",
-            "restore_video": "restore"}
+_MODULES = {
+    "create_model": "checkpoints",
+    "load_network": "checkpoints",
+    "load_published_weights": "checkpoints",
+    "restore_video": "restore",
+}
 
 __all__ = ["__version__", *_MODULES]
 

@@ -1,4 +1,5 @@
 """The command line, ``mindrestore COMMAND``; ``train.py``, ``eval.py`` and ``export.py`` are the same."""
+
 from __future__ import annotations
 
 import argparse

@@ -1,6 +1,7 @@
 """``UserError``, for mistakes that the user can mend, and helpers for its messages; ``Stopped``, for runs ended by a signal;
 ``say_once``, for what is no mistake and must not pass in silence.
 """
+
 from __future__ import annotations
 
 import difflib

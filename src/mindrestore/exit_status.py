@@ -1,4 +1,5 @@
 """Errors of commands: one sentence and an exit status instead of a traceback."""
+
 from __future__ import annotations
 
 import contextlib
@@ -38,8 +39,11 @@ def _of_system(error: OSError) -> str:
     if error.errno in FULL:
         return str(cannot_be_written(error.filename or "what this command prints", error))
     reason = error.strerror or str(error)
-    return f"{os.fsdecode(error.filename)}: {reason[:1].lower()}{reason[1:]}; check this path." if isinstance(
-        error.filename, (str, bytes)) else f"the system refused an operation: {reason}."
+    return (
+        f"{os.fsdecode(error.filename)}: {reason[:1].lower()}{reason[1:]}; check this path."
+        if isinstance(error.filename, (str, bytes))
+        else f"the system refused an operation: {reason}."
+    )
 
 
 def _say(message: str, status: int) -> int:

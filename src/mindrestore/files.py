@@ -3,6 +3,7 @@ then moved into its place.
 
 The name of a scratch file says which process writes it, so that a later process can remove what a killed one left.
 """
+
 from __future__ import annotations
 
 import contextlib
@@ -22,8 +23,11 @@ from mindrestore.errors import UserError
 
 PathLike = str | os.PathLike[str]
 
-FULL = {errno.ENOSPC: "its disk is full", errno.EDQUOT: "its disk quota is used up",
-        errno.EFBIG: "it became larger than files may be"}
+FULL = {
+    errno.ENOSPC: "its disk is full",
+    errno.EDQUOT: "its disk quota is used up",
+    errno.EFBIG: "it became larger than files may be",
+}
 """By error number: why something was not written although it may be."""
 LONGEST_NAME = 255  # bytes of a file's name, on every file system in use
 _SHOWN = 40  # characters of a file's name that its scratch file is called by, which has more to say and must not be too long
@@ -128,8 +132,10 @@ def check_writable(path: PathLike, size: float = 0) -> None:
         raise cannot_be_written(path, error) from error
     free = shutil.disk_usage(folder).free
     if size > free:
-        raise UserError(f"{path}: takes about {size / 1e6:,.1f} MB, and {free / 1e6:,.1f} MB are free on its disk; free some "
-                        "space, or name a place on another disk.")
+        raise UserError(
+            f"{path}: takes about {size / 1e6:,.1f} MB, and {free / 1e6:,.1f} MB are free on its disk; free some "
+            "space, or name a place on another disk."
+        )
 
 
 def _keep(path: Path, former: PathLike, link: Path) -> None:

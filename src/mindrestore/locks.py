@@ -3,6 +3,7 @@
 A lock is a file that its process holds open and locked. The system unlocks it when the process ends, however it does, so that a
 killed one stands in nobody's way; the file, which says who made it, then stays until the next process removes it.
 """
+
 from __future__ import annotations
 
 import contextlib

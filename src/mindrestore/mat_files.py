@@ -1,4 +1,5 @@
 """MATLAB files, of version 5 and 7.3 (HDF5), as dictionaries of arrays."""
+
 from __future__ import annotations
 
 import io
@@ -55,8 +56,9 @@ def pick(arrays: Mapping[str, np.ndarray], keys: Sequence[str], path: PathLike, 
     """
     array = find(arrays, keys, path)
     if array is None:
-        raise UserError(f"{path}: no {kind} in it, it holds {some_of(sorted(arrays), 20) or 'no arrays'}; "
-                        f"expected the key '{keys[0]}'.")
+        raise UserError(
+            f"{path}: no {kind} in it, it holds {some_of(sorted(arrays), 20) or 'no arrays'}; expected the key '{keys[0]}'."
+        )
     return array
 
 
@@ -92,8 +94,9 @@ def _of_hdf5(path: Path) -> matlab5.Contents:
     command = [sys.executable, "-m", hdf5_arrays.__name__, str(path.resolve()), str(most)]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [str(_SOURCES), os.environ.get("PYTHONPATH")]))}
     try:
-        process = subprocess.run(command, capture_output=True, check=False, env=environment, stdin=subprocess.DEVNULL,
-                                 timeout=hdf5_arrays.SECONDS)
+        process = subprocess.run(
+            command, capture_output=True, check=False, env=environment, stdin=subprocess.DEVNULL, timeout=hdf5_arrays.SECONDS
+        )
     except subprocess.TimeoutExpired as error:
         raise ValueError(f"reading it took longer than {hdf5_arrays.SECONDS} s") from error
     if process.returncode < 0:

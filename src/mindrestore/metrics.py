@@ -9,6 +9,7 @@ their luma:
     psnr(to_uint8(frame), to_uint8(reference), channel_axis=0)          # VRT, RGB
     psnr(to_y(to_uint8(frame), 0), to_y(to_uint8(reference), 0), peak=255)  # VRT, Y
 """
+
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -21,8 +22,9 @@ from mindrestore.errors import UserError
 _SSIM_WINDOW, _SSIM_SIGMA = 11, 1.5
 
 
-def psnr(estimate: np.ndarray, reference: np.ndarray, peak: float | None = None, border: int = 0,
-         channel_axis: int | None = None) -> float:
+def psnr(
+    estimate: np.ndarray, reference: np.ndarray, peak: float | None = None, border: int = 0, channel_axis: int | None = None
+) -> float:
     """Peak signal-to-noise ratio in dB, the mean over all leading axes.
 
     Args:
@@ -53,8 +55,9 @@ def finite_mean(values: Iterable[float]) -> float:
     return float(np.mean(differing if differing.size else values))
 
 
-def ssim(estimate: np.ndarray, reference: np.ndarray, peak: float | None = None, border: int = 0,
-         channel_axis: int | None = None) -> float:
+def ssim(
+    estimate: np.ndarray, reference: np.ndarray, peak: float | None = None, border: int = 0, channel_axis: int | None = None
+) -> float:
     """Structural similarity (Wang et al., IEEE Trans. Image Processing 2004), the mean over channels and all leading
     axes.
 
@@ -63,8 +66,10 @@ def ssim(estimate: np.ndarray, reference: np.ndarray, peak: float | None = None,
     """
     estimate, reference, peak = _prepared(estimate, reference, peak, border=border, channel_axis=channel_axis)
     if min(estimate.shape[-2:]) < _SSIM_WINDOW:
-        raise UserError(f"ssim needs images of at least {_SSIM_WINDOW} x {_SSIM_WINDOW} pixels inside the border, "
-                        f"got {estimate.shape[-2]} x {estimate.shape[-1]}.")
+        raise UserError(
+            f"ssim needs images of at least {_SSIM_WINDOW} x {_SSIM_WINDOW} pixels inside the border, "
+            f"got {estimate.shape[-2]} x {estimate.shape[-1]}."
+        )
     return float(np.mean([_similarity(*pair, peak) for pair in zip(estimate, reference)]))
 
 
@@ -86,8 +91,9 @@ def to_y(image: np.ndarray, channel_axis: int = -1) -> np.ndarray:
     return 16 + (65.481 * red + 128.553 * green + 24.966 * blue) / 255
 
 
-def _prepared(estimate: np.ndarray, reference: np.ndarray, peak: float | None, border: int,
-              channel_axis: int | None) -> tuple[np.ndarray, np.ndarray, float]:
+def _prepared(
+    estimate: np.ndarray, reference: np.ndarray, peak: float | None, border: int, channel_axis: int | None
+) -> tuple[np.ndarray, np.ndarray, float]:
     """Return estimate, clamped, and reference as float64 ``(images, channels, H, W)`` without border; and the peak."""
     estimate, reference = np.asarray(estimate), np.asarray(reference)
     if estimate.shape != reference.shape:
@@ -97,8 +103,9 @@ def _prepared(estimate: np.ndarray, reference: np.ndarray, peak: float | None, b
     peak = peak or (255.0 if reference.dtype == np.uint8 else 1.0)
     estimate, reference = _by_image(estimate, channel_axis), _by_image(reference, channel_axis)
     if border < 0 or min(estimate.shape[-2:]) <= 2 * border:
-        raise UserError(f"border must be 0 or more and leave some of the {estimate.shape[-2]} x {estimate.shape[-1]} "
-                        f"pixels, got {border}.")
+        raise UserError(
+            f"border must be 0 or more and leave some of the {estimate.shape[-2]} x {estimate.shape[-1]} pixels, got {border}."
+        )
     inside = slice(border, -border or None)
     estimate, reference = (images[..., inside, inside].astype(np.float64) for images in (estimate, reference))
     return np.clip(estimate, 0, peak), reference, peak
@@ -115,5 +122,6 @@ def _by_image(images: np.ndarray, channel_axis: int | None) -> np.ndarray:
 
 def _similarity(image: np.ndarray, reference: np.ndarray, peak: float) -> float:
     """Mean structural similarity of two ``(channels, H, W)``."""
-    return structural_similarity(image, reference, data_range=peak, channel_axis=0, gaussian_weights=True, sigma=_SSIM_SIGMA,
-                                 use_sample_covariance=False)
+    return structural_similarity(
+        image, reference, data_range=peak, channel_axis=0, gaussian_weights=True, sigma=_SSIM_SIGMA, use_sample_covariance=False
+    )

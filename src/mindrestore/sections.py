@@ -1,4 +1,5 @@
 """Settings in sections: typed keys, checked when they are read."""
+
 from pydantic import BaseModel, ConfigDict
 
 

@@ -3,6 +3,7 @@
 Pure arithmetic, without MindSpore or files. All tiles of an axis have one size, so that a network is compiled once. Sizes are
 (frames, height, width) of the input of a network; 0 stands for the whole axis.
 """
+
 from __future__ import annotations
 
 import math
@@ -49,8 +50,9 @@ class Measured(NamedTuple):
 
 
 NETWORKS = {
-    "small networks": Measured(0.65e9, 4.6e3, ((8, 256, 320), (8, 192, 320), (8, 128, 192), (8, 128, 128), (6, 128, 128),
-                                               (4, 64, 64))),
+    "small networks": Measured(
+        0.65e9, 4.6e3, ((8, 256, 320), (8, 192, 320), (8, 128, 192), (8, 128, 128), (6, 128, 128), (4, 64, 64))
+    ),
     "published networks": Measured(0.65e9, 50e3, ((12, 256, 256), (6, 192, 192), (6, 128, 128), (6, 64, 64))),
 }
 """By kind of network. Small: fitted to denoising with flows, 8 frames of 64 x 64, 128 x 128 and 192 x 320 (2.9 GB). Published:
@@ -105,13 +107,17 @@ def fitted_tile(largest: Sizes, size: tuple[int, int], overlap: Sizes, multiple:
         overlap: that neighbours share at least.
         multiple: of the network's window, which height and width are multiples of.
     """
+
     def divided(extent: int, shared: int) -> Iterator[tuple[int, int]]:
         for count in range(1, max(1, extent // LEAST) + 1):
             yield count, math.ceil((extent + (count - 1) * shared) / count / multiple) * multiple
 
-    possible = [(rows * height * columns * width, rows * columns, height, width)
-                for rows, height in divided(size[0], overlap[1]) for columns, width in divided(size[1], overlap[2])
-                if height * width <= largest[1] * largest[2]]
+    possible = [
+        (rows * height * columns * width, rows * columns, height, width)
+        for rows, height in divided(size[0], overlap[1])
+        for columns, width in divided(size[1], overlap[2])
+        if height * width <= largest[1] * largest[2]
+    ]
     return (largest[0], *min(possible)[2:]) if possible else tuple(largest)
 
 
@@ -124,9 +130,9 @@ def dropped_border(size: int, before: bool, after: bool, overlap: int, scale: in
     """
     weights = np.ones(size)
     if before:
-        weights[:overlap // 2] = 0
+        weights[: overlap // 2] = 0
     if after:
-        weights[size - (overlap + 1) // 2:] = 0
+        weights[size - (overlap + 1) // 2 :] = 0
     return weights
 
 
@@ -136,9 +142,9 @@ def faded_border(size: int, before: bool, after: bool, overlap: int, scale: int 
     slope = np.sin(np.pi / 2 * (np.arange(min(length, size)) + 0.5) / max(length, 1)) ** 2
     weights = np.ones(size)
     if before:
-        weights[:len(slope)] *= slope
+        weights[: len(slope)] *= slope
     if after:
-        weights[size - len(slope):] *= slope[::-1]
+        weights[size - len(slope) :] *= slope[::-1]
     return weights
 
 
@@ -208,11 +214,16 @@ def axis_tiles(extent: int, tile: int, overlap: int, window: int = 1, scale: int
     raw = [weigh(tile * scale, start > 0, start < starts[-1], overlap, scale=scale) for start in starts]
     total = np.zeros(extent * scale)
     for start, weights in zip(starts, raw):
-        total[start * scale:(start + tile) * scale] += weights
-    return Axis(0, tuple(
-        Tile(start, start + tile, start * scale,
-             (weights / total[start * scale:(start + tile) * scale]).astype(np.float32))
-        for start, weights in zip(starts, raw)))
+        total[start * scale : (start + tile) * scale] += weights
+    return Axis(
+        0,
+        tuple(
+            Tile(
+                start, start + tile, start * scale, (weights / total[start * scale : (start + tile) * scale]).astype(np.float32)
+            )
+            for start, weights in zip(starts, raw)
+        ),
+    )
 
 
 def tile_starts(extent: int, tile: int, overlap: int) -> list[int]:
@@ -259,8 +270,10 @@ def checked_tiling(tile: Sequence[int], overlap: Sequence[int], window: Sizes, b
     tile, overlap = _three(tile, "tile"), _three(overlap, "overlap")
     for name, size, multiple in zip(("height", "width"), tile[1:], window[1:]):
         if size % multiple:
-            raise UserError(f"tile {list(tile)}: its {name} {size} must be a multiple of the network's window, "
-                            f"{multiple}, such as {max(1, round(size / multiple)) * multiple}, or 0 for all of it.")
+            raise UserError(
+                f"tile {list(tile)}: its {name} {size} must be a multiple of the network's window, "
+                f"{multiple}, such as {max(1, round(size / multiple)) * multiple}, or 0 for all of it."
+            )
     for name, size, shared in zip(("frames", "height", "width"), tile, overlap):
         if size and shared >= size:
             raise UserError(f"overlap {list(overlap)}: {shared} in {name} must be less than the tile's {size}.")

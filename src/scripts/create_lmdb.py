@@ -1,4 +1,5 @@
 """Make an LMDB of a folder of clips: ``mindrestore data lmdb``; see ``python src/scripts/create_lmdb.py --help``."""
+
 from __future__ import annotations
 
 import sys

@@ -1,6 +1,7 @@
 """Bring REDS's validation clips to its training clips: ``mindrestore data regroup-reds``; see
 ``python src/scripts/regroup_reds_dataset.py --help``.
 """
+
 from __future__ import annotations
 
 import sys

@@ -1,4 +1,5 @@
 """Published weights by one word: fetched from a server of this test, resumed, refused, kept and known again."""
+
 import http.server
 import re
 import socket
@@ -105,12 +106,27 @@ def cache(tmp_path, monkeypatch):
 @pytest.fixture
 def publish(monkeypatch):
     """``publish(address, **differing)`` makes a file known by the word ``777``."""
+
     def add(address, **differing):
         count = sum(array.size for array in mindrestore.checkpoints.read_arrays(GOLDEN / "revsci_two_way.pth").values())
-        file = PublishedFile(**{**dict(name="777", file="777_tiny.pth", task="tests", page=PAGE, address=address,
-                                       megabytes=len(CONTENT) / 1e6, parameters=count, configuration=None), **differing})
+        file = PublishedFile(
+            **{
+                **dict(
+                    name="777",
+                    file="777_tiny.pth",
+                    task="tests",
+                    page=PAGE,
+                    address=address,
+                    megabytes=len(CONTENT) / 1e6,
+                    parameters=count,
+                    configuration=None,
+                ),
+                **differing,
+            }
+        )
         monkeypatch.setattr(type(kind_of("revsci")), "published_files", (file,))
         return file
+
     return add
 
 
@@ -129,7 +145,9 @@ def test_a_word_is_fetched_once(server, publish, cache, capsys):
     assert capsys.readouterr().out.split() == [str(cache / "777_tiny.pth")] * 2
     assert (cache / "777_tiny.pth").read_bytes() == CONTENT and server.asked == [("/whole.pth", None)]
     assert sorted(path.name for path in cache.iterdir() if not path.name.startswith(".")) == [
-        "777_tiny.pth", "777_tiny.pth.sha256"]
+        "777_tiny.pth",
+        "777_tiny.pth.sha256",
+    ]
     assert main(["weights", "list"]) == 0
     assert re.search(r"^777 .* here$", capsys.readouterr().out, re.MULTILINE)
 
@@ -154,8 +172,10 @@ def test_a_file_that_is_there_comes_before_a_word(server, publish, tmp_path, mon
     assert load("777").origin == "777" and server.asked == []
 
 
-@pytest.mark.parametrize("path, ranges", [
-    ("cut", [None, "bytes=50000-"]), ("unranged", [None, "bytes=50000-", None]), ("changed", [None, "bytes=50000-", None])])
+@pytest.mark.parametrize(
+    "path, ranges",
+    [("cut", [None, "bytes=50000-"]), ("unranged", [None, "bytes=50000-", None]), ("changed", [None, "bytes=50000-", None])],
+)
 def test_what_was_cut_short_is_gone_on_with(server, publish, cache, path, ranges):
     """Or fetched anew, from a server that does not know how, or has another file by then."""
     publish(f"{server.address}/{path}.pth")
@@ -180,12 +200,15 @@ def test_more_than_there_is_is_fetched_anew(server, publish, cache):
     assert fetched("777").read_bytes() == CONTENT
 
 
-@pytest.mark.parametrize("path, said", [
-    ("missing", "it answers 404 Not Found"),
-    ("page", "20 bytes for us where about"),
-    ("unsaid", "20 bytes for us where about"),
-    ("other", "what came from there was refused and removed"),
-])
+@pytest.mark.parametrize(
+    "path, said",
+    [
+        ("missing", "it answers 404 Not Found"),
+        ("page", "20 bytes for us where about"),
+        ("unsaid", "20 bytes for us where about"),
+        ("other", "what came from there was refused and removed"),
+    ],
+)
 def test_another_answer_is_one_sentence_and_leaves_nothing(server, publish, cache, path, said):
     publish(f"{server.address}/{path}.pth")
     assert said in refusal()
@@ -272,10 +295,14 @@ def test_a_slip_names_what_there_is(word, said, capsys):
     assert said in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("given, said", [
-    ("07", "or the name of published weights (001"),
-    ("006_VRT_videodeblurring_GoPro.pth", "fetch it by `mindrestore weights get 006`"),
-    ("nowhere.pth", "give the path of an existing checkpoint.")])
+@pytest.mark.parametrize(
+    "given, said",
+    [
+        ("07", "or the name of published weights (001"),
+        ("006_VRT_videodeblurring_GoPro.pth", "fetch it by `mindrestore weights get 006`"),
+        ("nowhere.pth", "give the path of an existing checkpoint."),
+    ],
+)
 def test_a_checkpoint_that_is_nowhere(given, said, prepared):
     with pytest.raises(UserError, match=re.escape(said)):
         load(given)

@@ -1,6 +1,7 @@
 """Networks from files: untrained, from our own checkpoints, from published weights; another network is refused; each file is
 read once.
 """
+
 from pathlib import Path
 
 import numpy as np
@@ -20,8 +21,16 @@ from mindrestore.restore.networks import choose
 
 pytestmark = pytest.mark.usefixtures("prepared")
 
-TINY = VRTSettings(upscale=1, img_size=[2, 64, 64], window_size=[2, 8, 8], depths=[1] * 8, indep_reconsts=[7],
-                   embed_dims=[4] * 8, num_heads=[1] * 8, deformable_groups=2)
+TINY = VRTSettings(
+    upscale=1,
+    img_size=[2, 64, 64],
+    window_size=[2, 8, 8],
+    depths=[1] * 8,
+    indep_reconsts=[7],
+    embed_dims=[4] * 8,
+    num_heads=[1] * 8,
+    deformable_groups=2,
+)
 
 
 @pytest.fixture(scope="module")
@@ -82,9 +91,11 @@ def reads(monkeypatch):
     """The names of files whose content was read, one by one."""
     names = []
     for module in (mindspore_file, torch_file):
+
         def counted(path, read=module.read):
             names.append(Path(path).name)
             return read(path)
+
         monkeypatch.setattr(module, "read", counted)
     return names
 
@@ -102,19 +113,27 @@ def test_what_ships_for_another_network_is_not_taken(reads):
     assert reads == ["vrt_small_denoise.ckpt"]
 
 
-@pytest.mark.parametrize("command", [["convert", "SOURCE", "OUT/again.ckpt"],
-                                     ["eval", "--checkpoint", "SOURCE", "--output", "OUT", "--scenes", "OUT"]])
+@pytest.mark.parametrize(
+    "command",
+    [["convert", "SOURCE", "OUT/again.ckpt"], ["eval", "--checkpoint", "SOURCE", "--output", "OUT", "--scenes", "OUT"]],
+)
 def test_a_command_reads_a_file_once(command, reads, tmp_path):
     scipy.io.savemat(tmp_path / "kobe.mat", {"orig": np.random.default_rng(0).integers(0, 256, (16, 16, 8), np.uint8)})
-    assert main([word.replace("SOURCE", str(GOLDEN / "revsci_two_way.pth")).replace("OUT", str(tmp_path))
-                 for word in command]) == 0
+    assert (
+        main([word.replace("SOURCE", str(GOLDEN / "revsci_two_way.pth")).replace("OUT", str(tmp_path)) for word in command])
+        == 0
+    )
     assert reads == ["revsci_two_way.pth"]
 
 
 def test_our_own_checkpoint_is_read_once(reads, network, tmp_path):
     path = tmp_path / "tiny.ckpt"
     save_network(path, network, "vrt", network.settings)
-    for loaded in (load(path).network, load_for_settings(TINY, path, "tiny").network, load_network(path)[0],
-                   choose("deblur", [path])[0].network):
+    for loaded in (
+        load(path).network,
+        load_for_settings(TINY, path, "tiny").network,
+        load_network(path)[0],
+        choose("deblur", [path])[0].network,
+    ):
         assert_equal(loaded, network)
     assert reads == ["tiny.ckpt"] * 4

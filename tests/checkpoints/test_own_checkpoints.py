@@ -1,4 +1,5 @@
 """Our own checkpoints, and MindSpore's format underneath."""
+
 import json
 import os
 import stat
@@ -67,13 +68,19 @@ def test_mindspore_reads_our_checkpoints(saved, network):
 
 def test_arrays_come_back_bit_for_bit(tmp_path):
     rng = np.random.default_rng(0)
-    arrays = {kind: rng.integers(0, 2, (2, 3)).astype(kind) for kind in
-              ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float64")}
-    arrays.update({
-        "moment1.conv1.0.weight": rng.standard_normal((3, 2)).astype(np.float32), "step": np.array(7),
-        "nan": np.array([np.nan, -0.0, np.inf], np.float32), "random_state": np.array([2**64 - 1], np.uint64),
-        "transposed": np.arange(6.0).reshape(2, 3).T,
-    })
+    arrays = {
+        kind: rng.integers(0, 2, (2, 3)).astype(kind)
+        for kind in ("bool", "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64", "float16", "float64")
+    }
+    arrays.update(
+        {
+            "moment1.conv1.0.weight": rng.standard_normal((3, 2)).astype(np.float32),
+            "step": np.array(7),
+            "nan": np.array([np.nan, -0.0, np.inf], np.float32),
+            "random_state": np.array([2**64 - 1], np.uint64),
+            "transposed": np.arange(6.0).reshape(2, 3).T,
+        }
+    )
     metadata = {"epoch": 3, "state": 2**127, "name": "\u4e2d \n", "list": [1.5, None, True]}
     save_arrays(tmp_path / "state.ckpt", arrays, metadata)
     found, record = load_arrays(tmp_path / "state.ckpt")
@@ -104,17 +111,20 @@ def test_cut_short_anywhere(saved):
         assert str(caught.value).startswith(f"{saved}: ") and str(caught.value).isprintable()
 
 
-@pytest.mark.parametrize("metadata, words", [
-    ("{", "damaged"),
-    ("[" * 100_000, "damaged"),
-    ("[]", "holds no network in format 1"),
-    ('{"format": 2}', "holds no network in format 1, which mindrestore .* reads, but 2"),
-    ('{"format": 1, "settings": {}}', "damaged: kind is None"),
-    ('{"format": 1, "kind": "revsci", "settings": 3}', "damaged: settings is 3"),
-    ('{"format": 1, "kind": "revsci", "settings": {}, "version": "1", "training": {}, "mask": 3}', "mask is 3"),
-    ('{"format": 1, "kind": "unet", "settings": {}, "version": "1", "training": {}}', "build no unet network"),
-    ('{"format": 1, "kind": "revsci", "settings": {"depth": 1}, "version": "1", "training": {}}', "build no revsci"),
-])
+@pytest.mark.parametrize(
+    "metadata, words",
+    [
+        ("{", "damaged"),
+        ("[" * 100_000, "damaged"),
+        ("[]", "holds no network in format 1"),
+        ('{"format": 2}', "holds no network in format 1, which mindrestore .* reads, but 2"),
+        ('{"format": 1, "settings": {}}', "damaged: kind is None"),
+        ('{"format": 1, "kind": "revsci", "settings": 3}', "damaged: settings is 3"),
+        ('{"format": 1, "kind": "revsci", "settings": {}, "version": "1", "training": {}, "mask": 3}', "mask is 3"),
+        ('{"format": 1, "kind": "unet", "settings": {}, "version": "1", "training": {}}', "build no unet network"),
+        ('{"format": 1, "kind": "revsci", "settings": {"depth": 1}, "version": "1", "training": {}}', "build no revsci"),
+    ],
+)
 def test_damaged_records(saved, metadata, words):
     with pytest.raises(UserError, match=words) as caught:
         load_network(rewritten(saved, metadata))
@@ -175,17 +185,24 @@ def test_large_arrays_come_in_pieces(tmp_path):
     assert arrays["b"] == 1 and arrays["b"].shape == ()
 
 
-@pytest.mark.parametrize("message", [
-    entry("w", [1000], "Float32", b"1234"),  # mindspore.load_checkpoint returns what is in memory
-    entry("w", [2], "Float32", b"1" * 100),  # mindspore.load_checkpoint writes past the array's end
-    entry("w", [10**12], "Float32", b"1234"),
-    entry("w", [2**63], "Float32", b"1234"),
-    entry("w", [1], "Float33", b"1234"),
-    entry("w", [1], "str", b"123"),
-    field(1, field(1, "w") + field(3, "a map")),
-    field(1, 5), field(1, field(1, 5)), field(1, b""), field(2, "no values"),
-    b"\x0b", b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f",
-])
+@pytest.mark.parametrize(
+    "message",
+    [
+        entry("w", [1000], "Float32", b"1234"),  # mindspore.load_checkpoint returns what is in memory
+        entry("w", [2], "Float32", b"1" * 100),  # mindspore.load_checkpoint writes past the array's end
+        entry("w", [10**12], "Float32", b"1234"),
+        entry("w", [2**63], "Float32", b"1234"),
+        entry("w", [1], "Float33", b"1234"),
+        entry("w", [1], "str", b"123"),
+        field(1, field(1, "w") + field(3, "a map")),
+        field(1, 5),
+        field(1, field(1, 5)),
+        field(1, b""),
+        field(2, "no values"),
+        b"\x0b",
+        b"\x0a\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\x7f",
+    ],
+)
 def test_messages_that_are_no_checkpoint(tmp_path, message):
     (tmp_path / "a.ckpt").write_bytes(message)
     with pytest.raises(UserError, match="a.ckpt: is no MindSpore checkpoint, or one that is cut short or damaged"):

@@ -1,4 +1,5 @@
 """Published weights into our networks."""
+
 import gzip
 import json
 
@@ -52,15 +53,20 @@ def test_revsci_takes_a_dict_in_half_precision(golden):
         np.testing.assert_array_equal(array, arrays[name].astype(np.float32), err_msg=name, strict=True)
 
 
-@pytest.mark.parametrize("change, words", [
-    ({"bias": None}, ["1 missing (bias)"]),
-    ({"scale": np.zeros(1)}, ["1 unexpected (scale)"]),
-    ({"bias": np.zeros(3)}, ["1 misshapen (bias is (3,), expected (2,))"]),
-    ({"bias": np.zeros(2, complex)}, ["1 misshapen (bias is complex128, expected real numbers)"]),
-    ({"weight": None, "bias": np.zeros(()), "x\n": np.zeros(1)},
-     ["1 missing (weight)", "1 unexpected (x\\n)", "1 misshapen (bias is (), expected (2,))"]),
-    ({f"x{i}": np.zeros(1) for i in range(9)}, ["9 unexpected (x0, x1, x2 and 6 more)"]),
-])
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"bias": None}, ["1 missing (bias)"]),
+        ({"scale": np.zeros(1)}, ["1 unexpected (scale)"]),
+        ({"bias": np.zeros(3)}, ["1 misshapen (bias is (3,), expected (2,))"]),
+        ({"bias": np.zeros(2, complex)}, ["1 misshapen (bias is complex128, expected real numbers)"]),
+        (
+            {"weight": None, "bias": np.zeros(()), "x\n": np.zeros(1)},
+            ["1 missing (weight)", "1 unexpected (x\\n)", "1 misshapen (bias is (), expected (2,))"],
+        ),
+        ({f"x{i}": np.zeros(1) for i in range(9)}, ["9 unexpected (x0, x1, x2 and 6 more)"]),
+    ],
+)
 def test_what_does_not_fit_is_listed_and_nothing_is_changed(change, words):
     arrays = {**{name: np.ones(shape, np.float32) for name, shape in SMALL.items()}, **change}
     network = small()
@@ -98,11 +104,14 @@ def test_the_values_are_the_networks_own():
 # settings_from_shapes
 
 
-@pytest.mark.parametrize("name, expected", [
-    ("revsci_two_way_50", dict(blocks=50, groups=2, coupling="two_way", colour=False, channels=64)),
-    ("revsci_multi_group_18x2", dict(blocks=18, groups=2, coupling="multi_group", colour=False, channels=64)),
-    ("revsci_colour_18", dict(blocks=18, groups=2, coupling="two_way", colour=True, channels=64)),
-])
+@pytest.mark.parametrize(
+    "name, expected",
+    [
+        ("revsci_two_way_50", dict(blocks=50, groups=2, coupling="two_way", colour=False, channels=64)),
+        ("revsci_multi_group_18x2", dict(blocks=18, groups=2, coupling="multi_group", colour=False, channels=64)),
+        ("revsci_colour_18", dict(blocks=18, groups=2, coupling="two_way", colour=True, channels=64)),
+    ],
+)
 def test_published_settings(name, expected):
     shapes = full_size(name)
     assert settings_from_shapes(shapes) == expected
@@ -110,27 +119,32 @@ def test_published_settings(name, expected):
     assert {parameter.name: list(parameter.shape) for parameter in network.get_parameters()} == shapes
 
 
-@pytest.mark.parametrize("settings", [
-    dict(blocks=1, groups=4, coupling="multi_group", colour=False, channels=32),
-    dict(blocks=3, groups=8, coupling="multi_group", colour=True, channels=16),
-    dict(blocks=2, groups=2, coupling="two_way", colour=True, channels=24),
-])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        dict(blocks=1, groups=4, coupling="multi_group", colour=False, channels=32),
+        dict(blocks=3, groups=8, coupling="multi_group", colour=True, channels=16),
+        dict(blocks=2, groups=2, coupling="two_way", colour=True, channels=24),
+    ],
+)
 def test_settings_of_our_own_networks(settings):
     network = create_model("revsci", **settings)
     assert settings_from_shapes({item.name: tuple(item.shape) for item in network.get_parameters()}) == settings
 
 
-@pytest.mark.parametrize("change, words", [
-    ({"conv1.0.weight": None}, "has no five-dimensional conv1.0.weight"),
-    ({"conv1.0.weight": (16, 1)}, "has no five-dimensional conv1.0.weight"),
-    ({"conv1.0.weight": (16, 2, 5, 5, 5)}, "2 planes go into conv1.0.weight and 1 come out"),
-    ({"conv1.0.weight": (16, 7, 5, 5, 5)}, "7 planes"),
-    ({"conv1.6.weight": (64, 16, 3, 3, 3)}, "half as many"),
-    ({name: None for name in SHAPES["revsci_two_way"] if name.startswith("layers.1.")},
-     "blocks layers.k are not numbered"),
-    ({"layers.0.f.0.nn_layer.0.bias": (32,)}, "both two-way"),
-    ({"layers.3.f1.0.weight": (16, 32, 3, 3, 3)}, "layers.3.f1.0.weight is"),
-])
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"conv1.0.weight": None}, "has no five-dimensional conv1.0.weight"),
+        ({"conv1.0.weight": (16, 1)}, "has no five-dimensional conv1.0.weight"),
+        ({"conv1.0.weight": (16, 2, 5, 5, 5)}, "2 planes go into conv1.0.weight and 1 come out"),
+        ({"conv1.0.weight": (16, 7, 5, 5, 5)}, "7 planes"),
+        ({"conv1.6.weight": (64, 16, 3, 3, 3)}, "half as many"),
+        ({name: None for name in SHAPES["revsci_two_way"] if name.startswith("layers.1.")}, "blocks layers.k are not numbered"),
+        ({"layers.0.f.0.nn_layer.0.bias": (32,)}, "both two-way"),
+        ({"layers.3.f1.0.weight": (16, 32, 3, 3, 3)}, "layers.3.f1.0.weight is"),
+    ],
+)
 def test_shapes_of_no_revsci(change, words):
     shapes = {**SHAPES["revsci_two_way"], **change}
     with pytest.raises(UserError, match=words):
@@ -148,8 +162,9 @@ def test_shapes_of_vrt_are_no_revsci():
 def test_convert(tmp_path):
     target = tmp_path / "out.ckpt"
     line = convert(GOLDEN / "revsci_two_way.pth", target)
-    assert line.endswith("revsci (blocks 4, groups 2, coupling two_way, colour False, channels 64, start normalised), "
-                         "562,273 parameters")
+    assert line.endswith(
+        "revsci (blocks 4, groups 2, coupling two_way, colour False, channels 64, start normalised), 562,273 parameters"
+    )
     assert "\n" not in line and str(target) in line
     network, metadata = load_network(target)
     assert metadata == read_metadata(target)
@@ -160,10 +175,13 @@ def test_convert(tmp_path):
         convert(target, tmp_path / "again.ckpt")
 
 
-@pytest.mark.parametrize("target, kind, words", [
-    ("out.pth", None, "out.pth: a checkpoint is written as .ckpt"),
-    ("out.ckpt", "unet", "kind 'unet': no such network; expected revsci"),
-])
+@pytest.mark.parametrize(
+    "target, kind, words",
+    [
+        ("out.pth", None, "out.pth: a checkpoint is written as .ckpt"),
+        ("out.ckpt", "unet", "kind 'unet': no such network; expected revsci"),
+    ],
+)
 def test_convert_refuses(tmp_path, target, kind, words):
     with pytest.raises(UserError, match=words):
         convert(GOLDEN / "revsci_two_way.pth", tmp_path / target, kind)

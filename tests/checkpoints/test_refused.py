@@ -2,6 +2,7 @@
 
 The pickles are put together opcode by opcode (``torch_pickles.py``); PyTorch is not needed.
 """
+
 import io
 import os
 import pickle
@@ -120,34 +121,43 @@ def test_the_programs_would_run(tmp_path, monkeypatch):
     assert os.listdir(tmp_path) == [LEFT_BEHIND]
 
 
-@pytest.mark.parametrize("opcodes", [
-    b"(Vtouch x\nios\nsystem\n",  # INST
-    b"(cos\nsystem\nVtouch x\no",  # OBJ
-    b"cos\nsystem\n(Vtouch x\ntR0N",  # the result dropped
-    b"(cos\nsystem\n1N",  # never called
-    b"cos\nsystem\nq\x00h\x00(Vtouch x\ntR",  # by way of the memo
-    b"cos\nsystem\n)}\x92",  # NEWOBJ_EX
-])
+@pytest.mark.parametrize(
+    "opcodes",
+    [
+        b"(Vtouch x\nios\nsystem\n",  # INST
+        b"(cos\nsystem\nVtouch x\no",  # OBJ
+        b"cos\nsystem\n(Vtouch x\ntR0N",  # the result dropped
+        b"(cos\nsystem\n1N",  # never called
+        b"cos\nsystem\nq\x00h\x00(Vtouch x\ntR",  # by way of the memo
+        b"cos\nsystem\n)}\x92",  # NEWOBJ_EX
+    ],
+)
 def test_other_ways_to_ask(tmp_path, opcodes):
     assert "asks for os.system" in refusal(zip_file(tmp_path / "a.pth", opcodes))
 
 
-@pytest.mark.parametrize("opcodes", [
-    b"\x82\x01",  # an extension's code
-    b"\x97",  # a buffer from outside
-    b"}}b",  # the state of a dict
-    b"ccollections\nOrderedDict\n}b",  # the state of a listed name
-    b"cbuiltins\nset\n(]}etR",  # a set of containers
-    b"}(}Nu",  # a container for a key
-    b"}(K\x01\x85Nu",  # a tuple for a key
-    b"}(\x8a\x0a" + b"\x7f" * 10 + b"Nu",  # a number too large for one
-    b"N(tR", b"]K\x01a(K\x01tR",  # data called
-    b"ccollections\nOrderedDict\n}R",  # arguments that are no tuple
-    b"cbuiltins\nset\n(K\x01K\x02tR",  # a wrong number of them
-    b"U\x06memberQ", b"Pmember\n",  # data from elsewhere
-    b"cnumpy.core.multiarray\n_reconstruct\n)R", b"cnumpy\ndtype\n(U\x02O8K\x00K\x01tR",
-    b"]q\x00h\x00a",  # a list that contains itself
-])
+@pytest.mark.parametrize(
+    "opcodes",
+    [
+        b"\x82\x01",  # an extension's code
+        b"\x97",  # a buffer from outside
+        b"}}b",  # the state of a dict
+        b"ccollections\nOrderedDict\n}b",  # the state of a listed name
+        b"cbuiltins\nset\n(]}etR",  # a set of containers
+        b"}(}Nu",  # a container for a key
+        b"}(K\x01\x85Nu",  # a tuple for a key
+        b"}(\x8a\x0a" + b"\x7f" * 10 + b"Nu",  # a number too large for one
+        b"N(tR",
+        b"]K\x01a(K\x01tR",  # data called
+        b"ccollections\nOrderedDict\n}R",  # arguments that are no tuple
+        b"cbuiltins\nset\n(K\x01K\x02tR",  # a wrong number of them
+        b"U\x06memberQ",
+        b"Pmember\n",  # data from elsewhere
+        b"cnumpy.core.multiarray\n_reconstruct\n)R",
+        b"cnumpy\ndtype\n(U\x02O8K\x00K\x01tR",
+        b"]q\x00h\x00a",  # a list that contains itself
+    ],
+)
 def test_malformed_pickles(tmp_path, opcodes):
     refusal(zip_file(tmp_path / "a.pth", opcodes))
 
@@ -161,29 +171,32 @@ def test_names_cannot_write_to_the_terminal(tmp_path):
 
 
 @WRITERS
-@pytest.mark.parametrize("value", [
-    tensor(size=(2, 4), stride=(4, 1)),  # beyond the storage
-    tensor(offset=1),
-    tensor(stride=(2**62, 2**62)),
-    tensor(offset=-1),
-    tensor(stride=(-3, 1)),
-    tensor(size=(2, 3, 1)),  # one stride too few
-    tensor(size=("2", 3)),
-    tensor(size=(2.0, 3)),
-    tensor(size=(1,) * 33, stride=(1,) * 33),
-    tensor(size=(0, 2**62, 2**62), stride=(0, 0, 0)),
-    tensor(size=(10**9, 10**9), stride=(0, 0)),  # one value, repeated for ever
-    tensor(size=(2**400,), stride=(0,)),
-    tensor(of="0"),
-    tensor(storage(count=10**12)),
-    tensor(storage(count=-6)),
-    tensor(storage(count="6")),
-    tensor(storage(key="1")),
-    tensor(storage(kind="torch.DoubleStorage")),
-    [tensor(), tensor(storage(kind="torch.IntStorage"))],  # one storage of two types
-    tensor(storage(key="../../../../../etc/passwd")),
-    tensor(storage(view=[("1", 0, 6)])),
-])
+@pytest.mark.parametrize(
+    "value",
+    [
+        tensor(size=(2, 4), stride=(4, 1)),  # beyond the storage
+        tensor(offset=1),
+        tensor(stride=(2**62, 2**62)),
+        tensor(offset=-1),
+        tensor(stride=(-3, 1)),
+        tensor(size=(2, 3, 1)),  # one stride too few
+        tensor(size=("2", 3)),
+        tensor(size=(2.0, 3)),
+        tensor(size=(1,) * 33, stride=(1,) * 33),
+        tensor(size=(0, 2**62, 2**62), stride=(0, 0, 0)),
+        tensor(size=(10**9, 10**9), stride=(0, 0)),  # one value, repeated for ever
+        tensor(size=(2**400,), stride=(0,)),
+        tensor(of="0"),
+        tensor(storage(count=10**12)),
+        tensor(storage(count=-6)),
+        tensor(storage(count="6")),
+        tensor(storage(key="1")),
+        tensor(storage(kind="torch.DoubleStorage")),
+        [tensor(), tensor(storage(kind="torch.IntStorage"))],  # one storage of two types
+        tensor(storage(key="../../../../../etc/passwd")),
+        tensor(storage(view=[("1", 0, 6)])),
+    ],
+)
 def test_sizes_that_do_not_match(tmp_path, write, value):
     records = {"data/0": SIX.tobytes()} if write is zip_file else {"0": SIX}
     refusal(write(tmp_path / "a.pth", value, records))
@@ -208,14 +221,18 @@ def inside_itself():
     return Filled(Kept(New(Global("models.Net"), ()), 1), parts)
 
 
-@pytest.mark.parametrize("value", [
-    [Kept("x" * 10**6, 1)] + [Call(Global("_codecs.encode"), (Again(1), "latin1"))] * 1000,  # copies of one text
-    [Kept([("a", 0)] * 10_000, 1)] + [Call(Global("collections.OrderedDict"), (Again(1),))] * 200,  # of one list
-    [tensor(size=(6000,), stride=(0,))] * 20_000,  # 480 MB out of 24 bytes
-    twice_in_itself(40),
-    inside_itself(),
-    b"]" * 10_000 + b"a" * 9_999,  # nested too deeply
-], ids=["text", "items", "tensors", "shared modules", "module inside itself", "nesting"])
+@pytest.mark.parametrize(
+    "value",
+    [
+        [Kept("x" * 10**6, 1)] + [Call(Global("_codecs.encode"), (Again(1), "latin1"))] * 1000,  # copies of one text
+        [Kept([("a", 0)] * 10_000, 1)] + [Call(Global("collections.OrderedDict"), (Again(1),))] * 200,  # of one list
+        [tensor(size=(6000,), stride=(0,))] * 20_000,  # 480 MB out of 24 bytes
+        twice_in_itself(40),
+        inside_itself(),
+        b"]" * 10_000 + b"a" * 9_999,  # nested too deeply
+    ],
+    ids=["text", "items", "tensors", "shared modules", "module inside itself", "nesting"],
+)
 def test_small_files_cannot_unfold(tmp_path, value):
     assert "refused: " in refusal(zip_file(tmp_path / "a.pth", value, {"data/0": SIX.tobytes()}))
 
@@ -223,8 +240,9 @@ def test_small_files_cannot_unfold(tmp_path, value):
 def test_nested_files_do_not_nest(tmp_path):
     inner = older_file(tmp_path / "inner", tensor(), {"0": SIX}).read_bytes()
     for _ in range(2):
-        nested = Call(Global("torch.storage._load_from_bytes"), (Call(Global("_codecs.encode"),
-                                                                      (inner.decode("latin-1"), "latin1")),))
+        nested = Call(
+            Global("torch.storage._load_from_bytes"), (Call(Global("_codecs.encode"), (inner.decode("latin-1"), "latin1")),)
+        )
         inner = older_file(tmp_path / "inner", nested).read_bytes()
     assert "files within files" in refusal(tmp_path / "inner")
 

@@ -1,4 +1,5 @@
 """Weights from every kind of file, and from dicts."""
+
 import io
 import json
 import zipfile
@@ -24,10 +25,18 @@ def assert_same(arrays, expected=WEIGHTS):
         np.testing.assert_array_equal(array, expected[name], err_msg=name, strict=True)
 
 
-@pytest.mark.parametrize("name", [
-    "state_dict.pth", "state_dict_older.pth", "module.pth", "module_older.pth", "data_parallel.pth", "params.pth",
-    "training.pth.tar",
-])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "state_dict.pth",
+        "state_dict_older.pth",
+        "module.pth",
+        "module_older.pth",
+        "data_parallel.pth",
+        "params.pth",
+        "training.pth.tar",
+    ],
+)
 def test_pytorch_files_hold_the_same_weights(name):
     expected = ["blocks.0.conv.weight", "blocks.1.conv.weight", "head.0.bias", "head.0.weight", "mean", "scale"]
     arrays = read_arrays(FILES / name)
@@ -37,8 +46,9 @@ def test_pytorch_files_hold_the_same_weights(name):
 
 def test_half_precision_becomes_float32():
     arrays = read_arrays(FILES / "half.pth")
-    assert_same(arrays, {key: golden_array(key, value.shape).astype(np.float16).astype(np.float32)
-                         for key, value in arrays.items()})
+    assert_same(
+        arrays, {key: golden_array(key, value.shape).astype(np.float16).astype(np.float32) for key, value in arrays.items()}
+    )
 
 
 def test_numbers_of_the_other_byte_order():
@@ -97,33 +107,39 @@ class TorchLike:
         return self.array
 
 
-@pytest.mark.parametrize("wrapped", [
-    WEIGHTS,
-    {name: mindspore.Parameter(mindspore.Tensor(array), name=name) for name, array in WEIGHTS.items()},
-    {name: TorchLike(array, "torch.bfloat16") for name, array in WEIGHTS.items()},
-    {f"module.{name}": array for name, array in WEIGHTS.items()},
-    {f"module.module.{name}": array for name, array in WEIGHTS.items()},
-    {"params": WEIGHTS, "params_ema": None},
-    {"params": {"conv1.0.bias": np.zeros(4)}, "params_ema": WEIGHTS},
-    {"model": {"state_dict": WEIGHTS}, "epoch": 3, "optimizer": {"state": {}}},
-    {"net": WEIGHTS},
-    {**WEIGHTS, "epoch": 3, "best": 33.9, "name": "RevSCI", "nothing": None},
-])
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        WEIGHTS,
+        {name: mindspore.Parameter(mindspore.Tensor(array), name=name) for name, array in WEIGHTS.items()},
+        {name: TorchLike(array, "torch.bfloat16") for name, array in WEIGHTS.items()},
+        {f"module.{name}": array for name, array in WEIGHTS.items()},
+        {f"module.module.{name}": array for name, array in WEIGHTS.items()},
+        {"params": WEIGHTS, "params_ema": None},
+        {"params": {"conv1.0.bias": np.zeros(4)}, "params_ema": WEIGHTS},
+        {"model": {"state_dict": WEIGHTS}, "epoch": 3, "optimizer": {"state": {}}},
+        {"net": WEIGHTS},
+        {**WEIGHTS, "epoch": 3, "best": 33.9, "name": "RevSCI", "nothing": None},
+    ],
+)
 def test_dicts(wrapped):
     assert_same(read_arrays(wrapped))
 
 
-@pytest.mark.parametrize("source, words", [
-    ({}, "holds no weights"),
-    ({"epoch": 3}, "only epoch"),
-    ({"generator": WEIGHTS}, "holds a dict under generator"),
-    ({"weights": [1, 2]}, "holds a list under weights"),
-    ({3: np.zeros(1)}, "has 3 for a name"),
-    ({"a": np.zeros(1), "module.a": np.zeros(1)}, "both module.a and a"),
-    ([1], "from a list"),
-    ("nowhere.pth", "nowhere.pth: no such checkpoint"),
-    (".", "cannot be read"),
-])
+@pytest.mark.parametrize(
+    "source, words",
+    [
+        ({}, "holds no weights"),
+        ({"epoch": 3}, "only epoch"),
+        ({"generator": WEIGHTS}, "holds a dict under generator"),
+        ({"weights": [1, 2]}, "holds a list under weights"),
+        ({3: np.zeros(1)}, "has 3 for a name"),
+        ({"a": np.zeros(1), "module.a": np.zeros(1)}, "both module.a and a"),
+        ([1], "from a list"),
+        ("nowhere.pth", "nowhere.pth: no such checkpoint"),
+        (".", "cannot be read"),
+    ],
+)
 def test_what_holds_no_weights(source, words):
     with pytest.raises(UserError, match=words) as caught:
         read_arrays(source)
@@ -155,10 +171,19 @@ def test_npz_with_pickles_is_refused(tmp_path):
         read_arrays(tmp_path / "a.npz")
 
 
-@pytest.mark.parametrize("descr, shape", [
-    ("'<f4'", "((2, 3)"), ("'<f4'", "(02,)"), ("'<f4'", "(-2, -3)"), ("'<f4'", "(True,)"), ("'<f4'", f"({10**20},)"),
-    ("('<f4',)", "(6,)"), ("'xx'", "(6,)"), ("'<f4'", f"({10**15},)"),
-])
+@pytest.mark.parametrize(
+    "descr, shape",
+    [
+        ("'<f4'", "((2, 3)"),
+        ("'<f4'", "(02,)"),
+        ("'<f4'", "(-2, -3)"),
+        ("'<f4'", "(True,)"),
+        ("'<f4'", f"({10**20},)"),
+        ("('<f4',)", "(6,)"),
+        ("'xx'", "(6,)"),
+        ("'<f4'", f"({10**15},)"),
+    ],
+)
 def test_npz_with_a_header_that_describes_no_array_is_refused(tmp_path, descr, shape):
     header = f"{{'descr': {descr}, 'fortran_order': False, 'shape': {shape}}}\n".encode()
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as archive:
@@ -175,7 +200,7 @@ def test_npz_with_damaged_records_is_refused(tmp_path, compression):
         archive.writestr("w.npy", raw.getvalue())
     whole = path.read_bytes()
     for position in range(44, whole.index(b"PK\x01\x02") - 4, 7):  # LZMA has bytes without effect before and after
-        path.write_bytes(whole[:position] + bytes([whole[position] ^ 0xFF]) + whole[position + 1:])
+        path.write_bytes(whole[:position] + bytes([whole[position] ^ 0xFF]) + whole[position + 1 :])
         with pytest.raises(UserError, match="a.npz: not a readable NumPy file"):
             read_arrays(path)
 

@@ -1,4 +1,5 @@
 """PyTorch's files read without PyTorch: the files of tests/golden/torch_files, which its make.py describes."""
+
 import json
 
 import numpy as np
@@ -10,8 +11,12 @@ from mindrestore.checkpoints import torch_file
 
 FILES = GOLDEN / "torch_files"
 SHAPES = {
-    "scale": (2,), "mean": (3,), "head.0.weight": (2, 1, 3, 3), "head.0.bias": (2,),
-    "blocks.0.conv.weight": (2, 2, 1, 1), "blocks.1.conv.weight": (2, 2, 1, 1),
+    "scale": (2,),
+    "mean": (3,),
+    "head.0.weight": (2, 1, 3, 3),
+    "head.0.bias": (2,),
+    "blocks.0.conv.weight": (2, 2, 1, 1),
+    "blocks.1.conv.weight": (2, 2, 1, 1),
 }
 
 
@@ -64,8 +69,15 @@ def test_bfloat16_becomes_float32(name):
 def test_views_of_one_storage(name):
     views = torch_file.read(FILES / name)
     whole = golden_array("whole", (4, 6))
-    expected = {"whole": whole, "transposed": whole.T, "inside": whole[1:3, ::2], "row": whole[2],
-                "number": whole[3, 5], "repeated": np.full((3, 2), whole[0, 0]), "empty": whole[:0]}
+    expected = {
+        "whole": whole,
+        "transposed": whole.T,
+        "inside": whole[1:3, ::2],
+        "row": whole[2],
+        "number": whole[3, 5],
+        "repeated": np.full((3, 2), whole[0, 0]),
+        "empty": whole[:0],
+    }
     assert list(views) == list(expected)
     for key, value in expected.items():
         np.testing.assert_array_equal(views[key], value, err_msg=key)

@@ -1,4 +1,5 @@
 """``mindrestore doctor``: what it says is measured, not believed."""
+
 import os
 import re
 import subprocess
@@ -13,16 +14,30 @@ from mindrestore.tiling import NETWORKS, recommended_tile
 
 
 def doctor(**environment):
-    run = subprocess.run([sys.executable, "-m", "mindrestore", "doctor"], capture_output=True, text=True,
-                         env={**os.environ, **environment})
+    run = subprocess.run(
+        [sys.executable, "-m", "mindrestore", "doctor"], capture_output=True, text=True, env={**os.environ, **environment}
+    )
     assert run.returncode == 0, run.stderr
     return run.stdout
 
 
 def test_everything_is_said():
     said = doctor(ONEDNN_MAX_CPU_ISA="AVX2")
-    for word in ("mindrestore", "mindspore", "python", "numpy", "opencv", "device        cpu", "processor", "instructions",
-                 "native ", "fusion", "free memory", "--tile", "video "):
+    for word in (
+        "mindrestore",
+        "mindspore",
+        "python",
+        "numpy",
+        "opencv",
+        "device        cpu",
+        "processor",
+        "instructions",
+        "native ",
+        "fusion",
+        "free memory",
+        "--tile",
+        "video ",
+    ):
         assert word in said
     assert re.search(r"convolution   fast: [0-9.]+ ms for a small one, [0-9]+ GFLOP/s, kernel \S+", said)
 
@@ -33,9 +48,16 @@ def test_a_slow_convolution_is_seen():
     assert "convolution   slow" in said and "! convolution takes the reference kernel" in said
 
 
-@pytest.mark.parametrize("probe, fast", [
-    (Probe(0.01, "x64:gemm:jit"), True), (Probe(0.01, "brgconv:avx2_preferred"), True),
-    (Probe(0.01, "jit_uni_ncsp:conv+ref:any"), False), (Probe(0.01, None), True), (Probe(0.5, None), False)])
+@pytest.mark.parametrize(
+    "probe, fast",
+    [
+        (Probe(0.01, "x64:gemm:jit"), True),
+        (Probe(0.01, "brgconv:avx2_preferred"), True),
+        (Probe(0.01, "jit_uni_ncsp:conv+ref:any"), False),
+        (Probe(0.01, None), True),
+        (Probe(0.5, None), False),
+    ],
+)
 def test_which_kernels_are_fast(probe, fast):
     assert probe.is_fast == fast
 

@@ -1,4 +1,5 @@
 """``mindrestore mask``: made, looked at, calibrated; files that everything else reads."""
+
 import cv2
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ def test_the_sheet_shows_every_plane_and_their_sum():
     sheet, mask = cv2.imread("sheet.png", cv2.IMREAD_GRAYSCALE), load_mask("mask.npy")
     assert sheet.shape == (2 * (260 + 22) + 6, 4 * 300 + 3 * 6)
     for place in range(3):
-        np.testing.assert_array_equal(sheet[22:282, 306 * place:306 * place + 300], 255 * mask[place])
+        np.testing.assert_array_equal(sheet[22:282, 306 * place : 306 * place + 300], 255 * mask[place])
     np.testing.assert_allclose(sheet[22:282, 918:], 255 * mask.mean(0), atol=0.51)
     corner = sheet[-260:, :300]
     np.testing.assert_array_equal(corner[4::8, 4::8], 255 * mask[0, :32, :37])
@@ -66,17 +67,20 @@ def test_a_white_surface_sets_a_mask_right(capsys):
     np.testing.assert_allclose(load_mask("real.npz")[:, 2:-2, 2:-2], 0.9 * moved(given, (0.4, -0.2))[:, 2:-2, 2:-2], atol=0.03)
 
 
-@pytest.mark.parametrize("arguments, named", [
-    (["make", "mask.txt", *SIZE], "mask.txt: a mask file ends in .mat, .npz or .npy, got '.txt'"),
-    (["make", "mask.npy", "--sheet", "sheet", *SIZE], "--sheet sheet: a picture is written"),
-    (["look", "none.mat", "--sheet", "sheet.mp4"], "--sheet sheet.mp4: a picture is written"),
-    (["make", "mask.npy", "--kind", "round", *SIZE], "'round': no such kind of mask"),
-    (["make", "mask.npy", "--size", "0", "4"], "at least one plane of one pixel"),
-    (["make", "mask.npy", "--density", "1.5", *SIZE], "density must lie above 0"),
-    (["look", "none.mat"], "none.mat: no such mask file"),
-    (["calibrate", "none.npy", "none.mat", "out.txt"], "out.txt: a mask file ends in"),
-    (["calibrate", "none.npy", "none.mat", "out.npy"], "none.mat: no such .mat file"),
-])
+@pytest.mark.parametrize(
+    "arguments, named",
+    [
+        (["make", "mask.txt", *SIZE], "mask.txt: a mask file ends in .mat, .npz or .npy, got '.txt'"),
+        (["make", "mask.npy", "--sheet", "sheet", *SIZE], "--sheet sheet: a picture is written"),
+        (["look", "none.mat", "--sheet", "sheet.mp4"], "--sheet sheet.mp4: a picture is written"),
+        (["make", "mask.npy", "--kind", "round", *SIZE], "'round': no such kind of mask"),
+        (["make", "mask.npy", "--size", "0", "4"], "at least one plane of one pixel"),
+        (["make", "mask.npy", "--density", "1.5", *SIZE], "density must lie above 0"),
+        (["look", "none.mat"], "none.mat: no such mask file"),
+        (["calibrate", "none.npy", "none.mat", "out.txt"], "out.txt: a mask file ends in"),
+        (["calibrate", "none.npy", "none.mat", "out.npy"], "none.mat: no such .mat file"),
+    ],
+)
 def test_a_mistake_is_one_sentence(arguments, named, tmp_path, capsys):
     assert main(["mask", *arguments]) == 2
     error = capsys.readouterr().err.strip().splitlines()

@@ -1,4 +1,5 @@
 """``mindrestore plot``: pictures of runs finished, running, and without PSNR; what cannot be drawn is said."""
+
 import json
 from xml.etree import ElementTree
 
@@ -34,8 +35,11 @@ def test_a_real_run_is_drawn_and_summed_up(tmp_path, capsys):
     log = next(log for log in LOGS if log.stem == "revsci_small")
     assert main(["plot", str(log), "--output", str(tmp_path / "curves.svg")]) == 0
     assert words(tmp_path / "curves.svg") >= {*AXES, "step", "revsci_small"}
-    scores = [(line["validation_psnr"], line["step"]) for line in map(json.loads, log.read_text().splitlines())
-              if "validation_psnr" in line]
+    scores = [
+        (line["validation_psnr"], line["step"])
+        for line in map(json.loads, log.read_text().splitlines())
+        if "validation_psnr" in line
+    ]
     said = capsys.readouterr().out.splitlines()
     assert said[0].startswith("revsci_small: step 1600, loss 0.049")
     assert said[0].endswith("best validation PSNR {:.3f} dB after step {}".format(*max(scores)))
@@ -96,12 +100,15 @@ def test_losses_that_are_no_numbers_leave_a_gap(tmp_path):
     assert np.ptp(cv2.imread(str(tmp_path / "run.png"))) > 0
 
 
-@pytest.mark.parametrize("make, named", [
-    (lambda folder: [folder / "nowhere"], "nowhere: no such training run"),
-    (lambda folder: [folder], "log.jsonl: no such log of a training run"),
-    (lambda folder: [write_run(folder / "run", losses(2), "no line\n")], 'log.jsonl, line 3: "no line" is no line of'),
-    (lambda folder: [write_run(folder / "run", losses(2)), "--output", folder / "picture.jpg"], "ends in .svg or .png"),
-])
+@pytest.mark.parametrize(
+    "make, named",
+    [
+        (lambda folder: [folder / "nowhere"], "nowhere: no such training run"),
+        (lambda folder: [folder], "log.jsonl: no such log of a training run"),
+        (lambda folder: [write_run(folder / "run", losses(2), "no line\n")], 'log.jsonl, line 3: "no line" is no line of'),
+        (lambda folder: [write_run(folder / "run", losses(2)), "--output", folder / "picture.jpg"], "ends in .svg or .png"),
+    ],
+)
 def test_what_cannot_be_drawn_is_said_in_a_sentence(tmp_path, capsys, make, named):
     assert main(["plot", *map(str, make(tmp_path))]) == 2
     error = capsys.readouterr().err.strip().splitlines()

@@ -1,4 +1,5 @@
 """The rules by which folders are looked through (docs/data.md), by everyone who looks through them."""
+
 import os
 import subprocess
 import sys
@@ -54,8 +55,11 @@ READERS = {  # who looks through a folder of clips -> the names that it finds th
     "training": lambda root: list(FolderStore(root).clips),
     "evaluation": lambda root: [clip.name for clip in evaluated(root)],
     "snapshots": lambda root: [path.relative_to(root).as_posix() for path in scene_paths(root)],
-    "DAVIS": lambda root: list(dict.fromkeys(DavisClips(root, 4)._groups[index][0].relative_to(root).as_posix()
-                                             for index in range(len(DavisClips(root, 4))))),
+    "DAVIS": lambda root: list(
+        dict.fromkeys(
+            DavisClips(root, 4)._groups[index][0].relative_to(root).as_posix() for index in range(len(DavisClips(root, 4)))
+        )
+    ),
     "LMDB": lambda root: list(stored(root)),
 }
 
@@ -176,12 +180,16 @@ def test_clips_whose_results_would_have_one_name_are_refused(tmp_path):
 # What is no file
 
 
-@pytest.mark.parametrize("put, words", [
-    (lambda path: path.mkdir(), "is a folder"),
-    (os.mkfifo, "is a pipe"),
-    (lambda path: path.symlink_to("nowhere.png"), "is a link that leads nowhere"),
-    (lambda path: path.symlink_to("9.png"), "is a link that leads nowhere"),
-], ids=["folder", "pipe", "broken link", "link to itself"])
+@pytest.mark.parametrize(
+    "put, words",
+    [
+        (lambda path: path.mkdir(), "is a folder"),
+        (os.mkfifo, "is a pipe"),
+        (lambda path: path.symlink_to("nowhere.png"), "is a link that leads nowhere"),
+        (lambda path: path.symlink_to("9.png"), "is a link that leads nowhere"),
+    ],
+    ids=["folder", "pipe", "broken link", "link to itself"],
+)
 def test_what_is_called_like_a_picture_and_is_none_is_refused(clips, clips_found, put, words):
     put(clips / "000" / "9.png")
     for read in (clips_found, lambda root: open_clip(root / "000")):
@@ -208,6 +216,7 @@ def test_a_folder_that_cannot_be_listed_is_named(clips, clips_found, monkeypatch
         if Path(path).name == "001":
             raise PermissionError(13, "Permission denied", str(path))
         return scandir(path)
+
     monkeypatch.setattr(folders.os, "scandir", refusing)
     with pytest.raises(UserError, match="001: this folder cannot be read .Permission denied."):
         clips_found(clips)
@@ -248,8 +257,23 @@ def test_files_of_scenes_and_captures_are_found_by_the_same_rules(tmp_path):
 
 # Neighbours of all these cases
 
-NAMES = ("0.png", "1.png", "1.jpg", "2.PNG", "._0.png", ".hidden", "a", "b", "b10", "__MACOSX", "notes.txt", "Thumbs.db",
-         "9.png", "x.tif", NOT_UTF8)
+NAMES = (
+    "0.png",
+    "1.png",
+    "1.jpg",
+    "2.PNG",
+    "._0.png",
+    ".hidden",
+    "a",
+    "b",
+    "b10",
+    "__MACOSX",
+    "notes.txt",
+    "Thumbs.db",
+    "9.png",
+    "x.tif",
+    NOT_UTF8,
+)
 
 
 def grow(folder, rng, depth=0):
@@ -282,7 +306,8 @@ def compare_readers(tmp_path, trees, seed):
         "training": READERS["training"],
         "evaluation": lambda root: ["." if clip.name == root.name else clip.name for clip in evaluated(root)],
         "snapshots": READERS["snapshots"],
-        "DAVIS": lambda root: {folder.relative_to(root).as_posix() for folder, _ in DavisClips(root, 1)._groups}}
+        "DAVIS": lambda root: {folder.relative_to(root).as_posix() for folder, _ in DavisClips(root, 1)._groups},
+    }
     for tree in range(trees):
         root = tmp_path / f"tree{tree}"
         grow(root, rng)
@@ -317,27 +342,41 @@ def test_all_readers_agree_on_many_random_trees(tmp_path):
 def test_natural_order():
     names = ["title", "im10", "im9", "10", "9", "01", "1", "9" * 5000, "²", "b2a10", "b2a9"]
     assert sorted(sorted(names), key=natural_order) == [
-        "01", "1", "9", "10", "9" * 5000, "b2a9", "b2a10", "im9", "im10", "title", "²"]
+        "01",
+        "1",
+        "9",
+        "10",
+        "9" * 5000,
+        "b2a9",
+        "b2a10",
+        "im9",
+        "im10",
+        "title",
+        "²",
+    ]
     assert [str(number)[:6] for number in frame_numbers(["9" * 5000, "²"])] == ["999999", "None"]
 
 
-@pytest.mark.parametrize("names, lengths", [
-    ("0 1 2 3 44 45 46 47", [4, 4]),
-    ("0 5 10 15", [4]),  # every fifth frame
-    ("0 5 15 20", [2, 2]),
-    ("t033 t067 t100 t167 t200", [3, 2]),  # times, a frame lost
-    ("00000000x4 00000001x4 00000002x4", [3]),
-    ("00000000x4 00000001x4 00000005x4", [2, 1]),
-    ("0001_exp33 0002_exp41 0003_exp7", [3]),
-    ("2024-01-31_8 2024-01-31_9 2024-01-31_12", [2, 1]),
-    ("a_1 a_2 b_1 b_2", [2, 2]),
-    ("seq1_8 seq1_9 seq2_0 seq2_1", [2, 2]),
-    ("1 01 2", [1, 2]),
-    ("one three two", [3]),
-    ("title 0 1 2", [1, 3]),
-    ("7", [1]),
-    ("", []),
-])
+@pytest.mark.parametrize(
+    "names, lengths",
+    [
+        ("0 1 2 3 44 45 46 47", [4, 4]),
+        ("0 5 10 15", [4]),  # every fifth frame
+        ("0 5 15 20", [2, 2]),
+        ("t033 t067 t100 t167 t200", [3, 2]),  # times, a frame lost
+        ("00000000x4 00000001x4 00000002x4", [3]),
+        ("00000000x4 00000001x4 00000005x4", [2, 1]),
+        ("0001_exp33 0002_exp41 0003_exp7", [3]),
+        ("2024-01-31_8 2024-01-31_9 2024-01-31_12", [2, 1]),
+        ("a_1 a_2 b_1 b_2", [2, 2]),
+        ("seq1_8 seq1_9 seq2_0 seq2_1", [2, 2]),
+        ("1 01 2", [1, 2]),
+        ("one three two", [3]),
+        ("title 0 1 2", [1, 3]),
+        ("7", [1]),
+        ("", []),
+    ],
+)
 def test_runs(names, lengths):
     found = runs(names.split())
     assert [len(run) for run in found] == lengths
@@ -368,7 +407,7 @@ def test_training_makes_no_window_across_a_gap(with_gap):
 
 
 def test_evaluation_says_that_there_is_a_gap(with_gap, clips):
-    clip, = (clip for clip in evaluated(with_gap) if clip.name == "000")
+    (clip,) = (clip for clip in evaluated(with_gap) if clip.name == "000")
     assert clip.gap() == f"clip 000, {with_gap / '000'}: {WORDS}"
     assert evaluated(clips / "001")[0].gap() is None
     assert gap_sentence("x", ["0", "1", "5", "6", "9"]) == "x: frames are missing between 1 and 5, the first of 2 gaps"
@@ -382,11 +421,18 @@ def test_commands_say_that_there_is_a_gap(with_gap, capsys):
     assert f"{WORDS}; they are taken as if they followed one another." in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("use, words", [
-    (lambda folder: create_lmdb(folder.parent, folder.parents[1] / "made.lmdb", workers=1), "clip 000 has no frame 4"),
-    (load_scene, f"000: {WORDS}; give a folder for each part"),
-    (lambda folder: simulate(folder, folder.parents[1] / "made.mat", ratio=4), f"000: {WORDS}; give a folder for each part"),
-], ids=["LMDB", "scene", "simulate"])
+@pytest.mark.parametrize(
+    "use, words",
+    [
+        (lambda folder: create_lmdb(folder.parent, folder.parents[1] / "made.lmdb", workers=1), "clip 000 has no frame 4"),
+        (load_scene, f"000: {WORDS}; give a folder for each part"),
+        (
+            lambda folder: simulate(folder, folder.parents[1] / "made.mat", ratio=4),
+            f"000: {WORDS}; give a folder for each part",
+        ),
+    ],
+    ids=["LMDB", "scene", "simulate"],
+)
 def test_who_needs_every_frame_refuses_a_gap(with_gap, use, words):
     with pytest.raises(UserError, match=words):
         use(with_gap / "000")
@@ -402,13 +448,20 @@ def test_numbers_that_do_not_rise_are_refused_by_an_lmdb(tmp_path):
 
 
 def pair(root, lq_names):
-    return (write_frames(root / "gt" / "000", FRAMES, (16, 16)).parent,
-            write_frames(root / "lq" / "000", lq_names, (16, 16)).parent)
+    return (
+        write_frames(root / "gt" / "000", FRAMES, (16, 16)).parent,
+        write_frames(root / "lq" / "000", lq_names, (16, 16)).parent,
+    )
 
 
-@pytest.mark.parametrize("lq_names", [
-    [f"{number:08d}.jpg" for number in range(4)], [f"{number:08d}x4.png" for number in range(4)],
-    [f"frame{number}.png" for number in range(4)]])
+@pytest.mark.parametrize(
+    "lq_names",
+    [
+        [f"{number:08d}.jpg" for number in range(4)],
+        [f"{number:08d}x4.png" for number in range(4)],
+        [f"frame{number}.png" for number in range(4)],
+    ],
+)
 def test_frames_belong_together_by_name_or_number(tmp_path, lq_names):
     gt, lq = pair(tmp_path, lq_names)
     assert [clip.name for clip in evaluated(gt, lq)] == ["000"]
@@ -417,11 +470,17 @@ def test_frames_belong_together_by_name_or_number(tmp_path, lq_names):
     np.testing.assert_allclose(subclip.gt[:, 0, 0, 0], subclip.lq[:, 0, 0, 0], atol=2 / 255)
 
 
-@pytest.mark.parametrize("lq_names, words", [
-    ([f"{number:08d}.png" for number in range(1, 5)], "frame 00000000 of .*gt.* has no counterpart in .*lq"),  # shifted by one
-    ([*FRAMES[:2], "00000009.png", FRAMES[3]], "frame 00000002 of .*gt.* has no counterpart in .*lq"),
-    (["a.png", "b.png", "c.png", "d.png"], "frame 00000000 of .*gt.* has no counterpart in .*lq"),
-])
+@pytest.mark.parametrize(
+    "lq_names, words",
+    [
+        (
+            [f"{number:08d}.png" for number in range(1, 5)],
+            "frame 00000000 of .*gt.* has no counterpart in .*lq",
+        ),  # shifted by one
+        ([*FRAMES[:2], "00000009.png", FRAMES[3]], "frame 00000002 of .*gt.* has no counterpart in .*lq"),
+        (["a.png", "b.png", "c.png", "d.png"], "frame 00000000 of .*gt.* has no counterpart in .*lq"),
+    ],
+)
 def test_the_first_frame_without_counterpart_is_named(tmp_path, lq_names, words):
     gt, lq = pair(tmp_path, lq_names)
     for read in (evaluated, lambda gt, lq: StoredSubclips(*training_stores(gt, lq), frames=2, patch=16)):
@@ -439,13 +498,26 @@ def test_clips_with_spaces_come_back_from_lmdbs_and_lists(tmp_path):
     for name in SPACED:
         write_frames(tmp_path / "clips" / name, [f"a frame {number}.png" for number in range(3)])
     script = ROOT / "src/scripts/create_lmdb.py"
-    subprocess.run([sys.executable, str(script), str(tmp_path / "clips"), str(tmp_path / "all.lmdb"), "--write-list",
-                    str(tmp_path / "list.txt"), "--workers", "1"], check=True, capture_output=True)
+    subprocess.run(
+        [
+            sys.executable,
+            str(script),
+            str(tmp_path / "clips"),
+            str(tmp_path / "all.lmdb"),
+            "--write-list",
+            str(tmp_path / "list.txt"),
+            "--workers",
+            "1",
+        ],
+        check=True,
+        capture_output=True,
+    )
     store = LmdbStore(tmp_path / "all.lmdb")
     assert store.clips == FolderStore(tmp_path / "clips").clips and set(store.clips) == set(SPACED)
     assert store.read("my clip 1", "a frame 2")[0, 0, 0] == 20
     assert [(clip.name, clip.frames, clip.first) for clip in read_list(tmp_path / "list.txt")] == [
-        (name, 3, 0) for name in store.clips]
+        (name, 3, 0) for name in store.clips
+    ]
 
 
 @pytest.mark.parametrize("name", ["two\nlines", " before", "behind ", "tab\t", "return\r", "escape\x1b[2J"])
@@ -466,9 +538,13 @@ def test_names_too_long_for_a_key_are_refused_before_the_work(tmp_path):
     assert not list(tmp_path.glob("out*"))
 
 
-TEXTS = {"mark": ("000 4 (8,12,3) 0\n", "utf-8-sig", None), "UTF-16": ("000\n", "utf-16", "is not UTF-8 text"),
-         "GBK": ("片段\n", "gbk", "is not UTF-8 text"), "Windows": ("000\r\n001\r\n", "utf-8", None),
-         "separator": ("a\u2028b 4 (8,12,3) 0\n", "utf-8", None)}
+TEXTS = {
+    "mark": ("000 4 (8,12,3) 0\n", "utf-8-sig", None),
+    "UTF-16": ("000\n", "utf-16", "is not UTF-8 text"),
+    "GBK": ("片段\n", "gbk", "is not UTF-8 text"),
+    "Windows": ("000\r\n001\r\n", "utf-8", None),
+    "separator": ("a\u2028b 4 (8,12,3) 0\n", "utf-8", None),
+}
 
 
 @pytest.mark.parametrize("kind", TEXTS)

@@ -100,12 +100,14 @@ def test_mistakes_are_named(tmp_path):
     (tmp_path / "empty").mkdir()
     (tmp_path / "empty.png").touch()
     (tmp_path / "fake.mp4").write_bytes(b"no video at all" * 100)
-    for call, part in [(lambda: read_clip(tmp_path / "nowhere"), "nowhere: no such folder"),
-                       (lambda: stream_frames(tmp_path / "nowhere"), "nowhere: no such folder"),
-                       (lambda: stream_frames(tmp_path / "empty"), "empty: no frames in it"),
-                       (lambda: read_clip(tmp_path), r"empty\.png: not a readable image"),
-                       (lambda: stream_frames(tmp_path / "fake.mp4"), r"fake\.mp4: no video frames"),
-                       (lambda: read_clip(tmp_path, frames=0), "frames 1 or more")]:
+    for call, part in [
+        (lambda: read_clip(tmp_path / "nowhere"), "nowhere: no such folder"),
+        (lambda: stream_frames(tmp_path / "nowhere"), "nowhere: no such folder"),
+        (lambda: stream_frames(tmp_path / "empty"), "empty: no frames in it"),
+        (lambda: read_clip(tmp_path), r"empty\.png: not a readable image"),
+        (lambda: stream_frames(tmp_path / "fake.mp4"), r"fake\.mp4: no video frames"),
+        (lambda: read_clip(tmp_path, frames=0), "frames 1 or more"),
+    ]:
         with pytest.raises(UserError, match=part):
             call()
 

@@ -1,6 +1,7 @@
 """Loading of training data: the same samples with any number of workers, and those of PyTorch's DataLoader beside which
 the benchmark measures it.
 """
+
 import importlib.util
 import shutil
 import sys
@@ -25,6 +26,7 @@ def loading():
     """The benchmark, whose modules import each other by name."""
     sys.path.insert(0, str(BENCHMARKS))
     import loading
+
     yield loading
     sys.path.remove(str(BENCHMARKS))
 
@@ -70,10 +72,13 @@ def test_a_mistake_in_a_worker_is_named(paths, tmp_path):
 @pytest.mark.parametrize("store", ["folders", "lmdb"])
 def test_the_benchmarks_loaders_give_equal_samples(loading, paths, store, tmp_path):
     from loading_steps import our_batches, their_batches
+
     for part, path in zip(("gt", "lq"), paths[store]):
         shutil.copytree(path, tmp_path / part)  # an LMDB is opened once in a process
-    both = [list(loader(loading.case_of(where, patch=PATCH, batch=BATCH, workers=0))(first=4, count=COUNT))
-            for loader, where in ((our_batches, paths[store]), (their_batches, [str(tmp_path / "gt"), str(tmp_path / "lq")]))]
+    both = [
+        list(loader(loading.case_of(where, patch=PATCH, batch=BATCH, workers=0))(first=4, count=COUNT))
+        for loader, where in ((our_batches, paths[store]), (their_batches, [str(tmp_path / "gt"), str(tmp_path / "lq")]))
+    ]
     assert [len(rows) for rows in both] == [COUNT, COUNT]
     for ours, theirs in zip(*both):
         for one, other in zip(ours, theirs):

@@ -115,8 +115,13 @@ def test_a_dark_scene_of_whole_numbers_stays_dark(save, tmp_path):
 
 
 def test_benchmark_scenes_are_found_however_they_are_spelled(tmp_path):
-    spelled = {"Kobe": "kobe_first8.mat", "Traffic": "Traffic48.MAT", "Runner": "runner8_cacti.mat",
-               "Drop": "data_drop8.mat", "Vehicle": "crash32_cacti.mat"}
+    spelled = {
+        "Kobe": "kobe_first8.mat",
+        "Traffic": "Traffic48.MAT",
+        "Runner": "runner8_cacti.mat",
+        "Drop": "data_drop8.mat",
+        "Vehicle": "crash32_cacti.mat",
+    }
     for name in list(spelled.values()) + ["mask.mat", "backdrop.mat", "kobe.png"]:
         (tmp_path / name).touch()
     found = find_benchmark_scenes(tmp_path)
@@ -178,8 +183,7 @@ def test_mistakes_in_files_are_named(save, tmp_path):
         assert "\n" not in str(raised.value)
 
 
-@pytest.mark.parametrize("content", [
-    b"", b"no MATLAB file", b"MATLAB 5.0 MAT-file" + b" " * 105 + b"\0\1IM" + b"\xff" * 99])
+@pytest.mark.parametrize("content", [b"", b"no MATLAB file", b"MATLAB 5.0 MAT-file" + b" " * 105 + b"\0\1IM" + b"\xff" * 99])
 @pytest.mark.parametrize("read", [read_mat, load_mask, load_scene, lambda path: load_capture(path, 8)])
 def test_damaged_files_are_named(content, read, tmp_path):
     (tmp_path / "damaged.mat").write_bytes(content)

@@ -1,4 +1,5 @@
 """From unpacked archives to databases: regrouping REDS, lists of clips, LMDBs made, killed, gone on with and read."""
+
 import contextlib
 import importlib.util
 import os
@@ -54,12 +55,17 @@ def test_a_list_comes_back(tmp_path):
 def test_published_spellings_are_read(tmp_path):
     path = tmp_path / "list.txt"
     path.write_text("000 100 (720,1280,3)\n\nGOPR0372_07_00 100 (720,1280,3) 000047\n00001/0001\n")
-    assert read_list(path) == [ListedClip("000", 100, (720, 1280, 3)),
-                               ListedClip("GOPR0372_07_00", 100, (720, 1280, 3), 47), ListedClip("00001/0001")]
+    assert read_list(path) == [
+        ListedClip("000", 100, (720, 1280, 3)),
+        ListedClip("GOPR0372_07_00", 100, (720, 1280, 3), 47),
+        ListedClip("00001/0001"),
+    ]
 
 
-@pytest.mark.parametrize("text, complaint", [
-    ("000 100 720\n", "line 1"), ("000\n000\n", "listed twice"), ("\n", "no clips"), ("000 ten\n", "line 1")])
+@pytest.mark.parametrize(
+    "text, complaint",
+    [("000 100 720\n", "line 1"), ("000\n000\n", "listed twice"), ("\n", "no clips"), ("000 ten\n", "line 1")],
+)
 def test_a_bad_list_is_refused(tmp_path, text, complaint):
     (tmp_path / "list.txt").write_text(text)
     with pytest.raises(UserError, match=complaint):
@@ -104,14 +110,17 @@ def test_regrouping_goes_on_after_a_stop(reds, tmp_path):
     assert tree(tmp_path / "all") == whole
 
 
-@pytest.mark.parametrize("harm, complaint", [
-    (lambda reds: (reds / "val/val_sharp/001/00000001.png").unlink(), "frame 00000001 is missing"),
-    (lambda reds: write_clip(reds / "val/val_sharp/001", frames=4), "has 4 frames"),
-    (lambda reds: (reds / "train/train_sharp/001").rename(reds / "train/train_sharp/007"), "clip 001 is missing"),
-    (lambda reds: (reds / "val/val_blur").rename(reds / "val/other"), "no val_blur"),
-    (lambda reds: write_clip(reds / "train/train_blur/240", seed=99), "another clip"),
-    (lambda reds: (reds / "val/val_sharp/one").mkdir(), "no clip of REDS has this name"),
-])
+@pytest.mark.parametrize(
+    "harm, complaint",
+    [
+        (lambda reds: (reds / "val/val_sharp/001/00000001.png").unlink(), "frame 00000001 is missing"),
+        (lambda reds: write_clip(reds / "val/val_sharp/001", frames=4), "has 4 frames"),
+        (lambda reds: (reds / "train/train_sharp/001").rename(reds / "train/train_sharp/007"), "clip 001 is missing"),
+        (lambda reds: (reds / "val/val_blur").rename(reds / "val/other"), "no val_blur"),
+        (lambda reds: write_clip(reds / "train/train_blur/240", seed=99), "another clip"),
+        (lambda reds: (reds / "val/val_sharp/one").mkdir(), "no clip of REDS has this name"),
+    ],
+)
 def test_incomplete_reds_is_refused_before_anything_is_placed(reds, harm, complaint):
     harm(reds)
     before = tree(reds)
@@ -177,21 +186,26 @@ def test_an_lmdb_of_the_published_tools_is_read(tmp_path):
 def test_a_list_chooses_clips_and_is_checked(clips, tmp_path):
     create_lmdb(clips, tmp_path / "two.lmdb", [ListedClip("000", 4, (12, 16, 3), 0), ListedClip("00001/0001")], workers=1)
     assert set(LmdbStore(tmp_path / "two.lmdb").clips) == {"000", "00001/0001"}
-    for wrong, complaint in ((ListedClip("001"), "listed clips are not in it, the first is 001"),
-                             (ListedClip("000", 5), "has 4 frames, its list says 5"),
-                             (ListedClip("000", 4, (12, 18, 3)), "expected .12, 18, 3."),
-                             (ListedClip("GOPR0372_07_00", 3, None, 0), "starts at 000047, its list says 0")):
+    for wrong, complaint in (
+        (ListedClip("001"), "listed clips are not in it, the first is 001"),
+        (ListedClip("000", 5), "has 4 frames, its list says 5"),
+        (ListedClip("000", 4, (12, 18, 3)), "expected .12, 18, 3."),
+        (ListedClip("GOPR0372_07_00", 3, None, 0), "starts at 000047, its list says 0"),
+    ):
         with pytest.raises(UserError, match=complaint):
             create_lmdb(clips, tmp_path / "other.lmdb", [wrong], workers=1)
         assert not (tmp_path / "other.lmdb").exists()
 
 
-@pytest.mark.parametrize("harm, complaint", [
-    (lambda clips: (clips / "000/00000001.png").write_bytes(b"no picture"), "00000001.png: this frame does not decode"),
-    (lambda clips: (clips / "000/00000001.png").unlink(), "clip 000 has no frame 1"),
-    (lambda clips: write_clip(clips / "000", frames=1, first=4, size=(8, 8)), "00000004.png: it has shape"),
-    (lambda clips: (clips / "000/00000001.jpg").write_bytes(b""), "are frame 00000001"),
-])
+@pytest.mark.parametrize(
+    "harm, complaint",
+    [
+        (lambda clips: (clips / "000/00000001.png").write_bytes(b"no picture"), "00000001.png: this frame does not decode"),
+        (lambda clips: (clips / "000/00000001.png").unlink(), "clip 000 has no frame 1"),
+        (lambda clips: write_clip(clips / "000", frames=1, first=4, size=(8, 8)), "00000004.png: it has shape"),
+        (lambda clips: (clips / "000/00000001.jpg").write_bytes(b""), "are frame 00000001"),
+    ],
+)
 def test_bad_frames_are_named(clips, tmp_path, harm, complaint):
     harm(clips)
     with pytest.raises(UserError, match=complaint):
@@ -229,10 +243,15 @@ def test_a_killed_run_goes_on(tmp_path):
     np.testing.assert_array_equal(one.read("000", "00000299"), other.read("000", "00000299"))
 
 
-@pytest.mark.parametrize("change, words", [
-    (lambda clips: write_clip(clips / "000", frames=1, first=1, seed=9), "of other frames"),
-    (lambda clips: write_clip(clips / "000", frames=1, first=3), "of other frames"),
-    (lambda clips: None, None)], ids=["exchanged", "more", "same"])
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (lambda clips: write_clip(clips / "000", frames=1, first=1, seed=9), "of other frames"),
+        (lambda clips: write_clip(clips / "000", frames=1, first=3), "of other frames"),
+        (lambda clips: None, None),
+    ],
+    ids=["exchanged", "more", "same"],
+)
 def test_a_run_does_not_go_on_with_other_frames(tmp_path, monkeypatch, change, words):
     clips, output = tmp_path / "clips", tmp_path / "out.lmdb"
     write_clip(clips / "000")

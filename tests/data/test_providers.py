@@ -1,4 +1,5 @@
 """Sources of training clips: one interface, decided by index and generator alone."""
+
 from types import SimpleNamespace
 
 import cv2
@@ -59,9 +60,97 @@ def test_davis_groups_start_at_every_frame_and_follow_one_another(davis):
 
 
 DAVIS_2017 = (
-    82, 69, 50, 90, 80, 75, 87, 84, 71, 80, 90, 75, 40, 80, 89, 63, 84, 104, 52, 60, 90, 62, 76, 60, 25, 86, 66, 83, 52, 50, 64,
-    91, 80, 80, 90, 78, 80, 75, 50, 60, 81, 34, 68, 50, 80, 100, 47, 65, 49, 73, 50, 52, 70, 70, 80, 79, 70, 60, 40, 43, 46, 70,
-    80, 100, 79, 38, 50, 90, 35, 80, 43, 91, 75, 68, 40, 80, 66, 99, 48, 91, 71, 55, 60, 70, 76, 80, 59, 65, 67, 72)
+    82,
+    69,
+    50,
+    90,
+    80,
+    75,
+    87,
+    84,
+    71,
+    80,
+    90,
+    75,
+    40,
+    80,
+    89,
+    63,
+    84,
+    104,
+    52,
+    60,
+    90,
+    62,
+    76,
+    60,
+    25,
+    86,
+    66,
+    83,
+    52,
+    50,
+    64,
+    91,
+    80,
+    80,
+    90,
+    78,
+    80,
+    75,
+    50,
+    60,
+    81,
+    34,
+    68,
+    50,
+    80,
+    100,
+    47,
+    65,
+    49,
+    73,
+    50,
+    52,
+    70,
+    70,
+    80,
+    79,
+    70,
+    60,
+    40,
+    43,
+    46,
+    70,
+    80,
+    100,
+    79,
+    38,
+    50,
+    90,
+    35,
+    80,
+    43,
+    91,
+    75,
+    68,
+    40,
+    80,
+    66,
+    99,
+    48,
+    91,
+    71,
+    55,
+    60,
+    70,
+    76,
+    80,
+    59,
+    65,
+    67,
+    72,
+)
 """Frames of its 90 training and validation clips, bear to walking."""
 
 
@@ -70,8 +159,10 @@ def test_an_epoch_of_davis_is_as_long_as_published():
     assert sum(len(group_starts(count, 8)) for count in DAVIS_2017) == 26030
 
 
-@pytest.mark.parametrize("count, frames, expected", [
-    (3, 4, []), (4, 4, [0]), (5, 4, [0]), (6, 4, [0, 1]), (8, 4, [0, 4, 1, 2, 3]), (1, 1, [0]), (3, 1, [0, 1, 2, 1, 2])])
+@pytest.mark.parametrize(
+    "count, frames, expected",
+    [(3, 4, []), (4, 4, [0]), (5, 4, [0]), (6, 4, [0, 1]), (8, 4, [0, 4, 1, 2, 3]), (1, 1, [0]), (3, 1, [0, 1, 2, 1, 2])],
+)
 def test_groups_of_short_clips(count, frames, expected):
     assert group_starts(count, frames) == expected
 

@@ -1,4 +1,5 @@
 """Rendered clips: deterministic, in range, moving as told, train and held-out photographs apart."""
+
 import time
 from pathlib import Path
 
@@ -73,8 +74,9 @@ def test_the_camera_pans_as_told():
 
 
 def test_the_camera_turns_and_comes_nearer():
-    (turned,), (straight,) = (render(Composition(Surface("gravel"), Motion(angle=angle)), 1, 64, 64)
-                              for angle in (np.pi / 2, 0.0))
+    (turned,), (straight,) = (
+        render(Composition(Surface("gravel"), Motion(angle=angle)), 1, 64, 64) for angle in (np.pi / 2, 0.0)
+    )
     np.testing.assert_allclose(turned, np.rot90(straight, -1), atol=1e-3)  # clockwise, as y points down
     near = render(Composition(Surface("gravel"), Motion(growth=0.5)), 3, 64, 64)
     assert np.abs(np.diff(near[2])).mean() < np.abs(np.diff(near[0])).mean()  # enlarged: smoother
@@ -112,6 +114,7 @@ def test_demo_scenes_are_held_out_and_always_the_same():
 
 def test_demo_scenes_show_held_out_photographs_only(monkeypatch):
     from mindrestore.data import composition
+
     seen = set()
     monkeypatch.setattr(composition, "photograph", lambda name: seen.add(name) or photograph(name))
     demo_scenes()
@@ -127,12 +130,15 @@ def test_rendering_is_fast_enough_to_train_on():
     assert (time.perf_counter() - start) / 20 < 0.1  # 10 ms on one quiet core
 
 
-@pytest.mark.parametrize("call, part", [
-    (lambda: render_clip(0, 0, 8, 8), "at least one frame"),
-    (lambda: render_clip(0, 2, 8, 8, speed=-1), "speed"),
-    (lambda: render_clip(0, 2, 8, 8, photographs=()), "at least one photograph"),
-    (lambda: render_clip(0, 2, 8, 8, photographs=("lena",)), "'lena' is unknown.*astronaut"),
-])
+@pytest.mark.parametrize(
+    "call, part",
+    [
+        (lambda: render_clip(0, 0, 8, 8), "at least one frame"),
+        (lambda: render_clip(0, 2, 8, 8, speed=-1), "speed"),
+        (lambda: render_clip(0, 2, 8, 8, photographs=()), "at least one photograph"),
+        (lambda: render_clip(0, 2, 8, 8, photographs=("lena",)), "'lena' is unknown.*astronaut"),
+    ],
+)
 def test_mistakes_are_named(call, part):
     with pytest.raises(UserError, match=part):
         call()

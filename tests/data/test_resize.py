@@ -1,4 +1,5 @@
 """Bicubic resizing as MATLAB does it, and low quality made from ground truth."""
+
 import numpy as np
 import pytest
 
@@ -44,8 +45,9 @@ def test_constants_and_ramps_stay(scale):
     np.testing.assert_allclose(resized[inside, inside], (rows[:, None] + 10 * columns)[inside, inside], atol=1e-9)
 
 
-@pytest.mark.parametrize("height, scale, expected", [
-    (180, 0.25, 45), (181, 0.25, 46), (10, 1 / 3, 4), (9, 1 / 3, 3), (5, 4, 20)])
+@pytest.mark.parametrize(
+    "height, scale, expected", [(180, 0.25, 45), (181, 0.25, 46), (10, 1 / 3, 4), (9, 1 / 3, 3), (5, 4, 20)]
+)
 def test_sizes_round_up(height, scale, expected):
     assert imresize(np.zeros((3, height, 12)), scale).shape[1] == expected
 
@@ -76,7 +78,7 @@ def test_blur_downsampling_stays_in_place(rng):
     impulse[21, 26] = 1
     made = blur_downsampled(impulse)
     distances = np.exp(-0.5 * (np.arange(-5.5, 6) / 1.6) ** 2)
-    assert made[5, 6] == pytest.approx(np.exp(-0.5 * ((0.5 ** 2 + 0.5 ** 2) / 1.6 ** 2)) / distances.sum() ** 2)
+    assert made[5, 6] == pytest.approx(np.exp(-0.5 * ((0.5**2 + 0.5**2) / 1.6**2)) / distances.sum() ** 2)
     image = rng.random((3, 24, 32))
     np.testing.assert_allclose(blur_downsampled(image[:, ::-1]), blur_downsampled(image)[:, ::-1], atol=1e-12)
 
@@ -97,8 +99,7 @@ def test_blur_is_the_mean_of_five(count, expected):
     np.testing.assert_allclose([frame[0, 0, 0] for frame in blurred(frames)], expected, atol=1e-6)
 
 
-@pytest.mark.parametrize("kind, size", [
-    ("bicubic", (6, 8)), ("gaussian", (6, 8)), ("noise", (24, 32)), ("blur", (24, 32))])
+@pytest.mark.parametrize("kind, size", [("bicubic", (6, 8)), ("gaussian", (6, 8)), ("noise", (24, 32)), ("blur", (24, 32))])
 def test_a_stream_of_low_quality(kind, size, rng):
     frames = rng.random((4, 3, 24, 32), dtype=np.float32)
     read = []

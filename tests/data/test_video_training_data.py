@@ -1,4 +1,5 @@
 """Training data of VRT: subclips of stored clips, what is held out, augmentation, low quality, determinism."""
+
 import colorsys
 import subprocess
 import sys
@@ -171,8 +172,12 @@ def test_dvd_trains_as_it_is_downloaded(tmp_path):
 
 
 def test_vimeo_trains_with_its_own_list_as_it_is_unpacked(tmp_path):
-    root = downloaded(tmp_path / "vimeo_septuplet", ("sequences/{}",), ["00001/0001", "00001/0002", "00002/0001"],
-                      [f"im{number}.png" for number in range(1, 8)])
+    root = downloaded(
+        tmp_path / "vimeo_septuplet",
+        ("sequences/{}",),
+        ["00001/0001", "00001/0002", "00002/0001"],
+        [f"im{number}.png" for number in range(1, 8)],
+    )
     (root / "sep_trainlist.txt").write_text("00001/0001\n00002/0001\n\n")
     (root / "readme.txt").write_text("septuplets\n")
     names = [clip.name for clip in read_list(root / "sep_trainlist.txt")]
@@ -180,8 +185,20 @@ def test_vimeo_trains_with_its_own_list_as_it_is_unpacked(tmp_path):
         subclips = StoredSubclips(open_store(path), frames=7, patch=16, clips=names)
         assert subclip_levels(subclips) == {"00001/0001": [(0, None)], "00002/0001": [(20, None)]}
     script = ROOT / "src/scripts/create_lmdb.py"
-    subprocess.run([sys.executable, str(script), str(root / "sequences"), str(tmp_path / "train.lmdb"), "--list",
-                    str(root / "sep_trainlist.txt"), "--workers", "1"], check=True, capture_output=True)
+    subprocess.run(
+        [
+            sys.executable,
+            str(script),
+            str(root / "sequences"),
+            str(tmp_path / "train.lmdb"),
+            "--list",
+            str(root / "sep_trainlist.txt"),
+            "--workers",
+            "1",
+        ],
+        check=True,
+        capture_output=True,
+    )
     assert list(open_store(tmp_path / "train.lmdb").clips) == ["00001/0001", "00002/0001"]
 
 
@@ -190,14 +207,19 @@ def test_davis_is_not_trained_on_its_annotations(tmp_path):
     assert list(open_store(root).clips) == ["bear"]
 
 
-@pytest.mark.parametrize("harm, complaint", [
-    (lambda tree: [path.unlink() for path in (tree / "lq/001").iterdir()], "clip 001 of .* is missing"),
-    (lambda tree: (tree / "lq/001/000006.png").unlink(), "clip 001: frame 000006 of .*gt has no counterpart in .*lq"),
-    (lambda tree: cv2.imwrite(str(tree / "gt/001/000002.png"), np.zeros((8, 8, 3), np.uint8)), "frame 000002: 8 x 8"),
-    (lambda tree: (tree / "gt/001/000002.png").write_bytes(b"no image"), "000002.png: this frame does not decode"),
-    (lambda tree: [cv2.imwrite(str(path), np.zeros((9, 12, 3), np.uint8)) for path in (tree / "lq/001").iterdir()],
-     "clip 001: frames of 12 x 9 pixels, expected"),
-])
+@pytest.mark.parametrize(
+    "harm, complaint",
+    [
+        (lambda tree: [path.unlink() for path in (tree / "lq/001").iterdir()], "clip 001 of .* is missing"),
+        (lambda tree: (tree / "lq/001/000006.png").unlink(), "clip 001: frame 000006 of .*gt has no counterpart in .*lq"),
+        (lambda tree: cv2.imwrite(str(tree / "gt/001/000002.png"), np.zeros((8, 8, 3), np.uint8)), "frame 000002: 8 x 8"),
+        (lambda tree: (tree / "gt/001/000002.png").write_bytes(b"no image"), "000002.png: this frame does not decode"),
+        (
+            lambda tree: [cv2.imwrite(str(path), np.zeros((9, 12, 3), np.uint8)) for path in (tree / "lq/001").iterdir()],
+            "clip 001: frames of 12 x 9 pixels, expected",
+        ),
+    ],
+)
 def test_what_does_not_fit_is_named(tree, harm, complaint):
     harm(tree)
     with pytest.raises(UserError, match=complaint):
@@ -206,13 +228,20 @@ def test_what_does_not_fit_is_named(tree, harm, complaint):
             subclips.subclip(index, np.random.default_rng(0))
 
 
-@pytest.mark.parametrize("settings, complaint", [
-    (dict(patch=64), "smaller than the patch of 64"), (dict(frames=9), "no clip of 9 frames"),
-    (dict(clips=["000", "777"]), "the first is 777"), (dict(patch=18), "multiple of the scale")])
+@pytest.mark.parametrize(
+    "settings, complaint",
+    [
+        (dict(patch=64), "smaller than the patch of 64"),
+        (dict(frames=9), "no clip of 9 frames"),
+        (dict(clips=["000", "777"]), "the first is 777"),
+        (dict(patch=18), "multiple of the scale"),
+    ],
+)
 def test_impossible_settings_are_refused(tree, settings, complaint):
     with pytest.raises(UserError, match=complaint):
         StoredSubclips(*stores(tree), **{**dict(frames=FRAMES, patch=16, scale=4), **settings}).subclip(
-            0, np.random.default_rng(0))
+            0, np.random.default_rng(0)
+        )
 
 
 # Samples

@@ -1,4 +1,5 @@
 """Exported networks: read back and equal, described beside, whole or absent."""
+
 import json
 
 import mindspore as ms
@@ -70,11 +71,14 @@ def test_one_file_for_every_size(variant, tmp_path, capfd):
         np.testing.assert_allclose(clip, network(*inputs).asnumpy(), atol=1e-5)
 
 
-@pytest.mark.parametrize("variant, height, width, batch", [
-    ("multi_group", HEIGHT, WIDTH, 2),
-    ("colour", HEIGHT, WIDTH, 1),
-    ("gap_tv", HEIGHT - 1, WIDTH, 2),
-])
+@pytest.mark.parametrize(
+    "variant, height, width, batch",
+    [
+        ("multi_group", HEIGHT, WIDTH, 2),
+        ("colour", HEIGHT, WIDTH, 1),
+        ("gap_tv", HEIGHT - 1, WIDTH, 2),
+    ],
+)
 def test_a_file_for_one_size(variant, height, width, batch, tmp_path):
     network, metadata = tiny(**VARIANTS[variant])
     summary = export_network(network, metadata, tmp_path / "new" / "net", "MINDIR", FRAMES, height, width, batch)
@@ -129,14 +133,17 @@ def test_a_failing_export_leaves_nothing_behind(tmp_path, monkeypatch):
     assert files(tmp_path) == [] and ms.get_context("jit_syntax_level") == level
 
 
-@pytest.mark.parametrize("name, options, part", [
-    ("net.pb", dict(file_format="pb"), "choose one of mindir, air, onnx"),
-    ("net.air", dict(file_format="air", height=8, width=8), "on Ascend only and this is cpu"),
-    ("net.onnx", {}, "must end in .mindir"),
-    ("net.mindir", dict(height=8), "height is given alone"),
-    ("net.mindir", dict(height=8, width=0), "width is 0"),
-    ("net.mindir", dict(frames=2.5), "frames is 2.5"),
-])
+@pytest.mark.parametrize(
+    "name, options, part",
+    [
+        ("net.pb", dict(file_format="pb"), "choose one of mindir, air, onnx"),
+        ("net.air", dict(file_format="air", height=8, width=8), "on Ascend only and this is cpu"),
+        ("net.onnx", {}, "must end in .mindir"),
+        ("net.mindir", dict(height=8), "height is given alone"),
+        ("net.mindir", dict(height=8, width=0), "width is 0"),
+        ("net.mindir", dict(frames=2.5), "frames is 2.5"),
+    ],
+)
 def test_mistakes_are_named(name, options, part, tmp_path):
     with pytest.raises(UserError, match=part):
         export_network(*tiny(), tmp_path / name, **options)

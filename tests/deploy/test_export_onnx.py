@@ -1,4 +1,5 @@
 """RevSCI as ONNX: what another program computes with the file is what the network computes."""
+
 import builtins
 import json
 
@@ -54,6 +55,7 @@ def test_without_the_package_the_way_out_is_named(prepared, tmp_path, monkeypatc
         if name == "onnx":
             raise ImportError(name)
         return found(name, *rest)
+
     monkeypatch.setattr(builtins, "__import__", without_onnx)
     with pytest.raises(UserError, match="run: pip install onnx onnxruntime"):
         export_network(*tiny("two_way"), tmp_path / "net.onnx", "onnx", frames=2)
@@ -63,5 +65,6 @@ def test_without_the_package_the_way_out_is_named(prepared, tmp_path, monkeypatc
 def test_a_vrt_is_refused_and_the_operators_are_named():
     class Aligning:
         pa_frames = 2
+
     with pytest.raises(UserError, match="GridSampler2D, DeformableOffsets"):
         kind_of("vrt").onnx(Aligning(), None, None)

@@ -1,4 +1,5 @@
 """VRT as MINDIR: one small network a task, read back and equal."""
+
 import json
 
 import mindspore as ms
@@ -11,8 +12,9 @@ from mindrestore.deploy import export_network
 from mindrestore.errors import UserError
 
 
-@pytest.mark.parametrize("task", ["interpolate", *(pytest.param(task, marks=pytest.mark.long) for task in EXPORTABLE
-                                                   if task != "interpolate")])
+@pytest.mark.parametrize(
+    "task", ["interpolate", *(pytest.param(task, marks=pytest.mark.long) for task in EXPORTABLE if task != "interpolate")]
+)
 def test_a_file_for_every_task(task, prepared, tmp_path):
     network, metadata = exportable(task)
     summary = export_network(network, metadata, tmp_path / f"{task}.mindir")

@@ -5,6 +5,7 @@ gives float16 back, on the way back to gradients as well; a number too large sta
 register notes it. A 910B does so with what is float16 already, has infinities, and leaves float32 alone. Conv3d and
 Conv3DTranspose take float16 only, in one group. That sums of gradients of weights are rounded too is the worst case.
 """
+
 import mindspore as ms
 import numpy as np
 from mindspore import Tensor, amp, nn, ops
@@ -57,6 +58,7 @@ class CubeUnit:
             if name in FLOAT16_ONLY and named.get("group", 1) != 1:
                 raise ValueError(f"For {name} on Ascend, group must be 1.")
             return self._computing(name, operator(*settings, **named))
+
         return make
 
     def _computing(self, name, multiply):
@@ -67,6 +69,7 @@ class CubeUnit:
                 return multiply(left, right)
             left, right, given = left.astype(ms.float32), right.astype(ms.float32), left.dtype
             return self._rounded(multiply(self._rounded(left), self._rounded(right))).astype(given)
+
         return compute
 
 

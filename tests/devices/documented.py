@@ -1,4 +1,5 @@
 """What the installed MindSpore's own documentation says of a primitive: platforms and types."""
+
 import inspect
 import re
 
@@ -27,8 +28,11 @@ def types(primitive, platform):
         own = [listed for platforms, listed in own if platform in platforms.split("/")]
         listed = own or re.findall(r"(?:support|dtypes:|data type of|data type can be|with) (float[^.]*)", text)
         if listed:
-            return None if "all" in listed[0].lower() else {
-                name.capitalize() for name in re.findall(r"float\d+|int\d+|bool", " ".join(listed))}
+            return (
+                None
+                if "all" in listed[0].lower()
+                else {name.capitalize() for name in re.findall(r"float\d+|int\d+|bool", " ".join(listed))}
+            )
     return None
 
 

@@ -1,4 +1,5 @@
 """Which primitives MindSpore computes: those of its compiled graphs, and those it runs one by one."""
+
 import re
 from typing import NamedTuple
 

@@ -1,6 +1,7 @@
 """Every name of MindSpore's that the sources use is in the installed release, is public, takes the arguments it is given, and
 is not announced to be removed.
 """
+
 import ast
 import contextlib
 import importlib
@@ -16,8 +17,11 @@ from places import ROOT
 SOURCES = ROOT / "src" / "mindrestore"
 ANNOUNCED = re.compile(r"\b(?:deprecated|will be (?:removed|renamed|merged|changed))\b", re.IGNORECASE)
 GOING = re.compile(r"this interface|the interface name", re.IGNORECASE)  # a method, not one of its overloads
-TENSORS_ONLY = {name for name in dir(mindspore.Tensor) if not name.startswith("_") and not any(
-    hasattr(other, name) for other in (np.ndarray, np.random.Generator, list))}
+TENSORS_ONLY = {
+    name
+    for name in dir(mindspore.Tensor)
+    if not name.startswith("_") and not any(hasattr(other, name) for other in (np.ndarray, np.random.Generator, list))
+}
 EXCEPTIONS = {
     "set_context": "2.10 has no other way to set a mode that a user may have changed, and jit_syntax_level",
     "set_context(jit_syntax_level)": "export itself sets it, and leaves it changed where it fails",
@@ -106,8 +110,11 @@ class Uses(ast.NodeVisitor):
             self.judged_call(node, called)
         elif isinstance(node.func, ast.Attribute) and ast.unparse(node.func.value) != "np":
             self.judged_method(node)
-        if called is not None and not any(isinstance(argument, ast.Starred) for argument in node.args) and all(
-                keyword.arg for keyword in node.keywords):
+        if (
+            called is not None
+            and not any(isinstance(argument, ast.Starred) for argument in node.args)
+            and all(keyword.arg for keyword in node.keywords)
+        ):
             try:
                 inspect.signature(called).bind(*node.args, **{keyword.arg: keyword.value for keyword in node.keywords})
             except TypeError as error:
@@ -197,6 +204,15 @@ def of(x, weight):
     return y.transpose(0, 2, 1).mean((1, 2), keep_dims=True).asnumpy()
 """
     assert set(Uses(source).leaving) == {
-        (4, "all_reduce"), (5, "Conv2DBackpropFilter"), (7, "conv2d(pad_mode)"), (8, "bias_add"), (8, "Tensor.expand_dims"),
-        (8, "Tensor.astype"), (9, "set_context"), (9, "set_context(runtime_num_threads)"), (11, "Tensor.transpose(*axes)"),
-        (11, "Tensor.mean(keep_dims)"), (11, "Tensor.asnumpy")}
+        (4, "all_reduce"),
+        (5, "Conv2DBackpropFilter"),
+        (7, "conv2d(pad_mode)"),
+        (8, "bias_add"),
+        (8, "Tensor.expand_dims"),
+        (8, "Tensor.astype"),
+        (9, "set_context"),
+        (9, "set_context(runtime_num_threads)"),
+        (11, "Tensor.transpose(*axes)"),
+        (11, "Tensor.mean(keep_dims)"),
+        (11, "Tensor.asnumpy"),
+    }

@@ -3,6 +3,7 @@
 Gradients are those of the networks' device branch, of operators that compute as an Ascend's do (``cube_unit``), against the
 same branch in float32.
 """
+
 import re
 from functools import partial
 from types import SimpleNamespace
@@ -33,21 +34,66 @@ from mindrestore.training.step import TrainOneStep
 from mindrestore.training.trainer import JOBS, train
 
 SOURCES = ROOT / "src" / "mindrestore"
-PRODUCTS = ("MatMul", "BatchMatMul", "matmul", "bmm", "mm", "addmm", "baddbmm", "dense", "einsum", "tensor_dot", "inner",
-            "outer", "conv1d", "conv2d", "conv3d", "conv3d_transpose", "deformable_conv2d", "Conv2D", "Conv3D",
-            "Conv2DTranspose", "Conv3DTranspose", "Dense", "Conv2d", "Conv3d", "Conv2dTranspose", "Conv3dTranspose")
+PRODUCTS = (
+    "MatMul",
+    "BatchMatMul",
+    "matmul",
+    "bmm",
+    "mm",
+    "addmm",
+    "baddbmm",
+    "dense",
+    "einsum",
+    "tensor_dot",
+    "inner",
+    "outer",
+    "conv1d",
+    "conv2d",
+    "conv3d",
+    "conv3d_transpose",
+    "deformable_conv2d",
+    "Conv2D",
+    "Conv3D",
+    "Conv2DTranspose",
+    "Conv3DTranspose",
+    "Dense",
+    "Conv2d",
+    "Conv3d",
+    "Conv2dTranspose",
+    "Conv3dTranspose",
+)
 PUBLISHED_BATCH = 3 * 8 * 256 * 256
 ADAM_EPSILON = 1e-8
 MATTERS = ADAM_EPSILON / 100
 """Root mean square of a gradient below which a weight moves by less than a hundredth of the learning rate, in float32 too."""
-VIDEO = dict(name="vrt", upscale=1, img_size=[2, 64, 64], window_size=[2, 8, 8], depths=[1] * 8, indep_reconsts=[],
-             embed_dims=[8] * 8, num_heads=[2] * 8, pa_frames=0, nonblind_denoising=True, drop_path_rate=0.0)
+VIDEO = dict(
+    name="vrt",
+    upscale=1,
+    img_size=[2, 64, 64],
+    window_size=[2, 8, 8],
+    depths=[1] * 8,
+    indep_reconsts=[],
+    embed_dims=[8] * 8,
+    num_heads=[2] * 8,
+    pa_frames=0,
+    nonblind_denoising=True,
+    drop_path_rate=0.0,
+)
 TINY = {
-    "revsci": dict(model={"blocks": 2, "channels": 16}, data={"frames": 4, "size": 32},
-                   training={"batch_size": 1, "mode": "reversible"}, evaluation={"kind": "captures"}),
-    "vrt": dict(model=VIDEO, data={"kind": "rendered", "frames": 2, "patch": 64, "clips": 5},
-                training={"batch_size": 1, "flow_frozen_steps": 0}, evaluation={"set": "demo", "sigma": 25}),
-    "spynet": dict(model={"name": "spynet"}, data={"patch": 32, "clips": 4}, training={"batch_size": 1})}
+    "revsci": dict(
+        model={"blocks": 2, "channels": 16},
+        data={"frames": 4, "size": 32},
+        training={"batch_size": 1, "mode": "reversible"},
+        evaluation={"kind": "captures"},
+    ),
+    "vrt": dict(
+        model=VIDEO,
+        data={"kind": "rendered", "frames": 2, "patch": 64, "clips": 5},
+        training={"batch_size": 1, "flow_frozen_steps": 0},
+        evaluation={"set": "demo", "sigma": 25},
+    ),
+    "spynet": dict(model={"name": "spynet"}, data={"patch": 32, "clips": 4}, training={"batch_size": 1}),
+}
 
 
 pytestmark = [pytest.mark.usefixtures("mode"), pytest.mark.parametrize("mode", ["pynative"], indirect=True)]
@@ -70,7 +116,8 @@ def compared(gradients, expected, names):
         zeros=[name for name, one, other in zip(names, gradients, expected) if other.any() and not one.any()],
         mattering_zeros=[names[index] for index in mattering if not gradients[index].any()],
         norms={names[index]: abs(norm(gradients[index]) / norm(expected[index]) - 1) for index in mattering},
-        total=np.sqrt(sum(np.square(one - other).sum() for one, other in zip(gradients, expected))) / total)
+        total=np.sqrt(sum(np.square(one - other).sum() for one, other in zip(gradients, expected))) / total,
+    )
 
 
 def settled(unit, scale, value_and_gradients, *batch):
@@ -95,6 +142,7 @@ def of_snapshots(mode, scale, size):
 
     def mean_of_published(clip, target):
         return mse(clip, target) * (clip.size / PUBLISHED_BATCH)
+
     gradients = GRADIENTS[mode](network, mean_of_published, loss_scale=scale)
     return gradients, list(map(Tensor, (clip[None], *inputs))), [parameter.name for parameter in network.trainable_params()]
 
@@ -102,11 +150,13 @@ def of_snapshots(mode, scale, size):
 @pytest.fixture
 def float32_gradients(monkeypatch):
     """``float32_gradients(size)`` and their names: of the same device branch, on a device that computes in float32."""
+
     def found(*size):
         with monkeypatch.context() as patched:
             patched.setattr(device, "name", lambda: "gpu")
             gradients, batch, names = of_snapshots("pieces", None, *size)
             return [gradient.asnumpy() for gradient in gradients(*batch)[1]], names
+
     return found
 
 
@@ -118,6 +168,7 @@ def test_the_imitation_rounds_there_and_back_and_keeps_what_is_too_large(unit):
 
     def product(left, right):
         return ops.MatMul()(left, right)
+
     small = Tensor([[1 / 3]], ms.float32)
     third = np.float32(np.float16(1 / 3))
     assert product(small, Tensor([[1.0]], ms.float32)).asnumpy() == third
@@ -146,19 +197,29 @@ def test_the_imitation_refuses_what_an_ascend_refuses(unit):
 def test_every_product_of_the_device_branch_is_imitated():
     """The branch for CPUs and the probe of one aside."""
     aside = {"convolution_frames.py", "convolution_probe.py"}
-    found = {name for path in SOURCES.rglob("*.py") if path.name not in aside
-             for name in re.findall(rf"\b(?:ops|nn|mint)\.({'|'.join(PRODUCTS)})\b", path.read_text(encoding="utf-8"))}
+    found = {
+        name
+        for path in SOURCES.rglob("*.py")
+        if path.name not in aside
+        for name in re.findall(rf"\b(?:ops|nn|mint)\.({'|'.join(PRODUCTS)})\b", path.read_text(encoding="utf-8"))
+    }
     assert found and found <= set(OPERATORS)
-    assert not [path.name for path in SOURCES.rglob("*.py") if path.parent.name in ("ops", "revsci", "vrt", "training")
-                and re.search(r"\w @ \w", re.sub(r'"""[\s\S]*?"""|#.*', "", path.read_text(encoding="utf-8")))]
+    assert not [
+        path.name
+        for path in SOURCES.rglob("*.py")
+        if path.parent.name in ("ops", "revsci", "vrt", "training")
+        and re.search(r"\w @ \w", re.sub(r'"""[\s\S]*?"""|#.*', "", path.read_text(encoding="utf-8")))
+    ]
 
 
 # Where a loss scale is needed
 
 
 @pytest.mark.parametrize("kind", TINY)
-@pytest.mark.parametrize("name, chosen, scaled", [("ascend", "float32", True), ("gpu", "float32", False),
-                                                  ("cpu", "float32", False), ("gpu", "float16", True)])
+@pytest.mark.parametrize(
+    "name, chosen, scaled",
+    [("ascend", "float32", True), ("gpu", "float32", False), ("cpu", "float32", False), ("gpu", "float16", True)],
+)
 def test_training_switches_it_on_by_itself(monkeypatch, kind, name, chosen, scaled):
     monkeypatch.setattr(device, "name", lambda: name)
     monkeypatch.setattr(precision, "chosen", lambda: chosen)
@@ -173,9 +234,16 @@ def test_training_switches_it_on_by_itself(monkeypatch, kind, name, chosen, scal
 # RevSCI
 
 
-@pytest.mark.parametrize("model, execution, size", [
-    ("910", "whole", 24), ("910", "pieces", 24), ("910B", "pieces", 24),
-    pytest.param("910", "whole", 256, marks=pytest.mark.long), pytest.param("910", "pieces", 256, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "model, execution, size",
+    [
+        ("910", "whole", 24),
+        ("910", "pieces", 24),
+        ("910B", "pieces", 24),
+        pytest.param("910", "whole", 256, marks=pytest.mark.long),
+        pytest.param("910", "pieces", 256, marks=pytest.mark.long),
+    ],
+)
 def test_gradients_of_revsci(unit, float32_gradients, model, execution, size):
     """The last bias is apart: its gradient is the mean of what is wrong, near zero, which rounding on the way there moves."""
     expected, names = float32_gradients(size)
@@ -186,8 +254,10 @@ def test_gradients_of_revsci(unit, float32_gradients, model, execution, size):
     gradients, batch, _ = of_snapshots(execution, scale, size)
     found = compared(settled(made, scale, gradients, *batch)[1], expected, names)
     last = found.norms.pop("conv2.6.bias")
-    print(f"without {len(without.zeros)} of {len(names)} zero; with a scale of {scale.value:g} {len(found.zeros)} zero, norms "
-          f"off by {max(found.norms.values()):.2%} at most, the last bias's by {last:.2%}, all gradients by {found.total:.2%}")
+    print(
+        f"without {len(without.zeros)} of {len(names)} zero; with a scale of {scale.value:g} {len(found.zeros)} zero, norms "
+        f"off by {max(found.norms.values()):.2%} at most, the last bias's by {last:.2%}, all gradients by {found.total:.2%}"
+    )
     assert len(without.mattering_zeros) > len(names) / 2 and len(names) == 48
     assert not found.zeros and max(found.norms.values()) < 0.02 and last < 0.2 and found.total < 0.02
 
@@ -197,6 +267,7 @@ def test_gradients_of_revsci(unit, float32_gradients, model, execution, size):
 
 def of_job(unit, monkeypatch, config, first=None):
     """Return without a scale and with one how gradients of a configuration's first sample compare."""
+
     def job_on(name):
         monkeypatch.setattr(device, "name", lambda: name)
         job = JOBS[config.problem](config)
@@ -208,6 +279,7 @@ def of_job(unit, monkeypatch, config, first=None):
         if scale is None:
             return [gradient.asnumpy() for gradient in gradients(*batch)[1]]
         return settled(made, scale, gradients, *batch)[1]
+
     job, parameters, batch = job_on("gpu")
     names, expected = [parameter.name for parameter in parameters], of(job, parameters, batch, None)
     made = unit("910")
@@ -219,25 +291,32 @@ def of_job(unit, monkeypatch, config, first=None):
 
 
 def test_gradients_of_vrt(unit, monkeypatch):
-    without, found, count = of_job(unit, monkeypatch, make_config({"name": "tiny", **TINY["vrt"]}), first=2.0 ** 17)
+    without, found, count = of_job(unit, monkeypatch, make_config({"name": "tiny", **TINY["vrt"]}), first=2.0**17)
     assert len(without.mattering_zeros) > count / 4
     assert not found.zeros and found.total < 0.02
     assert np.mean([off < 0.02 for off in found.norms.values()]) > 0.9 and max(found.norms.values()) < 0.1
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("config, task, vanished, off", [
-    ("small_denoise", "denoise", 0, 0.1), ("small_sr", "sr", 40, 0.2)])
+@pytest.mark.parametrize("config, task, vanished, off", [("small_denoise", "denoise", 0, 0.1), ("small_sr", "sr", 40, 0.2)])
 def test_gradients_of_trained_vrt(unit, monkeypatch, config, task, vanished, off):
     """Of what ships: fine-tuning it. Most stages of the enlarger have learnt nothing and get next to no gradient; its flows,
     which a 910 rounds too, make the difference between the two.
     """
-    settings = [f"training.initial={shipped(task)}", "data.frames=2", "training.batch_size=1", "training.frozen=[]",
-                "training.flow_frozen_steps=0", "training.initial_flow=null"]
+    settings = [
+        f"training.initial={shipped(task)}",
+        "data.frames=2",
+        "training.batch_size=1",
+        "training.frozen=[]",
+        "training.flow_frozen_steps=0",
+        "training.initial_flow=null",
+    ]
     without, found, count = of_job(unit, monkeypatch, load_config(CONFIGS / "vrt" / f"{config}.yaml", settings))
-    print(f"{config}: without {len(without.mattering_zeros)} of {count} zero, all off by {without.total:.2%}; with a scale "
-          f"{len(found.mattering_zeros)} zero, norms off by {max(found.norms.values()):.2%} at most, "
-          f"{np.mean([each < 0.02 for each in found.norms.values()]):.0%} of them by less than 2 %, all by {found.total:.2%}")
+    print(
+        f"{config}: without {len(without.mattering_zeros)} of {count} zero, all off by {without.total:.2%}; with a scale "
+        f"{len(found.mattering_zeros)} zero, norms off by {max(found.norms.values()):.2%} at most, "
+        f"{np.mean([each < 0.02 for each in found.norms.values()]):.0%} of them by less than 2 %, all by {found.total:.2%}"
+    )
     assert len(without.mattering_zeros) >= vanished and without.total > 3 * found.total
     assert not found.mattering_zeros and found.total < 0.02 and max(found.norms.values()) < off
 
@@ -256,7 +335,7 @@ def test_gradients_of_spynet(unit, monkeypatch):
 class Step:
     """A ``TrainOneStep`` of a tiny RevSCI; ``taken`` is what its optimiser was given, ``scales`` those that were tried."""
 
-    def __init__(self, mode="pieces", first=2.0 ** 20, factor=1.0):
+    def __init__(self, mode="pieces", first=2.0**20, factor=1.0):
         self.scale, self.taken, self.scales = LossScale(first), [], []
         network = create_model("revsci", blocks=1, channels=8)
         self.gradients = GRADIENTS[mode](network, lambda clip, target: 1e3 * mse(clip, target), loss_scale=self.scale)
@@ -268,7 +347,9 @@ class Step:
             def value_and_gradients(*batch):
                 self.scales.append(self.scale.value)
                 return self.gradients(*batch)
+
             return value_and_gradients
+
         update = Update(self.taken.append, [None] * len(network.trainable_params()), 0)
         self.run = TrainOneStep(noted, [update], mean_over_ranks=mode == "pieces", loss_scale=self.scale, refuse=self.refuse)
 
@@ -287,7 +368,7 @@ def test_a_step_that_overflows_is_noticed_and_repeated(unit, model, execution):
     unit(model)
     step = Step(execution)
     step()
-    assert len(step.scales) > 2 and step.scales == [2.0 ** 20 / 2 ** index for index in range(len(step.scales))]
+    assert len(step.scales) > 2 and step.scales == [2.0**20 / 2**index for index in range(len(step.scales))]
     assert len(step.taken) == 1 and all(np.isfinite(gradient.asnumpy()).all() for gradient in step.taken[0])
     step()
     assert step.scale.state == [step.scales[-1], 2]
@@ -318,6 +399,7 @@ def test_all_processes_repeat_what_overflowed_in_one(unit, monkeypatch, executio
     def mean(tensors):
         *others, fine = tensors
         return [*others, (fine + float(step.scale.value <= 4)) / 2]
+
     monkeypatch.setattr(cluster, "mean", mean)
     step()
     assert step.scales == [16.0, 8.0, 4.0] and len(step.taken) == 1
@@ -325,12 +407,20 @@ def test_all_processes_repeat_what_overflowed_in_one(unit, monkeypatch, executio
 
 def test_a_resumed_run_ends_as_one_that_never_stopped(unit, monkeypatch, tmp_path):
     unit("910")
-    monkeypatch.setattr(loss_scales, "LossScale", partial(LossScale, first=2.0 ** 12, window=3))
+    monkeypatch.setattr(loss_scales, "LossScale", partial(LossScale, first=2.0**12, window=3))
 
     def configure(run, steps=4):
-        return make_config({"name": "tiny", **TINY["revsci"], "model": {"blocks": 1, "channels": 8},
-                            "data": {"frames": 2, "size": 16, "clips": 6}, "output": str(tmp_path / run)},
-                           [f"training.steps={steps}", "training.save_every=2"])
+        return make_config(
+            {
+                "name": "tiny",
+                **TINY["revsci"],
+                "model": {"blocks": 1, "channels": 8},
+                "data": {"frames": 2, "size": 16, "clips": 6},
+                "output": str(tmp_path / run),
+            },
+            [f"training.steps={steps}", "training.save_every=2"],
+        )
+
     whole = train(configure("whole"))
     train(configure("run", steps=2))
     resumed = train(configure("run"), resume=True)

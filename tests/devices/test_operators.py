@@ -4,6 +4,7 @@ The pieces of ``workloads.py`` run on the CPU in the branches of an Ascend or a 
 gradients included; the installed MindSpore's own documentation is asked for each. What is not documented stands below, with the
 documented primitive that it is a form of, or with a reason.
 """
+
 import json
 import os
 import re
@@ -20,21 +21,47 @@ from mindrestore.ops import windows
 
 WORKLOADS = Path(__file__).with_name("workloads.py")
 SHORT = ("revsci_training multi_group whole", "vrt_restoration smallest")
-LONG = tuple(f"revsci_training {kind} {mode}" for kind, mode in (("two_way", "pieces"), ("grey_estimate", "whole"),
-                                                                 ("colour", "whole")))
-LONG += ("revsci_restoration two_way", "flow_training", "vrt_restoration aligned", "vrt_restoration without_flows",
-         "vrt_training far float16", "vrt_training interpolation float32")
+LONG = tuple(
+    f"revsci_training {kind} {mode}" for kind, mode in (("two_way", "pieces"), ("grey_estimate", "whole"), ("colour", "whole"))
+)
+LONG += (
+    "revsci_restoration two_way",
+    "flow_training",
+    "vrt_restoration aligned",
+    "vrt_restoration without_flows",
+    "vrt_training far float16",
+    "vrt_training interpolation float32",
+)
 
 FORMS = {
     # of a tensor and a number
-    "AddScalar": "Add", "ClampScalar": "clamp", "Divs": "Div", "EqScalar": "Equal", "Muls": "Mul", "SubScalar": "Sub",
+    "AddScalar": "Add",
+    "ClampScalar": "clamp",
+    "Divs": "Div",
+    "EqScalar": "Equal",
+    "Muls": "Mul",
+    "SubScalar": "Sub",
     # the same with other arguments
-    "AddExt": "Add", "MeanExt": "ReduceMean", "SelectView": "StridedSlice", "SplitWithSize": "Split", "SubExt": "Sub",
-    "SumExt": "ReduceSum", "ToDtype": "Cast",
+    "AddExt": "Add",
+    "MeanExt": "ReduceMean",
+    "SelectView": "StridedSlice",
+    "SplitWithSize": "Split",
+    "SubExt": "Sub",
+    "SumExt": "ReduceSum",
+    "ToDtype": "Cast",
     # gradients
-    "AvgPool3DGrad": "AvgPool3D", "BiasAddGrad": "BiasAdd", "Conv2DBackpropFilter": "Conv2D", "Conv2DBackpropInput": "Conv2D",
-    "Conv3DBackpropFilter": "Conv3D", "Conv3DBackpropInput": "Conv3D", "LayerNormGrad": "LayerNorm", "ReluGrad": "ReLU",
-    "ResizeBilinearGrad": "ResizeBilinearV2", "SigmoidGrad": "Sigmoid", "SoftmaxBackward": "Softmax", "SqrtGrad": "Sqrt",
+    "AvgPool3DGrad": "AvgPool3D",
+    "BiasAddGrad": "BiasAdd",
+    "Conv2DBackpropFilter": "Conv2D",
+    "Conv2DBackpropInput": "Conv2D",
+    "Conv3DBackpropFilter": "Conv3D",
+    "Conv3DBackpropInput": "Conv3D",
+    "LayerNormGrad": "LayerNorm",
+    "ReluGrad": "ReLU",
+    "ResizeBilinearGrad": "ResizeBilinearV2",
+    "SigmoidGrad": "Sigmoid",
+    "SoftmaxBackward": "Softmax",
+    "SqrtGrad": "Sqrt",
     "StridedSliceGrad": "StridedSlice",
 }
 """What MindSpore makes of the documented functions, itself undocumented: which it is a form of."""
@@ -63,14 +90,20 @@ def test_each(device, workload, tmp_path):
     assert_documented(device, recorded(device, tmp_path, [workload]))
 
 
-@pytest.mark.parametrize("primitive, kind, words", [
-    ("NanToNum", "Float32", "NanToNum: not documented for GPU but for Ascend, CPU; used by ops/rows.py:1"),
-    ("NoSuchThing", "Float32", "NoSuchThing: not documented, nor a form of what is; used by ops/rows.py:1"),
-    ("Softmax", "Int32", "Softmax: given Int32 on GPU, not Float16, Float32; used by ops/rows.py:1"),
-    ("Muls", "Int64", "Muls: given Int64 on GPU, not Bool, Float16, Float32, Int32; used by ops/rows.py:1"),
-    ("Conv3DBackpropInput", "BFloat16",
-     "Conv3DBackpropInput: given BFloat16 on GPU, not Float16, Float32; used by ops/rows.py:1"),
-])
+@pytest.mark.parametrize(
+    "primitive, kind, words",
+    [
+        ("NanToNum", "Float32", "NanToNum: not documented for GPU but for Ascend, CPU; used by ops/rows.py:1"),
+        ("NoSuchThing", "Float32", "NoSuchThing: not documented, nor a form of what is; used by ops/rows.py:1"),
+        ("Softmax", "Int32", "Softmax: given Int32 on GPU, not Float16, Float32; used by ops/rows.py:1"),
+        ("Muls", "Int64", "Muls: given Int64 on GPU, not Bool, Float16, Float32, Int32; used by ops/rows.py:1"),
+        (
+            "Conv3DBackpropInput",
+            "BFloat16",
+            "Conv3DBackpropInput: given BFloat16 on GPU, not Float16, Float32; used by ops/rows.py:1",
+        ),
+    ],
+)
 def test_what_a_platform_lacks_is_told_by_name(primitive, kind, words):
     assert complaints("GPU", {primitive: graphs.Use({kind}, {"ops/rows.py:1"})}) == [words]
 
@@ -79,7 +112,8 @@ def test_types_that_only_one_platform_lacks():
     uses = {"Conv3DTranspose": graphs.Use({"Float32"}, {"ops/convolution_native.py:1"})}
     assert complaints("GPU", uses) == []
     assert complaints("Ascend", uses) == [
-        "Conv3DTranspose: given Float32 on Ascend, not Float16; used by ops/convolution_native.py:1"]
+        "Conv3DTranspose: given Float32 on Ascend, not Float16; used by ops/convolution_native.py:1"
+    ]
 
 
 def test_positions_are_int32():
@@ -91,8 +125,13 @@ def recorded(device, folder, workloads):
     """Run workloads in the branch of a device; return what they are made of, as ``graphs.primitives`` does."""
     saved = folder / "graphs"
     done = subprocess.run(
-        [sys.executable, WORKLOADS, f"like-{device}", *workloads], capture_output=True, text=True, cwd=folder, timeout=1800,
-        env={**os.environ, **graphs.RECORDING, graphs.FOLDER: str(saved), "PYTHONPATH": os.pathsep.join(sys.path)})
+        [sys.executable, WORKLOADS, f"like-{device}", *workloads],
+        capture_output=True,
+        text=True,
+        cwd=folder,
+        timeout=1800,
+        env={**os.environ, **graphs.RECORDING, graphs.FOLDER: str(saved), "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
     lines = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
     assert [(line["workload"], line["refused"]) for line in lines] == [(name, None) for name in workloads], done.stderr[-5000:]
     assert set(re.findall(r"'([\w.]+)' is deprecated", done.stderr)) <= set(OWN_WARNINGS)

@@ -1,4 +1,5 @@
 """Which device is taken, with MindSpore's own counters answering as on machines with none, one or eight of them."""
+
 import mindspore as ms
 import pytest
 
@@ -9,6 +10,7 @@ from mindrestore.runtime import cluster, device
 @pytest.fixture
 def machine(prepared, monkeypatch):
     """``machine(ascend=8)`` makes MindSpore count so many devices; returns what it is then told to compute on."""
+
     def made(**devices):
         told = []
         for kind in ("ascend", "gpu"):
@@ -19,7 +21,9 @@ def machine(prepared, monkeypatch):
             if not devices.get(kind):
                 raise RuntimeError(f"Device {kind} not exist.")  # as MindSpore 2.10 does
             return devices[kind]
+
         return told
+
     return made
 
 
@@ -45,11 +49,14 @@ def test_each_device_is_reached(machine, kind, devices):
     assert told == [(device.TARGETS[kind], number) for number in range(devices) for _ in range(2)]
 
 
-@pytest.mark.parametrize("there, choice, taken", [
-    ({"ascend": 8, "gpu": 1}, "auto", ("Ascend", 0)),
-    ({"ascend": 8, "gpu": 1}, "gpu", ("GPU", 0)),
-    ({"gpu": 1}, "auto", ("GPU", 0)),
-])
+@pytest.mark.parametrize(
+    "there, choice, taken",
+    [
+        ({"ascend": 8, "gpu": 1}, "auto", ("Ascend", 0)),
+        ({"ascend": 8, "gpu": 1}, "gpu", ("GPU", 0)),
+        ({"gpu": 1}, "auto", ("GPU", 0)),
+    ],
+)
 def test_auto_takes_the_fastest_that_is_there(machine, there, choice, taken):
     told = machine(**there)
     device.select(choice)
@@ -76,16 +83,21 @@ def test_devices_that_are_not_there(machine, choice):
     machine(**{"gpu" if choice == "ascend" else "ascend": 8})
     with pytest.raises(UserError) as caught:
         device.select(choice)
-    assert str(caught.value) == (f"--device {choice}: MindSpore finds no such device on this machine; choose --device cpu, or "
-                                 "run `mindrestore doctor`, which says what is missing.")
+    assert str(caught.value) == (
+        f"--device {choice}: MindSpore finds no such device on this machine; choose --device cpu, or "
+        "run `mindrestore doctor`, which says what is missing."
+    )
 
 
 @pytest.mark.parametrize("choice", ["auto", "gpu", "ascend"])
-@pytest.mark.parametrize("devices, number, words", [
-    (1, 1, "1 {} device; give DEVICE_ID, or --device-id of the launchers, a number from 0 to 0."),
-    (8, 8, "8 {} devices; give DEVICE_ID, or --device-id of the launchers, a number from 0 to 7."),
-    (8, -1, "8 {} devices; give DEVICE_ID, or --device-id of the launchers, a number from 0 to 7."),
-])
+@pytest.mark.parametrize(
+    "devices, number, words",
+    [
+        (1, 1, "1 {} device; give DEVICE_ID, or --device-id of the launchers, a number from 0 to 0."),
+        (8, 8, "8 {} devices; give DEVICE_ID, or --device-id of the launchers, a number from 0 to 7."),
+        (8, -1, "8 {} devices; give DEVICE_ID, or --device-id of the launchers, a number from 0 to 7."),
+    ],
+)
 def test_a_number_beyond_the_last_device_is_refused(machine, choice, devices, number, words):
     kind = "ascend" if choice == "auto" else choice
     told = machine(**{kind: devices})

@@ -1,4 +1,5 @@
 """What is asked of a server: its cores by node, its devices and their addresses, its drivers; on imitated trees and tools."""
+
 import json
 import os
 import subprocess
@@ -43,6 +44,7 @@ def programs(tmp_path, monkeypatch):
         for name, text in texts.items():
             (folder / name).write_text(text)
             (folder / name).chmod(0o755)
+
     return put
 
 
@@ -66,28 +68,45 @@ def sysfs(root, *lists):
     return root
 
 
-@pytest.mark.parametrize("nodes, allowed, count, expected", [
-    (("0-3,8-11", "4-7,12-15"), range(16), 2, [("0-3,8-11", "0"), ("4-7,12-15", "1")]),  # not 0-7 and 8-15
-    (("0-3,8-11", "4-7,12-15"), range(16), 4, [("0-3", "0"), ("8-11", "0"), ("4-7", "1"), ("12-15", "1")]),
-    (("0-3,8-11", "4-7,12-15"), range(16), 1, [("0-3,8-11,4-7,12-15", "0-1")]),
-    (("0-1", "2-3", "4-5", "6-7"), range(8), 2, [("0-3", "0-1"), ("4-7", "2-3")]),
-    (("0-3", "4-7"), (1, 2, 3), 3, [("1", "0"), ("2", "0"), ("3", "0")]),  # a container's share, all of one node
-    (("0-3", ""), range(4), 2, [("0-1", "0"), ("2-3", "0")]),  # a node of memory alone
-    ((), range(4), 2, [("0-1", "0"), ("2-3", "0")]),  # a system that says nothing
-    (("0", "1"), range(2), 3, [("0", "0"), ("0", "0"), ("1", "1")]),
-])
+@pytest.mark.parametrize(
+    "nodes, allowed, count, expected",
+    [
+        (("0-3,8-11", "4-7,12-15"), range(16), 2, [("0-3,8-11", "0"), ("4-7,12-15", "1")]),  # not 0-7 and 8-15
+        (("0-3,8-11", "4-7,12-15"), range(16), 4, [("0-3", "0"), ("8-11", "0"), ("4-7", "1"), ("12-15", "1")]),
+        (("0-3,8-11", "4-7,12-15"), range(16), 1, [("0-3,8-11,4-7,12-15", "0-1")]),
+        (("0-1", "2-3", "4-5", "6-7"), range(8), 2, [("0-3", "0-1"), ("4-7", "2-3")]),
+        (("0-3", "4-7"), (1, 2, 3), 3, [("1", "0"), ("2", "0"), ("3", "0")]),  # a container's share, all of one node
+        (("0-3", ""), range(4), 2, [("0-1", "0"), ("2-3", "0")]),  # a node of memory alone
+        ((), range(4), 2, [("0-1", "0"), ("2-3", "0")]),  # a system that says nothing
+        (("0", "1"), range(2), 3, [("0", "0"), ("0", "0"), ("1", "1")]),
+    ],
+)
 def test_cores_are_shared_out_by_node(tmp_path, nodes, allowed, count, expected):
     found = cores.shares(cores.cores_of_nodes(sysfs(tmp_path, *nodes), set(allowed)), count)
     assert [(cores.written(own), cores.written(of)) for own, of in found] == expected
 
 
-@pytest.mark.parametrize("kind, devices, expected", [
-    ("gpu", ["0", "3"], [1, 0]), ("gpu", ["GPU-aa2-bb", "GPU-aa1"], [0, 1]), ("gpu", ["9"], [None]),
-    ("ascend", ["0", "1"], [1, 0]), ("cpu", ["0"], [None])])
+@pytest.mark.parametrize(
+    "kind, devices, expected",
+    [
+        ("gpu", ["0", "3"], [1, 0]),
+        ("gpu", ["GPU-aa2-bb", "GPU-aa1"], [0, 1]),
+        ("gpu", ["9"], [None]),
+        ("ascend", ["0", "1"], [1, 0]),
+        ("cpu", ["0"], [None]),
+    ],
+)
 def test_a_rank_is_on_the_node_of_its_device(tmp_path, programs, kind, devices, expected):
     programs(**{"nvidia-smi": NVIDIA_SMI, "npu-smi": NPU_SMI.format(chip="910A")})
-    for bus, node in (("0000:3b:00.0", 1), ("0000:2b:00.0", 1), ("0000:1b:00.0", 0), ("0000:0b:00.0", 0), ("0000:80:00.0", 1),
-                      ("0000:81:00.0", 0), ("0000:82:00.0", -1)):
+    for bus, node in (
+        ("0000:3b:00.0", 1),
+        ("0000:2b:00.0", 1),
+        ("0000:1b:00.0", 0),
+        ("0000:0b:00.0", 0),
+        ("0000:80:00.0", 1),
+        ("0000:81:00.0", 0),
+        ("0000:82:00.0", -1),
+    ):
         path = tmp_path / "bus/pci/devices" / bus / "numa_node"
         path.parent.mkdir(parents=True)
         path.write_text(f"{node}\n")
@@ -107,19 +126,44 @@ def test_the_launchers_share_out_what_this_process_may_use():
 # What went wrong
 
 
-@pytest.mark.parametrize("log, expected", [
-    (["Traceback (most recent call last):", '  File "a.py", line 1, in <module>', "    f()", '  File "b.py", line 2, in f',
-      "    raise ValueError(x)", "ValueError: first line", "second line", "", "----", "- C++ Call Stack:", "----", "a.cc:1 Run",
-      *["[INFO] ME(1,7f,python):2026 [a.cc:1] Start] Event base dispatch success!"] * 30],
-     ['  File "b.py", line 2, in f', "    raise ValueError(x)", "ValueError: first line", "second line"]),
-    (["[ERROR] ME(1,7f,python):2026 [a.cc:1] port taken", "[INFO] ME(1) [a.cc:1] x", "[WARNING] ME(1) [a.cc:1] y",
-      "[CRITICAL] ME(1,7f,python):2026 [a.cc:1] out of memory"],
-     ["[ERROR] ME(1,7f,python):2026 [a.cc:1] port taken", "[CRITICAL] ME(1,7f,python):2026 [a.cc:1] out of memory"]),
-    (["  0%|  | 0/2\r 50%|  | 1/2\rmindrestore: error: one sentence", "[INFO] ME(1) [a.cc:1] x"],
-     ["mindrestore: error: one sentence"]),
-    (["step 1", "step 2", "[INFO] ME(1) [a.cc:1] x"], ["step 1", "step 2"]),
-    ([], []),
-])
+@pytest.mark.parametrize(
+    "log, expected",
+    [
+        (
+            [
+                "Traceback (most recent call last):",
+                '  File "a.py", line 1, in <module>',
+                "    f()",
+                '  File "b.py", line 2, in f',
+                "    raise ValueError(x)",
+                "ValueError: first line",
+                "second line",
+                "",
+                "----",
+                "- C++ Call Stack:",
+                "----",
+                "a.cc:1 Run",
+                *["[INFO] ME(1,7f,python):2026 [a.cc:1] Start] Event base dispatch success!"] * 30,
+            ],
+            ['  File "b.py", line 2, in f', "    raise ValueError(x)", "ValueError: first line", "second line"],
+        ),
+        (
+            [
+                "[ERROR] ME(1,7f,python):2026 [a.cc:1] port taken",
+                "[INFO] ME(1) [a.cc:1] x",
+                "[WARNING] ME(1) [a.cc:1] y",
+                "[CRITICAL] ME(1,7f,python):2026 [a.cc:1] out of memory",
+            ],
+            ["[ERROR] ME(1,7f,python):2026 [a.cc:1] port taken", "[CRITICAL] ME(1,7f,python):2026 [a.cc:1] out of memory"],
+        ),
+        (
+            ["  0%|  | 0/2\r 50%|  | 1/2\rmindrestore: error: one sentence", "[INFO] ME(1) [a.cc:1] x"],
+            ["mindrestore: error: one sentence"],
+        ),
+        (["step 1", "step 2", "[INFO] ME(1) [a.cc:1] x"], ["step 1", "step 2"]),
+        ([], []),
+    ],
+)
 def test_the_lines_that_tell_what_went_wrong(log, expected):
     assert errors.telling(log) == expected
 
@@ -174,10 +218,16 @@ def test_other_devices_cannot_unless_the_server_is_another(programs, devices):
 def atlas(tmp_path, programs):
     """The tree of an Atlas server, and the environment of a user of it who has sourced CANN's."""
     programs(hccn_tool=NO_ADDRESS)
-    root = tree(tmp_path / "atlas", usr__local__Ascend__driver__version_P_info="Version=23.0.rc3\nascendhal_version=7.0\n",
-                dev__davinci0="", dev__davinci_manager="", usr__local__Ascend__ascend_D_toolkit__set_env_P_sh="",
-                usr__local__Ascend__ascend_D_toolkit__latest__x86_64_D_linux__ascend_toolkit_install_P_info=(
-                    "package_name=Ascend-cann-toolkit\nversion=7.0.0\n"))
+    root = tree(
+        tmp_path / "atlas",
+        usr__local__Ascend__driver__version_P_info="Version=23.0.rc3\nascendhal_version=7.0\n",
+        dev__davinci0="",
+        dev__davinci_manager="",
+        usr__local__Ascend__ascend_D_toolkit__set_env_P_sh="",
+        usr__local__Ascend__ascend_D_toolkit__latest__x86_64_D_linux__ascend_toolkit_install_P_info=(
+            "package_name=Ascend-cann-toolkit\nversion=7.0.0\n"
+        ),
+    )
     home = "/usr/local/Ascend/ascend-toolkit/latest"
     return root, {"ASCEND_HOME_PATH": home, "LD_LIBRARY_PATH": f"/other:{home}/lib64"}
 
@@ -190,25 +240,44 @@ def test_an_ascend_server_in_order(atlas):
     assert said(*atlas) == [
         "ascend        driver 23.0.rc3, CANN 7.0.0 in /usr/local/Ascend/ascend-toolkit/latest, devices 0",
         "ascend        the environment of CANN is sourced (/usr/local/Ascend/ascend-toolkit/latest)",
-        "ascend        addresses 0: 192.168.1.0"]
+        "ascend        addresses 0: 192.168.1.0",
+    ]
 
 
-@pytest.mark.parametrize("change, line", [
-    (lambda root, own: own.clear(), "! ascend: the environment of CANN is not sourced; source "
-     "/usr/local/Ascend/ascend-toolkit/set_env.sh"),
-    (lambda root, own: own.pop("LD_LIBRARY_PATH"), "! ascend: the environment of CANN is not sourced; source "
-     "/usr/local/Ascend/ascend-toolkit/set_env.sh"),
-    (lambda root, own: own.update(ASCEND_HOME_PATH="/gone", LD_LIBRARY_PATH="/gone/lib64"),
-     "! ascend: the environment is of a CANN in /gone, which is not there; source /usr/local/Ascend/ascend-toolkit/set_env.sh"),
-    (lambda root, own: (root / "usr/local/Ascend/driver/version.info").unlink(),
-     "! ascend: the driver is missing; as root, bash Ascend-hdk-*-npu-driver_*.run --full --install-for-all"),
-    (lambda root, own: (root / "dev/davinci0").unlink(), "! ascend: the driver shows no device; see which it finds with "
-     "npu-smi info"),
-    (lambda root, own: (root / "usr/local/Ascend/ascend-toolkit/latest").rename(root / "away"),
-     "! ascend: CANN is missing; bash Ascend-cann-toolkit_*.run --install"),
-    (lambda root, own: tree(root, dev__davinci1=""), "! ascend: device 1 has no address, which several servers need; hccn_tool "
-     "-i 1 -ip -s address ADDRESS netmask MASK"),
-])
+@pytest.mark.parametrize(
+    "change, line",
+    [
+        (
+            lambda root, own: own.clear(),
+            "! ascend: the environment of CANN is not sourced; source /usr/local/Ascend/ascend-toolkit/set_env.sh",
+        ),
+        (
+            lambda root, own: own.pop("LD_LIBRARY_PATH"),
+            "! ascend: the environment of CANN is not sourced; source /usr/local/Ascend/ascend-toolkit/set_env.sh",
+        ),
+        (
+            lambda root, own: own.update(ASCEND_HOME_PATH="/gone", LD_LIBRARY_PATH="/gone/lib64"),
+            "! ascend: the environment is of a CANN in /gone, which is not there; "
+            "source /usr/local/Ascend/ascend-toolkit/set_env.sh",
+        ),
+        (
+            lambda root, own: (root / "usr/local/Ascend/driver/version.info").unlink(),
+            "! ascend: the driver is missing; as root, bash Ascend-hdk-*-npu-driver_*.run --full --install-for-all",
+        ),
+        (
+            lambda root, own: (root / "dev/davinci0").unlink(),
+            "! ascend: the driver shows no device; see which it finds with npu-smi info",
+        ),
+        (
+            lambda root, own: (root / "usr/local/Ascend/ascend-toolkit/latest").rename(root / "away"),
+            "! ascend: CANN is missing; bash Ascend-cann-toolkit_*.run --install",
+        ),
+        (
+            lambda root, own: tree(root, dev__davinci1=""),
+            "! ascend: device 1 has no address, which several servers need; hccn_tool -i 1 -ip -s address ADDRESS netmask MASK",
+        ),
+    ],
+)
 def test_what_an_ascend_server_lacks_is_mended_by_one_command(atlas, change, line):
     change(*atlas)
     assert [text for text in said(*atlas) if text.startswith("!")] == [line]
@@ -217,22 +286,30 @@ def test_what_an_ascend_server_lacks_is_mended_by_one_command(atlas, change, lin
 def test_packages_of_cann_and_its_tool_may_fail(atlas, programs):
     home = "/usr/local/Ascend/ascend-toolkit/latest"
     assert said(*atlas, packages=lambda name: None if name == "hccl" else name)[2] == (
-        f"! ascend: Python does not find hccl of CANN; pip install {home}/lib64/hccl-*-py3-none-any.whl")
+        f"! ascend: Python does not find hccl of CANN; pip install {home}/lib64/hccl-*-py3-none-any.whl"
+    )
     programs(hccn_tool=NO_PERMISSION)
     assert said(*atlas)[-1].startswith("! ascend: the addresses of the devices are not known: ")
     tree(atlas[0], etc__hccn_P_conf="address_0=192.168.1.9\n")
     assert said(*atlas)[-2:] == [
         f"ascend        hccn_tool failed (hccn_tool: permission denied, root is needed); addresses are from "
-        f"{atlas[0] / 'etc/hccn.conf'}.", "ascend        addresses 0: 192.168.1.9"]
+        f"{atlas[0] / 'etc/hccn.conf'}.",
+        "ascend        addresses 0: 192.168.1.9",
+    ]
 
 
 @pytest.fixture
 def graphics(tmp_path, programs):
     """The tree of a server with two GPUs, and the environment of a user of it."""
-    root = tree(tmp_path / "graphics", dev__nvidia0="", dev__nvidia1="", dev__nvidiactl="",
-                proc__driver__nvidia__version="NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.104.05  Sat Aug 19\n",
-                usr__local__cuda__version_P_json=json.dumps({"cuda": {"name": "CUDA SDK", "version": "11.6.2"}}),
-                usr__lib__x86_64_D_linux_D_gnu__libcudnn_P_so_P_8_P_4="")
+    root = tree(
+        tmp_path / "graphics",
+        dev__nvidia0="",
+        dev__nvidia1="",
+        dev__nvidiactl="",
+        proc__driver__nvidia__version="NVRM version: NVIDIA UNIX x86_64 Kernel Module  535.104.05  Sat Aug 19\n",
+        usr__local__cuda__version_P_json=json.dumps({"cuda": {"name": "CUDA SDK", "version": "11.6.2"}}),
+        usr__lib__x86_64_D_linux_D_gnu__libcudnn_P_so_P_8_P_4="",
+    )
     return root, {"PATH": os.environ["PATH"]}
 
 
@@ -240,24 +317,40 @@ def test_a_gpu_server_in_order(graphics):
     line = "gpu           driver 535.104.05, CUDA {} in /usr/local/cuda, cuDNN 8 in /usr/lib/x86_64-linux-gnu, 2 cards"
     assert said(*graphics) == [line.format("11.6.2")]
     (graphics[0] / "usr/local/cuda/version.json").unlink()
-    tree(graphics[0], usr__local__cuda__version_P_txt="CUDA Version 11.1.105\n",
-         proc__driver__nvidia__version="NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  535.104.05  Release\n")
+    tree(
+        graphics[0],
+        usr__local__cuda__version_P_txt="CUDA Version 11.1.105\n",
+        proc__driver__nvidia__version="NVRM version: NVIDIA UNIX Open Kernel Module for x86_64  535.104.05  Release\n",
+    )
     assert said(*graphics) == [line.format("11.1.105")]
 
 
-@pytest.mark.parametrize("change, line", [
-    (lambda root, own: (root / "proc/driver/nvidia/version").unlink(),
-     "! gpu: the NVIDIA driver is missing; sudo apt-get install nvidia-driver-535"),
-    (lambda root, own: own.update(CUDA_HOME="/opt/cuda"),
-     "! gpu: CUDA_HOME is /opt/cuda, which is not there; export CUDA_HOME=/usr/local/cuda"),
-    (lambda root, own: (root / "usr/local/cuda").rename(root / "away"),
-     "! gpu: CUDA is missing; sudo apt-get install cuda-toolkit-11-6"),
-    (lambda root, own: (root / "usr/local/cuda/version.json").write_text('{"cuda": {"version": "12.2.0"}}'),
-     "! gpu: CUDA is 12.2.0, MindSpore is built for 11.1 and 11.6; sudo apt-get install cuda-toolkit-11-6 && "
-     "export CUDA_HOME=/usr/local/cuda-11.6"),
-    (lambda root, own: (root / "usr/lib/x86_64-linux-gnu/libcudnn.so.8.4").rename(root / "libcudnn.so.9"),
-     "! gpu: no libcudnn.so.8 where libraries are looked for; sudo apt-get install libcudnn8"),
-])
+@pytest.mark.parametrize(
+    "change, line",
+    [
+        (
+            lambda root, own: (root / "proc/driver/nvidia/version").unlink(),
+            "! gpu: the NVIDIA driver is missing; sudo apt-get install nvidia-driver-535",
+        ),
+        (
+            lambda root, own: own.update(CUDA_HOME="/opt/cuda"),
+            "! gpu: CUDA_HOME is /opt/cuda, which is not there; export CUDA_HOME=/usr/local/cuda",
+        ),
+        (
+            lambda root, own: (root / "usr/local/cuda").rename(root / "away"),
+            "! gpu: CUDA is missing; sudo apt-get install cuda-toolkit-11-6",
+        ),
+        (
+            lambda root, own: (root / "usr/local/cuda/version.json").write_text('{"cuda": {"version": "12.2.0"}}'),
+            "! gpu: CUDA is 12.2.0, MindSpore is built for 11.1 and 11.6; sudo apt-get install cuda-toolkit-11-6 && "
+            "export CUDA_HOME=/usr/local/cuda-11.6",
+        ),
+        (
+            lambda root, own: (root / "usr/lib/x86_64-linux-gnu/libcudnn.so.8.4").rename(root / "libcudnn.so.9"),
+            "! gpu: no libcudnn.so.8 where libraries are looked for; sudo apt-get install libcudnn8",
+        ),
+    ],
+)
 def test_what_a_gpu_server_lacks_is_mended_by_one_command(graphics, change, line):
     change(*graphics)
     assert [text for text in said(*graphics) if text.startswith("!")] == [line]

@@ -5,6 +5,7 @@
 Prints a line of JSON for each: its name, what MindSpore refused, ``null`` if nothing, and how many processes ran it. Results do
 not matter.
 """
+
 import json
 import sys
 import tempfile
@@ -38,8 +39,18 @@ REVSCI = {
     "grey_estimate": dict(blocks=1, channels=8, start="gap_tv"),
     "colour": dict(blocks=1, channels=8, colour=True),
 }
-SMALL_VRT = dict(upscale=1, img_size=[2, 64, 64], window_size=[2, 8, 8], depths=[2] * 7 + [1, 1], indep_reconsts=[8],
-                 embed_dims=[8] * 9, num_heads=[2] * 9, pa_frames=2, deformable_groups=2, num_feat=8)
+SMALL_VRT = dict(
+    upscale=1,
+    img_size=[2, 64, 64],
+    window_size=[2, 8, 8],
+    depths=[2] * 7 + [1, 1],
+    indep_reconsts=[8],
+    embed_dims=[8] * 9,
+    num_heads=[2] * 9,
+    pa_frames=2,
+    deformable_groups=2,
+    num_feat=8,
+)
 VRT = {
     "smallest": dict(SMALL_VRT, upscale=2, depths=[1, 1, 1, 2, 1, 1, 1, 1, 1]),
     "aligned": dict(SMALL_VRT, upscale=2),
@@ -56,14 +67,22 @@ def revsci_training(kind, mode):
     measurement, mask = ones(2, SIZE, SIZE), ones(2, 2, SIZE, SIZE)
     target = ones(2, *((3,) if settings.get("colour") else ()), 2, SIZE, SIZE)
     estimate = (target,) if settings.get("start") == "gap_tv" else ()
-    train(network, partial(GRADIENTS[mode], network, LOSSES["mse"]), (target, measurement, mask, *estimate), accumulation=2,
-          clip_norm=0.1, sqrt_loss=True, average=Average(network, 0.9))
+    train(
+        network,
+        partial(GRADIENTS[mode], network, LOSSES["mse"]),
+        (target, measurement, mask, *estimate),
+        accumulation=2,
+        clip_norm=0.1,
+        sqrt_loss=True,
+        average=Average(network, 0.9),
+    )
 
 
 def revsci_restoration(kind):
     """An odd size."""
-    Reconstructor(create_model("revsci", **REVSCI[kind]))(np.ones((SIZE + 1, SIZE + 1), np.float32),
-                                                         np.ones((2, SIZE + 1, SIZE + 1), np.float32))
+    Reconstructor(create_model("revsci", **REVSCI[kind]))(
+        np.ones((SIZE + 1, SIZE + 1), np.float32), np.ones((2, SIZE + 1, SIZE + 1), np.float32)
+    )
 
 
 def revsci_export(kind):
@@ -104,8 +123,9 @@ def vrt_training(kind, precision):
     number_type.use(precision)
     loss_scale = needed_loss_scale()
     gradients = partial(whole_gradients, network, LOSSES["charbonnier"], loss_scale=loss_scale)
-    train(network, dropping_gradients(network, gradients),
-          (gt, lq, ones(1, 2 * len(network.drop_rates))), loss_scale=loss_scale)
+    train(
+        network, dropping_gradients(network, gradients), (gt, lq, ones(1, 2 * len(network.drop_rates))), loss_scale=loss_scale
+    )
 
 
 def train(network, gradients, batch, **options):
@@ -119,14 +139,20 @@ def ones(*shape):
 
 
 WORKLOADS = {
-    **{f"revsci_training {kind} {mode}": partial(revsci_training, kind, mode)
-       for kind in REVSCI for mode in ("whole", "pieces")},
+    **{
+        f"revsci_training {kind} {mode}": partial(revsci_training, kind, mode)
+        for kind in REVSCI
+        for mode in ("whole", "pieces")
+    },
     **{f"revsci_restoration {kind}": partial(revsci_restoration, kind) for kind in REVSCI},
     **{f"revsci_export {kind}": partial(revsci_export, kind) for kind in REVSCI},
     "flow_training": flow_training,
     **{f"vrt_restoration {kind}": partial(vrt_restoration, kind) for kind in VRT},
-    **{f"vrt_training {kind} {precision}": partial(vrt_training, kind, precision)
-       for kind in VRT for precision in ("float32", "float16")},
+    **{
+        f"vrt_training {kind} {precision}": partial(vrt_training, kind, precision)
+        for kind in VRT
+        for precision in ("float32", "float16")
+    },
 }
 
 

@@ -1,4 +1,5 @@
 """How each command of the documentation is tried: it runs, or the program that it is for reads it; and why not more."""
+
 import os
 import re
 import subprocess
@@ -27,8 +28,11 @@ def in_a_process(words, folder):
     tool = programs / "hccn_tool"
     tool.write_text(HCCN_TOOL.read_text())
     tool.chmod(0o755)
-    environment = {**os.environ, "PATH": f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}",
-                   "PYTHONPATH": str(ROOT / "src")}
+    environment = {
+        **os.environ,
+        "PATH": f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT / "src"),
+    }
     run = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
     assert run.returncode == 0, run.stdout + run.stderr
 
@@ -205,8 +209,11 @@ CHECKED = {
 def beginning_of(words):
     """The longest beginning in either table that fits a command."""
     line = " ".join(words)
-    fitting = [beginning for beginning in (*RUN, *CHECKED) if line == beginning or line.startswith(
-        beginning if beginning.endswith("/") else beginning + " ")]
+    fitting = [
+        beginning
+        for beginning in (*RUN, *CHECKED)
+        if line == beginning or line.startswith(beginning if beginning.endswith("/") else beginning + " ")
+    ]
     assert fitting, f"{line}: say in this file how it runs, or why it is only checked"
     return max(fitting, key=len)
 

@@ -1,4 +1,5 @@
 """What a Markdown document holds: blocks of code, commands in them and between them, links, headings."""
+
 import re
 import shlex
 from typing import NamedTuple
@@ -47,15 +48,20 @@ def commands(text):
         while words:
             end = words.index("&&") if "&&" in words else len(words)
             found.append(words[:end])
-            words = words[end + 1:]
+            words = words[end + 1 :]
     return found
 
 
 def commands_of(path):
     """All commands of a document: those of its bash blocks, and those in backquotes that are more than a name."""
     found = [command for block in blocks(path) if block.kind == "bash" for command in commands(block.text)]
-    return found + [words for code in inline(path) if code.split()[0] in PROGRAMS for words in commands(code)
-                    if len(words) > (2 if words[0] == "mindrestore" else 1)]
+    return found + [
+        words
+        for code in inline(path)
+        if code.split()[0] in PROGRAMS
+        for words in commands(code)
+        if len(words) > (2 if words[0] == "mindrestore" else 1)
+    ]
 
 
 def links(path):

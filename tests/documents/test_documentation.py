@@ -1,6 +1,7 @@
 """The documentation: every command in it runs, or is read by the program that it is for; links lead somewhere; error
 messages are those of the code; the Chinese page says what the English one does.
 """
+
 import ast
 import pkgutil
 import re
@@ -21,14 +22,40 @@ from mindrestore.models import BUILT_IN, kind_of
 
 ENGLISH = ROOT / "README.md"
 IDS = [path.relative_to(ROOT).as_posix() for path in DOCUMENTS]
-TINY_VRT = dict(upscale=1, img_size=[4, 64, 64], window_size=[2, 8, 8], depths=[1] * 8, indep_reconsts=[], embed_dims=[8] * 8,
-                num_heads=[2] * 8, pa_frames=0)  # interpolates
+TINY_VRT = dict(
+    upscale=1,
+    img_size=[4, 64, 64],
+    window_size=[2, 8, 8],
+    depths=[1] * 8,
+    indep_reconsts=[],
+    embed_dims=[8] * 8,
+    num_heads=[2] * 8,
+    pa_frames=0,
+)  # interpolates
 SECTIONS = "training|data|model|mask|measure|evaluation|tiling|runtime|interpolation"
-ONLY_NAMED = ("WEIGHTS.pth", "006_VRT_videodeblurring_GoPro.pth", "runs/sr_x2/best.ckpt", "runs/jpeg/best.ckpt", "GT.lmdb",
-              "LQ.lmdb", "revsci.mindir", "camera_mask.mat", "SCENES/kobe.mat", "CAPTURES/one_cr_8.mat", "DAVIS/one/0.jpg",
-              "spynet_sintel_final-3d2a1287.pth", "GoPro/train/one/sharp/0.png", "vimeo_septuplet/sep_trainlist.txt",
-              "REDS4/GT/000/0.png", "mine/jpeg/beach/0.png", "runs/revsci_small/best.ckpt", "runs/mine/best.ckpt",
-              "white.mat", "scene.mat", "real.mat")
+ONLY_NAMED = (
+    "WEIGHTS.pth",
+    "006_VRT_videodeblurring_GoPro.pth",
+    "runs/sr_x2/best.ckpt",
+    "runs/jpeg/best.ckpt",
+    "GT.lmdb",
+    "LQ.lmdb",
+    "revsci.mindir",
+    "camera_mask.mat",
+    "SCENES/kobe.mat",
+    "CAPTURES/one_cr_8.mat",
+    "DAVIS/one/0.jpg",
+    "spynet_sintel_final-3d2a1287.pth",
+    "GoPro/train/one/sharp/0.png",
+    "vimeo_septuplet/sep_trainlist.txt",
+    "REDS4/GT/000/0.png",
+    "mine/jpeg/beach/0.png",
+    "runs/revsci_small/best.ckpt",
+    "runs/mine/best.ckpt",
+    "white.mat",
+    "scene.mat",
+    "real.mat",
+)
 """Files of the documents' examples of which only the name matters, as no command that runs here opens them."""
 
 
@@ -63,8 +90,19 @@ def folder(tmp_path_factory):
     shutil.copy(GOLDEN / "revsci_two_way.pth", folder / "revsci.pth")
     scipy.io.savemat(folder / "mask.mat", {"mask": np.random.default_rng(0).integers(0, 2, (32, 32, 8)).astype(float)})
     (folder / "other.conf").write_text("".join(f"address_{number}=192.168.200.{number + 1}\n" for number in range(8)))
-    in_a_process(["python", "scripts/generate_rank_table.py", "--server", "10.0.0.2", "--conf", "other.conf", "--output",
-                  "server1.json"], folder)
+    in_a_process(
+        [
+            "python",
+            "scripts/generate_rank_table.py",
+            "--server",
+            "10.0.0.2",
+            "--conf",
+            "other.conf",
+            "--output",
+            "server1.json",
+        ],
+        folder,
+    )
     for document in DOCUMENTS:
         for block in blocks(document):
             if block.kind == "yaml":
@@ -103,6 +141,7 @@ def test_no_way_to_try_a_command_is_left_over():
 def in_pynative(monkeypatch):
     """Compiling takes longer than all that the examples compute."""
     from mindrestore.runtime import execution
+
     use = execution.use
     monkeypatch.setattr(execution, "use", lambda mode: use("pynative"))
     use("pynative")
@@ -110,17 +149,26 @@ def in_pynative(monkeypatch):
     use("graph")
 
 
-@pytest.mark.parametrize("document", [path for path in DOCUMENTS if any(block.kind == "python" for block in blocks(path))],
-                         ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "document",
+    [path for path in DOCUMENTS if any(block.kind == "python" for block in blocks(path))],
+    ids=lambda path: path.stem,
+)
 def test_programs(document, inside, prepared, in_pynative, monkeypatch):
     from mindrestore.checkpoints import save_network
     from mindrestore.data import named_sets
     from mindrestore.executor import Piecewise
     from mindrestore.models import create_model
     from mindrestore.models.vrt import VRT
+
     call = Piecewise.__call__
-    monkeypatch.setattr(Piecewise, "__call__", lambda self, *inputs: (  # a minute with a VRT; test_vrt.py runs it
-        inputs[0][:, 1:2] if isinstance(self.network, VRT) else call(self, *inputs)))
+    monkeypatch.setattr(
+        Piecewise,
+        "__call__",
+        lambda self, *inputs: (  # a minute with a VRT; test_vrt.py runs it
+            inputs[0][:, 1:2] if isinstance(self.network, VRT) else call(self, *inputs)
+        ),
+    )
     monkeypatch.setattr(named_sets, "SETS", dict(named_sets.SETS))  # which one page adds to
     network = create_model("vrt", **TINY_VRT)
     save_network(inside / "runs" / "mine" / "best.ckpt", network, "vrt", network.settings)
@@ -156,8 +204,12 @@ def test_every_page_is_linked_from_the_first():
 
 @pytest.mark.parametrize("document", [path for path in DOCUMENTS if path != CHANGELOG], ids=lambda path: path.stem)
 def test_files_settings_and_options_that_are_named_exist(document):
-    programs = [path for folder in ("src", "scripts", "benchmarks") for path in sorted((ROOT / folder).rglob("*"))
-                if path.suffix in (".py", ".sh")]
+    programs = [
+        path
+        for folder in ("src", "scripts", "benchmarks")
+        for path in sorted((ROOT / folder).rglob("*"))
+        if path.suffix in (".py", ".sh")
+    ]
     options = set(re.findall(r"--[a-z][a-z-]+", "".join(path.read_text(encoding="utf-8") for path in programs)))
     subcommands = next(action.choices for action in cli.parser()._actions if action.dest == "command")
     for code in inline(document):
@@ -222,7 +274,8 @@ def _texts_of_the_code():
 
 def test_both_languages_have_the_same_commands_links_and_figures():
     assert [(block.kind, _uncommented(block.text)) for block in blocks(CHINESE)] == [
-        (block.kind, _uncommented(block.text)) for block in blocks(ENGLISH)]
+        (block.kind, _uncommented(block.text)) for block in blocks(ENGLISH)
+    ]
     assert links(CHINESE) == [link if link != CHINESE.name else ENGLISH.name for link in links(ENGLISH)]
     assert [depth for depth, _ in headings(CHINESE)] == [depth for depth, _ in headings(ENGLISH)]
     assert sorted(_figures(CHINESE)) == sorted(_figures(ENGLISH))

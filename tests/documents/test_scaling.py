@@ -1,4 +1,5 @@
 """The simulation behind docs/scaling.md: what it must give where the answer is known."""
+
 import math
 import re
 
@@ -40,7 +41,8 @@ def test_a_step_is_what_takes_longest(scaling):
     assert scaling.step_seconds(2.0, 0.25, 5.0, **still) == pytest.approx(5.0)  # loading goes on during all else
     assert scaling.step_seconds(2.0, 0.25, 0.1, checkpoint=50.0, **still) == pytest.approx(2.26)
     assert scaling.step_seconds(2.0, 0.0, 0.1, 8, variation=0.02, steps=4000) == pytest.approx(
-        2 * scaling.slowest(8, 0.02), rel=2e-3)
+        2 * scaling.slowest(8, 0.02), rel=2e-3
+    )
 
 
 @pytest.mark.parametrize("machine", ["A100", "Ascend 910"])
@@ -55,7 +57,11 @@ def test_eight_devices_give_the_published_step(scaling, task, machine):
 def test_the_document_shows_what_the_simulation_gives(scaling):
     text = (ROOT / "docs" / "scaling.md").read_text(encoding="utf-8")
     decoded = float(re.search(r"\| decoding \| ([\d.]+) pairs", text)[1])
-    rows = [scaling.outcome(task, machine, devices, decoded, 96) for task in scaling.TASKS.values()
-            for machine in scaling.MACHINES.values() for devices in (8, 64)]
+    rows = [
+        scaling.outcome(task, machine, devices, decoded, 96)
+        for task in scaling.TASKS.values()
+        for machine in scaling.MACHINES.values()
+        for devices in (8, 64)
+    ]
     for line in list(scaling.lines(rows))[2:]:
         assert line in text, line

@@ -1,4 +1,5 @@
 """Evaluation: scenes to tables, pictures and warnings; captures to videos."""
+
 import csv
 import json
 
@@ -23,8 +24,15 @@ SIDE = 24
 
 
 def benchmark_results(counts):
-    rows = [Row(name, {"network": SceneScore(name, counts[name], 30.0 + place, ssim=0.9, residual=2.0, seconds=0.1)}
-                if counts.get(name) else {}) for place, name in enumerate(BENCHMARK)]
+    rows = [
+        Row(
+            name,
+            {"network": SceneScore(name, counts[name], 30.0 + place, ssim=0.9, residual=2.0, seconds=0.1)}
+            if counts.get(name)
+            else {},
+        )
+        for place, name in enumerate(BENCHMARK)
+    ]
     return SceneResults("Six-scene benchmark", {"network": "RevSCI"}, rows, {"mask": "mask.mat"}, benchmark=True)
 
 
@@ -60,8 +68,13 @@ def scenes(tmp_path):
     folder.mkdir()
     rng = np.random.default_rng(0)
     for name, frames in (("kobe_cacti", 16), ("drop8_cacti", 8)):
-        savemat(folder / f"{name}.mat", {"orig": rng.integers(0, 256, (SIDE, SIDE, frames), dtype=np.uint8),
-                                         "mask": rng.integers(0, 2, (SIDE, SIDE, 8), dtype=np.uint8)})
+        savemat(
+            folder / f"{name}.mat",
+            {
+                "orig": rng.integers(0, 256, (SIDE, SIDE, frames), dtype=np.uint8),
+                "mask": rng.integers(0, 2, (SIDE, SIDE, 8), dtype=np.uint8),
+            },
+        )
     return folder
 
 
@@ -71,8 +84,10 @@ def network():
 
 
 def settings(scenes, *overrides):
-    return make_config({"name": "test", "evaluation": {"kind": "scenes", "path": str(scenes), "gap_tv": True,
-                                                       "gap_tv_iterations": 2}}, overrides)
+    return make_config(
+        {"name": "test", "evaluation": {"kind": "scenes", "path": str(scenes), "gap_tv": True, "gap_tv_iterations": 2}},
+        overrides,
+    )
 
 
 def test_scenes_become_tables_and_pictures(scenes, network, tmp_path):
@@ -84,7 +99,8 @@ def test_scenes_become_tables_and_pictures(scenes, network, tmp_path):
     stored = json.loads((folder / "results.json").read_text())
     assert stored["scenes"]["Kobe"]["network"]["measurements"] == 2
     assert stored["mean"]["network"]["psnr"] == pytest.approx(
-        np.mean([stored["scenes"][name]["network"]["psnr"] for name in ("Kobe", "Drop")]))
+        np.mean([stored["scenes"][name]["network"]["psnr"] for name in ("Kobe", "Drop")])
+    )
     with open(folder / "results.csv") as file:
         rows = list(csv.DictReader(file))
     assert [row["method"] for row in rows if row["scene"] == "Drop"] == ["network", "gap_tv"]
@@ -121,19 +137,27 @@ def test_captures_become_pictures_and_videos(network, tmp_path):
     measured = np.clip(SnapshotImaging(mask).A(clip) / 5 * 255, 0, 255).astype(np.uint8)
     savemat(tmp_path / "meas_ball_cr_10.mat", {"meas": np.stack([measured, measured], -1)})
     savemat(tmp_path / "mask.mat", {"mask": mask.transpose(1, 2, 0)})
-    config = make_config({"name": "test", "mask": {"path": str(tmp_path / "mask.mat")}, "evaluation": {
-        "kind": "captures", "path": str(tmp_path / "meas_ball_cr_10.mat")}})
+    config = make_config(
+        {
+            "name": "test",
+            "mask": {"path": str(tmp_path / "mask.mat")},
+            "evaluation": {"kind": "captures", "path": str(tmp_path / "meas_ball_cr_10.mat")},
+        }
+    )
     lines = reconstruct_captures(config, network, Metadata("revsci", {}, "random"), tmp_path / "out")
     assert len(lines) == 2
     assert cv2.imread(str(tmp_path / "out" / "meas_ball_cr_10_2.png")).shape == (2 * SIDE, 5 * SIDE, 3)
     assert int(cv2.VideoCapture(str(tmp_path / "out" / "meas_ball_cr_10_1.mp4")).get(cv2.CAP_PROP_FRAME_COUNT)) == 10
 
 
-@pytest.mark.parametrize("overrides, named", [
-    (["evaluation.path=nowhere"], "nowhere"),
-    (["mask.path=nowhere.mat"], "nowhere.mat"),
-    (["mask.path=stored", "evaluation.frames=4"], "8 planes"),
-])
+@pytest.mark.parametrize(
+    "overrides, named",
+    [
+        (["evaluation.path=nowhere"], "nowhere"),
+        (["mask.path=nowhere.mat"], "nowhere.mat"),
+        (["mask.path=stored", "evaluation.frames=4"], "8 planes"),
+    ],
+)
 def test_what_is_missing_is_named(scenes, network, tmp_path, overrides, named):
     with pytest.raises(UserError, match=named):
         evaluate(settings(scenes, *overrides), network, Metadata("revsci", {}), tmp_path / "out", "x")

@@ -1,4 +1,5 @@
 """``--report``: one page that says what was measured, needs nothing else, and works in a real browser."""
+
 import base64
 import html
 import re
@@ -54,7 +55,7 @@ def record(name=ODD_NAME):
     for size in (4, 6, 12, 8, 2):
         truth = np.zeros((3, SIDE, SIDE), np.float32)
         image = truth.copy()
-        image[:, 40:40 + size, 8:8 + size] = 1
+        image[:, 40 : 40 + size, 8 : 8 + size] = 1
         made.add({"network": image, "plain": truth + 0.5}, truth, {"network": 30.0 - size, "plain": 6.0})
     return made
 
@@ -62,9 +63,12 @@ def record(name=ODD_NAME):
 @pytest.fixture
 def page(tmp_path):
     score = ClipScore(ODD_NAME, 5, 23.5, 0.9, 24.5, 0.8, 1.25)
-    results = ClipResults("A <title>", {"network": "VRT", "plain": "as given"},
-                          [Row(ODD_NAME, {"network": score, "plain": score}), Row("not there")],
-                          {"device": "cpu", "versions": "1"})
+    results = ClipResults(
+        "A <title>",
+        {"network": "VRT", "plain": "as given"},
+        [Row(ODD_NAME, {"network": score, "plain": score}), Row("not there")],
+        {"device": "cpu", "versions": "1"},
+    )
     path = tmp_path / "report.html"
     write_report(path, results, [record()], {"model": {"name": "vrt"}, "note": "</pre>"})
     return path
@@ -74,10 +78,23 @@ def in_browser(page, script, tmp_path, *options):
     """Run the page with one more script behind its own; return what the browser printed."""
     copy = tmp_path / "copy.html"
     copy.write_text(page.read_text().replace("</body>", f"<script>{script}</script></body>"))
-    run = subprocess.run([BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
-                          "--window-size=1200,2600", "--host-resolver-rules=MAP * ~NOTFOUND",
-                          f"--user-data-dir={tmp_path / 'profile'}", *options, copy.as_uri()],
-                         capture_output=True, text=True, timeout=120)
+    run = subprocess.run(
+        [
+            BROWSER,
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--hide-scrollbars",
+            "--window-size=1200,2600",
+            "--host-resolver-rules=MAP * ~NOTFOUND",
+            f"--user-data-dir={tmp_path / 'profile'}",
+            *options,
+            copy.as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert run.returncode == 0, run.stderr
     return run.stdout
 
@@ -110,8 +127,11 @@ def test_pictures_are_the_frames_and_curves_are_the_scores(page):
     sources = Elements(page.read_text()).sources()
     kinds = [source.split(";")[0] for source in sources]
     assert kinds.count("data:image/svg+xml") == 1 and kinds.count("data:image/png") == 3 * 3 + 3
-    images = [cv2.imdecode(np.frombuffer(base64.b64decode(source.split(",")[1]), np.uint8), cv2.IMREAD_COLOR)
-              for source in sources if "png" in source[:16]]
+    images = [
+        cv2.imdecode(np.frombuffer(base64.b64decode(source.split(",")[1]), np.uint8), cv2.IMREAD_COLOR)
+        for source in sources
+        if "png" in source[:16]
+    ]
     np.testing.assert_array_equal(images[6].transpose(2, 0, 1), 255 * record().shown[2]["network"])
     assert images[-1].shape == (48, 48, 3)
     curve = base64.b64decode(next(source for source in sources if "svg" in source[:20]).split(",")[1]).decode()
@@ -178,6 +198,6 @@ def test_the_divider_uncovers_one_frame_over_the_other(at, white, page, tmp_path
     shot = cv2.imread(str(picture))[:512, :512]  # the frame, 8 times as large; row 100 is black in truth
     row = shot[100, :, 0].astype(int)
     border = int(512 * at / 100)
-    assert np.abs(row[8:max(8, border - 8)] - 128).max(initial=0) <= 2
-    assert row[min(504, border + 8):504].max(initial=0) <= 2
+    assert np.abs(row[8 : max(8, border - 8)] - 128).max(initial=0) <= 2
+    assert row[min(504, border + 8) : 504].max(initial=0) <= 2
     assert (np.abs(row - 128) <= 2).any() == white

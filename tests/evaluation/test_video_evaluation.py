@@ -1,4 +1,5 @@
 """Evaluation of videos: what is given, what is scored and how, with networks that compute what a test can predict."""
+
 import csv
 import json
 
@@ -23,6 +24,8 @@ from mindrestore.training.validation import video_validation
 pytestmark = pytest.mark.usefixtures("prepared")
 
 STREET = REAL_DATA / "video" / "street"
+
+
 @pytest.mark.parametrize("name", ["small_sr", "small_denoise"])
 def test_what_ships_fits_its_configuration(name, prepared):
     config = load_config(CONFIGS / "vrt" / f"{name}.yaml")
@@ -54,7 +57,7 @@ def test_scores_are_the_published_ones():
 
 def test_super_resolution_of_a_folder(clip, tmp_path):
     results = evaluate_videos(video_config("sr", gt=str(clip), save_frames=True), stand_ins("sr"), tmp_path / "out")
-    row, = results.rows
+    (row,) = results.rows
     truth = frames_of(clip)
     low = np.stack([rounded_to_8_bits(imresize(frame, 1 / 4)) for frame in truth])
     assert row.name == "clip" and row.scores["network"].frames == 9
@@ -69,7 +72,11 @@ def test_super_resolution_of_a_folder(clip, tmp_path):
     assert stored_json["weights"] == "weights.ckpt" and "made here" in stored_json["low quality"]
     with open(tmp_path / "out" / "results.csv") as file:
         assert [(line["clip"], line["method"]) for line in csv.DictReader(file)] == [
-            ("clip", "network"), ("clip", "plain"), ("mean of 1", "network"), ("mean of 1", "plain")]
+            ("clip", "network"),
+            ("clip", "plain"),
+            ("mean of 1", "network"),
+            ("mean of 1", "plain"),
+        ]
     assert cv2.imread(str(tmp_path / "out" / "clip.png")).shape == (3 * 32 + 2 * 6 + 22, 3 * 48 + 2 * 6, 3)
     assert "PSNR-Y" in (tmp_path / "out" / "results.txt").read_text()
 
@@ -103,6 +110,7 @@ def test_noise_is_seeded(clip, tmp_path):
         made = stand_ins("denoise")
         results = evaluate_videos(video_config("denoise", *overrides, gt=str(clip), sigma=25), made, tmp_path / "out")
         return results.rows[0].scores["network"].psnr, made[0].network
+
     score, used = evaluated()
     assert evaluated()[0] == score != evaluated("evaluation.seed=1")[0]
     truth = frames_of(clip)
@@ -118,9 +126,18 @@ def as_video(folder, path, count=9):
     return path
 
 
-@pytest.mark.parametrize("task, options", [
-    ("sr", {}), ("sr", dict(degradation="gaussian")), ("deblur", dict(lq=True)), ("denoise", dict(sigma=25)),
-    ("denoise", dict(sigma=25, frames=5)), ("interpolate", {}), ("space-time-sr", {})])
+@pytest.mark.parametrize(
+    "task, options",
+    [
+        ("sr", {}),
+        ("sr", dict(degradation="gaussian")),
+        ("deblur", dict(lq=True)),
+        ("denoise", dict(sigma=25)),
+        ("denoise", dict(sigma=25, frames=5)),
+        ("interpolate", {}),
+        ("space-time-sr", {}),
+    ],
+)
 def test_a_video_scores_as_its_frames_do(task, options, clip, tmp_path):
     """A stream of unknown length: a progress bar that was asked whether it is true refused every one."""
     video = as_video(clip, tmp_path / "clip.mkv")
@@ -141,13 +158,15 @@ def test_a_video_without_a_reference(clip, tmp_path):
     np.testing.assert_allclose(frames_of(tmp_path / "out" / "frames" / "clip"), frames_of(clip), atol=1e-6)
 
 
-@pytest.mark.parametrize("shorter, named", [
-    ("gt", "has only 7 frames of ground truth"), ("lq", "has more frames of ground truth")])
+@pytest.mark.parametrize(
+    "shorter, named", [("gt", "has only 7 frames of ground truth"), ("lq", "has more frames of ground truth")]
+)
 def test_videos_of_two_lengths(shorter, named, clip, tmp_path):
     paths = {part: as_video(clip, tmp_path / part / "clip.mkv", 7 if part == shorter else 9) for part in ("gt", "lq")}
     with pytest.raises(UserError, match=named):
-        evaluate_videos(video_config("deblur", **{part: str(path) for part, path in paths.items()}), stand_ins("deblur"),
-                        tmp_path / "out")
+        evaluate_videos(
+            video_config("deblur", **{part: str(path) for part, path in paths.items()}), stand_ins("deblur"), tmp_path / "out"
+        )
 
 
 def test_training_is_validated_on_a_video(clip, tmp_path):
@@ -175,8 +194,11 @@ def test_interpolation_scores_whole_windows(clip, tmp_path):
     expected = np.stack([(truth[2] + truth[4]) / 2, (truth[4] + truth[6]) / 2])
     score = results.rows[0].scores
     assert score["network"].frames == 2
-    assert score["network"].psnr == score["plain"].psnr == pytest.approx(
-        psnr(to_uint8(expected), to_uint8(truth[[3, 5]]), channel_axis=1), abs=1e-4)
+    assert (
+        score["network"].psnr
+        == score["plain"].psnr
+        == pytest.approx(psnr(to_uint8(expected), to_uint8(truth[[3, 5]]), channel_axis=1), abs=1e-4)
+    )
     assert len(list((tmp_path / "out" / "frames" / "clip").iterdir())) == 2
 
 
@@ -189,8 +211,9 @@ def test_ucf101_and_vimeo_for_interpolation(tmp_path):
     write_frames(tmp_path / "ucf" / "1", ["frame0.png", "frame1.png", "frame2.png", "frame3.png", "framet.png"], (16, 24))
     write_frames(tmp_path / "vimeo" / "sequences" / "00001" / "0001", [f"im{n}.png" for n in range(1, 8)], (16, 24))
     for kind, name, frames in (("ucf101", "ucf", [15, 40]), ("vimeo90k", "vimeo", [30, 30])):
-        results = evaluate_videos(video_config("interpolate", set=kind, path=str(tmp_path / name)), stand_ins("interpolate"),
-                                  tmp_path / "out")
+        results = evaluate_videos(
+            video_config("interpolate", set=kind, path=str(tmp_path / name)), stand_ins("interpolate"), tmp_path / "out"
+        )
         score = results.rows[0].scores["network"]
         made, truth = (np.full((3, 16, 24), value / 255, np.float32) for value in frames)
         assert (score.frames, score.psnr) == (1, pytest.approx(frame_score(made, truth)[0], abs=1e-3))
@@ -213,8 +236,13 @@ def test_space_time(clip, tmp_path):
     results = evaluate_videos(video_config("space-time-sr", gt=str(clip)), stand_ins("space-time-sr"), tmp_path / "out")
     assert results.rows[0].scores["network"].frames == 9
     (clip / "008.png").unlink()
-    assert evaluate_videos(video_config("space-time-sr", gt=str(clip)), stand_ins("space-time-sr"),
-                           tmp_path / "out").rows[0].scores["network"].frames == 7
+    assert (
+        evaluate_videos(video_config("space-time-sr", gt=str(clip)), stand_ins("space-time-sr"), tmp_path / "out")
+        .rows[0]
+        .scores["network"]
+        .frames
+        == 7
+    )
 
 
 def test_only_the_first_frames(clip, tmp_path):
@@ -235,13 +263,16 @@ def test_a_published_figure_is_called_so(clip, tmp_path):
     assert results.circumstances["published"] == "DVD 34.27 dB (published, not measured here)"
 
 
-@pytest.mark.parametrize("task, lq, words", [
-    ("sr", (6, (8, 12)), "has 6 frames, which takes 6 of ground truth; "),
-    ("interpolate", (9, (32, 48)), "has 9 frames, which takes 6 of ground truth"),
-    ("interpolate", (3, (32, 48)), "which takes 0 of ground truth"),
-    ("space-time-sr", (9, (8, 12)), "which takes 17 of ground truth"),
-    ("sr", (9, (8, 11)), "ground truth has 48 x 32 pixels, where low quality restores to 44 x 32"),
-])
+@pytest.mark.parametrize(
+    "task, lq, words",
+    [
+        ("sr", (6, (8, 12)), "has 6 frames, which takes 6 of ground truth; "),
+        ("interpolate", (9, (32, 48)), "has 9 frames, which takes 6 of ground truth"),
+        ("interpolate", (3, (32, 48)), "which takes 0 of ground truth"),
+        ("space-time-sr", (9, (8, 12)), "which takes 17 of ground truth"),
+        ("sr", (9, (8, 11)), "ground truth has 48 x 32 pixels, where low quality restores to 44 x 32"),
+    ],
+)
 def test_what_does_not_fit_is_named(task, lq, words, clip, tmp_path):
     count, size = lq
     write_frames(tmp_path / "lq", [f"{n}.png" for n in range(count)], size)
@@ -250,11 +281,14 @@ def test_what_does_not_fit_is_named(task, lq, words, clip, tmp_path):
     assert words in str(caught.value) and "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("task, settings, words", [
-    ("interpolate", dict(frames=6), "too few frames, 3 to interpolate between where a score needs 4: give a clip of 7"),
-    ("denoise", {}, "evaluation.sigma is missing"),
-    ("deblur", {"tile": 20}, "must be a multiple"),
-])
+@pytest.mark.parametrize(
+    "task, settings, words",
+    [
+        ("interpolate", dict(frames=6), "too few frames, 3 to interpolate between where a score needs 4: give a clip of 7"),
+        ("denoise", {}, "evaluation.sigma is missing"),
+        ("deblur", {"tile": 20}, "must be a multiple"),
+    ],
+)
 def test_what_cannot_be_is_named(task, settings, words, clip, tmp_path):
     overrides = [f"tiling.tile=[4,{settings.pop('tile')},16]"] if "tile" in settings else []
     with pytest.raises(UserError, match=words):

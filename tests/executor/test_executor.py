@@ -1,4 +1,5 @@
 """Execution piece by piece: parts, halos, what a tape keeps and what it has again."""
+
 import mindspore as ms
 import numpy as np
 import pytest
@@ -72,8 +73,12 @@ def expected_gradients(network, x, takes):
         first, second = ops.split(factors[0] * x, x.shape[1] // 2, 1)
         for factor in factors[1:]:
             first, second = second, first + factor * ops.sin(second)
-        return {"both": (first * first).sum() + (second * second).sum(), "first": (first * first).sum(),
-                "second": (second * second).sum()}[takes]
+        return {
+            "both": (first * first).sum() + (second * second).sum(),
+            "first": (first * first).sum(),
+            "second": (second * second).sum(),
+        }[takes]
+
     return ms.grad(loss, tuple(range(len(network.factors))))(*map(Tensor, network.factors))
 
 
@@ -133,11 +138,18 @@ class TwoCurves(nn.Cell):
 def test_of_a_section_nothing_is_kept_but_what_goes_in(chosen):
     network, x = TwoCurves(), Tensor(np.random.default_rng(0).standard_normal((5, 8)).astype(np.float32))
     parameters = [network.factors[index] for index in chosen]
-    found, whole = ([gradient.asnumpy() for gradient in Tape(network, parameters, size=size).value_and_gradients(
-        lambda result: (result * result).sum(), x)[1]] for size in ("group", None))
+    found, whole = (
+        [
+            gradient.asnumpy()
+            for gradient in Tape(network, parameters, size=size).value_and_gradients(lambda result: (result * result).sum(), x)[
+                1
+            ]
+        ]
+        for size in ("group", None)
+    )
     np.testing.assert_array_equal(found, whole)
     assert all(abs(gradient) > 0.1 for gradient in whole)
     tape = Tape(network, parameters, size="group")
     with tape.taking_over():
         network(x)
-    assert [entry.piece for entry in tape.entries] == [network.first, network.second][-2 if 0 in chosen else -1:]
+    assert [entry.piece for entry in tape.entries] == [network.first, network.second][-2 if 0 in chosen else -1 :]

@@ -1,4 +1,5 @@
 """Recomputation: the gradients of a network that keeps everything, in less memory; which stages it is for."""
+
 import mindspore as ms
 import numpy as np
 import pytest
@@ -37,8 +38,16 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)
 
 def group(mutual, qkv_bias=True):
     """Blocks, the second one with windows that are shifted, padded and masked."""
-    return Group(8, depth=2, heads=2, window=(2, 4, 4), mutual=mutual, drop_rates=[0.0, 0.2],
-                 options=Options(0.75, 2.0, qkv_bias, None), rng=np.random.default_rng(0))
+    return Group(
+        8,
+        depth=2,
+        heads=2,
+        window=(2, 4, 4),
+        mutual=mutual,
+        drop_rates=[0.0, 0.2],
+        options=Options(0.75, 2.0, qkv_bias, None),
+        rng=np.random.default_rng(0),
+    )
 
 
 def gradients(group):
@@ -51,6 +60,7 @@ def gradients(group):
 
     def loss(x):
         return (group(x) - target).square().mean()
+
     recorded = ms.value_and_grad(loss, 0, group.trainable_params())
 
     def in_a_row(x):
@@ -59,6 +69,7 @@ def gradients(group):
         for gradient in of_parameters:
             row.append(gradient.reshape(-1))
         return ops.cat(row)
+
     return compiled(in_a_row)(x).asnumpy()
 
 
@@ -103,7 +114,11 @@ def test_a_training_step_takes_less_memory(python, tmp_path):
         run = python(STEP, "pynative", flow, *overrides)
         assert run.returncode == 0, run.stderr
         return int(run.stdout.split()[-1])
-    nothing, attention, both = peak(), peak("training.recompute.attention=[7]"), peak(
-        "training.recompute.attention=[7]", "training.recompute.mlp=[7]")
+
+    nothing, attention, both = (
+        peak(),
+        peak("training.recompute.attention=[7]"),
+        peak("training.recompute.attention=[7]", "training.recompute.mlp=[7]"),
+    )
     print(f"peak in kB: {nothing}, attention recomputed {attention}, MLPs too {both}")
     assert both < attention < nothing

@@ -55,18 +55,29 @@ SETTINGS = {
 
 
 @pytest.mark.parametrize("mode", ["pynative"], indirect=True)
-@pytest.mark.parametrize("name, layout", [
-    *((name, "native") for name in SETTINGS), ("two_way", "frames"), ("multi_group_4", "frames"),
-], indirect=["layout"])
+@pytest.mark.parametrize(
+    "name, layout",
+    [
+        *((name, "native") for name in SETTINGS),
+        ("two_way", "frames"),
+        ("multi_group_4", "frames"),
+    ],
+    indirect=["layout"],
+)
 def test_gradients_are_those_of_plain_training(name, layout, mode):
     network = create_model("revsci", blocks=3, channels=16, **SETTINGS[name])
     loss = charbonnier if "gap_tv" in name else mse
     assert_equal_gradients(network, piecewise_gradients(network, loss), loss)
 
 
-@pytest.mark.parametrize("name, layout, blocks", [
-    ("two_way", "native", 50), ("colour_multi_group_4_gap_tv", "frames", 2),
-], indirect=["layout"])
+@pytest.mark.parametrize(
+    "name, layout, blocks",
+    [
+        ("two_way", "native", 50),
+        ("colour_multi_group_4_gap_tv", "frames", 2),
+    ],
+    indirect=["layout"],
+)
 def test_gradients_of_compiled_pieces(name, layout, blocks):
     network = create_model("revsci", blocks=blocks, channels=16, **SETTINGS[name])
     reversible = piecewise_gradients(network, mse)
@@ -108,10 +119,12 @@ def test_memory_is_flat_in_depth(python):
 
     Not ``ru_maxrss``, which a process inherits from the one that starts it.
     """
+
     def peak(run):
         process = python(PEAK, *run)
         assert process.returncode == 0, process.stderr[-2000:]
         return float(process.stdout)
+
     runs = ("pieces", 50), ("pieces", 10), ("whole", 8), ("whole", 4)
     with ThreadPoolExecutor(2) as two_at_a_time:
         deep, shallow, plain_deep, plain_shallow = two_at_a_time.map(peak, runs)
@@ -130,7 +143,8 @@ def test_bands_of_rows_change_neither_clip_nor_gradients(layout, colour, mode):
     assert [len(Run(network.head, inputs, each.numbers).parts) for each in (whole, banded)] == [1, 5]
     clip = Piecewise(network)(measurements, masks).asnumpy()
     np.testing.assert_allclose(Piecewise(network, numbers)(measurements, masks).asnumpy(), clip, rtol=0, atol=1e-6)
-    expected, found = (each.value_and_gradients(lambda result: mse(result, clips), measurements, masks)[1]
-                       for each in (whole, banded))
+    expected, found = (
+        each.value_and_gradients(lambda result: mse(result, clips), measurements, masks)[1] for each in (whole, banded)
+    )
     for one, other in zip(found, expected):
         assert np.linalg.norm(one.asnumpy() - other.asnumpy()) <= 1e-5 * np.linalg.norm(other.asnumpy())

@@ -6,6 +6,7 @@ runs cases FIRST to FIRST + COUNT of a reader, each made by its number alone, in
 of standard output is a case that did neither; the last one is a JSON object of counts. ``FOLDER/case`` holds the number of the
 case that is under way, for a process that did not live to say it.
 """
+
 import io
 import json
 import os
@@ -24,13 +25,43 @@ import cv2
 import numpy as np
 
 SECONDS = 10  # for a case
-BYTES = 3 * 2 ** 29  # that all cases together may add to the address space
+BYTES = 3 * 2**29  # that all cases together may add to the address space
 LONGEST = 800  # letters of a message, its path included
-EXTREMES = [0, 1, 2, 127, 255, 2 ** 15, 2 ** 16 - 1, 2 ** 31 - 1, 2 ** 31, 2 ** 32 - 1, 2 ** 40, 2 ** 62, 2 ** 63,
-            2 ** 64 - 1]
-WORDS = ["null", "true", "[]", "{}", "-1", "0", "1e400", "NaN", "-Infinity", "9" * 5000, "9" * 4000, "0x" + "f" * 4000,
-         "1e-400", '"x"', "[[[[", "}" * 9, "\x00", "{" * 3000, "[" * 3000, "é", "$x$", "2024-13-45", "!!int x", "&a [*a]",
-         "<<: 1", "'", '"', "\t", "\ufeff", "=", ": ", "|"]
+EXTREMES = [0, 1, 2, 127, 255, 2**15, 2**16 - 1, 2**31 - 1, 2**31, 2**32 - 1, 2**40, 2**62, 2**63, 2**64 - 1]
+WORDS = [
+    "null",
+    "true",
+    "[]",
+    "{}",
+    "-1",
+    "0",
+    "1e400",
+    "NaN",
+    "-Infinity",
+    "9" * 5000,
+    "9" * 4000,
+    "0x" + "f" * 4000,
+    "1e-400",
+    '"x"',
+    "[[[[",
+    "}" * 9,
+    "\x00",
+    "{" * 3000,
+    "[" * 3000,
+    "é",
+    "$x$",
+    "2024-13-45",
+    "!!int x",
+    "&a [*a]",
+    "<<: 1",
+    "'",
+    '"',
+    "\t",
+    "\ufeff",
+    "=",
+    ": ",
+    "|",
+]
 
 
 # Changes
@@ -48,17 +79,17 @@ def of_bytes(raw, rng):
         elif kind == 1:
             del raw[place:]
         elif kind == 2:
-            raw[place:place + length] = bytes(rng.randrange(256) for _ in range(length))
+            raw[place : place + length] = bytes(rng.randrange(256) for _ in range(length))
         elif kind == 3:
             width = rng.choice(["<I", ">I", "<Q", ">Q", "<H", "B"])
             number = rng.choice(EXTREMES) & (256 ** struct.calcsize(width) - 1)
-            raw[place:place + struct.calcsize(width)] = struct.pack(width, number)
+            raw[place : place + struct.calcsize(width)] = struct.pack(width, number)
         elif kind == 4:
-            del raw[place:place + length]
+            del raw[place : place + length]
         elif kind == 5:
-            raw[place:place] = raw[place:place + length] * rng.choice([1, 2, 50])
+            raw[place:place] = raw[place : place + length] * rng.choice([1, 2, 50])
         else:
-            raw[place:place + length] = b"\0" * length
+            raw[place : place + length] = b"\0" * length
     return bytes(raw)
 
 
@@ -109,7 +140,7 @@ def of_matlab(raw, rng):
     parts, place = [], 128
     while place < len(raw):
         size = struct.unpack_from("<I", raw, place + 4)[0]
-        parts.append(zlib.decompress(raw[place + 8:place + 8 + size]))
+        parts.append(zlib.decompress(raw[place + 8 : place + 8 + size]))
         place += 8 + size
     number = rng.randrange(len(parts))
     parts[number] = of_bytes(parts[number], rng)
@@ -121,6 +152,7 @@ def of_record(raw, rng):
     """As ``of_text``, of the record that a checkpoint of ours ends in."""
     from mindrestore.checkpoints import mindspore_file
     from mindrestore.checkpoints.native import METADATA_ENTRY
+
     path = Path("whole.ckpt")
     path.write_bytes(raw)
     entries = mindspore_file.read(path)
@@ -134,12 +166,17 @@ def of_record(raw, rng):
 
 def arrays():
     rng = np.random.default_rng(0)
-    return {"conv1.0.weight": rng.random((4, 3, 3)).astype(np.float32), "conv1.0.bias": rng.random(4).astype(np.float16),
-            "steps": np.arange(3), "scale": np.float64(2.5)}
+    return {
+        "conv1.0.weight": rng.random((4, 3, 3)).astype(np.float32),
+        "conv1.0.bias": rng.random(4).astype(np.float16),
+        "steps": np.arange(3),
+        "scale": np.float64(2.5),
+    }
 
 
 def torch_zip(path):
     from torch_pickles import module, tensor, zip_file
+
     six = np.arange(6, dtype=np.float32)
     net = module(_parameters={"b": tensor(size=(6,), stride=(1,))})
     value = {"state_dict": {"module.w": tensor(), "b": tensor()}, "net": net}
@@ -148,17 +185,20 @@ def torch_zip(path):
 
 def torch_older(path):
     from torch_pickles import older_file, tensor
+
     older_file(path, {"module.w": tensor(), "b": tensor()}, {"0": np.arange(6, dtype=np.float32)})
 
 
 def safetensors(path):
     from safetensors.numpy import save_file
+
     save_file({name: np.atleast_1d(array) for name, array in arrays().items()}, path)
 
 
 def own_checkpoint(path):
     from mindrestore.checkpoints import save_network
     from mindrestore.models import create_model
+
     settings = dict(blocks=1, groups=2, coupling="two_way", colour=False, channels=8)
     save_network(path, create_model("revsci", **settings), "revsci", settings)
 
@@ -166,12 +206,13 @@ def own_checkpoint(path):
 def scene():
     rng = np.random.default_rng(0)
     mask, orig = rng.integers(0, 2, (6, 8, 2)).astype(np.uint8), rng.integers(0, 256, (6, 8, 4)).astype(np.uint8)
-    meas = np.stack([(mask * orig[..., at:at + 2]).sum(-1) for at in (0, 2)], -1).astype(np.float64)
+    meas = np.stack([(mask * orig[..., at : at + 2]).sum(-1) for at in (0, 2)], -1).astype(np.float64)
     return dict(mask=mask, orig=orig, meas=meas, frame_rate=24.0, white=255.0, colour=np.uint8(0))
 
 
 def matlab(path, compressed=True):
     import scipy.io
+
     scipy.io.savemat(path, scene(), do_compression=compressed)
 
 
@@ -181,6 +222,7 @@ def matlab_plain(path):
 
 def matlab_hdf5(path):
     import h5py
+
     with h5py.File(path, "w", userblock_size=512) as file:
         for name, array in scene().items():
             file.create_dataset(name, data=np.atleast_2d(array).T, compression="gzip" if name == "orig" else None)
@@ -203,8 +245,13 @@ def log(path):
 
 
 def exported(path):
-    record = {"kind": "vrt", "settings": {"upscale": 1}, "precision": "float32", "mask": None,
-              "inputs": [{"name": "clip", "shape": [1, 6, 3, 64, None]}]}
+    record = {
+        "kind": "vrt",
+        "settings": {"upscale": 1},
+        "precision": "float32",
+        "mask": None,
+        "inputs": [{"name": "clip", "shape": [1, 6, 3, 64, None]}],
+    }
     path.write_text(json.dumps(record, indent=1))
     path.with_suffix(".mindir").write_bytes(b"graph")
 
@@ -220,10 +267,21 @@ def addresses(path):
 
 
 def rank_table(path):
-    table = {"version": "1.0", "server_count": "1", "status": "completed", "server_list": [
-        {"server_id": "10.0.0.1", "host_nic_ip": "reserve", "device": [
-            {"device_id": "0", "device_ip": "192.168.1.1", "rank_id": "0"}, {"device_id": "1", "device_ip": "192.168.1.2",
-                                                                             "rank_id": "1"}]}]}
+    table = {
+        "version": "1.0",
+        "server_count": "1",
+        "status": "completed",
+        "server_list": [
+            {
+                "server_id": "10.0.0.1",
+                "host_nic_ip": "reserve",
+                "device": [
+                    {"device_id": "0", "device_ip": "192.168.1.1", "rank_id": "0"},
+                    {"device_id": "1", "device_ip": "192.168.1.2", "rank_id": "1"},
+                ],
+            }
+        ],
+    }
     path.write_text(json.dumps(table, indent=1))
 
 
@@ -237,45 +295,53 @@ def picture(path):
 
 def weights(path):
     from mindrestore.checkpoints import read_arrays
+
     read_arrays(path)
 
 
 def network(path):
     from mindrestore.checkpoints.loading import load
+
     load(path)
 
 
 def measurements(path):
     from mindrestore.data.measurements import load_measurements
     from mindrestore.data.scenes import load_scene
+
     load_scene(path)
     load_measurements(path)
 
 
 def mask(path):
     from mindrestore.sensing import load_mask
+
     load_mask(path)
 
 
 def settings(path):
     from mindrestore.config import load_config
+
     load_config(path)
 
 
 def curves(path):
     from mindrestore.training.curves import read_runs
+
     for run in read_runs([path]):
         run.summary()
 
 
 def description(path):
     from mindrestore.restore import exported as room
+
     room.mindir.read = lambda path, shapes: None  # MindSpore's own reader is not ours to mend
     room.load_exported(path.with_suffix(".mindir"))
 
 
 def unfinished(path):
     from mindrestore.restore.finished import FinishedFrames
+
     part = path.parent / "out.mp4.part"
     part.mkdir(exist_ok=True)
     os.replace(path, part / "run.json")
@@ -284,16 +350,19 @@ def unfinished(path):
 
 def hccn(path):
     from mindrestore.runtime.ascend_server import of_file
+
     of_file(path)
 
 
 def table(path):
     from places import ROOT, module_at
+
     module_at(ROOT / "scripts" / "generate_rank_table.py").read(path)
 
 
 def frames(path):
     from mindrestore.data.frames import count_frames, stream_frames
+
     count_frames(path)
     for _ in stream_frames(path, colour=True):
         pass
@@ -333,6 +402,7 @@ def outcome(reader, number, whole, folder):
     """Run one case; return ("read" or "refused" or None, what went wrong)."""
     from mindrestore.errors import UserError
     from mindrestore.runtime.ascend_server import Mistake
+
     suffix, _, change, read = READERS[reader]
     path = folder / f"changed{suffix}"
     path.write_bytes(change(whole, random.Random(f"{reader} {number}")))
@@ -346,7 +416,8 @@ def outcome(reader, number, whole, folder):
             good = "\n" not in message and len(message) <= LONGEST and message.endswith((".", "?"))
             return ("refused", None) if good else (None, f"a message that is no sentence: {message[:1000]!r}")
         return None, "".join(traceback.format_exception_only(error)).strip()[:300] + " at " + str(
-            traceback.extract_tb(error.__traceback__)[-1])
+            traceback.extract_tb(error.__traceback__)[-1]
+        )
     except TooLong:
         return None, f"no answer within {SECONDS} s"
     finally:

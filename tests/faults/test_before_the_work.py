@@ -1,4 +1,5 @@
 """What cannot be written is refused before anything is computed: one sentence, and nothing is left behind."""
+
 import os
 import shutil
 from types import SimpleNamespace
@@ -30,8 +31,9 @@ def fails(*_, **__):
 @pytest.fixture
 def without_work(monkeypatch):
     """Networks that are neither made nor trained nor restore anything."""
-    monkeypatch.setattr(run, "choose", lambda task, *_, **__: [
-        TaskNetwork(task, StandIn(), ROOT / "README.md", (2, 8, 8), (0, 4, 4))])
+    monkeypatch.setattr(
+        run, "choose", lambda task, *_, **__: [TaskNetwork(task, StandIn(), ROOT / "README.md", (2, 8, 8), (0, 4, 4))]
+    )
     monkeypatch.setattr(StandIn, "compute", fails)
     monkeypatch.setattr("mindrestore.training.trainer.JOBS", {"snapshot": fails})
     monkeypatch.setattr("mindrestore.evaluation.snapshots.Reconstructor", fails)
@@ -130,8 +132,9 @@ def test_a_folder_is_not_replaced_by_a_file(tmp_path):
 def test_a_restoration_has_room_for_the_names_beside_its_own(length, fine, tmp_path, monkeypatch):
     """Finished frames lie in a folder called as the result and ``.part``."""
     write_frames(tmp_path / "in")
-    monkeypatch.setattr(run, "choose", lambda task, *_, **__: [
-        TaskNetwork(task, StandIn(), ROOT / "README.md", (2, 8, 8), (0, 4, 4))])
+    monkeypatch.setattr(
+        run, "choose", lambda task, *_, **__: [TaskNetwork(task, StandIn(), ROOT / "README.md", (2, 8, 8), (0, 4, 4))]
+    )
     output = tmp_path / ("a" * length)
     if fine:
         restore(Request(tmp_path / "in", output, "deblur"), lambda line: None)
@@ -144,8 +147,9 @@ def test_a_restoration_has_room_for_the_names_beside_its_own(length, fine, tmp_p
 
 def test_a_name_beside_the_result_that_is_too_long(tmp_path, monkeypatch):
     write_frames(tmp_path / "in")
-    monkeypatch.setattr(run, "choose", lambda task, *_, **__: [
-        TaskNetwork(task, StandIn(), ROOT / "README.md", (2, 8, 8), (0, 4, 4))])
+    monkeypatch.setattr(
+        run, "choose", lambda task, *_, **__: [TaskNetwork(task, StandIn(), ROOT / "README.md", (2, 8, 8), (0, 4, 4))]
+    )
     for option in ("preview", "compare"):
         with pytest.raises(UserError, match=f"_{option}.*name is too long"):
             restore(Request(tmp_path / "in", tmp_path / ("a" * 249), "deblur", **{option: True}), fails)
@@ -155,8 +159,9 @@ def test_a_name_beside_the_result_that_is_too_long(tmp_path, monkeypatch):
 @pytest.mark.parametrize("suffix", [".jp2", ".webp", ".ppm"])
 def test_a_suffix_that_no_encoder_serves(suffix, tmp_path, monkeypatch):
     write_frames(tmp_path / "in", ["0.png"])
-    monkeypatch.setattr(run, "choose", lambda task, *_, **__: [
-        TaskNetwork(task, StandIn(), ROOT / "README.md", (1, 8, 8), (0, 4, 4))])
+    monkeypatch.setattr(
+        run, "choose", lambda task, *_, **__: [TaskNetwork(task, StandIn(), ROOT / "README.md", (1, 8, 8), (0, 4, 4))]
+    )
     monkeypatch.setattr(cv2, "haveImageWriter", lambda path: False)
     with pytest.raises(UserError, match=f"(writes no {suffix} pictures|no clip that is written ends in {suffix})"):
         restore(Request(tmp_path / "in", tmp_path / f"out{suffix}", "deblur"), fails)
@@ -169,16 +174,19 @@ def test_a_suffix_that_no_encoder_serves(suffix, tmp_path, monkeypatch):
 @pytest.fixture
 def free(monkeypatch):
     """``free(count)``: so many bytes are free on every disk."""
+
     def use(count):
         monkeypatch.setattr(files.shutil, "disk_usage", lambda path: SimpleNamespace(free=count))
+
     return use
 
 
 def test_too_little_disk_for_a_restoration(tmp_path, monkeypatch, free):
     """Frames of noise on a disk for half of them; pictures become those of a folder, those of a .tif lie there twice."""
     write_frames(tmp_path / "in", [f"{number}.png" for number in range(10)], (100, 100))
-    monkeypatch.setattr(run, "choose", lambda task, *_, **__: [
-        TaskNetwork(task, StandIn(), ROOT / "README.md", (2, 96, 96), (0, 4, 4))])
+    monkeypatch.setattr(
+        run, "choose", lambda task, *_, **__: [TaskNetwork(task, StandIn(), ROOT / "README.md", (2, 96, 96), (0, 4, 4))]
+    )
     monkeypatch.setattr(StandIn, "compute", fails)
     size = room_for(10, 100, 100)
     for name, copies in (("out", 1), ("out.tif", 2), ("out.mp4", 1)):

@@ -1,4 +1,5 @@
 """Checkpoints of ours with a flipped bit: refused wherever it is; a training goes on from the state before."""
+
 import os
 import random
 import shutil
@@ -28,16 +29,22 @@ def checkpoints(tmp_path):
     network = create_model("revsci", **SETTINGS, seed=5)
     save_network(tmp_path / "last.ckpt", network, "revsci", SETTINGS, mask="random", extra={"step": 7})
     rng = np.random.default_rng(0)
-    arrays = {f"{part}/{parameter.name}": rng.standard_normal(parameter.shape).astype(np.float32)
-              for part in ("network", "optimizer0", "average") for parameter in network.get_parameters()}
-    save_arrays(tmp_path / "last_state.ckpt", {**arrays, "optimizer0/global_step": np.array([7], np.int32)},
-                {"step": 7, "best": 31.25, "loss_scale": None})
+    arrays = {
+        f"{part}/{parameter.name}": rng.standard_normal(parameter.shape).astype(np.float32)
+        for part in ("network", "optimizer0", "average")
+        for parameter in network.get_parameters()
+    }
+    save_arrays(
+        tmp_path / "last_state.ckpt",
+        {**arrays, "optimizer0/global_step": np.array([7], np.int32)},
+        {"step": 7, "best": 31.25, "loss_scale": None},
+    )
     return [tmp_path / "last.ckpt", tmp_path / "last_state.ckpt"]
 
 
 def flipped(content, bit):
     """Return ``content``, bytes, with one bit flipped."""
-    return content[:bit // 8] + bytes([content[bit // 8] ^ 1 << bit % 8]) + content[bit // 8 + 1:]
+    return content[: bit // 8] + bytes([content[bit // 8] ^ 1 << bit % 8]) + content[bit // 8 + 1 :]
 
 
 def flip(path, bit=None):
@@ -48,7 +55,7 @@ def flip(path, bit=None):
 
 @pytest.mark.parametrize("count", [60, pytest.param(2000, marks=pytest.mark.long)])
 def test_a_flipped_bit_is_refused(checkpoints, count):
-    seed = random.randrange(10 ** 6)
+    seed = random.randrange(10**6)
     rng, accepted = random.Random(seed), []
     for path in checkpoints:
         whole = path.read_bytes()
@@ -74,8 +81,12 @@ def test_what_is_written_is_what_mindspore_writes(tmp_path):
     arrays.update(number=np.array(7), transposed=np.arange(6.0).reshape(2, 3).T, long=rng.standard_normal((300, 200)))
     texts = {"mindrestore": '{"name": "\u4e2d"}'}
     mindspore_file.write(tmp_path / "ours.ckpt", arrays, texts)
-    mindspore.save_checkpoint([{"name": name, "data": mindspore.Tensor(array)} for name, array in arrays.items()],
-                              str(tmp_path / "theirs.ckpt"), append_dict=dict(texts), crc_check=True)
+    mindspore.save_checkpoint(
+        [{"name": name, "data": mindspore.Tensor(array)} for name, array in arrays.items()],
+        str(tmp_path / "theirs.ckpt"),
+        append_dict=dict(texts),
+        crc_check=True,
+    )
     assert (tmp_path / "ours.ckpt").read_bytes() == (tmp_path / "theirs.ckpt").read_bytes()
     for check in (True, False):
         contents = mindspore.load_checkpoint(str(tmp_path / "ours.ckpt"), crc_check=check)

@@ -1,4 +1,5 @@
 """Numbers that cannot be are named where they enter, with file, frame and place; units are stored, or said."""
+
 import itertools
 import json
 
@@ -32,8 +33,9 @@ def nothing_said(monkeypatch):
 
 def saved(path, **arrays):
     """Write arrays, time last, as a MATLAB file; (F, H, W) becomes H x W x F."""
-    scipy.io.savemat(path, {name: np.moveaxis(array, 0, -1) if np.ndim(array) == 3 else array
-                            for name, array in arrays.items()})
+    scipy.io.savemat(
+        path, {name: np.moveaxis(array, 0, -1) if np.ndim(array) == 3 else array for name, array in arrays.items()}
+    )
     return path
 
 
@@ -53,8 +55,10 @@ def with_value(array, value, place=(2, 3, 4)):
 # Masks
 
 
-@pytest.mark.parametrize("kind, largest", [
-    (np.uint8, 255), (np.uint8, 2), *itertools.product([np.uint16, np.int32, np.float32, np.float64], [255, 2, 65535])])
+@pytest.mark.parametrize(
+    "kind, largest",
+    [(np.uint8, 255), (np.uint8, 2), *itertools.product([np.uint16, np.int32, np.float32, np.float64], [255, 2, 65535])],
+)
 def test_whole_numbers_mean_the_same_in_every_type_and_are_said(kind, largest, tmp_path, capsys):
     path = saved(tmp_path / "m.mat", mask=(BINARY * largest).astype(kind))
     np.testing.assert_array_equal(load_mask(path), BINARY)
@@ -68,14 +72,24 @@ def test_fractions_keep_their_values_and_nothing_is_said(tmp_path, capsys):
     assert capsys.readouterr().err == ""
 
 
-@pytest.mark.parametrize("mask, words", [
-    (with_value(BINARY, np.nan), "the mask is nan at plane 2, row 3, column 4 (counted from 0); expected finite numbers"),
-    (with_value(BINARY, np.inf), "the mask is inf at plane 2, row 3, column 4"),
-    (with_value(BINARY, -0.5), "the mask is -0.5 at plane 2, row 3, column 4 (counted from 0); expected numbers of 0 or more"),
-    (with_value(BINARY, 1e30), "the mask is 1e+30 at plane 2, row 3, column 4"),
-    (with_value(BINARY, 3.5), "the mask is 3.5 at plane 2, row 3, column 4 (counted from 0); expected the part of the light"),
-    (np.zeros((4, 6, 8)), "the mask is 0 everywhere"), (np.zeros((4, 6, 8), np.uint8), "the mask is 0 everywhere"),
-])
+@pytest.mark.parametrize(
+    "mask, words",
+    [
+        (with_value(BINARY, np.nan), "the mask is nan at plane 2, row 3, column 4 (counted from 0); expected finite numbers"),
+        (with_value(BINARY, np.inf), "the mask is inf at plane 2, row 3, column 4"),
+        (
+            with_value(BINARY, -0.5),
+            "the mask is -0.5 at plane 2, row 3, column 4 (counted from 0); expected numbers of 0 or more",
+        ),
+        (with_value(BINARY, 1e30), "the mask is 1e+30 at plane 2, row 3, column 4"),
+        (
+            with_value(BINARY, 3.5),
+            "the mask is 3.5 at plane 2, row 3, column 4 (counted from 0); expected the part of the light",
+        ),
+        (np.zeros((4, 6, 8)), "the mask is 0 everywhere"),
+        (np.zeros((4, 6, 8), np.uint8), "the mask is 0 everywhere"),
+    ],
+)
 @pytest.mark.parametrize("suffix", [".mat", ".npz", ".npy"])
 def test_masks_that_cannot_be_are_named_by_plane_and_place(mask, words, suffix, tmp_path):
     path = tmp_path / f"m{suffix}"
@@ -98,14 +112,18 @@ CLIP = np.random.default_rng(1).integers(0, 256, (8, 6, 8)).astype(np.uint8)
 
 def measured(clip):
     camera = SnapshotImaging(BINARY)
-    return np.stack([camera.A(clip[at:at + 4]) for at in (0, 4)])  # in the clip's own unit
+    return np.stack([camera.A(clip[at : at + 4]) for at in (0, 4)])  # in the clip's own unit
 
 
-@pytest.mark.parametrize("value, words", [
-    (np.nan, "meas is nan at measurement 1, row 3, column 4 (counted from 0); expected finite numbers"),
-    (-np.inf, "meas is -inf at measurement 1, row 3, column 4"),
-    (-1e6, "where white 255, as its white says, allows 0 to"), (1e9, "where white 255, as its white says, allows 0 to"),
-])
+@pytest.mark.parametrize(
+    "value, words",
+    [
+        (np.nan, "meas is nan at measurement 1, row 3, column 4 (counted from 0); expected finite numbers"),
+        (-np.inf, "meas is -inf at measurement 1, row 3, column 4"),
+        (-1e6, "where white 255, as its white says, allows 0 to"),
+        (1e9, "where white 255, as its white says, allows 0 to"),
+    ],
+)
 def test_measurements_that_cannot_be_are_named(value, words, tmp_path):
     path = saved(tmp_path / "x.mat", meas=with_value(measured(CLIP), value, (1, 3, 4)), mask=BINARY, white=255.0)
     assert f"{path}: " in refusal(load_measurements, path) and words in refusal(load_measurements, path)
@@ -147,14 +165,19 @@ def test_measurements_of_8_bits_are_a_cameras_with_a_mask_beside_them_and_withou
     np.testing.assert_array_equal(with_mask.measurements, without.measurements)
 
 
-@pytest.mark.parametrize("more, words", [
-    (dict(white=1.0), "where white 1, as its white says, allows 0 to"),
-    (dict(white=0.0), "white is 0; expected"), (dict(white=-1.0), "white is -1; expected"),
-    (dict(white=np.nan), "white is 1 x 1 of nan; expected one finite number"),
-    (dict(white=np.ones((2, 2))), "white is 2 x 2 of 1; expected one finite number"),
-    (dict(frame_rate=-3.0), "frame_rate is -3; expected"), (dict(frame_rate=np.inf), "frame_rate is 1 x 1 of inf"),
-    (dict(frame_rate=1e6), "frame_rate is 1e+06; expected"),
-])
+@pytest.mark.parametrize(
+    "more, words",
+    [
+        (dict(white=1.0), "where white 1, as its white says, allows 0 to"),
+        (dict(white=0.0), "white is 0; expected"),
+        (dict(white=-1.0), "white is -1; expected"),
+        (dict(white=np.nan), "white is 1 x 1 of nan; expected one finite number"),
+        (dict(white=np.ones((2, 2))), "white is 2 x 2 of 1; expected one finite number"),
+        (dict(frame_rate=-3.0), "frame_rate is -3; expected"),
+        (dict(frame_rate=np.inf), "frame_rate is 1 x 1 of inf"),
+        (dict(frame_rate=1e6), "frame_rate is 1e+06; expected"),
+    ],
+)
 def test_what_a_file_says_of_itself_is_checked(more, words, tmp_path):
     path = saved(tmp_path / "x.mat", meas=measured(CLIP), mask=BINARY, **more)
     assert words in refusal(load_measurements, path)
@@ -173,10 +196,16 @@ def test_noise_may_be_negative_and_is_said(tmp_path, capsys):
     assert "meas holds numbers down to" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("mask, words", [
-    (scipy.sparse.eye(6, 8), "mask is a sparse array"), (BINARY * 1j, "mask is an array of complex numbers"),
-    ({"planes": BINARY}, "mask is a struct"), (np.array([BINARY, 1], object), "mask is a cell array"), ("open", "mask is text"),
-])
+@pytest.mark.parametrize(
+    "mask, words",
+    [
+        (scipy.sparse.eye(6, 8), "mask is a sparse array"),
+        (BINARY * 1j, "mask is an array of complex numbers"),
+        ({"planes": BINARY}, "mask is a struct"),
+        (np.array([BINARY, 1], object), "mask is a cell array"),
+        ("open", "mask is text"),
+    ],
+)
 def test_a_mask_of_another_kind_is_said_to_be_one(mask, words, tmp_path):
     scipy.io.savemat(tmp_path / "x.mat", {"meas": np.moveaxis(measured(CLIP), 0, -1), "mask": mask})
     for read in (load_measurements, load_mask):
@@ -275,10 +304,15 @@ def test_a_black_clip_is_said_and_the_mean_is_that_of_the_others():
     assert saved_as["mean"]["network"]["psnr"] == scores["grey"].psnr and saved_as["mean"]["network"]["equal"] == 1
 
 
-@pytest.mark.parametrize("options, words", [
-    (["--seed", "-1"], "--seed -1: it must be 0 or more."), (["--noise", "nan"], "--noise nan: it must be a number"),
-    (["--noise", "inf"], "--noise inf: it must be a number"), (["--noise", "-1"], "--noise -1.0: it must be a number"),
-])
+@pytest.mark.parametrize(
+    "options, words",
+    [
+        (["--seed", "-1"], "--seed -1: it must be 0 or more."),
+        (["--noise", "nan"], "--noise nan: it must be a number"),
+        (["--noise", "inf"], "--noise inf: it must be a number"),
+        (["--noise", "-1"], "--noise -1.0: it must be a number"),
+    ],
+)
 def test_options_of_simulate_that_cannot_be(options, words, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     write_clip("in.avi", [np.zeros((16, 16, 3), np.uint8)] * 8, 8, 25)

@@ -3,6 +3,7 @@
 A limit on the size of files (``EFBIG``) stands for a full disk wherever a test runs; where file systems may be mounted, small
 ones are filled for real (``ENOSPC``).
 """
+
 import os
 import shutil
 import subprocess
@@ -67,8 +68,9 @@ def leftovers(folder):
     return [path.name for path in folder.rglob("*") if path.name.startswith(".")]
 
 
-@pytest.mark.parametrize("limit, name", [(limit, name) for limit in (0, 4096, 8000) for name in WRITERS
-                                         if limit == 4096 or name not in SLOW])
+@pytest.mark.parametrize(
+    "limit, name", [(limit, name) for limit in (0, 4096, 8000) for name in WRITERS if limit == 4096 or name not in SLOW]
+)
 def test_a_file_that_may_not_grow_leaves_what_was_there(limit, name, tmp_path):
     path = tmp_path / name
     path.write_bytes(b"former")
@@ -97,8 +99,15 @@ def nearly_full(small_disk):
 SMALL = ("curves.png", "curves.svg", "picture.jpg", "picture.webp", "list.txt")
 
 
-@pytest.mark.parametrize("free, name", [(free, name) for free in (0, 4096, 20480) for name in WRITERS
-                                        if (free < 20480 or name not in SMALL) and (free == 4096 or name not in SLOW)])
+@pytest.mark.parametrize(
+    "free, name",
+    [
+        (free, name)
+        for free in (0, 4096, 20480)
+        for name in WRITERS
+        if (free < 20480 or name not in SMALL) and (free == 4096 or name not in SLOW)
+    ],
+)
 def test_a_full_disk_leaves_what_was_there(free, name, nearly_full):
     path = nearly_full / name
     path.write_bytes(b"former")
@@ -132,8 +141,21 @@ def test_a_rank_table_that_cannot_grow_leaves_the_former_one(tmp_path):
     (tmp_path / "hccn.conf").write_text("address_0=192.168.0.1\n")
     (tmp_path / "table.json").write_text("former")
     with files_limited_to(100):
-        made = subprocess.run([sys.executable, str(ROOT / "scripts/generate_rank_table.py"), "--conf", "hccn.conf", "--server",
-                               "10.0.0.1", "--output", "table.json"], cwd=tmp_path, capture_output=True, text=True)
+        made = subprocess.run(
+            [
+                sys.executable,
+                str(ROOT / "scripts/generate_rank_table.py"),
+                "--conf",
+                "hccn.conf",
+                "--server",
+                "10.0.0.1",
+                "--output",
+                "table.json",
+            ],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+        )
     assert made.returncode == 2 and "table.json: cannot be written (File too large)" in made.stderr
     assert sorted(os.listdir(tmp_path)) == ["hccn.conf", "table.json"] and (tmp_path / "table.json").read_text() == "former"
 
@@ -141,14 +163,18 @@ def test_a_rank_table_that_cannot_grow_leaves_the_former_one(tmp_path):
 def test_output_that_cannot_grow_is_no_traceback(tmp_path, fresh_environment):
     """What a command says goes to a file on a full disk."""
     lines, said = tmp_path / "out", tmp_path / "err"
-    program = ("import resource, sys; from mindrestore.exit_status import status_of; "
-               "resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200)); sys.stdout.reconfigure(line_buffering=True); "
-               "sys.exit(status_of(lambda: [print('x' * 50) for _ in range(9)]))")
+    program = (
+        "import resource, sys; from mindrestore.exit_status import status_of; "
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (200, 200)); sys.stdout.reconfigure(line_buffering=True); "
+        "sys.exit(status_of(lambda: [print('x' * 50) for _ in range(9)]))"
+    )
     with open(lines, "w") as out, open(said, "w") as err:
         status = subprocess.run([sys.executable, "-c", program], stdout=out, stderr=err, env=fresh_environment).returncode
     assert status == 2 and lines.stat().st_size == 200
-    assert said.read_text() == ("mindrestore: error: what this command prints: cannot be written, it became larger than files "
-                                "may be; free some space, or name a place on another disk.\n")
+    assert said.read_text() == (
+        "mindrestore: error: what this command prints: cannot be written, it became larger than files "
+        "may be; free some space, or name a place on another disk.\n"
+    )
 
 
 # Commands, gone on with when there is room
@@ -181,8 +207,7 @@ def test_a_restoration_goes_on_when_there_is_room(disk, tmp_path, monkeypatch):
     for number in range(8):
         cv2.imwrite(str(tmp_path / f"in/{number}.png"), NOISE)
     weights = write_frames(tmp_path / "weights")
-    monkeypatch.setattr(run, "choose", lambda task, *_, **__: [
-        TaskNetwork(task, StandIn(), weights, (2, 128, 128), (0, 4, 4))])
+    monkeypatch.setattr(run, "choose", lambda task, *_, **__: [TaskNetwork(task, StandIn(), weights, (2, 128, 128), (0, 4, 4))])
     with pytest.raises(UserError, match=FULL):
         restore(Request(tmp_path / "in", disk / "out", "deblur"))
     finished = len(list((disk / "out.part").glob("*.png")))
@@ -204,6 +229,7 @@ def test_a_training_goes_on_when_there_is_room(disk, monkeypatch):
         def advance(self, loss):
             super().advance(loss)
             filler.write_bytes(bytes(shutil.disk_usage(disk).free - 8192))
+
     grown(disk, "1m")
     train(tiny_run(disk / "whole", "training.steps=1"))
     monkeypatch.setattr("mindrestore.training.trainer.TrainingLog", Filling)

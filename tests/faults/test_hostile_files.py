@@ -1,4 +1,5 @@
 """Files made to do harm, one by one: each is refused by a sentence, at once, and reads nothing that was not named."""
+
 import io
 import json
 import os
@@ -82,10 +83,15 @@ def soft_link(file, secret):
     file["mask"] = h5py.SoftLink("/other")
 
 
-@pytest.mark.parametrize("harm, words", [
-    (external_link, "mask is a link; what another file holds is not read"), (soft_link, "mask is a link"),
-    (external_numbers, "the numbers of mask are in another file, which is not read"),
-    (virtual_numbers, "the numbers of mask are in another file, which is not read")])
+@pytest.mark.parametrize(
+    "harm, words",
+    [
+        (external_link, "mask is a link; what another file holds is not read"),
+        (soft_link, "mask is a link"),
+        (external_numbers, "the numbers of mask are in another file, which is not read"),
+        (virtual_numbers, "the numbers of mask are in another file, which is not read"),
+    ],
+)
 def test_matlab_files_read_no_other_file(harm, words, secret, tmp_path):
     with h5py.File(tmp_path / "m.mat", "w", userblock_size=512) as file:
         harm(file, secret)
@@ -113,7 +119,7 @@ def test_a_crash_of_the_hdf5_library_is_a_sentence(tmp_path, monkeypatch):
 
 
 def test_a_compressed_variable_unfolds_to_no_more_than_its_size_allows(tmp_path):
-    claimed = 2 ** 31 - 8
+    claimed = 2**31 - 8
     bomb = zlib.compress(struct.pack("<II", 14, claimed) + bytes(10_000_000), 9)
     path = tmp_path / "m.mat"
     path.write_bytes(b"MATLAB 5.0 MAT-file".ljust(124) + b"\0\1IM" + struct.pack("<II", 15, len(bomb)) + bomb)
@@ -137,8 +143,10 @@ def test_matlab_files_of_scipy_are_read_as_scipy_reads_them(tmp_path):
 
 def test_a_double_that_is_stored_in_bytes_is_a_double(tmp_path):
     """MATLAB stores whole numbers in fewer bytes; SciPy says the type of the bytes, which is not the array's."""
+
     def element(kind, raw):
         return struct.pack("<II", kind, len(raw)) + raw + bytes(-len(raw) % 8)
+
     flags, shape = element(6, struct.pack("<II", 6, 0)), element(5, struct.pack("<ii", 2, 3))
     parts = flags + shape + element(1, b"meas") + element(2, bytes(6))
     (tmp_path / "m.mat").write_bytes(b"MATLAB 5.0 MAT-file".ljust(124) + b"\0\1IM" + element(14, parts))
@@ -176,12 +184,12 @@ def test_an_archive_unfolds_to_no_more_than_its_size_allows(tmp_path):
 # Checkpoints
 
 
-@pytest.mark.parametrize("shape, end", [([2 ** 62, 4], 4), ([1 << 63], 4), ([-1], 4), ([0, 2 ** 40], 0), ([3], 4), ([1.5], 4)])
+@pytest.mark.parametrize("shape, end", [([2**62, 4], 4), ([1 << 63], 4), ([-1], 4), ([0, 2**40], 0), ([3], 4), ([1.5], 4)])
 def test_hostile_shapes_of_safetensors(shape, end, tmp_path):
     header = json.dumps({"w": {"dtype": "F32", "shape": shape, "data_offsets": [0, end]}}).encode()
     (tmp_path / "w.safetensors").write_bytes(struct.pack("<Q", len(header)) + header + bytes(end))
-    if shape == [0, 2 ** 40]:
-        assert read_arrays(tmp_path / "w.safetensors")["w"].shape == (0, 2 ** 40)
+    if shape == [0, 2**40]:
+        assert read_arrays(tmp_path / "w.safetensors")["w"].shape == (0, 2**40)
     else:
         assert "not a readable safetensors file" in refusal(read_arrays, tmp_path / "w.safetensors")
 
@@ -207,13 +215,29 @@ def test_a_text_in_the_place_of_a_list_is_not_taken_apart(name, tmp_path):
     assert "a str where a list or tuple belongs" in refusal(read_arrays, path)
 
 
-@pytest.mark.parametrize("kind, settings, hostile", [
-    ("revsci", dict(blocks=1, channels=8), dict(blocks=1_000_000_000)),
-    ("revsci", dict(blocks=1, channels=8), dict(channels=8_000_000)),
-    ("revsci", dict(blocks=1, channels=8), dict(blocks=16 ** 3000)),
-    ("vrt", dict(upscale=1, depths=[1] * 8, embed_dims=[4] * 8, num_heads=[1] * 8, indep_reconsts=[], pa_frames=0,
-                 nonblind_denoising=True, img_size=[2, 16, 16], window_size=[2, 4, 4]), dict(depths=[10 ** 8] * 8)),
-])
+@pytest.mark.parametrize(
+    "kind, settings, hostile",
+    [
+        ("revsci", dict(blocks=1, channels=8), dict(blocks=1_000_000_000)),
+        ("revsci", dict(blocks=1, channels=8), dict(channels=8_000_000)),
+        ("revsci", dict(blocks=1, channels=8), dict(blocks=16**3000)),
+        (
+            "vrt",
+            dict(
+                upscale=1,
+                depths=[1] * 8,
+                embed_dims=[4] * 8,
+                num_heads=[1] * 8,
+                indep_reconsts=[],
+                pa_frames=0,
+                nonblind_denoising=True,
+                img_size=[2, 16, 16],
+                window_size=[2, 4, 4],
+            ),
+            dict(depths=[10**8] * 8),
+        ),
+    ],
+)
 def test_settings_that_ask_for_more_than_the_file_holds_build_nothing(kind, settings, hostile, tmp_path):
     network = create_model(kind, **settings)
     record = {**network.settings, **hostile}
@@ -234,9 +258,11 @@ def test_windows_of_more_pixels_than_attention_takes():
 def test_a_picture_of_60000_x_60000_pixels_is_a_sentence(tmp_path):
     def chunk(kind, content):
         return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
     header = struct.pack(">IIBBBBB", 60_000, 60_000, 8, 0, 0, 0, 0)
-    (tmp_path / "0.png").write_bytes(b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000)))
-                                     + chunk(b"IEND", b""))
+    (tmp_path / "0.png").write_bytes(
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000))) + chunk(b"IEND", b"")
+    )
     assert "0.png: not a readable image" in refusal(read_clip, tmp_path)
     assert "0.png: not a readable image" in refusal(read_clip, tmp_path / "0.png")
 
@@ -250,6 +276,7 @@ def run_log(tmp_path):
         path = tmp_path / "log.jsonl"
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
         return path
+
     return write
 
 
@@ -263,9 +290,18 @@ def test_empty_lines_of_a_log_are_passed_over(run_log, tmp_path):
     assert (tmp_path / "log.jsonl").read_text() == LINE
 
 
-@pytest.mark.parametrize("text", [
-    LINE + "[1, 2]\n", LINE + '{"step": "1"}\n', LINE + '{"step": 2, "loss": "x"}\n', LINE + '{"step": ' + "9" * 5000 + "}\n",
-    LINE + "[" * 10_000 + "\n", LINE + '{"step": true}\n', b'{"step": 1, "loss": 0.5, "\xff": 1}\n'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        LINE + "[1, 2]\n",
+        LINE + '{"step": "1"}\n',
+        LINE + '{"step": 2, "loss": "x"}\n',
+        LINE + '{"step": ' + "9" * 5000 + "}\n",
+        LINE + "[" * 10_000 + "\n",
+        LINE + '{"step": true}\n',
+        b'{"step": 1, "loss": 0.5, "\xff": 1}\n',
+    ],
+)
 def test_logs_that_are_none(text, run_log, tmp_path):
     path = run_log(text)
     assert f"{path}" in refusal(read_runs, [path])
@@ -281,10 +317,23 @@ def test_a_record_of_a_run_that_is_none(text, tmp_path):
         assert "is in the way and holds no unfinished run" in said
 
 
-@pytest.mark.parametrize("change", [
-    dict(kind=[]), dict(kind="nothing"), dict(inputs=[]), dict(inputs=3), dict(inputs=[{"shape": 3}]), dict(settings=[]),
-    dict(inputs=[{"shape": [1, 6, 3, 64]}]), dict(inputs=[{"shape": [1, -6, 3, 64, 64]}]), dict(precision="float8"),
-    dict(precision=[]), dict(settings={"x" * 9999: 1}), dict(kind="spynet", settings={})])
+@pytest.mark.parametrize(
+    "change",
+    [
+        dict(kind=[]),
+        dict(kind="nothing"),
+        dict(inputs=[]),
+        dict(inputs=3),
+        dict(inputs=[{"shape": 3}]),
+        dict(settings=[]),
+        dict(inputs=[{"shape": [1, 6, 3, 64]}]),
+        dict(inputs=[{"shape": [1, -6, 3, 64, 64]}]),
+        dict(precision="float8"),
+        dict(precision=[]),
+        dict(settings={"x" * 9999: 1}),
+        dict(kind="spynet", settings={}),
+    ],
+)
 def test_a_description_of_an_export_that_is_none(change, tmp_path):
     (tmp_path / "n.mindir").touch()
     record = {"kind": "vrt", "settings": {"upscale": 1}, "inputs": [{"shape": [1, 6, 3, 64, 64]}], **change}
@@ -336,15 +385,22 @@ def test_rank_tables_that_are_none(text, tmp_path):
 # What the system refuses
 
 
-@pytest.mark.parametrize("error, words", [
-    (FileNotFoundError(2, "No such file or directory", "/gone/7.png"), "error: /gone/7.png: no such file or directory; check"),
-    (PermissionError(13, "Permission denied", b"/shut"), "error: /shut: permission denied; check this path."),
-    (OSError(5, "Input/output error"), "error: the system refused an operation: Input/output error."),
-    (MemoryError("9 GB"), "error: there is not enough memory (9 GB)"),
-])
+@pytest.mark.parametrize(
+    "error, words",
+    [
+        (
+            FileNotFoundError(2, "No such file or directory", "/gone/7.png"),
+            "error: /gone/7.png: no such file or directory; check",
+        ),
+        (PermissionError(13, "Permission denied", b"/shut"), "error: /shut: permission denied; check this path."),
+        (OSError(5, "Input/output error"), "error: the system refused an operation: Input/output error."),
+        (MemoryError("9 GB"), "error: there is not enough memory (9 GB)"),
+    ],
+)
 def test_what_the_system_refuses_is_a_sentence(error, words, capsys):
     def run():
         raise error
+
     assert exit_status.status_of(run) == 2
     said = capsys.readouterr().err
     assert words in said and said.count("\n") == 1
@@ -352,7 +408,9 @@ def test_what_the_system_refuses_is_a_sentence(error, words, capsys):
 
 def test_reading_matlab_files_does_not_import_the_libraries_that_can_crash(tmp_path, fresh_environment):
     scipy.io.savemat(tmp_path / "m.mat", {"mask": np.ones((2, 2, 2))})
-    program = ("import sys\nfrom mindrestore.mat_files import read_mat\n"
-               f"read_mat({str(tmp_path / 'm.mat')!r})\nassert not {{'h5py', 'scipy.io'}} & {{*sys.modules}}\n")
+    program = (
+        "import sys\nfrom mindrestore.mat_files import read_mat\n"
+        f"read_mat({str(tmp_path / 'm.mat')!r})\nassert not {{'h5py', 'scipy.io'}} & {{*sys.modules}}\n"
+    )
     subprocess.run([sys.executable, "-c", program], check=True, env=fresh_environment)
     assert mat_files.read_mat(tmp_path / "m.mat")["mask"].shape == (2, 2, 2)

@@ -2,6 +2,7 @@
 
 Writers are slowed on purpose, so that a kill falls into the middle of one. A seed is printed, with what was tried.
 """
+
 import json
 import os
 import random
@@ -74,7 +75,7 @@ sys.exit(main(sys.argv[1:]))
 
 @pytest.fixture
 def rng():
-    seed = random.randrange(10 ** 6)
+    seed = random.randrange(10**6)
     print(f"moments drawn with seed {seed}")
     return random.Random(seed)
 
@@ -87,9 +88,17 @@ def started(tmp_path, fresh_environment):
 
     def start(program, *arguments):
         with open(tmp_path / "said.txt", "a") as said:
-            processes.append(subprocess.Popen([sys.executable, "-c", program, *map(str, arguments)], cwd=tmp_path, stdout=said,
-                                              stderr=said, env=environment))
+            processes.append(
+                subprocess.Popen(
+                    [sys.executable, "-c", program, *map(str, arguments)],
+                    cwd=tmp_path,
+                    stdout=said,
+                    stderr=said,
+                    env=environment,
+                )
+            )
         return processes[-1]
+
     yield start
     for process in processes:
         process.kill()
@@ -156,7 +165,7 @@ def test_a_training_killed_ten_times_goes_on_to_bit_equal_weights(started, tmp_p
     state, during, ended = tmp_path / "run" / "last_state.ckpt", 0, []
     for _ in range(kills):
         before = state.stat().st_mtime_ns if state.exists() else None
-        process = started(TRAINING, "train", "--config", "run.yaml", *["--resume"][:state.exists()])
+        process = started(TRAINING, "train", "--config", "run.yaml", *["--resume"][: state.exists()])
         assert wait_for(process, lambda before=before: state.exists() and state.stat().st_mtime_ns != before, tmp_path)
         time.sleep(0.8 * rng.random())
         number = rng.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
@@ -187,7 +196,7 @@ def test_a_restoration_killed_ten_times_goes_on_to_the_same_frames(started, tmp_
     whole = started(RESTORING, *arguments, f"whole{Path(output).suffix}")
     target, part, done = tmp_path / output, tmp_path / f"{output}.part", 0
     for _ in range(kills):
-        process = started(RESTORING, *arguments, output, *["--resume"][:part.exists()])
+        process = started(RESTORING, *arguments, output, *["--resume"][: part.exists()])
         assert wait_for(process, lambda before=done: len(list(part.glob("*.png"))) > before, tmp_path), "too few frames"
         time.sleep(0.15 * rng.random())
         killed(process, rng.choice([signal.SIGKILL, signal.SIGKILL, signal.SIGTERM]))
@@ -213,8 +222,10 @@ def test_a_launcher_that_is_stopped_leaves_a_run_to_go_on_with(tmp_path, fresh_e
 
     def start(*more):
         with open(tmp_path / "said.txt", "a") as printed:
-            return subprocess.Popen([*command, *more], cwd=tmp_path, env=environment, start_new_session=True, stdout=printed,
-                                    stderr=printed)
+            return subprocess.Popen(
+                [*command, *more], cwd=tmp_path, env=environment, start_new_session=True, stdout=printed, stderr=printed
+            )
+
     launcher = start()
     assert wait_for(launcher, lambda: log.exists() and log.read_text().count("\n") > 3, tmp_path)
     pids = [int((tmp_path / "logs" / "tiny" / f"rank_{rank}.pid").read_text()) for rank in range(2)]
@@ -239,8 +250,14 @@ def test_a_killed_maker_of_a_database_leaves_no_process(tmp_path, started):
     for number in range(40):
         cv2.imwrite(str(tmp_path / f"clips/000/{number:08d}.png"), rng.integers(0, 256, (256, 256, 3), np.uint8))
     data = tmp_path / "a.lmdb.partial" / "data.mdb"
-    process = started("import runpy, sys; sys.argv.pop(0); runpy.run_path(sys.argv[0], run_name='__main__')",
-                      ROOT / "src/scripts/create_lmdb.py", "clips", "a.lmdb", "--workers", "2")
+    process = started(
+        "import runpy, sys; sys.argv.pop(0); runpy.run_path(sys.argv[0], run_name='__main__')",
+        ROOT / "src/scripts/create_lmdb.py",
+        "clips",
+        "a.lmdb",
+        "--workers",
+        "2",
+    )
     assert wait_for(process, data.exists, tmp_path)
     assert not psutil.Process(process.pid).children(recursive=True)
     killed(process)

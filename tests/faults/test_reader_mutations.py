@@ -1,4 +1,5 @@
 """No file, however it was changed, ends a reader in a traceback, a crash, a long wait or much memory."""
+
 import json
 import subprocess
 import sys
@@ -21,8 +22,13 @@ def shares(cases):
 def tried(reader, cases, folder, environment, first=0):
     """Run cases of a reader in a process of their own; return (its counts, lines that say what went wrong)."""
     folder.mkdir()
-    process = subprocess.run([sys.executable, PROGRAM, reader, str(first), str(cases), folder], env=environment,
-                             capture_output=True, text=True, timeout=1800)
+    process = subprocess.run(
+        [sys.executable, PROGRAM, reader, str(first), str(cases), folder],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=1800,
+    )
     lines = process.stdout.splitlines()
     if process.returncode:
         case = (folder / "case").read_text() if (folder / "case").exists() else "none"
@@ -48,8 +54,7 @@ def test_files_changed_at_random_are_read_or_refused(tmp_path, fresh_environment
     assert all(count["refused"] for count in counts.values()), counts
 
 
-@pytest.mark.parametrize("readers", [
-    ["torch_zip", "matlab", "npz_mask", "yaml", "log"]])
+@pytest.mark.parametrize("readers", [["torch_zip", "matlab", "npz_mask", "yaml", "log"]])
 def test_some_files_changed_at_random_are_read_or_refused(readers, tmp_path, fresh_environment):
     found = []
     for reader in readers:
@@ -61,6 +66,7 @@ def test_some_files_changed_at_random_are_read_or_refused(readers, tmp_path, fre
 
 def test_a_case_is_made_by_its_number_alone():
     import random
+
     for name, (_, _, change, _) in MUTATIONS.READERS.items():
         if change in (MUTATIONS.of_bytes, MUTATIONS.of_text):
             whole = b"key: value\nother: 3\n"
@@ -71,6 +77,7 @@ def test_a_case_is_made_by_its_number_alone():
 def test_a_reader_that_raises_anything_else_is_found(tmp_path, monkeypatch):
     def careless(path):
         return int(Path(path).read_bytes())
+
     monkeypatch.setitem(MUTATIONS.READERS, "careless", (".txt", None, MUTATIONS.of_bytes, careless))
     results = [MUTATIONS.outcome("careless", number, b"12", tmp_path) for number in range(20)]
     assert any(result is None and "ValueError" in wrong for result, wrong in results)

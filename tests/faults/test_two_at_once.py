@@ -1,4 +1,5 @@
 """Two that write to one place: the second refuses, says who is there, and need not wait for a killed one."""
+
 import os
 import signal
 import socket
@@ -35,12 +36,17 @@ def holding(tmp_path, fresh_environment):
     processes, orphans = [], []
 
     def start(place, lock, *more):
-        process = subprocess.Popen([sys.executable, "-c", HOLDING, str(place), str(lock), *more], text=True,
-                                   stdout=subprocess.PIPE, env=fresh_environment)
+        process = subprocess.Popen(
+            [sys.executable, "-c", HOLDING, str(place), str(lock), *more],
+            text=True,
+            stdout=subprocess.PIPE,
+            env=fresh_environment,
+        )
         processes.append(process)
         numbers = {int(process.stdout.readline()) for _ in range(1 + len(more))}
         orphans.extend(numbers - {process.pid})
         return process
+
     yield start
     for process in processes:
         process.kill()
@@ -84,6 +90,7 @@ def test_a_lock_that_its_holder_removes_meanwhile_is_not_taken_for_held(tmp_path
         if len(files) == 1:
             lock.unlink()
         take(handle, place)
+
     monkeypatch.setattr(locks, "_take", late)
     with locks.held(tmp_path, lock):
         assert len(files) == 2 and lock.stat().st_ino == files[1]
@@ -92,6 +99,7 @@ def test_a_lock_that_its_holder_removes_meanwhile_is_not_taken_for_held(tmp_path
 def test_without_locks_of_the_file_system_work_goes_on(tmp_path, monkeypatch):
     def refuses(*_):
         raise OSError(95, "Operation not supported")
+
     monkeypatch.setattr(locks.fcntl, "flock", refuses)
     with locks.held(tmp_path, tmp_path / ".lock"):
         pass
@@ -144,8 +152,12 @@ def test_two_restorations_to_one_output(tmp_path, monkeypatch, capsys):
                             restore(Request(tmp_path / "in", tmp_path / output, "deblur", resume=resume))
                         seconds.append(output)
             return x
-    monkeypatch.setattr(run, "choose", lambda task, *_, **__: [
-        TaskNetwork(task, Meanwhile(), write_frames(tmp_path / "weights"), (2, 16, 16), (0, 4, 4))])
+
+    monkeypatch.setattr(
+        run,
+        "choose",
+        lambda task, *_, **__: [TaskNetwork(task, Meanwhile(), write_frames(tmp_path / "weights"), (2, 16, 16), (0, 4, 4))],
+    )
     restore(Request(tmp_path / "in", tmp_path / "out.tif", "deblur"), lambda line: None)
     assert len(seconds) == 4
     assert sorted(path.name for path in tmp_path.iterdir()) == ["in", "link.tif", "out.tif", "weights"]

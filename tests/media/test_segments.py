@@ -1,4 +1,5 @@
 """Videos in segments: joined they are the video that is written at once, with times, sound and tags."""
+
 from fractions import Fraction
 
 import numpy as np
@@ -19,8 +20,10 @@ UNEVEN = Times(Fraction(1, 1000), Fraction(20), (0, 40, 80, 500, 520, 560, 1200,
 
 def images(count=13, height=48, width=64):
     rows, columns = np.mgrid[:height, :width]
-    return [np.stack([(rows * 3 + columns * 2 + shade + 9 * number) % 256 for shade in (0, 60, 120)], -1).astype(np.uint8)
-            for number in range(count)]
+    return [
+        np.stack([(rows * 3 + columns * 2 + shade + 9 * number) % 256 for shade in (0, 60, 120)], -1).astype(np.uint8)
+        for number in range(count)
+    ]
 
 
 def in_segments(path, lengths, rate=25, settings=None):
@@ -38,8 +41,18 @@ def read(path):
     return np.stack([image for _, image in stored_frames(path)]).astype(int)
 
 
-@pytest.mark.parametrize("name, codec", [("a.mp4", "h264"), ("a.mkv", "h264"), ("a.mov", "h265"), ("a.avi", "h264"),
-                                         ("a.mkv", "ffv1"), ("a.avi", "ffv1"), ("a.mp4", "h265")])
+@pytest.mark.parametrize(
+    "name, codec",
+    [
+        ("a.mp4", "h264"),
+        ("a.mkv", "h264"),
+        ("a.mov", "h265"),
+        ("a.avi", "h264"),
+        ("a.mkv", "ffv1"),
+        ("a.avi", "ffv1"),
+        ("a.mp4", "h265"),
+    ],
+)
 @pytest.mark.parametrize("times", [None, UNEVEN], ids=["steady", "uneven"])
 def test_segments_become_the_video_that_is_written_at_once(name, codec, times, tmp_path):
     settings = VideoSettings(codec, times=times)
@@ -120,6 +133,7 @@ def test_a_stop_between_the_segments_of_two_videos_loses_nothing(tmp_path, monke
         if len(write) == 4:  # the second segment of b
             raise KeyboardInterrupt
         whole(video, *arguments)
+
     monkeypatch.setattr(SegmentedVideo, "add", stopping)
     finished = two_videos(tmp_path, resume=False)
     with pytest.raises(KeyboardInterrupt):

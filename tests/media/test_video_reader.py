@@ -1,4 +1,5 @@
 """Videos read: colours by the matrix that is named, upright, with their times, and all that decodes of damaged ones."""
+
 import threading
 import time
 from fractions import Fraction
@@ -27,16 +28,28 @@ def error_of(image, rgb):
 
 @pytest.mark.parametrize("matrix", [1, 6, 9], ids=["bt709", "bt601", "bt2020"])
 @pytest.mark.parametrize("full", [False, True], ids=["limited", "full"])
-@pytest.mark.parametrize("codec, form, bits, bound", [
-    ("libx264", "yuv444p", 8, 1), ("libx264", "yuv420p", 8, 1), ("ffv1", "yuv422p", 8, 1), ("libx264", "yuv420p10le", 10, 0.25),
-    ("ffv1", "yuv444p12le", 12, 0.0625)])
+@pytest.mark.parametrize(
+    "codec, form, bits, bound",
+    [
+        ("libx264", "yuv444p", 8, 1),
+        ("libx264", "yuv420p", 8, 1),
+        ("ffv1", "yuv422p", 8, 1),
+        ("libx264", "yuv420p10le", 10, 0.25),
+        ("ffv1", "yuv444p12le", 12, 0.0625),
+    ],
+)
 def test_bars_and_a_grey_ramp_are_what_was_meant(matrix, full, codec, form, bits, bound, tmp_path):
     """OpenCV takes everything for BT.601 of limited range: BT.709's bars are up to 20 of 255 off."""
     rgb = videos.bars()
     planes = videos.samples_of(rgb, matrix, full, bits)
     kept = videos.rgb_of(planes, matrix, full, bits)  # what is left after rounding to the samples
-    planes = videos.halved(planes) if "420" in form else [planes[0], *(plane[:, ::2] for plane in planes[1:])] if (
-        "422" in form) else planes
+    planes = (
+        videos.halved(planes)
+        if "420" in form
+        else [planes[0], *(plane[:, ::2] for plane in planes[1:])]
+        if ("422" in form)
+        else planes
+    )
     path = make_video(tmp_path / "v.mkv", [planes] * 2, form, codec, matrix=matrix, full=full, primaries=1, transfer=1)
     reader = VideoReader(path)
     image = next(reader.images())
@@ -60,7 +73,7 @@ def test_a_video_that_names_no_matrix_is_taken_as_players_take_it(height, matrix
 @pytest.mark.parametrize("form, bits", [("gbrp", 8), ("gbrp10le", 10), ("bgr0", 8), ("gray", 8), ("gray10le", 10)])
 def test_red_green_and_blue_and_grey_that_are_stored_as_such(form, bits, tmp_path):
     rng = np.random.default_rng(0)
-    kind, white = np.uint8 if bits == 8 else np.uint16, 2 ** bits - 1
+    kind, white = np.uint8 if bits == 8 else np.uint16, 2**bits - 1
     green, blue, red = rng.integers(0, white + 1, (3, 16, 16)).astype(kind)
     if form == "bgr0":
         planes = [np.stack((blue, green, red, 0 * red), -1).reshape(16, 64)]
@@ -78,6 +91,7 @@ def test_red_green_and_blue_and_grey_that_are_stored_as_such(form, bits, tmp_pat
 
 def _packed(path, rows):
     import av
+
     with av.open(str(path), "w") as file:
         stream = file.add_stream("ffv1", rate=25)
         stream.width, stream.height, stream.pix_fmt = 16, 16, "bgr0"
@@ -131,12 +145,16 @@ def test_doubled_times_have_one_more_between_any_two():
 
 def test_a_broken_tail_gives_what_decodes_and_both_counts(tmp_path, capsys):
     """OpenCV took the first failure for the end, and said nothing."""
-    path = make_video(tmp_path / "v.mp4", videos.grey_frames(50), "yuv420p",
-                      options=dict(videos.LOSSLESS["libx264"], movflags="faststart", g="1"))
+    path = make_video(
+        tmp_path / "v.mp4",
+        videos.grey_frames(50),
+        "yuv420p",
+        options=dict(videos.LOSSLESS["libx264"], movflags="faststart", g="1"),
+    )
     content = path.read_bytes()
     if content.index(b"moov") > content.index(b"mdat"):
         content = _moved_to_front(content)
-    path.write_bytes(content[:len(content) * 6 // 10])
+    path.write_bytes(content[: len(content) * 6 // 10])
     contents = VideoReader(path).contents()
     assert contents.expected == 50 and 5 < contents.count < 45
     assert open_clip(path).count == count_frames(path) == contents.count
@@ -149,18 +167,19 @@ def _moved_to_front(content):
     start = content.index(b"moov") - 4
     moov, place = bytearray(content[start:]), content.index(b"ftyp") - 4 + int.from_bytes(content[:4], "big")
     table = moov.index(b"stco")
-    for entry in range(int.from_bytes(moov[table + 8:table + 12], "big")):
+    for entry in range(int.from_bytes(moov[table + 8 : table + 12], "big")):
         at = table + 12 + 4 * entry
-        moved = int.from_bytes(moov[at:at + 4], "big") + len(moov)
-        moov[at:at + 4] = moved.to_bytes(4, "big")
+        moved = int.from_bytes(moov[at : at + 4], "big") + len(moov)
+        moov[at : at + 4] = moved.to_bytes(4, "big")
     return content[:place] + bytes(moov) + content[place:start]
 
 
 def test_a_cut_matroska_file_is_noticed_by_its_length(tmp_path):
-    path = make_video(tmp_path / "v.mkv", videos.grey_frames(100), "yuv420p", sound=True,
-                      options=dict(videos.LOSSLESS["libx264"], g="1"))
+    path = make_video(
+        tmp_path / "v.mkv", videos.grey_frames(100), "yuv420p", sound=True, options=dict(videos.LOSSLESS["libx264"], g="1")
+    )
     content = path.read_bytes()
-    path.write_bytes(content[:len(content) // 2])
+    path.write_bytes(content[: len(content) // 2])
     contents = VideoReader(path).contents()
     assert contents.count < 90 and abs(contents.expected - 100) <= 2
 
@@ -171,10 +190,10 @@ def test_a_damaged_frame_is_not_the_end(tmp_path):
     frames = [[rng.integers(0, 256, (64, 64)).astype(np.uint8), *np.full((2, 32, 32), 128, np.uint8)] for _ in range(8)]
     path = make_video(tmp_path / "v.avi", frames, "yuvj420p", "mjpeg")
     content = path.read_bytes()
-    starts = [at for at in range(content.index(b"movi"), content.index(b"idx1")) if content[at:at + 4] == b"00dc"]
+    starts = [at for at in range(content.index(b"movi"), content.index(b"idx1")) if content[at : at + 4] == b"00dc"]
     assert len(starts) == 8
     content = bytearray(content)
-    content[starts[1] + 8:starts[2]] = bytes(starts[2] - starts[1] - 8)
+    content[starts[1] + 8 : starts[2]] = bytes(starts[2] - starts[1] - 8)
     path.write_bytes(content)
     contents = VideoReader(path).contents()
     assert (contents.count, contents.expected) == (7, 8)
@@ -182,8 +201,13 @@ def test_a_damaged_frame_is_not_the_end(tmp_path):
 
 
 def test_whole_files_are_whole(tmp_path):
-    for name, options in [("a.mp4", {}), ("b.mkv", dict(sound=True)), ("c.avi", {}), ("d.mov", dict(delay=0.6, sound=True)),
-                          ("e.ts", dict(sound=True))]:
+    for name, options in [
+        ("a.mp4", {}),
+        ("b.mkv", dict(sound=True)),
+        ("c.avi", {}),
+        ("d.mov", dict(delay=0.6, sound=True)),
+        ("e.ts", dict(sound=True)),
+    ]:
         path = make_video(tmp_path / name, videos.grey_frames(30), "yuv420p", **options)
         contents = VideoReader(path).contents()
         assert (contents.count, contents.expected) == (30, 30), name
@@ -192,8 +216,10 @@ def test_whole_files_are_whole(tmp_path):
 
 def test_a_frame_of_another_size_is_refused_by_number(tmp_path):
     """Two streams one after the other, as a recorder that was turned leaves them."""
-    parts = [make_video(tmp_path / f"{size[0]}.h264", videos.grey_frames(4, *size), "yuv420p", container="h264")
-             for size in ((32, 48), (48, 32))]
+    parts = [
+        make_video(tmp_path / f"{size[0]}.h264", videos.grey_frames(4, *size), "yuv420p", container="h264")
+        for size in ((32, 48), (48, 32))
+    ]
     path = tmp_path / "both.h264"
     path.write_bytes(b"".join(part.read_bytes() for part in parts))
     for look in (open_clip, lambda path: list(stream_frames(path))):
@@ -217,6 +243,7 @@ def test_what_is_no_video_or_names_other_files_is_refused(tmp_path):
 
 def _only_sound(path, cover=False):
     import av
+
     with av.open(str(path), "w") as file:
         stream = file.add_stream("aac", rate=44100)
         if cover:
@@ -243,6 +270,7 @@ def test_ahead_gives_what_there_is_and_raises_where_it_was_raised():
     def items():
         yield from range(3)
         raise UserError("no fourth")
+
     got = []
     with pytest.raises(UserError, match="no fourth"):
         for item in ahead(items()):
@@ -260,6 +288,7 @@ def test_ahead_is_bounded_and_its_thread_ends_with_it():
                 yield number
         finally:
             closed.append(True)
+
     before = threading.active_count()
     stream = ahead(items(), 3)
     assert next(stream) == 0

@@ -1,4 +1,5 @@
 """Videos written: samples, tags and times as they should be, the source's sound, and nothing that cannot be read again."""
+
 import errno
 import re
 import shutil
@@ -31,7 +32,7 @@ from mindrestore.restore.networks import TaskNetwork
 
 def images(count=5, bits=8):
     """BGR images of bars over a ramp, which move."""
-    image = np.rint(videos.bars()[..., ::-1] * (2 ** bits - 1)).astype(np.uint8 if bits == 8 else np.uint16)
+    image = np.rint(videos.bars()[..., ::-1] * (2**bits - 1)).astype(np.uint8 if bits == 8 else np.uint16)
     return [np.roll(image, 2 * number, 1) for number in range(count)]
 
 
@@ -40,8 +41,14 @@ def described(path):
     with av.open(str(path)) as file:
         context = file.streams.video[0].codec_context
         next(file.decode(video=0))
-        return (context.name, context.pix_fmt, int(context.colorspace), int(context.color_range), int(context.color_primaries),
-                int(context.color_trc))
+        return (
+            context.name,
+            context.pix_fmt,
+            int(context.colorspace),
+            int(context.color_range),
+            int(context.color_primaries),
+            int(context.color_trc),
+        )
 
 
 # Samples and tags
@@ -82,13 +89,20 @@ def test_a_ramp_and_bars_come_back_within_one(matrix, full, tmp_path):
         difference = np.abs(given.astype(int) - found)
         width, half = given.shape[1] // 8, given.shape[0] // 2
         assert difference.mean() < 0.2  # edges of bars, whose colours go beyond 0 and 255 between two samples, are part of it
-        assert difference[half + 4:].mean() < 0.5 and difference[half + 4:].max() <= 2
-        assert difference[10:half - 10, width // 2::width].max() <= 1
+        assert difference[half + 4 :].mean() < 0.5 and difference[half + 4 :].max() <= 2
+        assert difference[10 : half - 10, width // 2 :: width].max() <= 1
 
 
-@pytest.mark.parametrize("codec, suffix, deep, form", [
-    ("h265", ".mp4", False, "yuv420p"), ("h265", ".mkv", True, "yuv420p10le"), ("ffv1", ".mkv", False, "bgr0"),
-    ("ffv1", ".avi", False, "bgr0"), ("ffv1", ".mkv", True, "gbrp16le")])
+@pytest.mark.parametrize(
+    "codec, suffix, deep, form",
+    [
+        ("h265", ".mp4", False, "yuv420p"),
+        ("h265", ".mkv", True, "yuv420p10le"),
+        ("ffv1", ".mkv", False, "bgr0"),
+        ("ffv1", ".avi", False, "bgr0"),
+        ("ffv1", ".mkv", True, "gbrp16le"),
+    ],
+)
 def test_other_codecs(codec, suffix, deep, form, tmp_path):
     path, given = tmp_path / f"v{suffix}", images(4, 16 if deep else 8)
     write_video(path, given, 25, VideoSettings(codec, deep=deep))
@@ -127,8 +141,15 @@ def test_pixel_aspect_is_kept(tmp_path):
 @pytest.mark.parametrize("delay", [0, 0.6])
 def test_every_frame_keeps_its_time(suffix, delay, tmp_path):
     ticks = [*range(0, 15360, 512), *range(15360, 15360 + 20 * 1536, 1536)]
-    source = make_video(tmp_path / "in.mp4", videos.grey_frames(50), "yuv420p", ticks=ticks, base=Fraction(1, 15360),
-                        delay=delay, sound=delay > 0)
+    source = make_video(
+        tmp_path / "in.mp4",
+        videos.grey_frames(50),
+        "yuv420p",
+        ticks=ticks,
+        base=Fraction(1, 15360),
+        delay=delay,
+        sound=delay > 0,
+    )
     clip = open_clip(source)
     write_video(tmp_path / f"out{suffix}", clip.video.images(), 25, VideoSettings(times=clip.contents.times, source=source))
     given, found = videos.moments(source), videos.moments(tmp_path / f"out{suffix}")
@@ -139,7 +160,8 @@ def test_every_frame_keeps_its_time(suffix, delay, tmp_path):
         assert abs(one + shift - other) <= (Fraction(1, 1000) if suffix == ".mkv" else 0)
     if suffix != ".mkv":
         assert VideoReader(tmp_path / f"out{suffix}").contents().times.length(49) * clip.contents.times.base == pytest.approx(
-            clip.contents.times.length(49) * clip.contents.times.base)
+            clip.contents.times.length(49) * clip.contents.times.base
+        )
 
 
 @pytest.mark.parametrize("rate", [239.97, 90.123, 30000 / 1001, 1 / 7, 0.01, 999])
@@ -159,8 +181,16 @@ def test_avi_holds_one_rate_and_says_so(tmp_path):
 
 def source_with_everything(folder):
     chapters = [dict(id=1, start=0, end=500, time_base=Fraction(1, 1000), metadata={"title": "one"})]
-    return make_video(folder / "in.mkv", videos.grey_frames(25), "yuv420p", sound=True, subtitles=True, title="A day",
-                      delay=0.6, chapters=chapters)
+    return make_video(
+        folder / "in.mkv",
+        videos.grey_frames(25),
+        "yuv420p",
+        sound=True,
+        subtitles=True,
+        title="A day",
+        delay=0.6,
+        chapters=chapters,
+    )
 
 
 @pytest.mark.parametrize("suffix", [".mkv", ".mp4", ".mov"])
@@ -192,12 +222,15 @@ def test_of_a_silent_video_nothing_is_said(tmp_path):
 # What is refused before the work
 
 
-@pytest.mark.parametrize("suffix, settings, named", [
-    (".avi", VideoSettings("h265"), "--codec h265: a .avi file cannot hold it"),
-    (".mov", VideoSettings("ffv1"), "--codec ffv1: a .mov file cannot hold it"),
-    (".mkv", VideoSettings("ffv1", crf=3), "--crf 3: ffv1 loses nothing"),
-    (".mp4", VideoSettings(crf=52), "--crf 52: it must be 0 to 51"),
-])
+@pytest.mark.parametrize(
+    "suffix, settings, named",
+    [
+        (".avi", VideoSettings("h265"), "--codec h265: a .avi file cannot hold it"),
+        (".mov", VideoSettings("ffv1"), "--codec ffv1: a .mov file cannot hold it"),
+        (".mkv", VideoSettings("ffv1", crf=3), "--crf 3: ffv1 loses nothing"),
+        (".mp4", VideoSettings(crf=52), "--crf 52: it must be 0 to 51"),
+    ],
+)
 def test_settings_that_cannot_be(suffix, settings, named, tmp_path):
     with pytest.raises(UserError, match=named):
         check_video(tmp_path / f"v{suffix}", settings, 64, 64)
@@ -246,8 +279,10 @@ def small_disk(tmp_path):
     """A file system of 2 MB."""
     place = tmp_path / "disk"
     place.mkdir()
-    mounted = shutil.which("mount") and subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)], capture_output=True).returncode == 0
+    mounted = (
+        shutil.which("mount")
+        and subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(place)], capture_output=True).returncode == 0
+    )
     if not mounted:
         pytest.skip("no file system can be mounted here")
     yield place
@@ -301,8 +336,9 @@ def test_frames_stay_where_the_result_does_not_fit_and_resume_goes_on(python, tm
     assert "out.mp4: cannot be written, it became larger than files may be" in stopped.stderr
     assert "Kept 16 of 16 frames" in stopped.stderr and target.read_bytes() == b"an older file"
     assert len(list((tmp_path / "out.mp4.part").glob("*.png"))) == 16
-    monkeypatch.setattr(run, "choose", lambda task, *_, **__: [
-        TaskNetwork(task, StandIn(), tmp_path / "in.mkv", (4, 0, 0), (0, 0, 0))])
+    monkeypatch.setattr(
+        run, "choose", lambda task, *_, **__: [TaskNetwork(task, StandIn(), tmp_path / "in.mkv", (4, 0, 0), (0, 0, 0))]
+    )
     assert main(["restore", str(tmp_path / "in.mkv"), str(target), "--task", "deblur", "--resume"]) == 0
     assert "Going on after 16 of 16 frames" in capsys.readouterr().out
     assert open_clip(target).count == 16 and not (tmp_path / "out.mp4.part").exists()
@@ -311,10 +347,12 @@ def test_frames_stay_where_the_result_does_not_fit_and_resume_goes_on(python, tm
 @pytest.mark.parametrize("cut, named", [(0.5, "cannot be read again|holds .* frames"), (0, "cannot be read again")])
 def test_what_does_not_read_as_it_was_written_is_no_result(cut, named, tmp_path, monkeypatch):
     """A disk that keeps half of what it was given."""
+
     def broken(path):
         content = Path(path).read_bytes()
-        Path(path).write_bytes(content[:int(cut * len(content))])
+        Path(path).write_bytes(content[: int(cut * len(content))])
         synced(path)
+
     monkeypatch.setattr(video_writer, "synced", broken)
     (tmp_path / "v.mp4").write_bytes(b"an older file")
     with pytest.raises(UserError, match=named):
@@ -326,6 +364,7 @@ def test_what_does_not_read_as_it_was_written_is_no_result(cut, named, tmp_path,
 def test_errors_of_a_file_that_ends_late_are_errors(tmp_path, monkeypatch):
     def full(path):
         raise OSError(errno.ENOSPC, "No space left on device", str(path))
+
     monkeypatch.setattr(video_writer, "synced", full)
     with pytest.raises(UserError, match="its disk is full"):
         write_video(tmp_path / "v.mp4", images(3), 25)
@@ -335,12 +374,18 @@ def test_errors_of_a_file_that_ends_late_are_errors(tmp_path, monkeypatch):
 @pytest.mark.parametrize("frames, height, width", [(1, 64, 96), (2, 64, 96), (3, 32, 48)])
 def test_short_and_small_videos_in_h265_are_written_each_time(frames, height, width, tmp_path):
     """x265 made up times of too few frames, and wrote beyond its memory for small pictures: in a process of its own."""
-    script = ("import sys, numpy as np\nfrom mindrestore.media.video_writer import VideoSettings, write_video\n"
-              "frames, height, width = map(int, sys.argv[2:])\nrng = np.random.default_rng(0)\nfor _ in range(25):\n"
-              "    images = [rng.integers(0, 256, (height, width, 3), np.uint8) for _ in range(frames)]\n"
-              "    write_video(sys.argv[1], images, 25, VideoSettings('h265'))\n")
-    run = subprocess.run([sys.executable, "-c", script, str(tmp_path / "v.mov"), str(frames), str(height), str(width)],
-                         capture_output=True, text=True, timeout=120)
+    script = (
+        "import sys, numpy as np\nfrom mindrestore.media.video_writer import VideoSettings, write_video\n"
+        "frames, height, width = map(int, sys.argv[2:])\nrng = np.random.default_rng(0)\nfor _ in range(25):\n"
+        "    images = [rng.integers(0, 256, (height, width, 3), np.uint8) for _ in range(frames)]\n"
+        "    write_video(sys.argv[1], images, 25, VideoSettings('h265'))\n"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", script, str(tmp_path / "v.mov"), str(frames), str(height), str(width)],
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
     assert run.returncode == 0, run.stderr[-2000:]
 
 
@@ -348,6 +393,7 @@ def test_an_error_of_the_images_is_their_own(tmp_path):
     def broken():
         yield from images(2)
         raise UserError("this finished frame is damaged")
+
     with pytest.raises(UserError, match="^this finished frame is damaged$"):
         write_video(tmp_path / "v.mp4", broken(), 25)
     assert not list(tmp_path.iterdir())
@@ -370,9 +416,26 @@ def test_a_browser_plays_it(name, settings, tmp_path):
     write_video(tmp_path / name, images(50), 25, settings)
     (tmp_path / "page.html").write_text(PAGE.format(name))
     shown = subprocess.run(
-        [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-         "--disable-background-networking", "--disable-component-update", f"--user-data-dir={tmp_path / 'profile'}",
-         "--autoplay-policy=no-user-gesture-required", "--timeout=3000", "--virtual-time-budget=3000", "--dump-dom",
-         (tmp_path / "page.html").as_uri()], capture_output=True, text=True, timeout=60)
+        [
+            CHROMIUM,
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-sync",
+            "--disable-background-networking",
+            "--disable-component-update",
+            f"--user-data-dir={tmp_path / 'profile'}",
+            "--autoplay-policy=no-user-gesture-required",
+            "--timeout=3000",
+            "--virtual-time-budget=3000",
+            "--dump-dom",
+            (tmp_path / "page.html").as_uri(),
+        ],
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
     said = re.search(r'id="said">(.*?)<', shown.stdout)
     assert said and said[1] == "128 96 no error plays", shown.stdout + shown.stderr[-500:]

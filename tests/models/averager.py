@@ -1,4 +1,5 @@
 """A third network for snapshots, as a user brings one: every frame is the measurement over the mask sum, corrected a little."""
+
 from typing import ClassVar, Literal
 
 import numpy as np

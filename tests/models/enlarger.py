@@ -1,4 +1,5 @@
 """A third network, as a user brings one: a clip enlarged by nearest neighbour, and a convolution that corrects it."""
+
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -27,9 +28,16 @@ class Enlarger(nn.Cell):
     def __init__(self, settings, seed=0):
         super().__init__()
         self.times = settings.times
-        weight = np.random.default_rng(seed).normal(0, 0.01, (3 * self.times ** 2, 3, settings.kernel, settings.kernel))
-        self.conv = nn.Conv2d(3, 3 * self.times ** 2, settings.kernel, has_bias=True, pad_mode="same",
-                              weight_init=Tensor(weight.astype(np.float32)), bias_init="zeros")
+        weight = np.random.default_rng(seed).normal(0, 0.01, (3 * self.times**2, 3, settings.kernel, settings.kernel))
+        self.conv = nn.Conv2d(
+            3,
+            3 * self.times**2,
+            settings.kernel,
+            has_bias=True,
+            pad_mode="same",
+            weight_init=Tensor(weight.astype(np.float32)),
+            bias_init="zeros",
+        )
 
     def construct(self, x):
         n, d, c, h, w = x.shape

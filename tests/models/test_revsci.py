@@ -1,4 +1,5 @@
 """The RevSCI network: golden numbers, published parameters, any size, exact inverse."""
+
 import gzip
 import json
 
@@ -54,26 +55,35 @@ def run(network, *inputs):
 # Golden numbers
 
 
-@pytest.mark.parametrize("name, layout, mode", [
-    *((name, layout, "pynative") for name in NETWORKS for layout in ("frames", "native")),
-    *((name, "frames", "graph") for name in NETWORKS), ("revsci_two_way", "native", "graph"),
-], indirect=["layout", "mode"])
+@pytest.mark.parametrize(
+    "name, layout, mode",
+    [
+        *((name, layout, "pynative") for name in NETWORKS for layout in ("frames", "native")),
+        *((name, "frames", "graph") for name in NETWORKS),
+        ("revsci_two_way", "native", "graph"),
+    ],
+    indirect=["layout", "mode"],
+)
 def test_golden_gradients(name, layout, mode):
     golden, network, inputs = golden_network(name)
     loss, gradients = GRADIENTS["whole"](network, mse)(Tensor(golden["clip"]), *inputs)
     np.testing.assert_allclose(loss.asnumpy(), golden["mse"], rtol=1e-4)
-    norms = {parameter.name: np.linalg.norm(item.asnumpy())
-             for parameter, item in zip(network.trainable_params(), gradients)}
+    norms = {parameter.name: np.linalg.norm(item.asnumpy()) for parameter, item in zip(network.trainable_params(), gradients)}
     expected = dict(zip(golden["grad_names"], golden["grad_norms"]))
     assert norms.keys() == expected.keys()
     for parameter, norm in expected.items():
         assert norms[parameter] == pytest.approx(norm, rel=1e-3), parameter
 
 
-@pytest.mark.parametrize("name, layout, mode", [
-    *((name, layout, "pynative") for name in NETWORKS for layout in ("frames", "native")),
-    ("revsci_multi_group_2", "frames", "graph"), ("revsci_colour", "native", "graph"),
-], indirect=["layout", "mode"])
+@pytest.mark.parametrize(
+    "name, layout, mode",
+    [
+        *((name, layout, "pynative") for name in NETWORKS for layout in ("frames", "native")),
+        ("revsci_multi_group_2", "frames", "graph"),
+        ("revsci_colour", "native", "graph"),
+    ],
+    indirect=["layout", "mode"],
+)
 def test_golden_output(name, layout, mode):
     golden, network, inputs = golden_network(name)
     if mode == "graph":
@@ -82,11 +92,14 @@ def test_golden_output(name, layout, mode):
         assert np.abs(forward(*inputs).asnumpy() - golden["output"]).max() < 1e-4
 
 
-@pytest.mark.parametrize("name, settings, count", [
-    ("revsci_two_way_50", dict(), 5_655_393),
-    ("revsci_multi_group_18x2", dict(blocks=18, coupling="multi_group"), 2_112_353),
-    ("revsci_colour_18", dict(blocks=18, colour=True), 2_056_899),
-])
+@pytest.mark.parametrize(
+    "name, settings, count",
+    [
+        ("revsci_two_way_50", dict(), 5_655_393),
+        ("revsci_multi_group_18x2", dict(blocks=18, coupling="multi_group"), 2_112_353),
+        ("revsci_colour_18", dict(blocks=18, colour=True), 2_056_899),
+    ],
+)
 def test_parameters_are_the_published_ones(name, settings, count):
     with gzip.open(GOLDEN / "state_dicts.json.gz") as file:
         published = {entry: tuple(shape) for entry, shape in dict(json.load(file)[name]["state_dict"]).items()}
@@ -144,10 +157,16 @@ def test_gap_tv_output_corrects_the_estimate_and_explains_the_measurement(colour
 # Sizes
 
 
-@pytest.mark.parametrize("settings", [
-    dict(channels=16), dict(channels=32, colour=True), dict(channels=16, groups=4, coupling="multi_group"),
-    dict(channels=16, colour=True, start="gap_tv"),
-], ids=["grey", "colour", "multi_group_4", "colour_gap_tv"])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        dict(channels=16),
+        dict(channels=32, colour=True),
+        dict(channels=16, groups=4, coupling="multi_group"),
+        dict(channels=16, colour=True, start="gap_tv"),
+    ],
+    ids=["grey", "colour", "multi_group_4", "colour_gap_tv"],
+)
 @pytest.mark.parametrize("frames, height, width", [(1, 8, 8), (2, 9, 12), (3, 8, 11), (7, 5, 7), (10, 2, 2)])
 def test_any_size_and_either_layout(settings, frames, height, width, monkeypatch):
     """The layouts share no code that depends on size, so where they agree each is right."""
@@ -179,7 +198,7 @@ def test_every_measurement_may_have_its_own_mask(colour):
     network = with_golden_weights(create_model("revsci", blocks=1, channels=16, colour=colour))
     together = run(network, measurements, masks)
     for n in range(2):
-        np.testing.assert_allclose(together[n:n + 1], run(network, measurements[n:n + 1], masks[n]), atol=1e-5)
+        np.testing.assert_allclose(together[n : n + 1], run(network, measurements[n : n + 1], masks[n]), atol=1e-5)
     assert np.abs(together - run(network, measurements, masks[0]))[1:].max() > 1e-2
 
 
@@ -192,33 +211,52 @@ def test_widths_scale_with_the_channels(groups, channels, colour):
     half, quarter, group = channels // 2, channels // 4, channels // groups
     if colour:
         assert [shapes[f"conv1.{layer}.weight"][:2] for layer in (0, 2, 4, 6)] == [
-            (quarter, 2), (quarter, quarter), (half, quarter), (channels, half)]
+            (quarter, 2),
+            (quarter, quarter),
+            (half, quarter),
+            (channels, half),
+        ]
         assert [shapes[f"conv2.{layer}.weight"][:2] for layer in (0, 2, 4, 6)] == [
-            (channels, half), (quarter, half), (quarter, quarter), (3, quarter)]
+            (channels, half),
+            (quarter, half),
+            (quarter, quarter),
+            (3, quarter),
+        ]
     else:
         assert [shapes[f"conv1.{layer}.weight"][:2] for layer in (0, 2, 4, 6)] == [
-            (quarter, 1), (half, quarter), (half, half), (channels, half)]
+            (quarter, 1),
+            (half, quarter),
+            (half, half),
+            (channels, half),
+        ]
         assert [shapes[f"conv2.{layer}.weight"][:2] for layer in (0, 2, 4, 6)] == [
-            (channels, half), (half, half), (quarter, half), (1, quarter)]
+            (channels, half),
+            (half, half),
+            (quarter, half),
+            (1, quarter),
+        ]
     for index in range(groups):
         assert shapes[f"layers.0.f.{index}.nn_layer.0.weight"] == (group, group, 3, 3, 3)
         assert shapes[f"layers.0.f.{index}.nn_layer.2.bias"] == (group,)
 
 
-@pytest.mark.parametrize("settings, words", [
-    (dict(blocks=0), "blocks is 0"),
-    (dict(blocks=2.5), "blocks is 2.5"),
-    (dict(blocks=True), "blocks is True"),
-    (dict(channels=20), "channels is 20; it must be a multiple of 8"),
-    (dict(channels=0), "channels is 0"),
-    (dict(groups=3, coupling="multi_group"), "groups is 3.*divide the 64 channels"),
-    (dict(groups=1, coupling="multi_group"), "groups is 1"),
-    (dict(groups=4), "groups is 4; two_way coupling has exactly 2"),
-    (dict(coupling="three_way"), "coupling is 'three_way'; choose one of two_way, multi_group"),
-    (dict(colour="grey"), "colour is 'grey'"),
-    (dict(start="zeros"), "start is 'zeros'; choose one of normalised, gap_tv"),
-    (dict(depth=4), "unknown setting 'depth', it has blocks,"),
-])
+@pytest.mark.parametrize(
+    "settings, words",
+    [
+        (dict(blocks=0), "blocks is 0"),
+        (dict(blocks=2.5), "blocks is 2.5"),
+        (dict(blocks=True), "blocks is True"),
+        (dict(channels=20), "channels is 20; it must be a multiple of 8"),
+        (dict(channels=0), "channels is 0"),
+        (dict(groups=3, coupling="multi_group"), "groups is 3.*divide the 64 channels"),
+        (dict(groups=1, coupling="multi_group"), "groups is 1"),
+        (dict(groups=4), "groups is 4; two_way coupling has exactly 2"),
+        (dict(coupling="three_way"), "coupling is 'three_way'; choose one of two_way, multi_group"),
+        (dict(colour="grey"), "colour is 'grey'"),
+        (dict(start="zeros"), "start is 'zeros'; choose one of normalised, gap_tv"),
+        (dict(depth=4), "unknown setting 'depth', it has blocks,"),
+    ],
+)
 def test_wrong_settings_are_named(settings, words):
     with pytest.raises(UserError, match=words):
         create_model("revsci", **settings)
@@ -264,9 +302,14 @@ def test_multi_group_coupling_is_its_equations(n):
     np.testing.assert_array_equal(interpreted(plan.steps, residuals, x)[::-1], y)
 
 
-COUPLINGS = pytest.mark.parametrize("settings", [
-    dict(), dict(coupling="multi_group", groups=4),
-], ids=["two_way", "multi_group_4"])
+COUPLINGS = pytest.mark.parametrize(
+    "settings",
+    [
+        dict(),
+        dict(coupling="multi_group", groups=4),
+    ],
+    ids=["two_way", "multi_group_4"],
+)
 
 
 def noise_features(network):
@@ -298,8 +341,11 @@ def arrays(groups):
     return np.stack([group.asnumpy().copy() for group in groups])
 
 
-@pytest.mark.parametrize("settings", [
-    {}, pytest.param(dict(coupling="multi_group", groups=4), marks=pytest.mark.long)], ids=["two_way", "multi_group_4"])
+@pytest.mark.parametrize(
+    "settings",
+    [{}, pytest.param(dict(coupling="multi_group", groups=4), marks=pytest.mark.long)],
+    ids=["two_way", "multi_group_4"],
+)
 def test_fifty_blocks_are_undone(settings):
     """Features as the head makes them come back to 1e-5; larger ones, here up to 13, to as much of their size."""
     network = create_model("revsci", blocks=50, **settings)

@@ -1,6 +1,7 @@
 """Networks that are not mindrestore's own, one for videos (``enlarger.py``) and one for snapshots (``averager.py``): trained,
 stopped and resumed, used, exported and converted through the command line, with nothing of mindrestore changed for them.
 """
+
 import json
 import signal
 import subprocess
@@ -73,6 +74,7 @@ def test_a_run_that_is_stopped_goes_on_bit_for_bit(monkeypatch):
         on_train_step_end(self, run_context)
         if self.step == 3:
             signal.raise_signal(signal.SIGTERM)
+
     with monkeypatch.context() as patched:
         patched.setattr(Progress, "on_train_step_end", stopping)
         assert main(["train", "--config", "mine.yaml", "--output", "stopped"]) == 143
@@ -87,8 +89,10 @@ def test_a_run_that_is_stopped_goes_on_bit_for_bit(monkeypatch):
 @pytest.mark.parametrize("tile", [[], ["--tile", "2", "32", "32", "--overlap", "1", "8", "8"]], ids=["whole", "tiled"])
 def test_a_clip_is_restored(tile, tmp_path):
     clip = write_noise(tmp_path / "in")
-    assert main(["restore", str(tmp_path / "in"), str(tmp_path / "out"), "--task", "sr", "--checkpoint", "run/last.ckpt",
-                 *tile]) == 0
+    assert (
+        main(["restore", str(tmp_path / "in"), str(tmp_path / "out"), "--task", "sr", "--checkpoint", "run/last.ckpt", *tile])
+        == 0
+    )
     images = [image for _, image in stored_frames(tmp_path / "out")]
     expected = load_network("run/last.ckpt")[0](Tensor(clip[None])).asnumpy()[0]
     assert len(images) == 3
@@ -105,13 +109,21 @@ def test_scenes_are_scored(capsys):
 
 
 def test_what_is_exported_computes_the_same(tmp_path):
-    assert main(["export", "--config", "mine.yaml", "--checkpoint", "run/last.ckpt", "--output",
-                 str(tmp_path / "net.mindir")]) == 0
+    assert (
+        main(["export", "--config", "mine.yaml", "--checkpoint", "run/last.ckpt", "--output", str(tmp_path / "net.mindir")])
+        == 0
+    )
     write_noise(tmp_path / "in")
-    for target, network in (("one", ["--model", str(tmp_path / "net.mindir")]),
-                            ("other", ["--checkpoint", "run/last.ckpt", "--tile", "2", "24", "32"])):
-        assert main(["restore", str(tmp_path / "in"), str(tmp_path / target), "--task", "sr", "--overlap", "1", "8", "8",
-                     *network]) == 0
+    for target, network in (
+        ("one", ["--model", str(tmp_path / "net.mindir")]),
+        ("other", ["--checkpoint", "run/last.ckpt", "--tile", "2", "24", "32"]),
+    ):
+        assert (
+            main(
+                ["restore", str(tmp_path / "in"), str(tmp_path / target), "--task", "sr", "--overlap", "1", "8", "8", *network]
+            )
+            == 0
+        )
     one, other = ([image.astype(int) for _, image in stored_frames(tmp_path / target)] for target in ("one", "other"))
     assert len(one) == len(other) == 3 and max(np.abs(a - b).max() for a, b in zip(one, other)) <= 1
 
@@ -125,17 +137,21 @@ def test_weights_by_their_published_names_become_a_checkpoint(tmp_path):
     for name, array in weights(again).items():
         np.testing.assert_array_equal(array, weights(network)[name])
     clip = np.random.default_rng(1).random((2, 3, 16, 24), np.float32)
-    np.testing.assert_array_equal(restore_clip(again, clip, tile=(0, 0, 0), overlap=(0, 0, 0)),
-                                  network(Tensor(clip[None])).asnumpy()[0])
+    np.testing.assert_array_equal(
+        restore_clip(again, clip, tile=(0, 0, 0), overlap=(0, 0, 0)), network(Tensor(clip[None])).asnumpy()[0]
+    )
 
 
-@pytest.mark.parametrize("override, said", [
-    ("model.kernal=3", "unknown key model.kernal (did you mean kernel?)"),
-    ("model.times=4", "model.times is 4: "),
-    ("training.flow_rate=1", "unknown key training.flow_rate"),
-    ("training.execution=pieces", "training.execution=pieces: the network Enlarger is not made of pieces"),
-    ("model.name=enlarge", "model.name is 'enlarge': unknown (did you mean enlarger?)"),
-])
+@pytest.mark.parametrize(
+    "override, said",
+    [
+        ("model.kernal=3", "unknown key model.kernal (did you mean kernel?)"),
+        ("model.times=4", "model.times is 4: "),
+        ("training.flow_rate=1", "unknown key training.flow_rate"),
+        ("training.execution=pieces", "training.execution=pieces: the network Enlarger is not made of pieces"),
+        ("model.name=enlarge", "model.name is 'enlarge': unknown (did you mean enlarger?)"),
+    ],
+)
 def test_mistakes_are_named(override, said, capsys):
     assert main(["train", "--config", "mine.yaml", "--output", "mistaken", override]) == 2
     assert said in capsys.readouterr().err
@@ -200,8 +216,9 @@ def asked(folder, entry_point, environment):
     (about / "METADATA").write_text("Metadata-Version: 2.1\nName: mine\nVersion: 1\n")
     (about / "entry_points.txt").write_text(ENTRY_POINT.format(entry_point))
     path = f"{environment['PYTHONPATH']}:{folder}:{Path(__file__).parent}"
-    return subprocess.run([sys.executable, "-c", ASKING, "mine.yaml"], capture_output=True, text=True,
-                          env={**environment, "PYTHONPATH": path})
+    return subprocess.run(
+        [sys.executable, "-c", ASKING, "mine.yaml"], capture_output=True, text=True, env={**environment, "PYTHONPATH": path}
+    )
 
 
 def test_an_installed_package_brings_it(tmp_path, fresh_environment):
@@ -209,10 +226,16 @@ def test_an_installed_package_brings_it(tmp_path, fresh_environment):
     assert process.stdout.split("\n")[0] == "2 (12, 3, 1, 1)", process.stderr
 
 
-@pytest.mark.parametrize("entry_point, said", [
-    ("nowhere:KIND", "nowhere:KIND, which an installed package names for it, cannot be used (ModuleNotFoundError"),
-    ("enlarger:np", "enlarger:np, which an installed package names for it, cannot be used (UserError: network <module 'numpy'"),
-])
+@pytest.mark.parametrize(
+    "entry_point, said",
+    [
+        ("nowhere:KIND", "nowhere:KIND, which an installed package names for it, cannot be used (ModuleNotFoundError"),
+        (
+            "enlarger:np",
+            "enlarger:np, which an installed package names for it, cannot be used (UserError: network <module 'numpy'",
+        ),
+    ],
+)
 def test_a_package_that_brings_something_else_is_named(entry_point, said, tmp_path, fresh_environment):
     assert said in asked(tmp_path, entry_point, fresh_environment).stderr
 
@@ -223,5 +246,6 @@ def test_names_of_our_own_networks_are_taken():
 
     class OtherKind(enlarger.EnlargerKind):
         settings = Other
+
     with pytest.raises(UserError, match="network 'vrt': is one of mindrestore's own"):
         models.register(OtherKind())

@@ -19,6 +19,7 @@ from mindrestore.training.losses import LOSSES
 
 pytestmark = pytest.mark.usefixtures("prepared")
 
+
 def tiny(**settings):
     """A network of first weights, through which rounding errors do not grow."""
     return create_model("vrt", **{**TINY_VRT, **settings}).set_train(False)
@@ -34,18 +35,22 @@ def clip(frames, height, width, channels=3, batch=1):
 # pixels there cannot agree to 1e-4.
 
 
-@pytest.mark.parametrize("name, mean_error, largest_error", [
-    ("vrt_interpolation", 1e-5, 1e-4),
-    ("vrt_sr_2frames", 4e-4, 1e-2),
-    ("vrt_sr_4frames", 4e-4, 1e-2),
-    ("vrt_denoise_nonblind", 4e-4, 1e-2),
-])
+@pytest.mark.parametrize(
+    "name, mean_error, largest_error",
+    [
+        ("vrt_interpolation", 1e-5, 1e-4),
+        ("vrt_sr_2frames", 4e-4, 1e-2),
+        ("vrt_sr_4frames", 4e-4, 1e-2),
+        ("vrt_denoise_nonblind", 4e-4, 1e-2),
+    ],
+)
 def test_golden_output(name, mean_error, largest_error):
     golden, network, x = golden_vrt(name)
     stages = {}
     for number in (1, 4):
         getattr(network, f"stage{number}").register_forward_hook(
-            lambda cell, inputs, output, number=number: stages.update({number: output.asnumpy()}))
+            lambda cell, inputs, output, number=number: stages.update({number: output.asnumpy()})
+        )
     output = network(x).asnumpy()
     assert output.shape == tuple(golden["output_shape"])
     error = np.abs(strided(output) - golden["output_strided"])
@@ -61,7 +66,7 @@ def test_golden_output(name, mean_error, largest_error):
 def test_golden_flows(name):
     golden, network, x = golden_vrt(name)
     both = network.flows(x[:, :, :3])
-    for direction, flows in zip(("backward", "forward"), (both, both[len(both) // 2:])):
+    for direction, flows in zip(("backward", "forward"), (both, both[len(both) // 2 :])):
         for scale, flow in enumerate(flows[:3]):
             np.testing.assert_allclose(strided(flow.asnumpy()), golden[f"flow_{direction}{scale}_strided"], atol=1e-5)
         np.testing.assert_allclose(flows[3].asnumpy(), golden[f"flow_{direction}3"], atol=1e-5)
@@ -92,11 +97,14 @@ def test_clips_of_a_batch_do_not_mix():
     np.testing.assert_allclose(together[1:], network(Tensor(clips[1:])).asnumpy(), atol=1e-4)
 
 
-@pytest.mark.parametrize("settings, shape, words", [
-    (INTERPOLATING, (1, 3, 3, 64, 64), "exactly 4 frames.*this clip has 3"),
-    (TINY_VRT, (1, 3, 4, 64, 64), "takes frames of 3 channels; these have 4"),
-    (TINY_VRT, (3, 3, 64, 64), "takes a clip .N, D, C, H, W."),
-])
+@pytest.mark.parametrize(
+    "settings, shape, words",
+    [
+        (INTERPOLATING, (1, 3, 3, 64, 64), "exactly 4 frames.*this clip has 3"),
+        (TINY_VRT, (1, 3, 4, 64, 64), "takes frames of 3 channels; these have 4"),
+        (TINY_VRT, (3, 3, 64, 64), "takes a clip .N, D, C, H, W."),
+    ],
+)
 def test_clips_that_cannot_be_are_refused(settings, shape, words):
     with pytest.raises(UserError, match=words):
         create_model("vrt", **settings)(ops.zeros(shape))
@@ -156,7 +164,8 @@ def golden_gradients(golden, network, x):
     target = Tensor(np.random.default_rng(int(golden["target_seed"])).random(golden["output_shape"]).astype(np.float32))
     parameters = list(network.trainable_params())
     loss, (of_input, of_parameters) = ms.value_and_grad(
-        lambda clip: LOSSES["charbonnier"](network(clip), target), 0, parameters)(x)
+        lambda clip: LOSSES["charbonnier"](network(clip), target), 0, parameters
+    )(x)
     norms = {parameter.name: np.linalg.norm(item.asnumpy()) for parameter, item in zip(parameters, of_parameters)}
     return float(loss.asnumpy()), of_input.asnumpy(), norms
 
@@ -201,23 +210,32 @@ def test_gradients_through_alignment_where_rounding_does_not_grow():
     assert np.median(errors) < 5e-4 and errors.max() < 5e-3
 
 
-@pytest.mark.parametrize("settings, frames, channels", [(TINY_VRT, 2, 3), (INTERPOLATING, 4, 3), (WITHOUT_FLOWS, 3, 4)],
-                         ids=["aligned", "interpolated", "denoised without flows"])
+@pytest.mark.parametrize(
+    "settings, frames, channels",
+    [(TINY_VRT, 2, 3), (INTERPOLATING, 4, 3), (WITHOUT_FLOWS, 3, 4)],
+    ids=["aligned", "interpolated", "denoised without flows"],
+)
 def test_every_parameter_gets_a_gradient(settings, frames, channels):
     network = with_golden_weights(create_model("vrt", **settings))
     parameters = list(network.trainable_params())
     gradients = ms.value_and_grad(lambda x: network(x).square().mean(), None, parameters)(
-        Tensor(clip(frames, 64, 64, channels)))[1]
+        Tensor(clip(frames, 64, 64, channels))
+    )[1]
     for parameter, gradient in zip(parameters, gradients):
         assert np.abs(gradient.asnumpy()).max() > 0, parameter.name
 
 
 @pytest.mark.parametrize("operators", ["mindspore", "native"], indirect=True)
-@pytest.mark.parametrize("settings, frames, channels", [
-    pytest.param(TINY_VRT, 3, 3, marks=pytest.mark.long), (INTERPOLATING, 4, 3),
-    pytest.param(WITHOUT_FLOWS, 3, 4, marks=pytest.mark.long),
-    pytest.param(dict(TINY_VRT, pa_frames=4, deformable_groups=4), 4, 3, marks=pytest.mark.long)],
-    ids=["aligned", "interpolated", "denoised without flows", "two neighbours"])
+@pytest.mark.parametrize(
+    "settings, frames, channels",
+    [
+        pytest.param(TINY_VRT, 3, 3, marks=pytest.mark.long),
+        (INTERPOLATING, 4, 3),
+        pytest.param(WITHOUT_FLOWS, 3, 4, marks=pytest.mark.long),
+        pytest.param(dict(TINY_VRT, pa_frames=4, deformable_groups=4), 4, 3, marks=pytest.mark.long),
+    ],
+    ids=["aligned", "interpolated", "denoised without flows", "two neighbours"],
+)
 def test_gradients_piece_by_piece_are_those_of_the_network(settings, frames, channels, operators):
     """Windows shifted, padded and masked; all gradients together within 1e-5."""
     network, rng = tiny(**settings), np.random.default_rng(1)
@@ -228,6 +246,7 @@ def test_gradients_piece_by_piece_are_those_of_the_network(settings, frames, cha
 
     def loss(restored):
         return (restored - 0.5).square().mean()
+
     value, expected = ms.value_and_grad(lambda x: loss(network(x)), None, parameters)(x)
     found, gradients = Tape(network, parameters, numbers=8192).value_and_gradients(loss, x)
     assert float(found) == pytest.approx(float(value), rel=1e-6)
@@ -279,9 +298,15 @@ def test_pieces_are_the_network(numbers, operators):
 def rearrangements():
     x = (2, 5, 4, 6, 8)
     flows = [(2, 5 - distance, 2, 4, 6) for distance in (1, 2)]
-    return {"sum": (Sum(), [x, x]), "pixels last": (PixelsLast(), [x]), "down": (Down(), [x]), "up": (Up(), [x]),
-            "joined": (JoinedByNeighbours(), [x, (16, 4, 6, 8)]), "pairs": (NeighbourPairs(2), [x, *flows, *flows]),
-            "crop": (lambda clip: Crop()(clip, (3, 3, 5)), [(2, 5, 3, 4, 6)])}
+    return {
+        "sum": (Sum(), [x, x]),
+        "pixels last": (PixelsLast(), [x]),
+        "down": (Down(), [x]),
+        "up": (Up(), [x]),
+        "joined": (JoinedByNeighbours(), [x, (16, 4, 6, 8)]),
+        "pairs": (NeighbourPairs(2), [x, *flows, *flows]),
+        "crop": (lambda clip: Crop()(clip, (3, 3, 5)), [(2, 5, 3, 4, 6)]),
+    }
 
 
 @pytest.mark.parametrize("name", rearrangements())

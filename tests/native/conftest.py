@@ -1,4 +1,5 @@
 """Where there is a compiler, tests of native operators never pass for want of them."""
+
 import shutil
 
 import pytest

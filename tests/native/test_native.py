@@ -1,4 +1,5 @@
 """Native operators: equal to MindSpore's own, forwards and backwards; built where they run, absent without harm."""
+
 import fnmatch
 import os
 import subprocess
@@ -41,8 +42,16 @@ VARIANTS = {
 def of_windows(channels, heads, window, mutual, qkv_bias, size, number, multipliers=None):
     """Return a block as a piece, its input, and a gradient of its result."""
     rng = np.random.default_rng(0)
-    group = Group(channels, depth=2, heads=heads, window=window, mutual=mutual, drop_rates=[0.0] * 2,
-                  options=Options(0.75, 2.0, qkv_bias, None), rng=rng)
+    group = Group(
+        channels,
+        depth=2,
+        heads=heads,
+        window=window,
+        mutual=mutual,
+        drop_rates=[0.0] * 2,
+        options=Options(0.75, 2.0, qkv_bias, None),
+        rng=rng,
+    )
     for parameter in group.get_parameters():
         noise = 0.1 * rng.standard_normal(parameter.shape, np.float32)
         parameter.set_data(Tensor(parameter.asnumpy() + noise))
@@ -58,9 +67,9 @@ def everything(run, piece, gradient):
 
 
 def assert_equal_to_mindspores(piece, x, gradient, slack=1):
-    operator = run_of(piece, (x,), 2 ** 22)
+    operator = run_of(piece, (x,), 2**22)
     assert isinstance(operator, attention_block.AttentionBlock)
-    found, expected = (everything(run, piece, gradient) for run in (operator, Run(piece, (x,), 2 ** 22)))
+    found, expected = (everything(run, piece, gradient) for run in (operator, Run(piece, (x,), 2**22)))
     for name, one, other in zip(("result", "input", *piece.names), found, expected):
         largest = np.abs(other).max()
         assert one.shape == other.shape
@@ -97,7 +106,7 @@ def test_what_is_no_number_is_not_lost(name):
     broken = weight.asnumpy().copy()
     broken[len(broken) // 2] = np.nan  # of the weights of qkv, those of keys alone
     weight.set_data(Tensor(broken))
-    found, expected = (everything(run, piece, gradient) for run in (run_of(piece, (x,), 1), Run(piece, (x,), 2 ** 22)))
+    found, expected = (everything(run, piece, gradient) for run in (run_of(piece, (x,), 1), Run(piece, (x,), 2**22)))
     for one, other in zip(found, expected):
         np.testing.assert_array_equal(np.isnan(one), np.isnan(other))
 
@@ -132,8 +141,13 @@ def test_inputs_that_do_not_lie_in_a_row():
 
 
 @needs_compiler
-@pytest.mark.parametrize("name, mean_error, largest_error", [  # as far as test_vrt.py has them
-    ("vrt_interpolation", 1e-5, 1e-4), pytest.param("vrt_sr_4frames", 4e-4, 1e-2, marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "name, mean_error, largest_error",
+    [  # as far as test_vrt.py has them
+        ("vrt_interpolation", 1e-5, 1e-4),
+        pytest.param("vrt_sr_4frames", 4e-4, 1e-2, marks=pytest.mark.long),
+    ],
+)
 def test_golden_output(name, mean_error, largest_error):
     golden, network, x = golden_vrt(name)
     error = np.abs(strided(Piecewise(network)(x).asnumpy()) - golden["output_strided"])
@@ -147,6 +161,7 @@ def test_a_block_in_a_graph_has_nothing_of_it(monkeypatch):
 
     def whole(x):
         return piece(x)
+
     execution.compiled(whole)(x).asnumpy()
 
 
@@ -161,18 +176,27 @@ def test_where_it_is_not_used(monkeypatch):
         assert not native.available()
     finally:
         native.use(True)
-    for patched, name, value in ((device, "name", lambda: "gpu"), (precision, "chosen", lambda: "float16"),
-                                 (execution, "mode", lambda: "pynative")):
+    for patched, name, value in (
+        (device, "name", lambda: "gpu"),
+        (precision, "chosen", lambda: "float16"),
+        (execution, "mode", lambda: "pynative"),
+    ):
         with monkeypatch.context() as patch:
             patch.setattr(patched, name, value)
             assert not native.available()
     assert native.available()
 
 
-@pytest.mark.parametrize("compiler, said", [
-    (None, "there is no C++ compiler nowhere (CXX)"), ("echo 'a.cpp:1:1: error: that was it' >&2; exit 1", "that was it"),
-    ("true", "cannot be written"), ("echo nonsense > ${!#}", "cannot be loaded")],
-    ids=["none", "fails", "makes nothing", "makes nonsense"])
+@pytest.mark.parametrize(
+    "compiler, said",
+    [
+        (None, "there is no C++ compiler nowhere (CXX)"),
+        ("echo 'a.cpp:1:1: error: that was it' >&2; exit 1", "that was it"),
+        ("true", "cannot be written"),
+        ("echo nonsense > ${!#}", "cannot be loaded"),
+    ],
+    ids=["none", "fails", "makes nothing", "makes nonsense"],
+)
 def test_without_one_it_is_said_once_and_mindspores_are_used(compiler, said, tmp_path, monkeypatch, capsys):
     if compiler is None:
         monkeypatch.setenv("CXX", "nowhere")
@@ -212,8 +236,13 @@ print(path)
 
 
 def built(folder, environment):
-    run = subprocess.run([sys.executable, "-c", BUILD, str(folder)], capture_output=True, text=True, timeout=300,
-                         env={**environment, "XDG_CACHE_HOME": str(folder)})
+    run = subprocess.run(
+        [sys.executable, "-c", BUILD, str(folder)],
+        capture_output=True,
+        text=True,
+        timeout=300,
+        env={**environment, "XDG_CACHE_HOME": str(folder)},
+    )
     assert run.returncode == 0, run.stderr
     return Path(run.stdout.strip())
 
@@ -227,11 +256,11 @@ def test_two_that_build_at_once_and_one_that_finds_it_damaged(tmp_path, fresh_en
     whole = one.read_bytes()
     made = one.stat().st_ino
     assert built(tmp_path, fresh_environment) == one and one.stat().st_ino == made  # kept
-    for damaged in (b"", whole[:len(whole) // 2], whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:]):
+    for damaged in (b"", whole[: len(whole) // 2], whole[:5000] + bytes([whole[5000] ^ 1]) + whole[5001:]):
         other = tmp_path / "damaged"
         other.write_bytes(damaged)
         assert not build._is_intact(other)
-    one.write_bytes(whole[:len(whole) // 2])
+    one.write_bytes(whole[: len(whole) // 2])
     assert built(tmp_path, fresh_environment) == one and build._is_intact(one)
 
 

@@ -1,4 +1,5 @@
 """The native operator of alignment: equal to MindSpore's own operators, forwards and backwards."""
+
 import numpy as np
 import pytest
 from builders import assert_only_wanted, needs_compiler
@@ -33,11 +34,12 @@ def of_images(channels, neighbours, groups, scale, size, reach):
 @pytest.mark.parametrize("variant", VARIANTS.values(), ids=VARIANTS)
 def test_images_and_gradients_are_equal_to_mindspores(variant):
     piece, inputs, gradient = of_images(*variant)
-    operator = run_of(piece, inputs, 2 ** 22)
+    operator = run_of(piece, inputs, 2**22)
     assert isinstance(operator, AlignedImages)
     wanted = (True,) * len(inputs), (True, True)
-    found, expected = ([run.forward(), *sum(run.backward(gradient, wanted), [])]
-                       for run in (operator, Run(piece, inputs, 2 ** 22)))
+    found, expected = (
+        [run.forward(), *sum(run.backward(gradient, wanted), [])] for run in (operator, Run(piece, inputs, 2**22))
+    )
     neighbours_and_flows = (f"{what} {index}" for what in ("neighbour", "flow") for index in range(variant[1]))
     names = ("result", "offsets", *neighbours_and_flows, "weight", "bias")
     assert len(names) == len(found) == len(expected)
@@ -49,5 +51,5 @@ def test_images_and_gradients_are_equal_to_mindspores(variant):
 
 def test_only_what_is_wanted_is_computed():
     piece, inputs, gradient = of_images(*VARIANTS["two neighbours"])
-    operator = run_of(piece, inputs, 2 ** 22)
+    operator = run_of(piece, inputs, 2**22)
     assert_only_wanted(operator, gradient, inputs=5, weights=2)

@@ -1,4 +1,5 @@
 """The native operator of chains of convolutions: equal to MindSpore's own operators, forwards and backwards."""
+
 import numpy as np
 import pytest
 from builders import assert_only_wanted, needs_compiler
@@ -31,8 +32,14 @@ def head_and_tail():
     """One that halves height and width, one that doubles them, with kernels of 5, 3 and 1 along one axis or more."""
     rng = np.random.default_rng(0)
     using = convolution_frames
-    head = nn.SequentialCell(Conv3d(3, 5, (5, 5, 5), rng, using=using), LeakyReLU(), Conv3d(5, 13, (1, 1, 1), rng, using=using),
-                             LeakyReLU(), Conv3d(13, 6, (3, 3, 3), rng, stride=2, using=using), LeakyReLU())
+    head = nn.SequentialCell(
+        Conv3d(3, 5, (5, 5, 5), rng, using=using),
+        LeakyReLU(),
+        Conv3d(5, 13, (1, 1, 1), rng, using=using),
+        LeakyReLU(),
+        Conv3d(13, 6, (3, 3, 3), rng, stride=2, using=using),
+        LeakyReLU(),
+    )
     tail = nn.SequentialCell(Conv3dTranspose(3, 14, rng, using=using), LeakyReLU(), Conv3d(14, 1, (3, 3, 3), rng, using=using))
     return {"head": of_clips(head, using.CHANNEL_AXIS), "tail": of_clips(tail, using.CHANNEL_AXIS)}
 
@@ -49,13 +56,17 @@ def clip(piece, *shape):
     return Tensor(np.random.default_rng(1).standard_normal(shape, np.float32))
 
 
-@pytest.mark.parametrize("name, sizes", [
-    *((name, size) for name in ("offsets", "enlarged", "flow") for size in IMAGES.values()),
-    *((name, size) for name in ("head", "tail") for size in CLIPS.values())])
+@pytest.mark.parametrize(
+    "name, sizes",
+    [
+        *((name, size) for name in ("offsets", "enlarged", "flow") for size in IMAGES.values()),
+        *((name, size) for name in ("head", "tail") for size in CLIPS.values()),
+    ],
+)
 def test_a_chain_and_its_gradients_are_equal_to_mindspores(name, sizes):
     piece = CHAINS[name]()
     *front, height, width = sizes
-    found, expected = results_of(piece, (*front, piece.widths[0][0], height, width), 2 ** 24)
+    found, expected = results_of(piece, (*front, piece.widths[0][0], height, width), 2**24)
     for which, one, other in zip(("result", "x", *piece.names), found, expected):
         scale = max(np.abs(other).max(), np.abs(one).max())
         assert one.shape == other.shape and scale > 0, which
@@ -77,13 +88,15 @@ def results_of(piece, shape, numbers):
     return results
 
 
-@pytest.mark.parametrize("name, shape", [("enlarged", (2, 4, 40, 6)), ("flow", (1, 3, 64, 5)), ("head", (1, 2, 3, 48, 6)),
-                                         ("tail", (1, 2, 3, 24, 5))])
+@pytest.mark.parametrize(
+    "name, shape",
+    [("enlarged", (2, 4, 40, 6)), ("flow", (1, 3, 64, 5)), ("head", (1, 2, 3, 48, 6)), ("tail", (1, 2, 3, 24, 5))],
+)
 def test_rows_at_a_time_are_the_whole(name, shape):
     """With what a row depends on around them: the halo follows from kernels and changes of size."""
     piece = CHAINS[name]()
     assert len(Run(piece, (clip(piece, *shape),), 1).parts) > 1
-    for one, other in zip(*(results_of(piece, shape, numbers)[0] for numbers in (1, 2 ** 24))):
+    for one, other in zip(*(results_of(piece, shape, numbers)[0] for numbers in (1, 2**24))):
         np.testing.assert_allclose(one, other, atol=1e-4 * np.abs(other).max())
 
 
@@ -95,13 +108,13 @@ def test_the_halo_is_no_larger_than_it_must_be():
 def test_only_what_is_wanted_is_computed():
     piece = CHAINS["enlarged"]()
     x = clip(piece, 1, 4, 6, 7)
-    run = Run(piece, (x,), 2 ** 24)
+    run = Run(piece, (x,), 2**24)
     assert_only_wanted(run, run.forward(), inputs=1, weights=len(piece.weights))
 
 
 def test_equal_from_run_to_run():
     piece = CHAINS["head"]()
-    first, second = (results_of(piece, (1, 4, 3, 16, 20), 2 ** 24)[0] for _ in range(2))
+    first, second = (results_of(piece, (1, 4, 3, 16, 20), 2**24)[0] for _ in range(2))
     for one, other in zip(first, second):
         np.testing.assert_array_equal(one, other)
 
@@ -109,8 +122,8 @@ def test_equal_from_run_to_run():
 def test_weights_are_read_anew_at_each_call():
     piece = CHAINS["flow"]()
     x = clip(piece, 1, 3, 8, 8)
-    before = Run(piece, (x,), 2 ** 24).forward().numpy()
+    before = Run(piece, (x,), 2**24).forward().numpy()
     bias = piece.weights[-1]
     assert isinstance(bias, Parameter)
     bias.set_data(Tensor(bias.numpy() + 1))
-    np.testing.assert_allclose(Run(piece, (x,), 2 ** 24).forward().numpy(), before + 1, atol=1e-5)
+    np.testing.assert_allclose(Run(piece, (x,), 2**24).forward().numpy(), before + 1, atol=1e-5)

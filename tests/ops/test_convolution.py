@@ -1,4 +1,5 @@
 """Convolutions: both implementations against NumPy and SciPy, values and gradients."""
+
 from functools import partial
 
 import mindspore as ms
@@ -48,7 +49,8 @@ def conv3d(x, weight, bias, stride):
     wide = padded(x, weight.shape)
     return bias[:, None, None, None] + sum(
         np.einsum("bcthw,oc->bothw", wide[window], weight[(..., *tap)].astype(np.float64))
-        for tap, window in windows_of_taps(x, weight.shape, stride))
+        for tap, window in windows_of_taps(x, weight.shape, stride)
+    )
 
 
 def conv3d_gradients(x, weight, stride, gradient):
@@ -75,8 +77,13 @@ def conv3d_transpose(x, weight, bias):
 def test_the_definition_is_scipys_correlation(kernel, stride):
     x, weight, bias = arrays((2, 3, 4, 7, 6), (2, 3, *kernel), (2,))
     pad = [(0, 0), *((size // 2, size // 2) for size in kernel)]
-    expected = [[sum(scipy.signal.correlate(plane, taps, "valid") for plane, taps in zip(np.pad(clip, pad), filters))
-                 for filters in weight] for clip in x]
+    expected = [
+        [
+            sum(scipy.signal.correlate(plane, taps, "valid") for plane, taps in zip(np.pad(clip, pad), filters))
+            for filters in weight
+        ]
+        for clip in x
+    ]
     close(conv3d(x, weight, bias, stride), np.array(expected)[..., ::stride, ::stride] + bias[:, None, None, None])
 
 
@@ -85,10 +92,12 @@ def test_the_definition_is_scipys_correlation(kernel, stride):
 
 def values_and_gradients(using, function, x, weight, bias, gradient_of):
     """Return (y, gradients to x, weight and bias); features in and out as (B, C, T, H, W)."""
+
     def forward(x, weight, bias):
         return using.from_features(function(using.to_features(x), weight, bias))
+
     y, pull = ms.vjp(forward, *map(Tensor, (x, weight, bias)))
-    gradient, = arrays(y.shape, seed=1)
+    (gradient,) = arrays(y.shape, seed=1)
     found = pull(Tensor(gradient))
     return [y.asnumpy(), *(item.asnumpy() for item in found)], gradient_of(gradient)
 
@@ -103,8 +112,10 @@ def test_conv3d_is_its_definition_at_any_length(using, kernel, outputs, stride):
 
         def convolve(x, weight, bias):
             return using.conv3d(x, weight, bias, stride)
+
         found, of_definition = values_and_gradients(
-            using, convolve, x, weight, bias, partial(conv3d_gradients, x, weight, stride))
+            using, convolve, x, weight, bias, partial(conv3d_gradients, x, weight, stride)
+        )
         for what, one, other in zip("yxwb", found, [conv3d(x, weight, bias, stride), *of_definition]):
             close(one, other, what=f"{what} at {frames} frames")
 
@@ -123,7 +134,7 @@ def test_gradients_are_the_slopes_of_the_values(using):
     x, weight, bias = arguments = arrays((1, 4, 5, 4, 6), (4, 4, 3, 3, 3), (4,))
     found, gradient = values_and_gradients(using, using.conv3d, x, weight, bias, lambda gradient: gradient)
     for index, of_argument in enumerate(found[1:]):
-        direction, = arrays(arguments[index].shape, seed=5)
+        (direction,) = arrays(arguments[index].shape, seed=5)
         there = [Tensor(argument + direction if at == index else argument) for at, argument in enumerate(arguments)]
         moved = using.from_features(using.conv3d(using.to_features(there[0]), *there[1:])).asnumpy()
         slope = np.sum(gradient * (moved - found[0]), dtype=np.float64)
@@ -139,7 +150,8 @@ def test_compiled_is_the_same(using):
         def pulled(x, weight, bias, gradient):
             y, pull = ms.vjp(using.conv3d, x, weight, bias)
             return (y, *pull(gradient))
-        gradient, = arrays((2, outputs, frames, 6, 8), seed=1)
+
+        (gradient,) = arrays((2, outputs, frames, 6, 8), seed=1)
         features = [using.to_features(Tensor(item)) for item in (x, gradient)]
         y, of_x, *others = pulled(features[0], Tensor(weight), Tensor(bias), features[1])
         found = [using.from_features(y), using.from_features(of_x), *others]
@@ -158,6 +170,7 @@ def test_conv3d_transpose_is_its_definition(using, frames, outputs):
         zero = np.zeros(4, np.float32)
         of_weight = conv3d_gradients(gradient, weight, 2, x)[1]
         return conv3d(gradient, weight, zero, 2), of_weight, gradient.sum((0, 2, 3, 4))
+
     found, of_definition = values_and_gradients(using, using.conv3d_transpose, x, weight, bias, gradients)
     for what, one, other in zip("yxwb", found, [conv3d_transpose(x, weight, bias), *of_definition]):
         close(one, other, what=what)
@@ -175,8 +188,9 @@ def test_ascend_convolves_in_half_precision_and_gives_back_single(monkeypatch):
     x, weight, bias = arrays((1, 4, 3, 4, 6), (4, 4, 3, 3, 3), (4,))
     seen = []
     monkeypatch.setattr(convolution_native.device, "name", lambda: "ascend")
-    monkeypatch.setattr(convolution_native.ops, "Conv3D",
-                        lambda *_, **__: lambda x, weight: seen.extend((x.dtype, weight.dtype)) or x)
+    monkeypatch.setattr(
+        convolution_native.ops, "Conv3D", lambda *_, **__: lambda x, weight: seen.extend((x.dtype, weight.dtype)) or x
+    )
     y = convolution_native.conv3d(Tensor(x), Tensor(weight), Tensor(bias))
     assert seen == [ms.float16, ms.float16] and y.dtype == ms.float32
 
@@ -192,8 +206,9 @@ def test_winograd_matrices_filter(outputs):
     rng = np.random.default_rng(outputs)
     for _ in range(20):
         taps, samples = rng.standard_normal(3), rng.standard_normal(products)
-        np.testing.assert_allclose(output @ ((kernel @ taps) * (data @ samples)), np.correlate(samples, taps, "valid"),
-                                   rtol=0, atol=1e-12)
+        np.testing.assert_allclose(
+            output @ ((kernel @ taps) * (data @ samples)), np.correlate(samples, taps, "valid"), rtol=0, atol=1e-12
+        )
     np.testing.assert_array_equal(output[:, temporal_winograd.POINT_ONE], 1)  # where the bias is added
 
 
@@ -218,7 +233,7 @@ def test_winograd_points_keep_rounding_small():
     features = convolution_frames.conv3d(convolution_frames.to_features(Tensor(x)), Tensor(weight), Tensor(bias))
     expected = conv3d(x, weight, bias, 1)
     error = convolution_frames.from_features(features).asnumpy() - expected
-    assert np.sqrt(np.mean(error ** 2) / np.mean(expected ** 2)) < 6e-7
+    assert np.sqrt(np.mean(error**2) / np.mean(expected**2)) < 6e-7
 
 
 # Layers
@@ -231,10 +246,14 @@ def test_leaky_relu_and_its_gradient():
     np.testing.assert_allclose(pull(ops.ones_like(y))[0].asnumpy(), np.where(x > 0, 1, 0.01), rtol=3e-7)
 
 
-@pytest.mark.parametrize("layer, fan_in", [
-    (lambda rng: convolution.Conv3d(8, 16, (5, 3, 3), rng), 8 * 45),
-    (lambda rng: convolution.Conv3dTranspose(8, 16, rng), 16 * 9),
-], ids=["Conv3d", "Conv3dTranspose"])
+@pytest.mark.parametrize(
+    "layer, fan_in",
+    [
+        (lambda rng: convolution.Conv3d(8, 16, (5, 3, 3), rng), 8 * 45),
+        (lambda rng: convolution.Conv3dTranspose(8, 16, rng), 16 * 9),
+    ],
+    ids=["Conv3d", "Conv3dTranspose"],
+)
 def test_first_weights_are_as_wide_as_the_published_layers(layer, fan_in):
     layer, again, other = (layer(np.random.default_rng(seed)) for seed in (3, 3, 4))
     for name in ("weight", "bias"):

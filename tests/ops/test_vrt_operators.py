@@ -1,4 +1,5 @@
 """Operators of VRT: warping, deformable convolution, activations, windows; golden numbers, gradients, properties."""
+
 import math
 
 import mindspore as ms
@@ -28,12 +29,15 @@ def close(found, name, atol):
 @pytest.fixture(params=["eager", "compiled"])
 def run(request):
     """``run(function, *arguments)`` -> its value and the gradients of the value's mean square, eagerly or compiled."""
+
     def run(function, *arguments):
         def pulled(*arguments):
             value, pull = ms.vjp(function, *arguments)
             return value, pull(value * (2 / value.size))
+
         ready = ms.jit(pulled) if request.param == "compiled" else pulled
         return ready(*arguments)
+
     return run
 
 
@@ -43,6 +47,7 @@ def test_golden_warp(padding, run):
 
     def padded(x, flow):
         return warp(x, flow, padding)
+
     y, (of_x, of_flow) = run(padded, x, flow.transpose(0, 3, 1, 2))
     close(y, f"warp_bilinear_{padding}", atol=1e-5)
     close(of_x, f"warp_{padding}_grad_input", atol=1e-7)
@@ -73,11 +78,15 @@ def test_golden_deformable_convolution(groups, run):
 # Activations: the published networks' numbers are those of the exact functions
 
 
-@pytest.mark.parametrize("function, exact, slope", [
-    (gelu, lambda x: x * normal(x), lambda x: normal(x) + x * np.exp(-x * x / 2) / math.sqrt(2 * math.pi)),
-    (tanh, np.tanh, lambda x: 1 - np.tanh(x) ** 2),
-    (sigmoid, lambda x: 1 / (1 + np.exp(-x)), lambda x: np.exp(-x) / (1 + np.exp(-x)) ** 2),
-], ids=["gelu", "tanh", "sigmoid"])
+@pytest.mark.parametrize(
+    "function, exact, slope",
+    [
+        (gelu, lambda x: x * normal(x), lambda x: normal(x) + x * np.exp(-x * x / 2) / math.sqrt(2 * math.pi)),
+        (tanh, np.tanh, lambda x: 1 - np.tanh(x) ** 2),
+        (sigmoid, lambda x: 1 / (1 + np.exp(-x)), lambda x: np.exp(-x) / (1 + np.exp(-x)) ** 2),
+    ],
+    ids=["gelu", "tanh", "sigmoid"],
+)
 def test_activations_are_exact(function, exact, slope):
     x = np.linspace(-12, 12, 4801, dtype=np.float32)
     y, pull = ms.vjp(function, Tensor(x))

@@ -1,4 +1,5 @@
 """A colour clip through the whole program: rendered, measured behind a Bayer filter, reconstructed, scored; trust maps."""
+
 import json
 from pathlib import Path
 
@@ -54,7 +55,7 @@ def test_simulate_restore_and_evaluate(colour, inside, prepared, capsys):
     assert not colour or quality > psnr(restored[::-1], truth, channel_axis=0) + 1  # red is red, not blue
 
     camera = SnapshotImaging(file.mask, colour)
-    parts = [restored[..., start:start + FRAMES, :, :] for start in (0, FRAMES)]
+    parts = [restored[..., start : start + FRAMES, :, :] for start in (0, FRAMES)]
     maps = [np.abs(measured - camera.A(part)) for measured, part in zip(file.measurements, parts)]
     assert f"|y - sum M x| is {255 * np.mean(maps):.2f} a pixel on average" in said
     sheet = cv2.imread("trust.png")
@@ -63,26 +64,60 @@ def test_simulate_restore_and_evaluate(colour, inside, prepared, capsys):
     order = np.argsort(maps[0].ravel())
     assert (np.diff(shown.ravel()[order]) >= -12).all() and shown.max() > 400 and shown.min() < 100
 
-    assert main(["eval", "--scenes", "coded.mat", "--mask", "stored", "--checkpoint", "tiny.ckpt", "--gap-tv", "--report",
-                 "--output", "scores", "evaluation.gap_tv_iterations=25"]) == 0
+    assert (
+        main(
+            [
+                "eval",
+                "--scenes",
+                "coded.mat",
+                "--mask",
+                "stored",
+                "--checkpoint",
+                "tiny.ckpt",
+                "--gap-tv",
+                "--report",
+                "--output",
+                "scores",
+                "evaluation.gap_tv_iterations=25",
+            ]
+        )
+        == 0
+    )
     scores = json.loads(Path("scores/results.json").read_text())["scenes"]["coded"]
     assert scores["network"]["measurements"] == 2
-    assert scores["network"]["psnr"] == pytest.approx(np.mean([
-        psnr(expected[..., start:start + FRAMES, :, :], truth[..., start:start + FRAMES, :, :], channel_axis=axis)
-        for start in (0, FRAMES)]), abs=0.02)
-    assert scores["network"]["residual"] == pytest.approx(255 * np.mean([
-        camera.residual(expected[..., start:start + FRAMES, :, :], measured).mean()
-        for start, measured in zip((0, FRAMES), file.measurements)]), rel=0.01, abs=0.001)
+    assert scores["network"]["psnr"] == pytest.approx(
+        np.mean(
+            [
+                psnr(expected[..., start : start + FRAMES, :, :], truth[..., start : start + FRAMES, :, :], channel_axis=axis)
+                for start in (0, FRAMES)
+            ]
+        ),
+        abs=0.02,
+    )
+    assert scores["network"]["residual"] == pytest.approx(
+        255
+        * np.mean(
+            [
+                camera.residual(expected[..., start : start + FRAMES, :, :], measured).mean()
+                for start, measured in zip((0, FRAMES), file.measurements)
+            ]
+        ),
+        rel=0.01,
+        abs=0.001,
+    )
     assert scores["gap_tv"]["residual"] > 0
     assert "residual" in Path("scores/results.txt").read_text() and "<h3>trust</h3>" in Path("scores/report.html").read_text()
     assert cv2.imread("scores/coded_trust.png").shape == (2 * (SIDE + 22) + 6, 2 * 250 + 6, 3)
 
 
-@pytest.mark.parametrize("arguments, named", [
-    (["coded.mat", "out", "--task", "sci", "--trust", "trust.mp4"], "--trust trust.mp4: a picture is written"),
-    (["in", "out", "--task", "sr", "--trust", "trust.png"], "--trust: has no meaning for --task sr"),
-    (["coded.mat", "out", "--task", "sci", "--trust", "coded.mat"], "coded.mat: is the input itself"),
-])
+@pytest.mark.parametrize(
+    "arguments, named",
+    [
+        (["coded.mat", "out", "--task", "sci", "--trust", "trust.mp4"], "--trust trust.mp4: a picture is written"),
+        (["in", "out", "--task", "sr", "--trust", "trust.png"], "--trust: has no meaning for --task sr"),
+        (["coded.mat", "out", "--task", "sci", "--trust", "coded.mat"], "coded.mat: is the input itself"),
+    ],
+)
 def test_trust_maps_that_cannot_be(arguments, named, inside, prepared, capsys):
     rendered(False)
     assert main(["restore", *arguments]) == 2

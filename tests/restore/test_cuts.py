@@ -1,4 +1,5 @@
 """Cuts: found where they are and nowhere else, and never mixed, whatever is restored from whatever frame on."""
+
 import functools
 from pathlib import Path
 
@@ -14,8 +15,11 @@ from mindrestore.restore.cuts import find_cuts
 from mindrestore.restore.networks import TaskNetwork
 from mindrestore.restore.restorers import VideoRestorer
 
-TASKS = {"restore": lambda network: [network()], "interpolate": lambda _: [StandIn(pa_frames=0)],
-         "both": lambda network: [StandIn(pa_frames=0), network(2)]}
+TASKS = {
+    "restore": lambda network: [network()],
+    "interpolate": lambda _: [StandIn(pa_frames=0)],
+    "both": lambda network: [StandIn(pa_frames=0), network(2)],
+}
 
 
 @functools.lru_cache
@@ -48,10 +52,10 @@ def test_the_cuts_of_a_film_are_found():
 @pytest.mark.parametrize("to", [0, 1])
 def test_a_flash_is_no_cut(seed, length, to):
     frames = scene(seed, 14).copy()
-    frames[6:6 + length] = 0.3 * frames[6:6 + length] + 0.7 * to
+    frames[6 : 6 + length] = 0.3 * frames[6 : 6 + length] + 0.7 * to
     assert find_cuts(frames) == []
     if length < 3:  # while nothing at all is seen, things move further than they are followed
-        frames[6:6 + length] = to
+        frames[6 : 6 + length] = to
         assert find_cuts(frames) == []
 
 
@@ -117,7 +121,7 @@ def test_scenes_are_not_mixed(networks, lengths):
     mixed = np.stack(list(restorer.restored()))
     restorer.part_at(np.cumsum(lengths[:-1]))
     apart = np.stack(list(restorer.restored()))
-    held = frames.repeat(restorer.speed, 0)[:restorer.count]  # between two scenes the frame before again
+    held = frames.repeat(restorer.speed, 0)[: restorer.count]  # between two scenes the frame before again
     np.testing.assert_allclose(apart, held.repeat(restorer.scale, -1).repeat(restorer.scale, -2), atol=1e-6)
     assert len(mixed) == len(apart) == restorer.count and not np.allclose(mixed, apart)
     assert len(list(restorer.beside())) == restorer.count

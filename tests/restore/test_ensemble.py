@@ -1,4 +1,5 @@
 """Self-ensemble: the mean over mirror images and the reversal in time treats all of them alike."""
+
 import itertools
 import json
 
@@ -28,8 +29,10 @@ class Lopsided:
     def __call__(self, clip):
         self.calls += 1
         x = clip.numpy()
-        ramps = [np.linspace(0.5, 1.5, x.shape[axis], dtype=np.float32).reshape([-1 if at == axis else 1 for at in range(5)])
-                 for axis in (1, 3, 4)]
+        ramps = [
+            np.linspace(0.5, 1.5, x.shape[axis], dtype=np.float32).reshape([-1 if at == axis else 1 for at in range(5)])
+            for axis in (1, 3, 4)
+        ]
         return Tensor(x * ramps[0] * ramps[1] ** 2 * ramps[2] ** 3)
 
 
@@ -56,8 +59,9 @@ def test_every_view_is_restored_alike(clip):
 
 def test_the_mean_is_that_of_all_views(clip):
     network = Lopsided()
-    wanted = np.mean([np.flip(network(Tensor(np.ascontiguousarray(np.flip(clip, view)))).numpy(), view)
-                      for view in views((1, 3, 4))], 0)
+    wanted = np.mean(
+        [np.flip(network(Tensor(np.ascontiguousarray(np.flip(clip, view)))).numpy(), view) for view in views((1, 3, 4))], 0
+    )
     np.testing.assert_allclose(ClipEnsemble(network)(Tensor(clip)).numpy(), wanted, rtol=1e-6)
 
 
@@ -81,6 +85,7 @@ def test_interpolation_gives_the_frame_in_the_middle_of_any_view(clip):
 
         def __call__(self, clip):
             return Tensor(super().__call__(clip).numpy()[:, 1:2])
+
     wanted = restore_clip(Interpolator(), clip[0], ensemble=True, tile=(0, 0, 0), overlap=(0, 0, 0))
     turned = restore_clip(Interpolator(), np.flip(clip[0], (0, 2)), ensemble=True, tile=(0, 0, 0), overlap=(0, 0, 0))
     np.testing.assert_allclose(turned, np.flip(wanted, (0, 2)), rtol=1e-6)
@@ -97,6 +102,7 @@ def test_snapshots(colour, axes, calls):
         asked.append(mask)
         ramp = np.linspace(0.5, 1.5, 4 * 6 * 8, dtype=np.float32).reshape(4, 6, 8)
         return np.stack([ramp * mask * measurement] * 3) if colour else ramp * mask * measurement
+
     ensemble = SnapshotEnsemble(reconstruct, colour)
     wanted = ensemble(measurement, mask)
     assert wanted.shape == ((3, 4, 6, 8) if colour else (4, 6, 8)) and len(asked) == calls
@@ -121,8 +127,22 @@ def test_it_gains_with_what_ships(tmp_path):
     """By command: the denoising network on the demonstration scenes, and a folder that is restored."""
     psnr = {}
     for name, options in (("plain", []), ("ensemble", ["--ensemble"])):
-        assert main(["eval", "--config", "small_denoise", "--sigma", "25", "--output", str(tmp_path / name), *options,
-                     "evaluation.frames=2"]) == 0
+        assert (
+            main(
+                [
+                    "eval",
+                    "--config",
+                    "small_denoise",
+                    "--sigma",
+                    "25",
+                    "--output",
+                    str(tmp_path / name),
+                    *options,
+                    "evaluation.frames=2",
+                ]
+            )
+            == 0
+        )
         psnr[name] = json.loads((tmp_path / name / "results.json").read_text())["mean"]["network"]["psnr"]
     assert psnr["ensemble"] > psnr["plain"] + 0.02
     assert "VRT+" in (tmp_path / "ensemble" / "results.txt").read_text()
@@ -131,7 +151,20 @@ def test_it_gains_with_what_ships(tmp_path):
     for number in range(2):
         cv2.imwrite(str(frames / f"{number}.png"), np.random.default_rng(number).integers(0, 256, (64, 64, 3), np.uint8))
     for out in ("one", "two"):
-        assert main(["restore", str(frames), str(tmp_path / out), "--task", "denoise", "--sigma", "25",
-                     *(["--ensemble"] if out == "two" else [])]) == 0
+        assert (
+            main(
+                [
+                    "restore",
+                    str(frames),
+                    str(tmp_path / out),
+                    "--task",
+                    "denoise",
+                    "--sigma",
+                    "25",
+                    *(["--ensemble"] if out == "two" else []),
+                ]
+            )
+            == 0
+        )
     one, two = (cv2.imread(str(tmp_path / out / "1.png")) for out in ("one", "two"))
     assert one.shape == two.shape and (one != two).any()

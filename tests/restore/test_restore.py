@@ -1,4 +1,5 @@
 """``mindrestore restore``: what a clip must keep, runs that are stopped and gone on with, bounded memory, mistakes."""
+
 import itertools
 import re
 import signal
@@ -36,7 +37,7 @@ HEIGHT, WIDTH = 32, 48
 
 def moving(count, height=HEIGHT, width=WIDTH, bits=8, grey=False):
     """Stored images of a gradient that moves over a grey ground, with black and white in it."""
-    white = 2 ** bits - 1
+    white = 2**bits - 1
     rows, columns = np.mgrid[:height, :width]
     for number in range(count):
         planes = [(rows * 5 + columns * 3 + shade + 7 * number) % 256 for shade in (0, 60, 120)]
@@ -60,9 +61,14 @@ def read(path):
 @pytest.fixture
 def with_network(monkeypatch):
     """``with_network(network, ...)``: the networks that any task takes."""
+
     def use(*chosen, tile=(4, 16, 16), overlap=(2, 4, 4)):
-        monkeypatch.setattr(run, "choose", lambda task, *_, **__: [
-            TaskNetwork(task, network, Path(__file__), tile, overlap) for network in chosen])
+        monkeypatch.setattr(
+            run,
+            "choose",
+            lambda task, *_, **__: [TaskNetwork(task, network, Path(__file__), tile, overlap) for network in chosen],
+        )
+
     return use
 
 
@@ -160,10 +166,14 @@ def test_an_odd_video_gets_an_edge_and_says_so(with_network, tmp_path):
     assert (clip.height, clip.width, clip.rate) == (22, 38, 10) and "37 x 21 and a repeated edge" in lines[0]
 
 
-@pytest.mark.parametrize("task, chosen, count, scale, speed", [
-    ("sr", [StandIn(4)], 5, 4, 1), ("interpolate", [StandIn(pa_frames=0)], 9, 1, 2),
-    ("space-time-sr", [StandIn(pa_frames=0), StandIn(2)], 9, 2, 2),
-])
+@pytest.mark.parametrize(
+    "task, chosen, count, scale, speed",
+    [
+        ("sr", [StandIn(4)], 5, 4, 1),
+        ("interpolate", [StandIn(pa_frames=0)], 9, 1, 2),
+        ("space-time-sr", [StandIn(pa_frames=0), StandIn(2)], 9, 2, 2),
+    ],
+)
 def test_what_tasks_change(task, chosen, count, scale, speed, with_network, tmp_path):
     write_clip(tmp_path / "in.avi", smooth(5), 5, 10)
     with_network(*chosen)
@@ -172,7 +182,7 @@ def test_what_tasks_change(task, chosen, count, scale, speed, with_network, tmp_
     assert (clip.count, clip.height, clip.width, clip.rate) == (count, scale * HEIGHT, scale * WIDTH, speed * 10)
     assert (both.count, both.height, both.width, both.rate) == (count, clip.height, 2 * clip.width + 4, clip.rate)
     for image in read(both.path):
-        left, right = image[:, :clip.width].astype(int), image[:, -clip.width:].astype(int)
+        left, right = image[:, : clip.width].astype(int), image[:, -clip.width :].astype(int)
         assert np.abs(left - right).mean() < 12  # the frame before against one of this moment
     assert open_clip(tmp_path / "out_preview.png").width > 2 * clip.width
 
@@ -194,12 +204,22 @@ class Stopped(StandIn):
         return super().__call__(x)
 
 
-@pytest.mark.parametrize("tile, overlap, count", [
-    ((4, 16, 16), (2, 4, 4), 17), ((4, 16, 16), (1, 4, 4), 13), ((8, 0, 0), (0, 0, 0), 8), ((8, 0, 0), (2, 0, 0), 5),
-    ((0, 0, 0), (0, 0, 0), 6), ((3, 16, 0), (2, 4, 4), 11),
-])
-@pytest.mark.parametrize("chosen", [[PlaceDependent()], [StandIn(pa_frames=0)], [StandIn(pa_frames=0), PlaceDependent(2)]],
-                         ids=["restore", "interpolate", "both"])
+@pytest.mark.parametrize(
+    "tile, overlap, count",
+    [
+        ((4, 16, 16), (2, 4, 4), 17),
+        ((4, 16, 16), (1, 4, 4), 13),
+        ((8, 0, 0), (0, 0, 0), 8),
+        ((8, 0, 0), (2, 0, 0), 5),
+        ((0, 0, 0), (0, 0, 0), 6),
+        ((3, 16, 0), (2, 4, 4), 11),
+    ],
+)
+@pytest.mark.parametrize(
+    "chosen",
+    [[PlaceDependent()], [StandIn(pa_frames=0)], [StandIn(pa_frames=0), PlaceDependent(2)]],
+    ids=["restore", "interpolate", "both"],
+)
 def test_from_any_frame_on_the_frames_are_those_of_the_whole_run(chosen, tile, overlap, count):
     frames = np.random.default_rng(0).random((count, 3, 20, 20), np.float32)
 
@@ -266,8 +286,17 @@ def test_sound_is_spoken_of_where_there_is_some(with_network, tmp_path):
 
 def test_colours_times_aspect_and_rate_go_through(with_network, tmp_path):
     ticks = [0, 512, 1024, 5000, 9000]
-    source = videos.make_video(tmp_path / "in.mp4", videos.grey_frames(5), "yuv420p", ticks=ticks, matrix=1, full=True,
-                               primaries=1, transfer=13, aspect=Fraction(4, 3))
+    source = videos.make_video(
+        tmp_path / "in.mp4",
+        videos.grey_frames(5),
+        "yuv420p",
+        ticks=ticks,
+        matrix=1,
+        full=True,
+        primaries=1,
+        transfer=13,
+        aspect=Fraction(4, 3),
+    )
     with_network(StandIn())
     lines = restored(source, tmp_path / "out.mp4")
     given, found = open_clip(source), open_clip(tmp_path / "out.mp4")
@@ -311,9 +340,10 @@ def test_ten_bits_stay_ten(with_network, tmp_path):
 
 
 def test_a_damaged_video_gives_what_decodes_and_a_status_of_its_own(clips, with_network, monkeypatch, capsys):
-    source = videos.make_video(clips / "in.mkv", videos.grey_frames(100), "yuv420p",
-                               options=dict(videos.LOSSLESS["libx264"], g="1"))
-    source.write_bytes(source.read_bytes()[:source.stat().st_size // 2])
+    source = videos.make_video(
+        clips / "in.mkv", videos.grey_frames(100), "yuv420p", options=dict(videos.LOSSLESS["libx264"], g="1")
+    )
+    source.write_bytes(source.read_bytes()[: source.stat().st_size // 2])
     with_network(StandIn())
     assert main(["restore", "in.mkv", "out.mp4", "--task", "deblur"]) == 3
     last = capsys.readouterr().out.splitlines()[-1]
@@ -339,8 +369,9 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 def test_memory_does_not_grow_with_the_clip(python, tmp_path):
     peaks = []
     for count in (30, 250):
-        write_clip(tmp_path / f"{count}.mp4", (np.full((136, 320, 3), number % 256, np.uint8) for number in range(count)),
-                   count, 25)
+        write_clip(
+            tmp_path / f"{count}.mp4", (np.full((136, 320, 3), number % 256, np.uint8) for number in range(count)), count, 25
+        )
         process = python(MEASURED, TESTS, tmp_path / f"{count}.mp4", tmp_path / f"out{count}.mp4")
         assert process.returncode == 0, process.stderr
         assert open_clip(tmp_path / f"out{count}.mp4").count == count
@@ -384,21 +415,26 @@ def clips(tmp_path, monkeypatch):
     return tmp_path
 
 
-@pytest.mark.parametrize("arguments, named", [
-    (["nowhere.mp4", "out.mp4", "--task", "deblur"], "nowhere.mp4: no such video"),
-    (["no.mp4", "out.mp4", "--task", "deblur"], "no video frames can be read"),
-    (["frames", "out.docx", "--task", "deblur"], "no clip that is written ends in .docx"),
-    (["frames", "out.webm", "--task", "deblur"], "name a video (.mp4"),
-    (["frames", "frames", "--task", "deblur"], "is the input itself"),
-    (["frames", "out", "--task", "deblur"], "no network for it ships"),
-    (["frames", "out", "--task", "denoise", "--sigma", "256"], "--sigma 256: it must be 0 to 255"),
-    (["frames", "out.mp4", "--task", "deblur", "--rate", "0"], "--rate 0"),
-    (["frames", "out", "--task", "sci"], "frames: "),
-    (["frames", "out", "--task", "deblur", "--checkpoint", "assets"], "assets: no such checkpoint"),
-    (["frames", "out", "--task", "deblur", "--model", "net.mindir"], "net.mindir: no such exported network"),
-    (["frames", "out", "--task", "deblur", "--checkpoint", str(loading.shipped("sci"))],
-     "holds a network to sci, for which --task deblur has no use"),
-])
+@pytest.mark.parametrize(
+    "arguments, named",
+    [
+        (["nowhere.mp4", "out.mp4", "--task", "deblur"], "nowhere.mp4: no such video"),
+        (["no.mp4", "out.mp4", "--task", "deblur"], "no video frames can be read"),
+        (["frames", "out.docx", "--task", "deblur"], "no clip that is written ends in .docx"),
+        (["frames", "out.webm", "--task", "deblur"], "name a video (.mp4"),
+        (["frames", "frames", "--task", "deblur"], "is the input itself"),
+        (["frames", "out", "--task", "deblur"], "no network for it ships"),
+        (["frames", "out", "--task", "denoise", "--sigma", "256"], "--sigma 256: it must be 0 to 255"),
+        (["frames", "out.mp4", "--task", "deblur", "--rate", "0"], "--rate 0"),
+        (["frames", "out", "--task", "sci"], "frames: "),
+        (["frames", "out", "--task", "deblur", "--checkpoint", "assets"], "assets: no such checkpoint"),
+        (["frames", "out", "--task", "deblur", "--model", "net.mindir"], "net.mindir: no such exported network"),
+        (
+            ["frames", "out", "--task", "deblur", "--checkpoint", str(loading.shipped("sci"))],
+            "holds a network to sci, for which --task deblur has no use",
+        ),
+    ],
+)
 def test_a_mistake_is_one_sentence(arguments, named, clips, capsys):
     before = sorted(clips.rglob("*"))
     assert main(["restore", *arguments]) == 2
@@ -407,18 +443,21 @@ def test_a_mistake_is_one_sentence(arguments, named, clips, capsys):
     assert sorted(clips.rglob("*")) == before
 
 
-@pytest.mark.parametrize("target, options, named", [
-    ("out.png", {}, "holds one frame and there are 3"),
-    ("full", {}, "holds something already"),
-    ("out", dict(sigma=3), "takes no noise level"),
-    ("out", dict(mask="mask.mat"), "--mask: has no meaning for --task deblur"),
-    ("out", dict(task="sci", sigma=3), "--sigma: has no meaning for --task sci"),
-    ("out", dict(codec="h265"), "--codec: has no meaning for out, which is no video"),
-    ("out.tif", dict(crf=3), "--crf: has no meaning for out.tif"),
-    ("out.avi", dict(codec="h265"), "--codec h265: a .avi file cannot hold it"),
-    ("out.mkv", dict(codec="ffv1", crf=3), "--crf 3: ffv1 loses nothing"),
-    ("out.mp4", dict(crf=52), "--crf 52: it must be 0 to 51"),
-])
+@pytest.mark.parametrize(
+    "target, options, named",
+    [
+        ("out.png", {}, "holds one frame and there are 3"),
+        ("full", {}, "holds something already"),
+        ("out", dict(sigma=3), "takes no noise level"),
+        ("out", dict(mask="mask.mat"), "--mask: has no meaning for --task deblur"),
+        ("out", dict(task="sci", sigma=3), "--sigma: has no meaning for --task sci"),
+        ("out", dict(codec="h265"), "--codec: has no meaning for out, which is no video"),
+        ("out.tif", dict(crf=3), "--crf: has no meaning for out.tif"),
+        ("out.avi", dict(codec="h265"), "--codec h265: a .avi file cannot hold it"),
+        ("out.mkv", dict(codec="ffv1", crf=3), "--crf 3: ffv1 loses nothing"),
+        ("out.mp4", dict(crf=52), "--crf 52: it must be 0 to 51"),
+    ],
+)
 def test_a_mistake_is_found_before_the_work(target, options, named, clips, with_network):
     with_network(StandIn())
     with pytest.raises(UserError, match=named):
@@ -426,8 +465,10 @@ def test_a_mistake_is_found_before_the_work(target, options, named, clips, with_
     assert not list(clips.glob("*.part"))
 
 
-@pytest.mark.parametrize("name, target, option", [
-    ("x_compare.mp4", "x.mp4", "compare"), ("x_preview.png", "x.png", "preview"), ("x.mp4", "x.mp4", "resume")])
+@pytest.mark.parametrize(
+    "name, target, option",
+    [("x_compare.mp4", "x.mp4", "compare"), ("x_preview.png", "x.png", "preview"), ("x.mp4", "x.mp4", "resume")],
+)
 def test_no_name_that_is_written_is_the_input(name, target, option, clips, with_network):
     write_clip(clips / name, moving(1), 1, 25)
     before = (clips / name).read_bytes()
@@ -464,11 +505,22 @@ def test_ctrl_c_and_resume_in_real_processes(tmp_path):
     assert main(["simulate", str(tmp_path / "in.tif"), str(tmp_path / "in.mat")]) == 0
 
     def command(target, *options):
-        return [sys.executable, "-m", "mindrestore", "restore", str(tmp_path / "in.mat"), str(tmp_path / target), "--task",
-                "sci", *options]
+        return [
+            sys.executable,
+            "-m",
+            "mindrestore",
+            "restore",
+            str(tmp_path / "in.mat"),
+            str(tmp_path / target),
+            "--task",
+            "sci",
+            *options,
+        ]
+
     subprocess.run(command("whole.tif"), check=True)
     process = subprocess.Popen(  # tests may run where SIGINT is ignored
-        command("out.tif"), stderr=subprocess.PIPE, text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))
+        command("out.tif"), stderr=subprocess.PIPE, text=True, preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)
+    )
     while process.poll() is None and not (tmp_path / "out.tif.part" / "00000008.png").exists():
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)

@@ -1,4 +1,5 @@
 """``mindrestore restore --model``: an exported file gives what its checkpoint gives."""
+
 import json
 import shutil
 
@@ -31,7 +32,7 @@ def both_ways(source, task, **options):
     """Restore with net.ckpt and with net.mindir; return the images of either."""
     extra = [str(text) for key, values in options.items() for text in (f"--{key}", *values)]
     assert main(["restore", source, "one", "--task", task, "--checkpoint", "net.ckpt", *extra]) == 0
-    overlap = extra[extra.index("--overlap"):] if "--overlap" in extra else []
+    overlap = extra[extra.index("--overlap") :] if "--overlap" in extra else []
     assert main(["restore", source, "other", "--task", task, "--model", "net.mindir", *overlap]) == 0
     return ([image.astype(int) for _, image in stored_frames(folder)] for folder in ("one", "other"))
 
@@ -64,11 +65,13 @@ def test_videos_through_the_same_tiles(task, tile):
 
 def test_what_is_smaller_than_the_file_takes_is_reflected_and_cut_off():
     from mindspore import Tensor
+
     seen = []
 
     def graph(x):
         seen.append(x.asnumpy())
         return Tensor(seen[0].repeat(2, 3).repeat(2, 4))
+
     network = ExportedVideo(graph, VideoAbilities(("sr",), scale=2), [[1, 6, 3, 16, 24]], "net.mindir")
     clip = np.random.default_rng(0).random((1, 4, 3, 10, 24), np.float32)
     found = network(Tensor(clip)).asnumpy()
@@ -87,7 +90,10 @@ def test_files_that_are_not_what_was_exported_are_named(tmp_path):
     (tmp_path / "text.json").write_text(json.dumps(record))
     (tmp_path / "odd.mindir").write_text("")
     (tmp_path / "odd.json").write_text(json.dumps({**record, "kind": "other"}))
-    for name, said in (("alone", "alone.json: no such description"), ("text", "text.mindir: MindSpore cannot load it"),
-                       ("odd", "odd.json: does not describe an exported network")):
+    for name, said in (
+        ("alone", "alone.json: no such description"),
+        ("text", "text.mindir: MindSpore cannot load it"),
+        ("odd", "odd.json: does not describe an exported network"),
+    ):
         with pytest.raises(UserError, match=said):
             load_exported(f"{name}.mindir")

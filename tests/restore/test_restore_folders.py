@@ -1,4 +1,5 @@
 """What ``mindrestore restore`` makes of folders: gaps are said, a frame that was exchanged is noticed by ``--resume``."""
+
 from pathlib import Path
 
 import cv2
@@ -24,12 +25,15 @@ class Stopping(StandIn):
 @pytest.fixture
 def restored(monkeypatch, tmp_path):
     """``restored(network, **options)``: the lines that are said while ``in`` is restored into ``out``."""
+
     def run_with(network, **options):
-        monkeypatch.setattr(run, "choose", lambda task, *_, **__: [
-            TaskNetwork(task, network, Path(__file__), (2, 0, 0), (0, 0, 0))])
+        monkeypatch.setattr(
+            run, "choose", lambda task, *_, **__: [TaskNetwork(task, network, Path(__file__), (2, 0, 0), (0, 0, 0))]
+        )
         lines = []
         restore(Request(tmp_path / "in", tmp_path / "out", "deblur", **options), lines.append)
         return lines
+
     return run_with
 
 

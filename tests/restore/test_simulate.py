@@ -1,4 +1,5 @@
 """``mindrestore simulate``: measurements that follow from clip and mask, read back by everyone."""
+
 import json
 from pathlib import Path
 
@@ -22,8 +23,10 @@ HEIGHT, WIDTH = 36, 50
 def video(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     rows, columns = np.mgrid[:HEIGHT, :WIDTH]
-    images = [np.stack([(4 * rows + 2 * columns + shade + 9 * number) % 200 for shade in (0, 20, 55)], -1).astype(np.uint8)
-              for number in range(11)]
+    images = [
+        np.stack([(4 * rows + 2 * columns + shade + 9 * number) % 200 for shade in (0, 20, 55)], -1).astype(np.uint8)
+        for number in range(11)
+    ]
     write_clip("in.avi", images, 11, 24)
     return Path("in.avi")
 
@@ -41,7 +44,7 @@ def test_measurements_are_the_masked_sums_of_the_originals(video, capsys):
     assert found["orig"].dtype == found["mask"].dtype == np.uint8 and set(np.unique(mask)) == {0, 1}
     assert 0.45 < mask.mean() < 0.55 and found["frame_rate"].item() == 24
     for number in range(2):
-        expected = (mask * orig[..., 4 * number: 4 * number + 4]).sum(-1)
+        expected = (mask * orig[..., 4 * number : 4 * number + 4]).sum(-1)
         np.testing.assert_allclose(meas[..., number], expected, atol=1e-2)
     np.testing.assert_allclose(orig.transpose(2, 0, 1), 255 * read_clip("in.avi")[:8], atol=0.5001)
 
@@ -56,8 +59,9 @@ def test_colour_is_measured_behind_a_bayer_filter(video):
 
 
 def test_noise_has_its_level_and_seed_and_bits_their_steps(video):
-    clean, one, again, other = (simulated(*options)["meas"] for options in (
-        (), ("--noise", 12), ("--noise", 12), ("--noise", 12, "--seed", 1)))
+    clean, one, again, other = (
+        simulated(*options)["meas"] for options in ((), ("--noise", 12), ("--noise", 12), ("--noise", 12, "--seed", 1))
+    )
     assert np.std(one - clean) == pytest.approx(12, rel=0.05)
     np.testing.assert_array_equal(one, again)
     assert np.abs(one - other).max() > 1
@@ -96,15 +100,18 @@ def test_simulate_then_restore_and_evaluate(video, capsys):
     assert scores["scenes"]["out"]["network"]["measurements"] == 2 and scores["mean"]["name"] == "mean of 1"
 
 
-@pytest.mark.parametrize("arguments, named", [
-    (["in.avi", "out.txt"], "give a name that ends in .mat"),
-    (["in.avi", "out.mat", "--ratio", "12"], "has 11 frames, too few for one measurement of 12"),
-    (["in.avi", "out.mat", "--ratio", "0"], "--ratio 0: it must be 1 or more"),
-    (["in.avi", "out.mat", "--noise", "-1"], "--noise -1"),
-    (["in.avi", "out.mat", "--bits", "17"], "bits must be a whole number from 1 to 16"),
-    (["in.avi", "out.mat", "--mask", "no.mat"], "no.mat: no such mask file"),
-    (["no.avi", "out.mat"], "no.avi: no such video"),
-])
+@pytest.mark.parametrize(
+    "arguments, named",
+    [
+        (["in.avi", "out.txt"], "give a name that ends in .mat"),
+        (["in.avi", "out.mat", "--ratio", "12"], "has 11 frames, too few for one measurement of 12"),
+        (["in.avi", "out.mat", "--ratio", "0"], "--ratio 0: it must be 1 or more"),
+        (["in.avi", "out.mat", "--noise", "-1"], "--noise -1"),
+        (["in.avi", "out.mat", "--bits", "17"], "bits must be a whole number from 1 to 16"),
+        (["in.avi", "out.mat", "--mask", "no.mat"], "no.mat: no such mask file"),
+        (["no.avi", "out.mat"], "no.avi: no such video"),
+    ],
+)
 def test_a_mistake_is_one_sentence(arguments, named, video, capsys):
     assert main(["simulate", *arguments]) == 2
     error = capsys.readouterr().err.strip().splitlines()[-1]
@@ -112,12 +119,15 @@ def test_a_mistake_is_one_sentence(arguments, named, video, capsys):
     assert [path.name for path in Path().iterdir()] == ["in.avi"]
 
 
-@pytest.mark.parametrize("arrays, named", [
-    (dict(orig=np.ones((4, 4, 2))), "holds no mask, so it is a camera's capture"),
-    (dict(mask=np.ones((4, 4, 2))), "no measurement in it"),
-    (dict(mask=np.ones((4, 4, 2)), meas=np.ones((4, 5))), "4 x 5 do not fit a mask of 4 x 4"),
-    (dict(mask=np.ones((4, 4, 2)), meas=np.full((4, 4), np.nan)), "finite"),
-])
+@pytest.mark.parametrize(
+    "arrays, named",
+    [
+        (dict(orig=np.ones((4, 4, 2))), "holds no mask, so it is a camera's capture"),
+        (dict(mask=np.ones((4, 4, 2))), "no measurement in it"),
+        (dict(mask=np.ones((4, 4, 2)), meas=np.ones((4, 5))), "4 x 5 do not fit a mask of 4 x 4"),
+        (dict(mask=np.ones((4, 4, 2)), meas=np.full((4, 4), np.nan)), "finite"),
+    ],
+)
 def test_files_that_are_no_measurements(arrays, named, tmp_path, capsys):
     scipy.io.savemat(tmp_path / "in.mat", arrays)
     assert main(["restore", str(tmp_path / "in.mat"), str(tmp_path / "out"), "--task", "sci"]) == 2

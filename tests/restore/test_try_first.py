@@ -1,4 +1,5 @@
 """A try before the wait: parts of a clip, previews, dry runs, noise levels; several clips in one call; nothing overwritten."""
+
 import re
 from fractions import Fraction
 from pathlib import Path
@@ -38,16 +39,18 @@ def network(monkeypatch, tmp_path):
     """What any task takes; the working folder is empty."""
     monkeypatch.chdir(tmp_path)
     chosen = StandIn()
-    monkeypatch.setattr(run, "choose", lambda task, *_, **__: [
-        TaskNetwork(task, chosen, Path(__file__), (4, 16, 16), (2, 4, 4))])
+    monkeypatch.setattr(
+        run, "choose", lambda task, *_, **__: [TaskNetwork(task, chosen, Path(__file__), (4, 16, 16), (2, 4, 4))]
+    )
     return chosen
 
 
 @pytest.fixture
 def denoiser(monkeypatch, network):
     chosen = StandIn(nonblind_denoising=True)
-    monkeypatch.setattr(run, "choose", lambda task, *_, **__: [
-        TaskNetwork(task, chosen, Path(__file__), (4, 16, 16), (2, 4, 4))])
+    monkeypatch.setattr(
+        run, "choose", lambda task, *_, **__: [TaskNetwork(task, chosen, Path(__file__), (4, 16, 16), (2, 4, 4))]
+    )
     return chosen
 
 
@@ -73,11 +76,18 @@ def test_what_is_no_time(text):
         seconds_of(text, "end")
 
 
-@pytest.mark.parametrize("options, kept", [
-    (["--frames", 3], range(3)), (["--start", "0.2"], range(5, 12)), (["--end", "0:00.2"], range(5)),
-    (["--start", 0.2, "--end", 0.32], range(5, 8)), (["--start", 0.2, "--frames", 2], range(5, 7)),
-    (["--start", 0, "--end", 9, "--frames", 99], range(12)), (["--rate", 10, "--start", 0.2], range(2, 12)),
-])
+@pytest.mark.parametrize(
+    "options, kept",
+    [
+        (["--frames", 3], range(3)),
+        (["--start", "0.2"], range(5, 12)),
+        (["--end", "0:00.2"], range(5)),
+        (["--start", 0.2, "--end", 0.32], range(5, 8)),
+        (["--start", 0.2, "--frames", 2], range(5, 7)),
+        (["--start", 0, "--end", 9, "--frames", 99], range(12)),
+        (["--rate", 10, "--start", 0.2], range(2, 12)),
+    ],
+)
 @pytest.mark.parametrize("source", ["in", "in.mp4"])
 def test_a_part_is_restored(source, options, kept, network):
     write_clip("in", frames(12), 12, names=[f"f{number}" for number in range(12)])
@@ -88,13 +98,19 @@ def test_a_part_is_restored(source, options, kept, network):
         assert {path.stem for path in Path("out").iterdir()} == {f"f{number}" for number in kept}
 
 
-@pytest.mark.parametrize("options, named", [
-    (["--start", 1], "--start 1: in.mp4 ends before, after 0.48 seconds"),
-    (["--frames", 0], "--frames 0: it must be 1 or more"),
-    (["--start", 0.3, "--end", 0.2], "--end 0.2: it must be later than --start 0.3"), (["--end", 0], "--end 0: no frame"),
-    (["--start", "x"], "--start x: is no time"), (["--go-on"], "--go-on: has no meaning without --preview"),
-    (["--dry-run", "--resume"], "--dry-run: writes nothing"), (["--sigma", "much"], "--sigma much: it must be a number"),
-])
+@pytest.mark.parametrize(
+    "options, named",
+    [
+        (["--start", 1], "--start 1: in.mp4 ends before, after 0.48 seconds"),
+        (["--frames", 0], "--frames 0: it must be 1 or more"),
+        (["--start", 0.3, "--end", 0.2], "--end 0.2: it must be later than --start 0.3"),
+        (["--end", 0], "--end 0: no frame"),
+        (["--start", "x"], "--start x: is no time"),
+        (["--go-on"], "--go-on: has no meaning without --preview"),
+        (["--dry-run", "--resume"], "--dry-run: writes nothing"),
+        (["--sigma", "much"], "--sigma much: it must be a number"),
+    ],
+)
 def test_parts_that_cannot_be(options, named, network, capsys):
     write_clip("in.mp4", frames(12), 12, 25)
     assert status("in.mp4", "out", *options) == 2 and named in error_of(capsys)
@@ -156,6 +172,7 @@ def test_a_folder_takes_no_room_twice(network, monkeypatch):
     def watched(finished):
         kept.extend((path.stat().st_nlink, path.stat().st_ino) for path in sorted(finished.folder.glob("*.png")))
         whole(finished)
+
     monkeypatch.setattr(finished_module.FinishedFrames, "discard", watched)
     assert status("in", "out") == 0
     assert kept == [(2, path.stat().st_ino) for path in sorted(Path("out").iterdir())]
@@ -177,15 +194,17 @@ def test_a_folder_of_videos_and_other_clips_in_one_call(network, capsys):
     assert sorted(path.name for path in Path("out").iterdir()) == ["a 2.mkv", "b.avi", "scan.tif", "shot"]
     assert [open_clip(f"out/{name}").count for name in ("a 2.mkv", "b.avi", "scan.tif", "shot")] == [3, 4, 5, 2]
     assert capsys.readouterr().out.splitlines()[-4:] == [
-        f"{given}: done, out/{Path(given).name}" for given in ("videos/a 2.mkv", "videos/b.avi", "shot", "scan.tif")]
+        f"{given}: done, out/{Path(given).name}" for given in ("videos/a 2.mkv", "videos/b.avi", "shot", "scan.tif")
+    ]
 
 
 def test_one_that_fails_does_not_stop_the_others(network, capsys):
     write_clip("a.mp4", frames(3), 3, 25)
     Path("b.mp4").write_text("no video")
-    damaged = videos.make_video(Path("c.mkv"), videos.grey_frames(60), "yuv420p",
-                                options=dict(videos.LOSSLESS["libx264"], g="1"))
-    damaged.write_bytes(damaged.read_bytes()[:damaged.stat().st_size // 2])
+    damaged = videos.make_video(
+        Path("c.mkv"), videos.grey_frames(60), "yuv420p", options=dict(videos.LOSSLESS["libx264"], g="1")
+    )
+    damaged.write_bytes(damaged.read_bytes()[: damaged.stat().st_size // 2])
     write_clip("d.mp4", frames(3), 3, 25)
     assert status("c.mkv", "d.mp4", "out1") == 3
     assert status("a.mp4", "b.mp4", "c.mkv", "d.mp4", "out") == 2
@@ -198,12 +217,15 @@ def test_one_that_fails_does_not_stop_the_others(network, capsys):
     assert status("a.mp4", "d.mp4", "out") == 2 and "is there already" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("inputs, target, named", [
-    (["a.mp4", "b.mp4"], "out.mp4", "out.mp4: several inputs need a folder"),
-    (["a.mp4", "x.mp4"], "out", "x.mp4: no such video"),
-    (["a.mp4", "deep/a.mp4"], "out", "both a.mp4 and deep/a.mp4 would be written there"),
-    (["a.mp4", "b.mp4"], "file", "file: several inputs need a folder"),
-])
+@pytest.mark.parametrize(
+    "inputs, target, named",
+    [
+        (["a.mp4", "b.mp4"], "out.mp4", "out.mp4: several inputs need a folder"),
+        (["a.mp4", "x.mp4"], "out", "x.mp4: no such video"),
+        (["a.mp4", "deep/a.mp4"], "out", "both a.mp4 and deep/a.mp4 would be written there"),
+        (["a.mp4", "b.mp4"], "file", "file: several inputs need a folder"),
+    ],
+)
 def test_several_that_cannot_be(inputs, target, named, network, capsys):
     Path("deep").mkdir()
     Path("file").write_text("")
@@ -226,6 +248,7 @@ def test_the_noise_level_is_estimated(name, sigma):
 def test_the_estimate_is_that_of_scikit_image_where_nothing_is_clipped():
     pytest.importorskip("pywt", reason="scikit-image estimates noise with PyWavelets")
     from skimage.restoration import estimate_sigma
+
     image = 0.2 + 0.5 * data.camera().astype(np.float32) / 255
     image += np.random.default_rng(0).normal(0, 10 / 255, image.shape).astype(np.float32)
     assert noise_level([image[None]]) == pytest.approx(255 * estimate_sigma(image), rel=0.03)
@@ -280,6 +303,7 @@ def test_a_dry_run_writes_nothing_and_says_what_it_would_take(network, capsys):
 @pytest.mark.parametrize("speed, seconds", [("slow", 0.02), ("slower", 0.05)])
 def test_the_time_is_that_of_the_tiles(speed, seconds, network, monkeypatch, capsys):
     import time
+
     monkeypatch.setattr(network, "compute", lambda x: time.sleep(seconds) or x)
     write_clip("in", frames(20), 20)
     assert status("in", "out", "--dry-run") == 0
@@ -310,17 +334,20 @@ def test_ctrl_c_keeps_what_the_bar_promised(target, network, monkeypatch, capsys
         def update(self, n=1):
             super().update(n)
             shown.append(self.n)
+
     monkeypatch.setattr(progress, "tqdm", Watched)
     monkeypatch.setattr(progress, "SELDOM", 0)
     monkeypatch.setattr(finished_module, "MOST_PICTURES", 3)
-    monkeypatch.setattr(run, "choose", lambda task, *_, **__: [
-        TaskNetwork(task, Stopped(), Path(__file__), (4, 16, 16), (2, 4, 4))])
+    monkeypatch.setattr(
+        run, "choose", lambda task, *_, **__: [TaskNetwork(task, Stopped(), Path(__file__), (4, 16, 16), (2, 4, 4))]
+    )
     write_clip("in", frames(20), 20)
     assert status("in", target, "--cuts", "off") == 130
     kept = int(re.search(r"Kept (\d+) of 20 frames", capsys.readouterr().err)[1])
     assert max(shown) == kept > 0
-    monkeypatch.setattr(run, "choose", lambda task, *_, **__: [
-        TaskNetwork(task, StandIn(), Path(__file__), (4, 16, 16), (2, 4, 4))])
+    monkeypatch.setattr(
+        run, "choose", lambda task, *_, **__: [TaskNetwork(task, StandIn(), Path(__file__), (4, 16, 16), (2, 4, 4))]
+    )
     assert status("in", target, "--cuts", "off", "--resume") == 0
     assert f"Going on after {kept} of 20" in capsys.readouterr().out and numbers_in(target) == list(range(20))
 
@@ -335,9 +362,13 @@ def test_input_and_output_side_by_side_stay_in_step_over_segments(task, pa_frame
         calls.append(image)
         if len(calls) == 8:
             raise KeyboardInterrupt
+
     monkeypatch.setattr(finished_module.FinishedFrames, "add", stopping)
-    monkeypatch.setattr(run, "choose", lambda task, *_, **__: [
-        TaskNetwork(task, StandIn(pa_frames=pa_frames), Path(__file__), (4, 16, 16), (2, 4, 4))])
+    monkeypatch.setattr(
+        run,
+        "choose",
+        lambda task, *_, **__: [TaskNetwork(task, StandIn(pa_frames=pa_frames), Path(__file__), (4, 16, 16), (2, 4, 4))],
+    )
     write_clip("in", frames(10), 10)
     assert status("in", "out.mkv", "--codec", "ffv1", "--compare", task=task) == 130
     assert status("in", "out.mkv", "--codec", "ffv1", "--compare", "--resume", task=task) == 0
@@ -350,8 +381,9 @@ def test_input_and_output_side_by_side_stay_in_step_over_segments(task, pa_frame
 
 @pytest.mark.parametrize("at", [2, 5, 9])
 def test_another_quality_or_part_is_not_mixed_in(at, network, monkeypatch):
-    monkeypatch.setattr(run, "choose", lambda task, *_, **__: [
-        TaskNetwork(task, Stopped(), Path(__file__), (4, 16, 16), (2, 4, 4))])
+    monkeypatch.setattr(
+        run, "choose", lambda task, *_, **__: [TaskNetwork(task, Stopped(), Path(__file__), (4, 16, 16), (2, 4, 4))]
+    )
     write_clip("in", frames(20), 20)
     with pytest.raises(KeyboardInterrupt):
         restore(Request("in", "out.mp4", "deblur"), lambda line: None)

@@ -3,6 +3,7 @@
 The flows of this network wind up rounding errors: a change of the input by its last bit moves the output by up to 0.035
 and on average by 0.001 (measured), so that is how far pixels can agree. A tile in a wrong place is off by 0.4 and more.
 """
+
 import ast
 import itertools
 
@@ -60,9 +61,9 @@ def test_where_four_of_the_tiles_decide(golden, network):
     made = np.stack(list(itertools.islice(frames, 4)))[:, :, 1::4, 2::4]
     expected = golden["output_strided"][0]
     rows = slice(0, 104 // 4)
-    assert_agree(made[:2, :, rows, :232 // 4], expected[:2, :, rows, :232 // 4])
-    assert_agree(made[2:, :, rows, :200 // 4], expected[2:4, :, rows, :200 // 4])
-    wrong = np.abs(made[:2, :, rows, 232 // 4:] - expected[:2, :, rows, 232 // 4:])
+    assert_agree(made[:2, :, rows, : 232 // 4], expected[:2, :, rows, : 232 // 4])
+    assert_agree(made[2:, :, rows, : 200 // 4], expected[2:4, :, rows, : 200 // 4])
+    wrong = np.abs(made[:2, :, rows, 232 // 4 :] - expected[:2, :, rows, 232 // 4 :])
     assert wrong.max(axis=(0, 1, 2)).min() > 0.2  # where the third column of tiles counts, which was not computed
 
 

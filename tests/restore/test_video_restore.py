@@ -1,4 +1,5 @@
 """restore_video: every size, tile and blend; one shape a run; frames out once they are complete; bounded memory."""
+
 import json
 
 import numpy as np
@@ -16,10 +17,16 @@ def clip_of(frames, height, width, seed=0):
 
 
 @pytest.mark.parametrize("blend", ["published", "feathered"])
-@pytest.mark.parametrize("tile, overlap", [
-    ((0, 0, 0), (2, 20, 20)), ((4, 16, 16), (2, 4, 4)), ((3, 8, 24), (1, 7, 3)), ((6, 16, 0), (5, 0, 0)),
-    ((40, 128, 128), (2, 20, 20)),
-])
+@pytest.mark.parametrize(
+    "tile, overlap",
+    [
+        ((0, 0, 0), (2, 20, 20)),
+        ((4, 16, 16), (2, 4, 4)),
+        ((3, 8, 24), (1, 7, 3)),
+        ((6, 16, 0), (5, 0, 0)),
+        ((40, 128, 128), (2, 20, 20)),
+    ],
+)
 @pytest.mark.parametrize("size", [(1, 5, 9), (7, 33, 18), (10, 40, 24)])
 @pytest.mark.parametrize("scale", [1, 4])
 def test_the_identity_gives_the_clip_back(size, scale, tile, overlap, blend):
@@ -48,7 +55,7 @@ def published(network, clip, tile, overlap, scale):
         part, kept = np.zeros((tile[0], *total.shape[1:])), np.zeros(total.shape[2:])
         for y in tile_starts(height, tile[1], overlap[1]):
             for x in tile_starts(width, tile[2], overlap[2]):
-                given = clip[None, t:t + tile[0], :, y:y + tile[1], x:x + tile[2]]
+                given = clip[None, t : t + tile[0], :, y : y + tile[1], x : x + tile[2]]
                 made = network.compute(given).repeat(scale, -1).repeat(scale, -2)[0]
                 top, left = (overlap[1] // 2 if y else 0), (overlap[2] // 2 if x else 0)
                 bottom = tile[1] * scale - (overlap[1] // 2 if y + tile[1] < height else 0)
@@ -56,8 +63,8 @@ def published(network, clip, tile, overlap, scale):
                 rows, columns = slice(y * scale + top, y * scale + bottom), slice(x * scale + left, x * scale + right)
                 part[..., rows, columns] += made[..., top:bottom, left:right]
                 kept[rows, columns] += 1
-        total[t:t + tile[0]] += part / kept
-        count[t:t + tile[0]] += 1
+        total[t : t + tile[0]] += part / kept
+        count[t : t + tile[0]] += 1
     return total / count
 
 
@@ -71,13 +78,17 @@ def test_the_published_blend(scale):
 
 def test_feathering_has_no_seam():
     """Between tiles that say different things the published blend jumps, the feathered one glides."""
+
     class Contrary(StandIn):
         def compute(self, x):
             return np.full_like(x, len(self.shapes) % 2)
+
     clip = np.zeros((1, 3, 16, 56), np.float32)
     tiling = dict(tile=(1, 16, 32), overlap=(0, 0, 8))
-    jump = {blend: np.abs(np.diff(restore_clip(Contrary(), clip, blend=blend, **tiling)[0, 0, 0]))
-            for blend in ("published", "feathered")}
+    jump = {
+        blend: np.abs(np.diff(restore_clip(Contrary(), clip, blend=blend, **tiling)[0, 0, 0]))
+        for blend in ("published", "feathered")
+    }
     assert jump["published"].max() == 1 and jump["feathered"].max() < 0.25
 
 
@@ -85,6 +96,7 @@ def test_time_is_feathered_too():
     class Numbered(StandIn):
         def compute(self, x):
             return np.full_like(x, len(self.shapes) - 1)
+
     clip = np.zeros((12, 3, 8, 8), np.float32)
     made = restore_clip(Numbered(), clip, tile=(8, 0, 0), overlap=(4, 0, 0), blend="feathered")
     values = made[:, 0, 0, 0]
@@ -121,10 +133,12 @@ def test_interpolation_doubles_the_frame_rate(count):
 
 def test_interpolation_sees_two_frames_on_either_side():
     given = []
+
     class Recording(StandIn):
         def __call__(self, x):
             given.append(tuple(int(value) for value in x.asnumpy()[0, :, 0, 0, 0]))
             return super().__call__(x)
+
     clip = np.arange(4, dtype=np.float32)[:, None, None, None] * np.ones((1, 3, 8, 8), np.float32)
     restore_clip(Recording(pa_frames=0), clip)
     assert given == [(0, 0, 1, 2), (0, 1, 2, 3), (1, 2, 3, 3)]
@@ -141,8 +155,13 @@ def test_scored_frames_between_have_two_on_either_side(count):
 
 def test_space_time_is_interpolation_then_upscaling():
     clip = clip_of(5, 16, 24)
-    frames = restore_space_time(StandIn(pa_frames=0), StandIn(4), clip, dict(tile=(0, 8, 8), overlap=(0, 2, 2)),
-                                dict(tile=(4, 16, 16), overlap=(2, 4, 4)))
+    frames = restore_space_time(
+        StandIn(pa_frames=0),
+        StandIn(4),
+        clip,
+        dict(tile=(0, 8, 8), overlap=(0, 2, 2)),
+        dict(tile=(4, 16, 16), overlap=(2, 4, 4)),
+    )
     made = np.stack(list(frames))
     assert made.shape == (9, 3, 64, 96)
     np.testing.assert_allclose(made[::2], clip.repeat(4, -1).repeat(4, -2), atol=1e-6)
@@ -157,16 +176,23 @@ def test_progress_counts_tiles(capsys):
     assert not capsys.readouterr().err
 
 
-@pytest.mark.parametrize("network, clip, options, words", [
-    (StandIn(), [], {}, "the clip has no frames"),
-    (StandIn(), [np.zeros((3, 8, 8)), np.zeros((3, 8, 9))], {},
-     "frame 1 of the clip has shape (3, 8, 9), expected (3, 8, 8)"),
-    (StandIn(), np.zeros((2, 8, 8)), {}, "frame 0 of the clip has shape (8, 8), expected (3, H, W)"),
-    (StandIn(), np.zeros((2, 3, 8, 8)), {"sigma": 10}, "does not take a noise level"),
-    (StandIn(nonblind_denoising=True), np.zeros((2, 3, 8, 8)), {}, "sigma is missing"),
-    (StandIn(nonblind_denoising=True), np.zeros((2, 3, 8, 8)), {"sigma": 300}, "sigma 300: it must be 0 to 255"),
-    (StandIn(), np.zeros((2, 3, 8, 8)), {"tile": (2, 20, 16)}, "height 20 must be a multiple"),
-])
+@pytest.mark.parametrize(
+    "network, clip, options, words",
+    [
+        (StandIn(), [], {}, "the clip has no frames"),
+        (
+            StandIn(),
+            [np.zeros((3, 8, 8)), np.zeros((3, 8, 9))],
+            {},
+            "frame 1 of the clip has shape (3, 8, 9), expected (3, 8, 8)",
+        ),
+        (StandIn(), np.zeros((2, 8, 8)), {}, "frame 0 of the clip has shape (8, 8), expected (3, H, W)"),
+        (StandIn(), np.zeros((2, 3, 8, 8)), {"sigma": 10}, "does not take a noise level"),
+        (StandIn(nonblind_denoising=True), np.zeros((2, 3, 8, 8)), {}, "sigma is missing"),
+        (StandIn(nonblind_denoising=True), np.zeros((2, 3, 8, 8)), {"sigma": 300}, "sigma 300: it must be 0 to 255"),
+        (StandIn(), np.zeros((2, 3, 8, 8)), {"tile": (2, 20, 16)}, "height 20 must be a multiple"),
+    ],
+)
 def test_mistakes_are_named(network, clip, options, words):
     with pytest.raises(UserError) as caught:
         restore_clip(network, clip, **options)

@@ -1,4 +1,5 @@
 """Tiles of an axis: they cover everything, weigh 1 in sum, and lie where the published rule puts them."""
+
 import itertools
 
 import numpy as np
@@ -77,16 +78,19 @@ def test_a_sequence_reads_one_frame_ahead_and_no_more():
     assert next(stream)[1] == [2, 3, 4, 5] and len(read) == 7
 
 
-@pytest.mark.parametrize("tile, overlap, blend, words", [
-    ((4, 60, 64), (2, 20, 20), "published", "its height 60 must be a multiple of the network's window, 8, such as 64"),
-    ((4, 64, 4), (2, 20, 2), "published", "its width 4 must be a multiple of the network's window, 8, such as 8"),
-    ((4, 64, 64), (4, 20, 20), "published", "4 in frames must be less than the tile's 4"),
-    ((4, 64, 64), (2, 64, 20), "published", "64 in height must be less than the tile's 64"),
-    ((4, 64), (2, 20, 20), "published", "tile (4, 64): expected three whole numbers"),
-    ((4, 64, 64), (2, -1, 20), "published", "overlap (2, -1, 20): expected three whole numbers"),
-    ((4, 64.0, 64), (2, 20, 20), "published", "expected three whole numbers"),
-    ((4, 64, 64), (2, 20, 20), "smooth", "choose one of published, feathered"),
-])
+@pytest.mark.parametrize(
+    "tile, overlap, blend, words",
+    [
+        ((4, 60, 64), (2, 20, 20), "published", "its height 60 must be a multiple of the network's window, 8, such as 64"),
+        ((4, 64, 4), (2, 20, 2), "published", "its width 4 must be a multiple of the network's window, 8, such as 8"),
+        ((4, 64, 64), (4, 20, 20), "published", "4 in frames must be less than the tile's 4"),
+        ((4, 64, 64), (2, 64, 20), "published", "64 in height must be less than the tile's 64"),
+        ((4, 64), (2, 20, 20), "published", "tile (4, 64): expected three whole numbers"),
+        ((4, 64, 64), (2, -1, 20), "published", "overlap (2, -1, 20): expected three whole numbers"),
+        ((4, 64.0, 64), (2, 20, 20), "published", "expected three whole numbers"),
+        ((4, 64, 64), (2, 20, 20), "smooth", "choose one of published, feathered"),
+    ],
+)
 def test_an_impossible_tiling_is_named(tile, overlap, blend, words):
     with pytest.raises(UserError) as caught:
         checked_tiling(tile, overlap, (4, 8, 8), blend)

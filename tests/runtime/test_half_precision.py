@@ -1,4 +1,5 @@
 """float16: products and convolutions rounded to it, results near those of float32, a loss scale in training, exact resume."""
+
 import json
 from functools import partial
 from types import SimpleNamespace
@@ -39,21 +40,38 @@ from mindrestore.training.video_job import video_job
 
 pytestmark = pytest.mark.usefixtures("prepared")
 
-ALIGNED = dict(model={**TINY_SR, "upscale": 1, "depths": [2] * 7 + [1], "drop_path_rate": 0.0}, evaluation={},
-               training={"steps": 4, "batch_size": 1, "flow_frozen_steps": 0,
-                         "recompute": {"attention": [0, 6], "mlp": [1, 7]}})
+ALIGNED = dict(
+    model={**TINY_SR, "upscale": 1, "depths": [2] * 7 + [1], "drop_path_rate": 0.0},
+    evaluation={},
+    training={"steps": 4, "batch_size": 1, "flow_frozen_steps": 0, "recompute": {"attention": [0, 6], "mlp": [1, 7]}},
+)
 DENOISER = {**TINY_SR, "upscale": 1, "pa_frames": 0, "nonblind_denoising": True, "depths": [1] * 8, "drop_path_rate": 0.0}
 
 
 @pytest.fixture
 def configure(tmp_path):
     def configured(*overrides, run="run", **sections):
-        return make_config({
-            "name": "tiny", "model": DENOISER, "data": {"kind": "rendered", "frames": 2, "patch": 64, "clips": 5},
-            "training": {"steps": 4, "batch_size": 1, "learning_rate": 1e-3, "schedule": {"kind": "constant"}, "log_every": 1,
-                         "save_every": 2, "validate_every": 100},
-            "evaluation": {"set": "demo", "clips": ["coins"], "frames": 2, "sigma": 25},
-            "output": str(tmp_path / run), **sections}, overrides)
+        return make_config(
+            {
+                "name": "tiny",
+                "model": DENOISER,
+                "data": {"kind": "rendered", "frames": 2, "patch": 64, "clips": 5},
+                "training": {
+                    "steps": 4,
+                    "batch_size": 1,
+                    "learning_rate": 1e-3,
+                    "schedule": {"kind": "constant"},
+                    "log_every": 1,
+                    "save_every": 2,
+                    "validate_every": 100,
+                },
+                "evaluation": {"set": "demo", "clips": ["coins"], "frames": 2, "sigma": 25},
+                "output": str(tmp_path / run),
+                **sections,
+            },
+            overrides,
+        )
+
     return configured
 
 
@@ -74,17 +92,23 @@ def without_bias(function):
 
     def called(x, weight):
         return function(x, weight, none)
+
     return called
 
 
 OPERATORS = {
     "linear": (linear, random(5, 7), random(3, 7)),
     "conv2d": (padded, random(1, 2, 6, 7), random(3, 2, 3, 3)),
-    **{f"{name} {kernel}": (without_bias(function), random(1, *features, 6, 8), random(*weight))
-       for name, module, features in (("frames", convolution_frames, (3, 4)), ("native", convolution_native, (4, 3)))
-       for kernel, function, weight in (("5x5x5", module.conv3d, (4, 4, 5, 5, 5)), ("3x3x3", module.conv3d, (4, 4, 3, 3, 3)),
-                                        ("1x3x3", module.conv3d, (4, 4, 1, 3, 3)),
-                                        ("doubled", module.conv3d_transpose, (4, 4, 1, 3, 3)))},
+    **{
+        f"{name} {kernel}": (without_bias(function), random(1, *features, 6, 8), random(*weight))
+        for name, module, features in (("frames", convolution_frames, (3, 4)), ("native", convolution_native, (4, 3)))
+        for kernel, function, weight in (
+            ("5x5x5", module.conv3d, (4, 4, 5, 5, 5)),
+            ("3x3x3", module.conv3d, (4, 4, 3, 3, 3)),
+            ("1x3x3", module.conv3d, (4, 4, 1, 3, 3)),
+            ("doubled", module.conv3d_transpose, (4, 4, 1, 3, 3)),
+        )
+    },
 }
 
 
@@ -96,6 +120,7 @@ def test_products_are_of_float16_operands_and_come_back_as_float32(name, mode):
 
     def called(x, weight):
         return operator(x, weight)
+
     function = compiled(called)
     exact = function(Tensor(x), Tensor(weight)).asnumpy()
     expected = function(Tensor(rounded(x)), Tensor(rounded(weight))).asnumpy()
@@ -121,6 +146,7 @@ def test_flows_and_offsets_stay_float32(mode, monkeypatch):
     def noted(x, offset, *rest, **named):
         offsets.append(offset.asnumpy())
         return deformable_conv2d_features(x, offset, *rest, **named)
+
     monkeypatch.setattr(alignment, "deformable_conv2d_features", noted)
     found = {}
     for chosen in precision.CHOICES:
@@ -164,11 +190,13 @@ def test_a_video_is_restored_as_well(mode, task):
     restored = {}
     for chosen in precision.CHOICES:
         precision.use(chosen)
-        restored[chosen] = restore_clip(network, given, tile=(2, 64, 64), overlap=(0, 0, 0),
-                                        sigma=25 if task == "denoise" else None)
+        restored[chosen] = restore_clip(
+            network, given, tile=(2, 64, 64), overlap=(0, 0, 0), sigma=25 if task == "denoise" else None
+        )
     assert 1e-5 < np.abs(restored["float16"] - restored["float32"]).max() < 0.02
     assert psnr(restored["float16"], clip, channel_axis=1) == pytest.approx(
-        psnr(restored["float32"], clip, channel_axis=1), abs=0.05)
+        psnr(restored["float32"], clip, channel_axis=1), abs=0.05
+    )
 
 
 @pytest.mark.long
@@ -182,8 +210,10 @@ def test_demonstration_scenes_score_as_well(config, tmp_path, monkeypatch, pytes
         assert cli.main(["eval", *options, "--device", "cpu", "--precision", chosen, "--output", str(folder)]) == 0
         results = json.loads((folder / "results.json").read_text())
         assert results["precision"] == chosen
-        scores[chosen] = {name: scene["network"]["psnr"] for name, scene in next(
-            results[kind] for kind in ("scenes", "clips") if kind in results).items()}
+        scores[chosen] = {
+            name: scene["network"]["psnr"]
+            for name, scene in next(results[kind] for kind in ("scenes", "clips") if kind in results).items()
+        }
     print(scores)
     assert scores["float16"] == pytest.approx(scores["float32"], abs=0.05) and scores["float16"] != scores["float32"]
 
@@ -195,7 +225,8 @@ def test_a_cpu_says_that_it_is_slower(capsys):
     session.start("cpu", precision="float16")
     assert precision.chosen() == "float16"
     assert capsys.readouterr().err == (
-        "mindrestore: float16 on a CPU is slower than float32: numbers are rounded to it and computed in float32.\n")
+        "mindrestore: float16 on a CPU is slower than float32: numbers are rounded to it and computed in float32.\n"
+    )
     session.start("cpu")
     assert precision.chosen() == "float32" and capsys.readouterr().err == ""
 
@@ -210,8 +241,9 @@ def test_the_setting_is_typed_and_has_a_former_name():
         assert config.runtime.precision == "float16" and config.training.seed == 1
 
 
-@pytest.mark.parametrize("words", [
-    ["eval"], ["export"], ["train", "--config", "one.yaml"], ["restore", "in.mp4", "out.mp4", "--task", "sr"]])
+@pytest.mark.parametrize(
+    "words", [["eval"], ["export"], ["train", "--config", "one.yaml"], ["restore", "in.mp4", "out.mp4", "--task", "sr"]]
+)
 def test_every_command_that_computes_has_the_option(words, capsys):
     assert cli.parser().parse_args([*words, "--precision", "float16"]).precision == "float16"
     with pytest.raises(SystemExit):
@@ -221,6 +253,7 @@ def test_every_command_that_computes_has_the_option(words, capsys):
 
 def test_a_restored_clip_is_not_made_of_halves_in_two_precisions(tmp_path, monkeypatch):
     from mindrestore.restore import run
+
     restorer = SimpleNamespace(sigma=None, cuts=())
     job = run.Job(restorer, [], rate=None, bits=8, grey=False, names=None, video=run.VideoSettings(), clip=None)
     source = tmp_path / "clip.mp4"
@@ -290,13 +323,15 @@ def test_the_scale_halves_at_an_overflow_and_doubles_after_a_while():
 
 
 def test_a_step_that_overflows_is_repeated_with_a_smaller_scale():
-    scale, seen, taken = LossScale(first=2.0 ** 10), [], []
+    scale, seen, taken = LossScale(first=2.0**10), [], []
 
     def gradients(parameters):
         def value_and_gradients(x):
             seen.append(scale.value)
             return x.mean(), (Tensor([np.inf if scale.value > 200 else 3.0], ms.float32),)
+
         return value_and_gradients
+
     step = TrainOneStep(gradients, [Update(taken.append, [None], 0)], loss_scale=scale)
     assert step(Tensor([2.0, 4.0])).asnumpy() == 3
     assert seen == [1024, 512, 256, 128] and len(taken) == 1 and taken[0][0].asnumpy() == 3
@@ -311,6 +346,7 @@ def test_a_step_that_overflows_at_every_scale_changes_nothing():
 
     def gradients(parameters):
         return lambda x: (x.mean(), (Tensor([1.0, np.nan], ms.float32),))
+
     step = TrainOneStep(gradients, [Update(taken.append, [None], 0)], step=6, loss_scale=LossScale(first=4.0), refuse=refuse)
     with pytest.raises(UserError, match="gradients overflow at every loss scale"):
         step(Tensor([2.0, 4.0]))
@@ -326,7 +362,7 @@ def test_gradients_are_near_those_of_float32(configure, mode, network):
         precision.use(chosen)
         job = video_job(configure(**network))
         if job.loss_scale:
-            job.loss_scale.value = 2.0 ** 16
+            job.loss_scale.value = 2.0**16
         batch = [Tensor(part[None]) for part in job.samples[0] if part is not None]
         parameters = job.updates[0].parameters
         loss, gradients = job.gradients(parameters)(*batch)
@@ -343,14 +379,14 @@ def test_gradients_are_near_those_of_float32(configure, mode, network):
 @pytest.mark.parametrize("mode", ["pynative"], indirect=True)
 def test_a_resumed_run_ends_as_one_that_never_stopped(configure, mode, monkeypatch):
     """Stopped within the window of the loss scale, which counts on."""
-    monkeypatch.setattr(loss_scales, "LossScale", partial(LossScale, first=2.0 ** 10, window=2))
+    monkeypatch.setattr(loss_scales, "LossScale", partial(LossScale, first=2.0**10, window=2))
     monkeypatch.setattr("mindrestore.training.video_job.video_validation", lambda config, network: None)
     precision.use("float16")
     whole = train(configure("training.steps=2", run="whole"))
     train(configure("training.steps=1"))
     resumed = train(configure("training.steps=2"), resume=True)
     states = [load_arrays(folder / "last_state.ckpt") for folder in (whole, resumed)]
-    assert states[0][1]["loss_scale"] == states[1][1]["loss_scale"] == [2.0 ** 11, 0]
+    assert states[0][1]["loss_scale"] == states[1][1]["loss_scale"] == [2.0**11, 0]
     assert states[0][0].keys() == states[1][0].keys()
     for name, array in states[0][0].items():
         np.testing.assert_array_equal(states[1][0][name], array, err_msg=name)

@@ -1,4 +1,5 @@
 """Devices, threads, the fast convolution, and nothing left behind: mostly in processes of their own, as for users."""
+
 import os
 import re
 import signal
@@ -64,8 +65,10 @@ def test_no_convolution_of_a_training_step_takes_the_reference_kernel(python, ho
     assert all("jit" in kernel or "gemm" in kernel for kernel in found), set(found)
 
 
-@pytest.mark.skipif("avx512f" not in (Path("/proc/cpuinfo").read_text() if os.path.exists("/proc/cpuinfo") else ""),
-                    reason="the processor has no AVX-512, whose convolutions are the slow ones")
+@pytest.mark.skipif(
+    "avx512f" not in (Path("/proc/cpuinfo").read_text() if os.path.exists("/proc/cpuinfo") else ""),
+    reason="the processor has no AVX-512, whose convolutions are the slow ones",
+)
 def test_without_the_cap_the_reference_kernel_is_taken(python):
     """If this fails, MindSpore's convolutions have become fast by themselves and the cap may go."""
     process = python(STEP, "pynative", "whole", ONEDNN_VERBOSE="1", ONEDNN_MAX_CPU_ISA="ALL")
@@ -117,6 +120,7 @@ def test_modes(prepared):
 
     def double(x):
         return 2 * x
+
     try:
         execution.use("pynative")
         assert execution.compiled(double) is double
@@ -193,10 +197,13 @@ def test_sigterm_interrupts_for_as_long_as_the_context_lasts():
 
 
 def test_the_users_own_dump_folder_stays(python):
-    process = python("""
+    process = python(
+        """
 import os
 from mindrestore.runtime import session
 session.start("cpu")
 print(os.environ["MS_OM_PATH"])
-""", MS_OM_PATH="/mine")
+""",
+        MS_OM_PATH="/mine",
+    )
     assert process.stdout == "/mine\n", failed(process)

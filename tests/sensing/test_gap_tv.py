@@ -45,9 +45,15 @@ def test_a_single_open_frame_comes_back_almost_whole():
     assert psnr(gap_tv(clip[0], np.ones((1, 48, 48)), 50), clip) > 35
 
 
-@pytest.mark.parametrize("settings, part", [
-    (dict(iterations=0), "iterations"), (dict(inner_iterations=0), "inner_iterations"), (dict(weight=0), "weight"),
-    (dict(weight=float("nan")), "weight")])
+@pytest.mark.parametrize(
+    "settings, part",
+    [
+        (dict(iterations=0), "iterations"),
+        (dict(inner_iterations=0), "inner_iterations"),
+        (dict(weight=0), "weight"),
+        (dict(weight=float("nan")), "weight"),
+    ],
+)
 def test_impossible_settings_are_named(settings, part):
     with pytest.raises(UserError, match=part):
         gap_tv(np.ones((8, 8)), np.ones((2, 8, 8)), **settings)

@@ -1,4 +1,5 @@
 """What is said of a mask: density, sums, planes that repeat, a mask that moves."""
+
 import numpy as np
 import pytest
 
@@ -37,7 +38,7 @@ def test_what_moves_with_the_mask_is_half_unseen():
     strip = np.concatenate([mask[0], mask[1:, :, -1].T], 1)  # the mask whole, as it moves left
     content = np.random.default_rng(0).random(strip.shape)
     hidden = content + (strip == 0)  # another scene wherever the mask is closed
-    clips = [np.stack([scene[:, frame:frame + 20] for frame in range(4)]) for scene in (content, hidden)]
+    clips = [np.stack([scene[:, frame : frame + 20] for frame in range(4)]) for scene in (content, hidden)]
     one, other = ((mask * clip).sum(0) for clip in clips)
     np.testing.assert_array_equal(one, other)
 
@@ -65,10 +66,15 @@ def test_sums_and_pixels_without_use():
     assert "1 pixels (16.67%) are open in no plane" in " ".join(traits.lines())
 
 
-@pytest.mark.parametrize("arguments, named", [
-    (("round", 2, 4, 4), "'round': no such kind of mask; masks that are drawn are random, shifted or grey"),
-    (("shifted", 0, 4, 4), "at least one plane"), (("grey", 2, 4, 4, 0), "density"), (("shifted", 2, 4, 4, 1.5), "density"),
-])
+@pytest.mark.parametrize(
+    "arguments, named",
+    [
+        (("round", 2, 4, 4), "'round': no such kind of mask; masks that are drawn are random, shifted or grey"),
+        (("shifted", 0, 4, 4), "at least one plane"),
+        (("grey", 2, 4, 4, 0), "density"),
+        (("shifted", 2, 4, 4, 1.5), "density"),
+    ],
+)
 def test_masks_that_cannot_be(arguments, named):
     with pytest.raises(UserError, match=named):
         draw_mask(*arguments)

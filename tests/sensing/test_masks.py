@@ -1,4 +1,5 @@
 """Masks: drawing, cutting, recognising. Reading them is tested with the other files."""
+
 import numpy as np
 import pytest
 

@@ -1,4 +1,5 @@
 """Snapshot imaging and the Bayer filter: properties of the operator."""
+
 import numpy as np
 import pytest
 
@@ -127,17 +128,20 @@ def test_demosaicing_keeps_flat_colours():
     np.testing.assert_allclose(demosaic(mosaic(clip)), clip, atol=1e-6)
 
 
-@pytest.mark.parametrize("call, part", [
-    (lambda: SnapshotImaging(np.ones((4, 4))), r"\(T, H, W\)"),
-    (lambda: SnapshotImaging(-np.ones((1, 4, 4))), "0 or more"),
-    (lambda: SnapshotImaging(np.ones((2, 4, 4))).A(np.ones((3, 4, 4))), r"\(2, 4, 4\).*got \(3, 4, 4\)"),
-    (lambda: SnapshotImaging(np.ones((2, 4, 4)), colour=True).A(np.ones((2, 4, 4))), r"\(\.\.\., 3, T, H, W\)"),
-    (lambda: SnapshotImaging(np.ones((2, 4, 4))).A_adjoint(np.ones((5, 4))), r"\(4, 4\).*got \(5, 4\)"),
-    (lambda: SnapshotImaging(np.ones((2, 4, 4))).measure(np.ones((2, 4, 4)), read_noise=-1), "read_noise"),
-    (lambda: SnapshotImaging(np.ones((2, 4, 4))).measure(np.ones((2, 4, 4)), bits=0), "bits"),
-    (lambda: mosaic(np.ones((2, 4, 4, 4))), r"\(\.\.\., 3, T, H, W\)"),
-    (lambda: demosaic(np.ones((1, 2, 8))), "4 x 4"),
-])
+@pytest.mark.parametrize(
+    "call, part",
+    [
+        (lambda: SnapshotImaging(np.ones((4, 4))), r"\(T, H, W\)"),
+        (lambda: SnapshotImaging(-np.ones((1, 4, 4))), "0 or more"),
+        (lambda: SnapshotImaging(np.ones((2, 4, 4))).A(np.ones((3, 4, 4))), r"\(2, 4, 4\).*got \(3, 4, 4\)"),
+        (lambda: SnapshotImaging(np.ones((2, 4, 4)), colour=True).A(np.ones((2, 4, 4))), r"\(\.\.\., 3, T, H, W\)"),
+        (lambda: SnapshotImaging(np.ones((2, 4, 4))).A_adjoint(np.ones((5, 4))), r"\(4, 4\).*got \(5, 4\)"),
+        (lambda: SnapshotImaging(np.ones((2, 4, 4))).measure(np.ones((2, 4, 4)), read_noise=-1), "read_noise"),
+        (lambda: SnapshotImaging(np.ones((2, 4, 4))).measure(np.ones((2, 4, 4)), bits=0), "bits"),
+        (lambda: mosaic(np.ones((2, 4, 4, 4))), r"\(\.\.\., 3, T, H, W\)"),
+        (lambda: demosaic(np.ones((1, 2, 8))), "4 x 4"),
+    ],
+)
 def test_mistakes_are_named(call, part):
     with pytest.raises(UserError, match=part):
         call()

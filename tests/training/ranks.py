@@ -4,6 +4,7 @@ Trains by each configuration (JSON) in turn and writes what this rank saw into `
 ``output`` ``RANK`` stands for the rank, so that a rank that writes what it should not is found out; ``late`` is how many
 seconds the last rank takes longer than the others before it begins.
 """
+
 import hashlib
 import json
 import sys
@@ -59,14 +60,18 @@ def trained(config, resume):
         job = make_job(config)
         jobs.append(job._replace(samples=Noted(job.samples)))
         return jobs[-1]
+
     trainer.JOBS[config.problem] = noted
     trainer.train(config, resume)
     trainer.JOBS[config.problem] = make_job
-    job, = jobs
+    (job,) = jobs
     weights = b"".join(parameter.asnumpy().tobytes() for parameter in job.network.get_parameters())
     moments = b"".join(p.asnumpy().tobytes() for update in job.updates for p in update.optimizer.get_parameters())
-    return {"weights": hashlib.sha256(weights).hexdigest(), "moments": hashlib.sha256(moments).hexdigest(),
-            "numbers": job.samples.numbers}
+    return {
+        "weights": hashlib.sha256(weights).hexdigest(),
+        "moments": hashlib.sha256(moments).hexdigest(),
+        "numbers": job.samples.numbers,
+    }
 
 
 def collectives(rank):
@@ -78,10 +83,16 @@ def collectives(rank):
     def score(item):
         scored.append(item)
         return 1 / (1 + item)
+
     means = [mean.asnumpy() for mean in cluster.mean([Tensor(array) for array in own])]
-    awkward = cluster.gathered([np.pi * 10.0 ** rank, np.nan, -0.0])
-    return {"own": [array.tolist() for array in own], "means": [array.tolist() for array in means],
-            "gathered": awkward.tobytes().hex(), "shared_mean": shared_mean(score, list(range(7))), "scored": scored}
+    awkward = cluster.gathered([np.pi * 10.0**rank, np.nan, -0.0])
+    return {
+        "own": [array.tolist() for array in own],
+        "means": [array.tolist() for array in means],
+        "gathered": awkward.tobytes().hex(),
+        "shared_mean": shared_mean(score, list(range(7))),
+        "scored": scored,
+    }
 
 
 def write(path, content):

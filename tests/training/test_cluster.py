@@ -1,4 +1,5 @@
 """Training in several processes is training in one: real processes, joined by MindSpore's msrun, on this CPU."""
+
 import json
 import subprocess
 import sys
@@ -26,8 +27,19 @@ from mindrestore.training.trainer import train
 pytestmark = pytest.mark.usefixtures("prepared")
 
 MSRUN = Path(sys.executable).with_name("msrun")
-VRT = dict(name="vrt", upscale=4, img_size=[2, 64, 64], window_size=[2, 8, 8], depths=[1] * 8, indep_reconsts=[],
-           embed_dims=[8] * 8, num_heads=[2] * 8, pa_frames=2, deformable_groups=2, drop_path_rate=0.2)
+VRT = dict(
+    name="vrt",
+    upscale=4,
+    img_size=[2, 64, 64],
+    window_size=[2, 8, 8],
+    depths=[1] * 8,
+    indep_reconsts=[],
+    embed_dims=[8] * 8,
+    num_heads=[2] * 8,
+    pa_frames=2,
+    deformable_groups=2,
+    drop_path_rate=0.2,
+)
 
 
 @pytest.fixture(scope="session")
@@ -43,21 +55,49 @@ def scenes(tmp_path_factory):
 @pytest.fixture
 def snapshots(scenes):
     """``snapshots(output, mode=..., ...)`` gives the content of a configuration of RevSCI, a run of seconds."""
+
     def content(output, runtime="pynative", steps=3, resume=False, **training):
-        return {"name": "tiny", "resume": resume, "output": str(output), "runtime": {"mode": runtime},
-                "model": {"name": "revsci", "blocks": 1, "channels": 8}, "data": {"frames": 2, "size": 16, "clips": 10},
-                "evaluation": {"kind": "scenes", "path": str(scenes), "frames": 2},
-                "training": {"mode": "plain", "steps": steps, "batch_size": 4, "learning_rate": 2e-3, "validate_every": 2,
-                             "save_every": 2, "log_every": 1, **training}}
+        return {
+            "name": "tiny",
+            "resume": resume,
+            "output": str(output),
+            "runtime": {"mode": runtime},
+            "model": {"name": "revsci", "blocks": 1, "channels": 8},
+            "data": {"frames": 2, "size": 16, "clips": 10},
+            "evaluation": {"kind": "scenes", "path": str(scenes), "frames": 2},
+            "training": {
+                "mode": "plain",
+                "steps": steps,
+                "batch_size": 4,
+                "learning_rate": 2e-3,
+                "validate_every": 2,
+                "save_every": 2,
+                "log_every": 1,
+                **training,
+            },
+        }
+
     return content
 
 
 def videos(output, batch, runtime="pynative", **training):
     """The content of a configuration of VRT: a step with the part that is frozen at first, and one without."""
-    return {"name": "tiny", "output": str(output), "runtime": {"mode": runtime}, "model": VRT,
-            "data": {"kind": "rendered", "frames": 2, "patch": 64, "clips": 6},
-            "training": {"steps": 2, "batch_size": batch, "flow_frozen_steps": 1, "log_every": 1, "save_every": 2,
-                         "initial_flow": flow_weights(Path(output).parent), **training}}
+    return {
+        "name": "tiny",
+        "output": str(output),
+        "runtime": {"mode": runtime},
+        "model": VRT,
+        "data": {"kind": "rendered", "frames": 2, "patch": 64, "clips": 6},
+        "training": {
+            "steps": 2,
+            "batch_size": batch,
+            "flow_frozen_steps": 1,
+            "log_every": 1,
+            "save_every": 2,
+            "initial_flow": flow_weights(Path(output).parent),
+            **training,
+        },
+    }
 
 
 @pytest.fixture
@@ -70,8 +110,17 @@ def ranks(tmp_path, fresh_environment):
         paths = [tmp_path / f"{name}.json" for name in contents]
         for path, content in zip(paths, contents.values()):
             path.write_text(json.dumps(content))
-        command = [MSRUN, f"--worker_num={count}", f"--local_worker_num={count}", f"--master_port={port}", "--join=True",
-                   f"--log_dir={tmp_path / 'logs'}", Path(__file__).with_name("ranks.py"), tmp_path, *paths]
+        command = [
+            MSRUN,
+            f"--worker_num={count}",
+            f"--local_worker_num={count}",
+            f"--master_port={port}",
+            "--join=True",
+            f"--log_dir={tmp_path / 'logs'}",
+            Path(__file__).with_name("ranks.py"),
+            tmp_path,
+            *paths,
+        ]
         environment = {**fresh_environment, "OMP_NUM_THREADS": "1"}
         subprocess.run(list(map(str, command)), cwd=tmp_path, env=environment, capture_output=True, timeout=900)
         logs = "".join(path.read_text()[-2000:] for path in (tmp_path / "logs").glob("worker_*.log"))
@@ -79,6 +128,7 @@ def ranks(tmp_path, fresh_environment):
         # not msrun's status: MindSpore 2.10 now and then crashes after a program's last line (train.py ends by cluster.leave)
         assert all(path.exists() for paths in found.values() for path in paths), logs
         return {name: [json.loads(path.read_text()) for path in paths] for name, paths in found.items()}
+
     return run
 
 
@@ -93,6 +143,7 @@ def alone(monkeypatch):
         config = make_config(content)
         ranks_program.use(config.runtime.mode)
         return train(config, resume)
+
     yield run
     execution.use("graph")
 
@@ -120,7 +171,7 @@ def assert_alike(seen, steps, batch):
     share = batch // len(seen)
     for rank, one in enumerate(seen):
         wanted = [step * batch + rank * share + place for step in range(steps) for place in range(share)]
-        assert sorted(one["numbers"])[:len(wanted)] == wanted
+        assert sorted(one["numbers"])[: len(wanted)] == wanted
     numbers = [number for one in seen for number in one["numbers"]]
     assert len(set(numbers)) == len(numbers)
 
@@ -132,9 +183,9 @@ def assert_collectives(seen):
         for rank in seen:
             np.testing.assert_allclose(np.array(rank["means"][index]), expected, atol=1e-6)
     assert all(rank["means"] == seen[0]["means"] for rank in seen)
-    rows = np.array([[np.pi * 10.0 ** rank, np.nan, -0.0] for rank in range(len(seen))])
+    rows = np.array([[np.pi * 10.0**rank, np.nan, -0.0] for rank in range(len(seen))])
     assert {rank["gathered"] for rank in seen} == {rows.tobytes().hex()}
-    assert [rank["scored"] for rank in seen] == [list(range(7))[rank::len(seen)] for rank in range(len(seen))]
+    assert [rank["scored"] for rank in seen] == [list(range(7))[rank :: len(seen)] for rank in range(len(seen))]
     assert {rank["shared_mean"] for rank in seen} == {sum(1 / (1 + item) for item in range(7)) / 7}
 
 
@@ -142,9 +193,13 @@ def test_two_processes_train_as_one(ranks, alone, snapshots, tmp_path):
     common = dict(loss="sqrt_mse", clip_norm=0.1)
     alone(snapshots(tmp_path / "one", steps=4, **common))
     alone(snapshots(tmp_path / "resumed", steps=2, **common))
-    seen = ranks(2, 8219, plain=snapshots(tmp_path / "plain_RANK", steps=2, **common),
-                 reversible=snapshots(tmp_path / "reversible_RANK", steps=4, mode="reversible", **common),
-                 resumed=snapshots(tmp_path / "resumed", steps=4, resume=True, **common))
+    seen = ranks(
+        2,
+        8219,
+        plain=snapshots(tmp_path / "plain_RANK", steps=2, **common),
+        reversible=snapshots(tmp_path / "reversible_RANK", steps=4, mode="reversible", **common),
+        resumed=snapshots(tmp_path / "resumed", steps=4, resume=True, **common),
+    )
     assert_collectives(seen["collectives"])
     for name, steps in (("plain", 2), ("reversible", 4)):
         assert not (tmp_path / f"{name}_1").exists()  # only the main process writes
@@ -162,8 +217,11 @@ def test_two_processes_train_as_one(ranks, alone, snapshots, tmp_path):
 def test_compiled_training_too(ranks, alone, snapshots, tmp_path, count):
     alone(snapshots(tmp_path / "one", "graph"))
     cases = {"plain": dict(), "reversible": dict(mode="reversible"), "parts": dict(accumulation=4 // count)}
-    seen = ranks(count, 8220 + count, **{name: snapshots(tmp_path / f"{name}_RANK", "graph", **training)
-                                         for name, training in cases.items()})
+    seen = ranks(
+        count,
+        8220 + count,
+        **{name: snapshots(tmp_path / f"{name}_RANK", "graph", **training) for name, training in cases.items()},
+    )
     assert_collectives(seen["collectives"])
     for name in cases:
         assert_same_weights(tmp_path / f"{name}_0", tmp_path / "one")
@@ -198,6 +256,7 @@ def test_shares_make_up_the_batches():
 
         def __getitem__(self, number):
             return (np.array([number]),)
+
     for count in (1, 2, 3, 6):
         shares = []
         for rank in range(count):
@@ -227,30 +286,36 @@ def test_tensors_travel_in_buckets_in_order():
     tensors = [Tensor(np.zeros(size, np.float32)) for size in (3, cluster.BUCKET, 1, cluster.BUCKET - 2, 5, 6)]
     groups = cluster.buckets(tensors)
     assert [tensor for group in groups for tensor in group] == tensors
-    assert [[tensor.size for tensor in group] for group in groups] == [
-        [3, cluster.BUCKET], [1, cluster.BUCKET - 2, 5], [6]]
+    assert [[tensor.size for tensor in group] for group in groups] == [[3, cluster.BUCKET], [1, cluster.BUCKET - 2, 5], [6]]
 
 
 def test_a_root_is_taken_of_the_whole_batch():
     """The square root of a mean is not the mean of roots: parts, and shares of several devices, must not change it."""
+
     class Recorder:
         def __call__(self, gradients):
             self.given = [gradient.asnumpy() for gradient in gradients]
+
     assert SQRT_LOSSES <= LOSSES.keys()
     clip = np.array([[3.0], [1.0]], np.float32)
     for accumulation in (1, 2):
         recorder = Recorder()
         # mean of x², of gradient 2 x for a shift of all x
-        step = TrainOneStep(lambda parameters: lambda x: ((x ** 2).mean(), ((2 * x).mean().reshape(1),)),
-                            [Update(recorder, [None], 0)], accumulation=accumulation, sqrt_loss=True)
-        assert float(step(Tensor(clip)).asnumpy()) == pytest.approx(5 ** 0.5)
-        assert recorder.given[0] == pytest.approx([2 / 5 ** 0.5])  # d sqrt((x+s)²) / ds at s = 0
+        step = TrainOneStep(
+            lambda parameters: lambda x: ((x**2).mean(), ((2 * x).mean().reshape(1),)),
+            [Update(recorder, [None], 0)],
+            accumulation=accumulation,
+            sqrt_loss=True,
+        )
+        assert float(step(Tensor(clip)).asnumpy()) == pytest.approx(5**0.5)
+        assert recorder.given[0] == pytest.approx([2 / 5**0.5])  # d sqrt((x+s)²) / ds at s = 0
 
 
 def test_waiting_for_the_others_ends(monkeypatch):
     class Store:
         def add(self, counter, count):
             return 1
+
     monkeypatch.setattr(cluster, "_store", Store())
     monkeypatch.setattr(cluster, "_size", 2)
     monkeypatch.setattr(cluster, "PATIENCE", timedelta(seconds=0.01))

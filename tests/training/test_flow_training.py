@@ -1,4 +1,5 @@
 """SpyNet alone: true motion of rendered clips, its loss, and a run that VRT can start from."""
+
 import cv2
 import numpy as np
 import pytest
@@ -18,8 +19,10 @@ SIZE = 64
 
 def test_flow_of_a_moving_camera_and_a_cut_out():
     moving = Composition(
-        Surface("coins"), Motion(velocity=(2.0, -1.0)),
-        (Foreground(Surface("gravel"), (0.5, 0.5), ellipse(), radius=12, motion=Motion(velocity=(0.5, 3.0))),))
+        Surface("coins"),
+        Motion(velocity=(2.0, -1.0)),
+        (Foreground(Surface("gravel"), (0.5, 0.5), ellipse(), radius=12, motion=Motion(velocity=(0.5, 3.0))),),
+    )
     flow = true_flow(moving, -0.5, 0.5, SIZE, SIZE)
     np.testing.assert_allclose(flow[:, 2, 2], [-2, 1], atol=1e-5)  # what the camera sees moves against it
     np.testing.assert_allclose(flow[:, SIZE // 2, SIZE // 2], [0.5, 3], atol=1e-5)
@@ -54,15 +57,31 @@ def test_error_is_in_pixels_of_full_size_at_every_scale():
 
 @pytest.mark.parametrize("mode", ["pynative"], indirect=True)
 def test_a_trained_spynet_is_what_vrt_starts_from(mode, tmp_path):
-    config = make_config({
-        "name": "flow", "model": {"name": "spynet"}, "data": {"patch": 32, "clips": 4}, "output": str(tmp_path / "run"),
-        "training": {"steps": 2, "batch_size": 2, "validate_every": 2, "save_every": 2, "log_every": 1}})
+    config = make_config(
+        {
+            "name": "flow",
+            "model": {"name": "spynet"},
+            "data": {"patch": 32, "clips": 4},
+            "output": str(tmp_path / "run"),
+            "training": {"steps": 2, "batch_size": 2, "validate_every": 2, "save_every": 2, "log_every": 1},
+        }
+    )
     assert isinstance(config, FlowConfig)
     folder = train(config)
     network, metadata = load_network(folder / "best.ckpt")
     assert metadata.kind == "spynet" and metadata.training["validation_psnr"] > 5
-    vrt = create_model("vrt", upscale=1, img_size=[2, 64, 64], window_size=[2, 8, 8], depths=[1] * 8, indep_reconsts=[],
-                       embed_dims=[8] * 8, num_heads=[2] * 8, pa_frames=2, deformable_groups=2)
+    vrt = create_model(
+        "vrt",
+        upscale=1,
+        img_size=[2, 64, 64],
+        window_size=[2, 8, 8],
+        depths=[1] * 8,
+        indep_reconsts=[],
+        embed_dims=[8] * 8,
+        num_heads=[2] * 8,
+        pa_frames=2,
+        deformable_groups=2,
+    )
     said = start_from(vrt, folder / "best.ckpt", prefix="spynet.").sentence
     trained = {f"spynet.{parameter.name}": parameter.asnumpy() for parameter in network.get_parameters()}
     assert f"{len(trained)} of {len(trained)} parameters taken." in said

@@ -1,4 +1,5 @@
 """Gradients of networks with very many parameters."""
+
 import numpy as np
 import pytest
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops

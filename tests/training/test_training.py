@@ -1,4 +1,5 @@
 """Training: through ``train(config)`` and, where it is stopped, in real processes."""
+
 import json
 import math
 import re
@@ -40,8 +41,9 @@ pytestmark = pytest.mark.usefixtures("prepared")
 
 def quick(test):
     """Run without compiling, and with the fewest operators: for what is no matter of either."""
-    return pytest.mark.usefixtures("mode", "layout")(pytest.mark.parametrize(
-        "mode, layout", [("pynative", "native")], indirect=True, ids=[""])(test))
+    return pytest.mark.usefixtures("mode", "layout")(
+        pytest.mark.parametrize("mode, layout", [("pynative", "native")], indirect=True, ids=[""])(test)
+    )
 
 
 @pytest.fixture(scope="session")
@@ -56,14 +58,28 @@ def scenes(tmp_path_factory):
 @pytest.fixture
 def configure(tmp_path, scenes):
     """``configure("key=value", ...)`` gives a run of seconds; its output folder is ``tmp_path / "run"``."""
+
     def configured(*overrides):
-        return make_config({
-            "name": "tiny", "model": {"blocks": 2, "channels": 8}, "data": {"frames": 2, "size": 16, "clips": 6},
-            "evaluation": {"kind": "scenes", "path": str(scenes), "frames": 2},
-            "training": {"mode": "plain", "steps": 4, "batch_size": 2, "learning_rate": 2e-3, "validate_every": 2,
-                         "save_every": 3, "log_every": 1},
-            "output": str(tmp_path / "run"),
-        }, overrides)
+        return make_config(
+            {
+                "name": "tiny",
+                "model": {"blocks": 2, "channels": 8},
+                "data": {"frames": 2, "size": 16, "clips": 6},
+                "evaluation": {"kind": "scenes", "path": str(scenes), "frames": 2},
+                "training": {
+                    "mode": "plain",
+                    "steps": 4,
+                    "batch_size": 2,
+                    "learning_rate": 2e-3,
+                    "validate_every": 2,
+                    "save_every": 3,
+                    "log_every": 1,
+                },
+                "output": str(tmp_path / "run"),
+            },
+            overrides,
+        )
+
     return configured
 
 
@@ -83,12 +99,22 @@ def test_what_a_run_leaves(configure, tmp_path, capsys):
     folder = train(config)
     assert folder == tmp_path / "run"
     assert sorted(path.name for path in folder.iterdir()) == [
-        "best.ckpt", "config.yaml", "last.ckpt", "last_state.ckpt", "log.jsonl", "previous_state.ckpt"]
+        "best.ckpt",
+        "config.yaml",
+        "last.ckpt",
+        "last_state.ckpt",
+        "log.jsonl",
+        "previous_state.ckpt",
+    ]
     assert load_config(folder / "config.yaml") == config
     lines = lines_of(folder)
     assert [(line["step"], *sorted(line.keys() - {"step"})) for line in lines] == [
-        (2, "learning_rate", "loss", "seconds"), (2, "seconds", "validation_psnr"),
-        (4, "learning_rate", "loss", "seconds"), (4, "seconds", "validation_psnr"), (5, "seconds", "validation_psnr")]
+        (2, "learning_rate", "loss", "seconds"),
+        (2, "seconds", "validation_psnr"),
+        (4, "learning_rate", "loss", "seconds"),
+        (4, "seconds", "validation_psnr"),
+        (5, "seconds", "validation_psnr"),
+    ]
     scores = {line["step"]: line["validation_psnr"] for line in lines if "validation_psnr" in line}
     network, last = load_network(folder / "last.ckpt")
     assert last.kind == "revsci" and last.settings == network.settings == config.model.network_settings()
@@ -122,8 +148,15 @@ def test_captures_need_no_validation(configure, tmp_path):
 @quick
 def test_a_run_starts_from_given_weights(configure, tmp_path):
     former = train(configure("training.steps=1"))
-    folder = train(configure(f"training.initial={former / 'last.ckpt'}", f"output={tmp_path / 'other'}",
-                             "training.seed=9", "training.steps=1", "training.learning_rate=1e-30"))
+    folder = train(
+        configure(
+            f"training.initial={former / 'last.ckpt'}",
+            f"output={tmp_path / 'other'}",
+            "training.seed=9",
+            "training.steps=1",
+            "training.learning_rate=1e-30",
+        )
+    )
     for parameter, same in zip(*(load_network(run / "last.ckpt")[0].get_parameters() for run in (former, folder))):
         np.testing.assert_array_equal(parameter.asnumpy(), same.asnumpy())
 
@@ -135,8 +168,14 @@ def test_a_run_starts_from_given_weights(configure, tmp_path):
 @pytest.mark.parametrize("training_mode", ["plain", "reversible"])
 def test_a_longer_run_goes_on_from_a_shorter_one(configure, tmp_path, training_mode):
     """Three steps and then two more are five, in weights, moments, data, schedule, log and best score."""
-    common = (f"training.mode={training_mode}", "training.schedule.kind=step", "training.schedule.every_epochs=1",
-              "training.clip_norm=0.1", "model.blocks=1", "model.start=gap_tv")
+    common = (
+        f"training.mode={training_mode}",
+        "training.schedule.kind=step",
+        "training.schedule.every_epochs=1",
+        "training.clip_norm=0.1",
+        "model.blocks=1",
+        "model.start=gap_tv",
+    )
     unbroken = train(configure(*common, "training.steps=5", f"output={tmp_path / 'unbroken'}"))
     broken = train(configure(*common, "training.steps=3"))
     assert train(configure(*common, "training.steps=5"), resume=True) == broken
@@ -161,19 +200,27 @@ def started(fresh_environment):
         path.write_text(json.dumps(config.model_dump()), encoding="utf-8")  # JSON is YAML
         command = [sys.executable, "-m", "mindrestore", "train", "--config", str(path), *arguments]
         with open(path.with_suffix(".err"), "w") as messages:
-            processes.append(subprocess.Popen(command, stderr=messages, stdout=messages, env=fresh_environment,
-                                              cwd=path.parent))
+            processes.append(
+                subprocess.Popen(command, stderr=messages, stdout=messages, env=fresh_environment, cwd=path.parent)
+            )
         return processes[-1]
+
     yield start
     for process in processes:
         process.kill()
 
 
-@pytest.mark.parametrize("number, training_mode", [
-    (signal.SIGINT, "reversible"), pytest.param(signal.SIGTERM, "plain", marks=pytest.mark.long)])
+@pytest.mark.parametrize(
+    "number, training_mode", [(signal.SIGINT, "reversible"), pytest.param(signal.SIGTERM, "plain", marks=pytest.mark.long)]
+)
 def test_a_stopped_process_goes_on_to_bit_equal_weights(configure, started, tmp_path, number, training_mode):
-    settings = (f"training.mode={training_mode}", "model.blocks=1", "training.steps=40", "training.save_every=1000",
-                "evaluation.kind=captures")  # which are not validated on
+    settings = (
+        f"training.mode={training_mode}",
+        "model.blocks=1",
+        "training.steps=40",
+        "training.save_every=1000",
+        "evaluation.kind=captures",
+    )  # which are not validated on
     unbroken = started(configure(*settings, f"output={tmp_path / 'unbroken'}"), tmp_path / "unbroken.yaml")
     config, path = configure(*settings), tmp_path / "stopped.yaml"
     process = started(config, path)
@@ -191,12 +238,19 @@ def test_a_stopped_process_goes_on_to_bit_equal_weights(configure, started, tmp_
     assert read_metadata(folder / "last.ckpt").training["step"] == step
     assert started(config, path, "--resume").wait(300) == 0 and unbroken.wait(300) == 0
     assert_same_state(tmp_path / "unbroken", folder)
-    losses = [[(line["step"], line["loss"]) for line in lines_of(run) if "loss" in line]
-              for run in (tmp_path / "unbroken", folder)]
+    losses = [
+        [(line["step"], line["loss"]) for line in lines_of(run) if "loss" in line] for run in (tmp_path / "unbroken", folder)
+    ]
     assert np.mean([loss for _, loss in losses[0][-5:]]) < np.mean([loss for _, loss in losses[0][:5]])
     assert losses[0] == losses[1] and [step for step, _ in losses[0]] == list(range(1, 41))
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "run", "stopped.err", "stopped.yaml", "unbroken", "unbroken.err", "unbroken.yaml"]
+        "run",
+        "stopped.err",
+        "stopped.yaml",
+        "unbroken",
+        "unbroken.err",
+        "unbroken.yaml",
+    ]
 
 
 @quick
@@ -258,10 +312,13 @@ def test_a_clip_that_is_not_finite_is_named_and_mended(configure, tmp_path, monk
         train(config)
     assert str(refused.value).startswith(
         f"step 2: the loss is nan; its batch held sample 2 (scene {order[2]}), "
-        f"sample 3 (scene {order[3]}, which holds values that are not finite); ")
+        f"sample 3 (scene {order[3]}, which holds values that are not finite); "
+    )
     assert f"--resume from {tmp_path / 'run' / 'last_state.ckpt'}, after step 1, " in str(refused.value)
-    assert [read_metadata(tmp_path / "run" / "last.ckpt").training["step"],
-            load_arrays(tmp_path / "run" / "last_state.ckpt")[1]["step"]] == [1, 1]
+    assert [
+        read_metadata(tmp_path / "run" / "last.ckpt").training["step"],
+        load_arrays(tmp_path / "run" / "last_state.ckpt")[1]["step"],
+    ] == [1, 1]
     assert [line["step"] for line in lines_of(tmp_path / "run")] == [1]
     monkeypatch.setattr(snapshot_job, "training_clips", lambda *_: NumberedScenes())
     train(config, resume=True)
@@ -276,11 +333,14 @@ def test_weights_that_are_not_finite_are_not_saved(configure, tmp_path):
 
 
 @quick
-@pytest.mark.parametrize("shape, words", [
-    ((4, 24, 24), None),  # more planes than frames: the first are taken
-    ((1, 24, 24), "mask.mat"),
-    ((2, 12, 24), "does not fit clips of 2 frames of 16 x 16"),
-])
+@pytest.mark.parametrize(
+    "shape, words",
+    [
+        ((4, 24, 24), None),  # more planes than frames: the first are taken
+        ((1, 24, 24), "mask.mat"),
+        ((2, 12, 24), "does not fit clips of 2 frames of 16 x 16"),
+    ],
+)
 def test_a_mask_that_does_not_fit_is_refused(configure, tmp_path, shape, words):
     path = tmp_path / "mask.mat"
     scipy.io.savemat(path, {"mask": random_mask(*shape, rng=0).transpose(1, 2, 0)})
@@ -335,6 +395,7 @@ def test_accumulation_is_the_whole_batch(execution):
     def noted(clips, *inputs):
         seen.append(len(clips))
         return gradients(clips, *inputs)
+
     whole_loss, whole = gradients_of_a_step(noted, *a_batch(4))
     for parts in (2, 4):
         loss, accumulated = gradients_of_a_step(noted, *a_batch(4), accumulation=parts)
@@ -349,21 +410,24 @@ class TwoParts(nn.Cell):
 
     def __init__(self):
         super().__init__()
-        self.early, self.spynet_late = (Parameter(Tensor(np.zeros(3, np.float32)), name=name)
-                                        for name in ("early", "spynet.late"))
+        self.early, self.spynet_late = (
+            Parameter(Tensor(np.zeros(3, np.float32)), name=name) for name in ("early", "spynet.late")
+        )
 
 
 @quick
 def test_a_part_is_frozen_and_then_trains_as_if_it_began(mode, layout):
     """Moments included: Adam's first step moves by the rate whatever the gradient."""
     network, rates = TwoParts(), [0.1, 0.2, 0.3, 0.4]
-    updates = adam_updates_with_late_part(network, rates, (0.9, 0.99), lambda name: "spynet" in name, first=2,
-                                          late_rates=[9, 9, 0.15, 0.2])
+    updates = adam_updates_with_late_part(
+        network, rates, (0.9, 0.99), lambda name: "spynet" in name, first=2, late_rates=[9, 9, 0.15, 0.2]
+    )
     asked = []
 
     def gradients(parameters):
         asked.append([parameter.name for parameter in parameters])
         return lambda *batch: (batch[0].mean(), (Tensor(np.ones(3, np.float32)),) * len(parameters))
+
     step = TrainOneStep(gradients, updates)
     early, late = [], []
     for _ in rates:
@@ -384,6 +448,7 @@ def test_a_renewed_optimiser_steps_as_one_made_anew(mode, layout):
         for step in steps:
             updates[0].optimizer((Tensor(gradients[step]),))
         return network.weight.asnumpy().copy()
+
     network, rates = Scaled(), [0.1, 0.2, 0.3, 0.4, 0.5]
     renewed = adam_updates(network, rates, (0.9, 0.99), renewed_every=2)
     kept = Scaled()
@@ -400,14 +465,18 @@ def test_a_renewed_optimiser_steps_as_one_made_anew(mode, layout):
 @quick
 def test_a_run_with_a_renewed_optimiser_goes_on_exactly(configure, tmp_path):
     """An epoch is three steps: the run is broken within one, and the optimiser is renewed at the next."""
+
     def configured(steps, *more):
         return configure("training.renew_optimiser=true", f"training.steps={steps}", "evaluation.kind=captures", *more)
+
     unbroken = train(configured(8, f"output={tmp_path / 'unbroken'}"))
     broken = train(configured(5))
     assert_same_state(unbroken, train(configured(8), resume=True))
     kept = train(configure("training.steps=8", "evaluation.kind=captures", f"output={tmp_path / 'kept'}"))
-    assert any((array != load_arrays(kept / "last_state.ckpt")[0][name]).any()
-               for name, array in load_arrays(broken / "last_state.ckpt")[0].items())
+    assert any(
+        (array != load_arrays(kept / "last_state.ckpt")[0][name]).any()
+        for name, array in load_arrays(broken / "last_state.ckpt")[0].items()
+    )
 
 
 @quick
@@ -416,8 +485,9 @@ def test_what_is_said_to_be_trained_is_there(configure, tmp_path, capsys):
         config = configure("training.steps=1", *([] if scored else ["evaluation.kind=captures"]))
         (tmp_path / "tiny.yaml").write_text(json.dumps(config.model_dump()))
         folder = tmp_path / f"scored_{scored}"
-        assert cli.main(["train", "--config", str(tmp_path / "tiny.yaml"), "--output", str(folder),
-                         "runtime.mode=pynative"]) == 0
+        assert (
+            cli.main(["train", "--config", str(tmp_path / "tiny.yaml"), "--output", str(folder), "runtime.mode=pynative"]) == 0
+        )
         said = capsys.readouterr().out
         named = re.findall(r"\S+\.(?:ckpt|jsonl)", said)
         assert len(named) == 2 + scored and all(Path(name).is_file() for name in named), said
@@ -464,8 +534,12 @@ def test_applying_an_average_changes_nothing_of_the_training(mode, resumed):
                 with average.applied():
                     np.testing.assert_array_equal(network.weight.asnumpy(), average.averages[0].asnumpy())
         assert losses == sorted(losses, reverse=True)
-        return [losses, *(parameter.asnumpy().copy() for parameter in updates[0].optimizer.get_parameters()),
-                average.averages[0].asnumpy().copy()]
+        return [
+            losses,
+            *(parameter.asnumpy().copy() for parameter in updates[0].optimizer.get_parameters()),
+            average.averages[0].asnumpy().copy(),
+        ]
+
     for one, other in zip(state_after_five_steps(False), state_after_five_steps(True)):
         np.testing.assert_array_equal(one, other)
 
@@ -474,12 +548,13 @@ def test_applying_an_average_changes_nothing_of_the_training(mode, resumed):
 def test_gradients_are_clipped_to_a_global_norm(mode):
     def constant(clips, *inputs):
         return clips.mean(), (Tensor(np.full((2, 2), 3, np.float32)), Tensor(np.full(4, -4, np.float32)))
+
     norm = math.sqrt(4 * 9 + 4 * 16)  # 10
     for limit, factor in ((5, 0.5), (0.1, 0.01), (20, 1)):
         _, clipped = gradients_of_a_step(constant, *a_batch(2), clip_norm=limit)
         for one, other in zip(clipped, (np.full((2, 2), 3), np.full(4, -4))):
             np.testing.assert_allclose(one, factor * other, rtol=1e-5)
-        assert math.sqrt(sum(np.sum(one ** 2) for one in clipped)) <= min(limit, norm) * 1.00001
+        assert math.sqrt(sum(np.sum(one**2) for one in clipped)) <= min(limit, norm) * 1.00001
 
 
 def test_mse():
@@ -490,14 +565,17 @@ def test_mse():
 # Learning rates
 
 
-@pytest.mark.parametrize("schedule, expected", [
-    (dict(), [8] * 6),
-    (dict(kind="step", factor=0.5, every_epochs=1), [8, 8, 4, 4, 2, 2]),
-    (dict(kind="step", factor=0.5, every_epochs=2), [8, 8, 8, 8, 4, 4]),
-    (dict(kind="cosine", final=2), [2 + 3 * (1 + math.cos(math.pi * step / 6)) for step in range(6)]),
-    (dict(warmup_steps=4), [2, 4, 6, 8, 8, 8]),
-    (dict(kind="step", factor=0.5, every_epochs=1, warmup_steps=4), [2, 4, 3, 4, 2, 2]),
-])
+@pytest.mark.parametrize(
+    "schedule, expected",
+    [
+        (dict(), [8] * 6),
+        (dict(kind="step", factor=0.5, every_epochs=1), [8, 8, 4, 4, 2, 2]),
+        (dict(kind="step", factor=0.5, every_epochs=2), [8, 8, 8, 8, 4, 4]),
+        (dict(kind="cosine", final=2), [2 + 3 * (1 + math.cos(math.pi * step / 6)) for step in range(6)]),
+        (dict(warmup_steps=4), [2, 4, 6, 8, 8, 8]),
+        (dict(kind="step", factor=0.5, every_epochs=1, warmup_steps=4), [2, 4, 3, 4, 2, 2]),
+    ],
+)
 def test_schedules(schedule, expected):
     np.testing.assert_allclose(learning_rates(8, Schedule(**schedule), steps=6, steps_per_epoch=2), expected)
 
@@ -505,7 +583,7 @@ def test_schedules(schedule, expected):
 def test_the_published_decay():
     rates = learning_rates(2e-4, Schedule(kind="step"), steps=100 * 7, steps_per_epoch=7)
     assert rates[34] == 2e-4
-    np.testing.assert_allclose([rates[35], rates[-1]], [2e-4 * 0.95, 2e-4 * 0.95 ** 19])
+    np.testing.assert_allclose([rates[35], rates[-1]], [2e-4 * 0.95, 2e-4 * 0.95**19])
 
 
 @quick
@@ -539,6 +617,7 @@ class NumberedClips:
 def test_a_sample_is_decided_by_seed_and_number(masks):
     def samples(seed=1):
         return SnapshotSamples(NumberedClips(), masks, with_estimate=True, read_noise=0.1, bits=8, seed=seed)
+
     in_order = samples()
     expected = [in_order[number] for number in range(12)]
     shuffled, others = samples(), samples(seed=2)
@@ -557,7 +636,7 @@ def test_every_pass_takes_every_clip_in_an_order_of_its_own():
 
 def test_a_sample_is_measured_through_its_mask():
     whole = random_mask(3, 20, 24, rng=0)
-    windows = {whole[:, top:top + 8, left:left + 8].tobytes(): (top, left) for top in range(13) for left in range(17)}
+    windows = {whole[:, top : top + 8, left : left + 8].tobytes(): (top, left) for top in range(13) for left in range(17)}
     samples, seen = SnapshotSamples(NumberedClips(), FixedMask(whole)), set()
     for number in range(30):
         clip, measurement, mask, estimate = samples[number]
@@ -602,6 +681,7 @@ def test_tensorboard_gets_the_metrics_where_it_is_installed(tmp_path, monkeypatc
 
         def close(self):
             written.append("closed")
+
     monkeypatch.setitem(sys.modules, "tensorboardX", SimpleNamespace(SummaryWriter=SummaryWriter))
     log = training_log.TrainingLog(tmp_path, steps=3)
     log.metrics(2, loss=0.5)

@@ -3,6 +3,7 @@
 Every process compiles its training step anew, so that this takes long: 8 to 10 minutes of processor time in either mode, 15 to
 30 by the clock on two cores busy with other work.
 """
+
 import json
 import random
 import subprocess
@@ -48,8 +49,9 @@ def lmdbs(tmp_path_factory):
 
 
 def script(folder, name, *arguments):
-    run = subprocess.run([sys.executable, str(ROOT / "src/scripts" / name), *map(str, arguments)], cwd=folder,
-                         capture_output=True, text=True)
+    run = subprocess.run(
+        [sys.executable, str(ROOT / "src/scripts" / name), *map(str, arguments)], cwd=folder, capture_output=True, text=True
+    )
     assert run.returncode == 0, run.stderr
 
 
@@ -61,15 +63,31 @@ def started(tmp_path, lmdbs, fresh_environment):
     def start(output, mode, *arguments):
         gt, lq = map(str, lmdbs)
         config = tmp_path / f"{mode}.yaml"
-        config.write_text(json.dumps({
-            "name": "tiny", "model": {**TINY_SR, "num_feat": 8}, "runtime": {"mode": mode},
-            "data": {"gt": gt, "lq": lq, "held_out": "official", "frames": 2, "patch": SIDE, "time_reversal": True},
-            "training": {"steps": STEPS, "batch_size": 2, "flow_frozen_steps": FROZEN, "average": 0.9, "clip_norm": 1.0,
-                         "log_every": 1, "save_every": 1, "initial_flow": flow_weights(tmp_path)}}))
+        config.write_text(
+            json.dumps(
+                {
+                    "name": "tiny",
+                    "model": {**TINY_SR, "num_feat": 8},
+                    "runtime": {"mode": mode},
+                    "data": {"gt": gt, "lq": lq, "held_out": "official", "frames": 2, "patch": SIDE, "time_reversal": True},
+                    "training": {
+                        "steps": STEPS,
+                        "batch_size": 2,
+                        "flow_frozen_steps": FROZEN,
+                        "average": 0.9,
+                        "clip_norm": 1.0,
+                        "log_every": 1,
+                        "save_every": 1,
+                        "initial_flow": flow_weights(tmp_path),
+                    },
+                }
+            )
+        )
         command = [sys.executable, str(ROOT / "train.py"), "--config", str(config), "--output", str(output), *arguments]
         with open(f"{output}.err", "a") as messages:
             processes.append(subprocess.Popen(command, cwd=tmp_path, stdout=messages, stderr=messages, env=fresh_environment))
         return processes[-1]
+
     yield start
     for process in processes:
         process.kill()
@@ -92,7 +110,7 @@ def killed_after(process, output, step, rng):
 @pytest.mark.long
 @pytest.mark.parametrize("mode", ["pynative", "graph"])
 def test_a_killed_run_goes_on_to_bit_equal_weights(started, tmp_path, mode):
-    seed = random.randrange(10 ** 6)
+    seed = random.randrange(10**6)
     print(f"moments drawn with seed {seed}")
     rng = random.Random(seed)
     unbroken, broken = tmp_path / "unbroken", tmp_path / "broken"

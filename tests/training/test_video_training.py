@@ -1,4 +1,5 @@
 """Training of VRT through ``train(config)``: a tiny network on rendered clips, resumed exactly, fine-tuned."""
+
 import gzip
 import json
 
@@ -24,16 +25,27 @@ from mindrestore.training.video_job import video_job
 pytestmark = pytest.mark.usefixtures("prepared")
 
 
-
 @pytest.fixture
 def configure(tmp_path):
     def configured(*overrides, **model):
-        return make_config({
-            "name": "tiny", "model": {**TINY_SR, **model}, "data": {"kind": "rendered", "frames": 2, "patch": 64, "clips": 5},
-            "training": {"steps": 3, "batch_size": 2, "flow_frozen_steps": 1, "log_every": 1, "save_every": 2,
-                         "initial_flow": flow_weights(tmp_path)},
-            "output": str(tmp_path / "run"),
-        }, overrides)
+        return make_config(
+            {
+                "name": "tiny",
+                "model": {**TINY_SR, **model},
+                "data": {"kind": "rendered", "frames": 2, "patch": 64, "clips": 5},
+                "training": {
+                    "steps": 3,
+                    "batch_size": 2,
+                    "flow_frozen_steps": 1,
+                    "log_every": 1,
+                    "save_every": 2,
+                    "initial_flow": flow_weights(tmp_path),
+                },
+                "output": str(tmp_path / "run"),
+            },
+            overrides,
+        )
+
     return configured
 
 
@@ -56,6 +68,7 @@ def test_depth_is_dropped_at_each_blocks_rate():
 
         def __getitem__(self, number):
             return "gt", "lq"
+
     samples = DroppingSamples(Samples(), [0.0, 0.25])
     kept = np.array([samples[number][2] for number in range(2000)])
     assert samples.columns == ("gt", "lq", "multipliers") and kept.shape == (2000, 4)
@@ -92,11 +105,14 @@ def test_fine_tuning_takes_what_fits_and_names_the_rest():
     assert f"{len(flow)} of {len(flow)} parameters taken." in start_from(target, flow, prefix="spynet.").sentence
 
 
-@pytest.mark.parametrize("overrides, complaint", [
-    (["data.gt=nowhere", "data.kind=stored"], "nowhere: no such data set"),
-    (["data.kind=stored"], "it has no data to train on; say which with data.kind=rendered, or data.gt=FOLDER"),
-    (["training.initial=nowhere.ckpt"], "nowhere.ckpt"),
-])
+@pytest.mark.parametrize(
+    "overrides, complaint",
+    [
+        (["data.gt=nowhere", "data.kind=stored"], "nowhere: no such data set"),
+        (["data.kind=stored"], "it has no data to train on; say which with data.kind=rendered, or data.gt=FOLDER"),
+        (["training.initial=nowhere.ckpt"], "nowhere.ckpt"),
+    ],
+)
 def test_mistakes_are_named(configure, overrides, complaint):
     with pytest.raises(UserError, match=complaint):
         video_job(configure(*overrides))
@@ -107,7 +123,10 @@ def test_checkpoints_are_kept_by_count(tmp_path):
         (tmp_path / "last.ckpt").write_text(str(step))
         keep_copy(tmp_path / "last.ckpt", step, 2)
     assert {path.name: path.read_text() for path in tmp_path.iterdir()} == {
-        "last.ckpt": "10", "step_9.ckpt": "9", "step_10.ckpt": "10"}
+        "last.ckpt": "10",
+        "step_9.ckpt": "9",
+        "step_10.ckpt": "10",
+    }
 
 
 # What is frozen was trained before
@@ -121,11 +140,17 @@ def published_spynet(path, buffers=False):
     shapes = {name.removeprefix("spynet."): shape for name, shape in vrt["state_dict"].items() if name.startswith("spynet.")}
     assert "basic_module.0.basic_module.0.weight" in shapes and "mean" in shapes and len(shapes) == 62
     rng = np.random.default_rng(0)
-    arrays = {name: rng.standard_normal(shape).astype(np.float32) for name, shape in shapes.items()
-              if buffers or name not in ("mean", "std")}
-    described = {name: tensor(storage(str(key), array.size), size=array.shape,
-                              stride=tuple(step // array.itemsize for step in array.strides))
-                 for key, (name, array) in enumerate(arrays.items())}
+    arrays = {
+        name: rng.standard_normal(shape).astype(np.float32)
+        for name, shape in shapes.items()
+        if buffers or name not in ("mean", "std")
+    }
+    described = {
+        name: tensor(
+            storage(str(key), array.size), size=array.shape, stride=tuple(step // array.itemsize for step in array.strides)
+        )
+        for key, (name, array) in enumerate(arrays.items())
+    }
     zip_file(path, {"params": described}, {f"data/{key}": array.tobytes() for key, array in enumerate(arrays.values())})
     return arrays
 
@@ -142,15 +167,20 @@ def test_the_published_spynet_is_taken(configure, tmp_path, buffers, capsys):
     assert "60 of 60 parameters taken." in capsys.readouterr().out
 
 
-UNTRAINED_FLOW = (r"freezes SpyNet, which finds motion, and {} of its parameters are untrained; "
-                  r".*spynet_sintel_final-3d2a1287.pth, trained on Sintel.*train.py --config configs/vrt/small_flow.yaml")
+UNTRAINED_FLOW = (
+    r"freezes SpyNet, which finds motion, and {} of its parameters are untrained; "
+    r".*spynet_sintel_final-3d2a1287.pth, trained on Sintel.*train.py --config configs/vrt/small_flow.yaml"
+)
 
 
-@pytest.mark.parametrize("overrides, begins", [
-    ([], "training.flow_frozen_steps=1 "),
-    (["training.flow_frozen_steps=0", "training.frozen=[spynet]"], "training.frozen "),
-    (["training.frozen=[spynet]"], "training.frozen "),
-])
+@pytest.mark.parametrize(
+    "overrides, begins",
+    [
+        ([], "training.flow_frozen_steps=1 "),
+        (["training.flow_frozen_steps=0", "training.frozen=[spynet]"], "training.frozen "),
+        (["training.frozen=[spynet]"], "training.frozen "),
+    ],
+)
 def test_an_untrained_flow_is_not_frozen(configure, overrides, begins):
     with pytest.raises(UserError, match=begins + UNTRAINED_FLOW.format(60)):
         video_job(configure("training.initial_flow=null", "data.kind=stored", "data.gt=nowhere", *overrides))
@@ -178,8 +208,10 @@ def test_weights_that_hold_only_a_part_of_spynet_do_not_do(configure, tmp_path):
 def test_flow_may_come_with_a_whole_network_or_be_trained_from_the_start(configure, tmp_path):
     network = create_model(**TINY_SR)
     np.savez(tmp_path / "vrt.npz", **{parameter.name: parameter.asnumpy() for parameter in network.get_parameters()})
-    for overrides in ([f"training.initial={tmp_path / 'vrt.npz'}", "training.frozen=[spynet, stage1]"],
-                      ["training.flow_frozen_steps=0"]):
+    for overrides in (
+        [f"training.initial={tmp_path / 'vrt.npz'}", "training.frozen=[spynet, stage1]"],
+        ["training.flow_frozen_steps=0"],
+    ):
         assert video_job(configure("training.initial_flow=null", *overrides)).steps == 3
 
 

@@ -1,4 +1,5 @@
 """Published checkpoints into our own: ``mindrestore convert in.pth out.ckpt``."""
+
 from __future__ import annotations
 
 from pathlib import Path

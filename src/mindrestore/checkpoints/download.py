@@ -2,6 +2,7 @@
 
 Proxies are those of the environment (``https_proxy``, ``no_proxy``), as everywhere in Python's ``urllib``.
 """
+
 from __future__ import annotations
 
 import contextlib
@@ -57,8 +58,10 @@ def download(address: str, part: Path, megabytes: float) -> None:
         raise Failed(f"it cannot be reached{_by_proxy(address)} ({printable(reason)})") from error
     except (OSError, http.client.HTTPException) as error:  # once connected: a reset, silence, an answer that is no HTTP
         if getattr(error, "filename", None) or getattr(error, "errno", None) in _OURS:
-            raise UserError(f"{part}: cannot be written ({error.strerror}); make room, or set MINDRESTORE_CACHE to a folder "
-                            "you may write to.") from error
+            raise UserError(
+                f"{part}: cannot be written ({error.strerror}); make room, or set MINDRESTORE_CACHE to a folder "
+                "you may write to."
+            ) from error
         raise Failed(f"the connection broke{_so_far(part, megabytes)} ({printable(error) or type(error).__name__})") from error
     _version_of(part).unlink(missing_ok=True)
 
@@ -70,8 +73,9 @@ def alone(path: Path) -> Iterator[None]:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock = open(path.with_name(f".{path.name}.lock"), "w")  # noqa: SIM115, closed below
     except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror}); set MINDRESTORE_CACHE to a folder you may write "
-                        "to.") from error
+        raise UserError(
+            f"{path}: cannot be written ({error.strerror}); set MINDRESTORE_CACHE to a folder you may write to."
+        ) from error
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -158,8 +162,9 @@ def _chunks(answer: BinaryIO) -> Iterator[bytes]:
 
 
 def _bar(part: Path, begin: int, total: int | None) -> tqdm:
-    return tqdm(total=total, initial=begin, desc=part.stem, unit="B", unit_scale=True, file=sys.stderr, dynamic_ncols=True,
-                leave=False)
+    return tqdm(
+        total=total, initial=begin, desc=part.stem, unit="B", unit_scale=True, file=sys.stderr, dynamic_ncols=True, leave=False
+    )
 
 
 def _so_far(part: Path, megabytes: float) -> str:

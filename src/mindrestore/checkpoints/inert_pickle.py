@@ -5,6 +5,7 @@ takes the opcodes from the standard library's ``pickletools`` and interprets the
 ``Name``: two strings, never looked up and never imported, and nothing on the stack can be called. A subclass says what
 names mean, in ``call``, ``instantiate``, ``build`` and ``persistent``, with code of its own.
 """
+
 from __future__ import annotations
 
 import pickletools
@@ -247,13 +248,31 @@ class InertPickle:
         self.build(self._stack[-1], state)
 
     _HANDLERS = {
-        "MARK": _mark, "POP": _drop, "POP_MARK": _drop_to_mark, "DUP": _duplicate, "MEMOIZE": _memoize, "STOP": _stop,
-        "LIST": _list, "TUPLE": _tuple, "DICT": _dict, "FROZENSET": _frozen_set,
-        "APPEND": _append, "APPENDS": _append_many, "SETITEM": _set_item, "SETITEMS": _set_many_items,
-        "ADDITEMS": _add_items, "GLOBAL": _global, "STACK_GLOBAL": _stack_global,
-        "PERSID": _persistent_text, "BINPERSID": _persistent,
-        "REDUCE": _reduce, "NEWOBJ": _new_object, "NEWOBJ_EX": _new_object_with_keywords,
-        "INST": _instance, "OBJ": _object, "BUILD": _build,
+        "MARK": _mark,
+        "POP": _drop,
+        "POP_MARK": _drop_to_mark,
+        "DUP": _duplicate,
+        "MEMOIZE": _memoize,
+        "STOP": _stop,
+        "LIST": _list,
+        "TUPLE": _tuple,
+        "DICT": _dict,
+        "FROZENSET": _frozen_set,
+        "APPEND": _append,
+        "APPENDS": _append_many,
+        "SETITEM": _set_item,
+        "SETITEMS": _set_many_items,
+        "ADDITEMS": _add_items,
+        "GLOBAL": _global,
+        "STACK_GLOBAL": _stack_global,
+        "PERSID": _persistent_text,
+        "BINPERSID": _persistent,
+        "REDUCE": _reduce,
+        "NEWOBJ": _new_object,
+        "NEWOBJ_EX": _new_object_with_keywords,
+        "INST": _instance,
+        "OBJ": _object,
+        "BUILD": _build,
     }
 
 

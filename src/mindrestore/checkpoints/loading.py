@@ -1,4 +1,5 @@
 """From a path, a task or the settings of a configuration to a network with its weights; every file is read once."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -184,8 +185,10 @@ def _built(contents: FileContents) -> nn.Cell:
     settings = _settings_in(contents)
     held = sum(array.size for array in contents.arrays.values() if isinstance(array, np.ndarray))
     if held < settings.least_numbers():
-        raise UserError(f"{contents.path}: holds {held} numbers, where the network that its settings describe has "
-                        f"{shown(settings.least_numbers())} or more; the file is damaged.")
+        raise UserError(
+            f"{contents.path}: holds {held} numbers, where the network that its settings describe has "
+            f"{shown(settings.least_numbers())} or more; the file is damaged."
+        )
     network = network_of(settings)
     set_weights(network, contents.arrays, contents.path)
     return network
@@ -216,8 +219,10 @@ def _check(contents: FileContents, settings: Settings, kind: NetworkKind, name: 
     if contents.metadata is None:
         return
     if contents.metadata.kind != kind.name:
-        raise UserError(f"{contents.path}: holds a {printable(contents.metadata.kind)} network, expected a {kind.name} as "
-                        f"configuration {name} says.")
+        raise UserError(
+            f"{contents.path}: holds a {printable(contents.metadata.kind)} network, expected a {kind.name} as "
+            f"configuration {name} says."
+        )
     _refuse_other(contents.path, file_settings=_settings_in(contents), settings=settings, kind=kind, name=name)
 
 
@@ -243,12 +248,17 @@ def _check_published(contents: FileContents, settings: Settings, kind: NetworkKi
 def _refuse_other(path: Path, *, file_settings: Settings, settings: Settings, kind: NetworkKind, name: str) -> None:
     differing = _differing(file_settings, settings, kind)
     if differing:
-        raise UserError(f"{path}: holds another network than configuration {name} says ({', '.join(differing)}); "
-                        "leave --config away, or give the configuration it was trained with.")
+        raise UserError(
+            f"{path}: holds another network than configuration {name} says ({', '.join(differing)}); "
+            "leave --config away, or give the configuration it was trained with."
+        )
 
 
 def _differing(file_settings: Settings, settings: Settings, kind: NetworkKind) -> list[str]:
     """Return a text for each setting of a file that differs from ``settings``, but for ``kind.free_settings``."""
     in_file, configured = file_settings.network_settings(), settings.network_settings()
-    return [f"{key} {in_file[key]} instead of {configured[key]}" for key in configured
-            if key not in kind.free_settings and in_file[key] != configured[key]]
+    return [
+        f"{key} {in_file[key]} instead of {configured[key]}"
+        for key in configured
+        if key not in kind.free_settings and in_file[key] != configured[key]
+    ]

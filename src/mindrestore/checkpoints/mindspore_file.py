@@ -14,6 +14,7 @@ It is read by code of our own because a file may be a stranger's, or damaged: ``
 that it reads, and then writes outside its memory. It is written by code of our own because ``mindspore.save_checkpoint`` holds
 everything in memory once more, and prints a page of its own where a disk is full.
 """
+
 from __future__ import annotations
 
 import math
@@ -31,7 +32,7 @@ SUFFIX = ".ckpt"
 START = b"\x0a"  # the tag of the message's first and only field
 CHECKSUM = b"crc_num"  # begins what may follow the message
 _CHECKSUM_BYTES = 10
-_LARGEST_VALUE = 2 ** 29  # bytes of an array in one value
+_LARGEST_VALUE = 2**29  # bytes of an array in one value
 _TEXT = "str"  # tensor_type of a text entry, which is stored as UTF-32, little-endian
 Entry = np.ndarray | str
 
@@ -85,7 +86,7 @@ def _message(arrays: Mapping[str, np.ndarray], texts: Mapping[str, str]) -> Iter
         kind = array.dtype.name.capitalize().replace("Uint", "UInt")
         content = little.reshape(-1).view(np.uint8).data
         for start in range(0, len(content), _LARGEST_VALUE):
-            yield from _value(name, array.shape, kind, content[start:start + _LARGEST_VALUE])
+            yield from _value(name, array.shape, kind, content[start : start + _LARGEST_VALUE])
     for name, text in texts.items():
         yield from _value(name, (0,), _TEXT, text.encode("utf-32-le"))
 
@@ -118,9 +119,9 @@ def _checked(content: memoryview) -> memoryview:
     """Return the message in a file's content; ``ValueError`` if a checksum follows and is not the message's."""
     size = len(CHECKSUM) + _CHECKSUM_BYTES
     message, end = content[:-size], content[-size:]
-    if bytes(end[:len(CHECKSUM)]) != CHECKSUM:
+    if bytes(end[: len(CHECKSUM)]) != CHECKSUM:
         return content
-    if zlib.crc32(message) != int.from_bytes(end[len(CHECKSUM):], "big"):
+    if zlib.crc32(message) != int.from_bytes(end[len(CHECKSUM) :], "big"):
         raise ValueError("its checksum is not that of its content")
     return message
 

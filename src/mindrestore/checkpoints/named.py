@@ -3,6 +3,7 @@
 The file of a word lies in the cache, beside it its SHA-256 from when it was first used (as ``sha256sum -c`` reads it): the
 authors publish none. A file that has changed since is refused.
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -32,8 +33,10 @@ def named(word: str) -> tuple[NetworkKind, PublishedFile]:
     if word not in known:
         words = [file.name for _, file in published_files()]
         near = nearest(word, known)
-        raise UserError(f"weights {word!r}: no published ones have this name; " +
-                        (f"did you mean {near}?" if near else f"choose one of {', '.join(words)}."))
+        raise UserError(
+            f"weights {word!r}: no published ones have this name; "
+            + (f"did you mean {near}?" if near else f"choose one of {', '.join(words)}.")
+        )
     return known[word]
 
 
@@ -50,8 +53,11 @@ def located(source: PathLike) -> Path:
     if str(source) in words:
         return fetched(str(source))
     known = next((file.name for _, file in published_files() if file.file == path.name), None)
-    hint = f"; or fetch it by `mindrestore weights get {known}` and give {known}" if known else (
-        "" if path.suffix or len(path.parts) > 1 else f", or the name of published weights ({', '.join(sorted(words))})")
+    hint = (
+        f"; or fetch it by `mindrestore weights get {known}` and give {known}"
+        if known
+        else ("" if path.suffix or len(path.parts) > 1 else f", or the name of published weights ({', '.join(sorted(words))})")
+    )
     raise UserError(f"{path}: no such checkpoint; give the path of an existing checkpoint{hint}.")
 
 
@@ -85,8 +91,10 @@ def _fetch(kind: NetworkKind, file: PublishedFile, path: Path) -> None:
         _check_fit(kind, file, part)
     except UserError as error:
         part.unlink()
-        raise UserError(f"{file.address}: what came from there was refused and removed ({str(error).rstrip('.')}); try again "
-                        f"later, or {by_hand}.") from error
+        raise UserError(
+            f"{file.address}: what came from there was refused and removed ({str(error).rstrip('.')}); try again "
+            f"later, or {by_hand}."
+        ) from error
     _record(part, path)
     part.rename(path)
 
@@ -100,8 +108,10 @@ def _check_digest(kind: NetworkKind, file: PublishedFile, path: Path) -> None:
         return
     was, now = record.read_text(encoding="utf-8").split(" ")[0].strip(), _digest(path)
     if now != was:
-        raise UserError(f"{path}: has changed since it was first used (SHA-256 {now[:12]}..., then {was[:12]}...); remove it "
-                        f"to fetch it again, or {record.name} beside it if the change is yours.")
+        raise UserError(
+            f"{path}: has changed since it was first used (SHA-256 {now[:12]}..., then {was[:12]}...); remove it "
+            f"to fetch it again, or {record.name} beside it if the change is yours."
+        )
 
 
 def _check_fit(kind: NetworkKind, file: PublishedFile, path: Path) -> None:
@@ -109,6 +119,7 @@ def _check_fit(kind: NetworkKind, file: PublishedFile, path: Path) -> None:
     from mindrestore.checkpoints.sources import read_arrays  # which finds words by this module
     from mindrestore.checkpoints.weights import set_weights
     from mindrestore.models import network_of
+
     arrays = read_arrays(path)
     settings = kind.published_settings({name: array.shape for name, array in arrays.items()}) if kind.published_settings else {}
     network = network_of(kind.settings.of(settings))

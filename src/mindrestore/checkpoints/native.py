@@ -1,4 +1,5 @@
 """Our own checkpoints: MindSpore's .ckpt with a text entry from which the network can be built again."""
+
 from __future__ import annotations
 
 import json
@@ -40,8 +41,14 @@ class Metadata:
     format: int = FORMAT
 
 
-def save_network(path: PathLike, network: nn.Cell, kind: str, settings: Mapping[str, Any], mask: str | None = None,
-                 extra: Mapping[str, Any] | None = None) -> None:
+def save_network(
+    path: PathLike,
+    network: nn.Cell,
+    kind: str,
+    settings: Mapping[str, Any],
+    mask: str | None = None,
+    extra: Mapping[str, Any] | None = None,
+) -> None:
     """Write ``network`` to ``path`` (.ckpt) with what is needed to build it again, whole or not at all.
 
     ``kind``, ``settings``, ``mask`` and ``extra`` become the fields of ``Metadata``, the last as ``training``; they
@@ -57,8 +64,9 @@ def read_metadata(path: PathLike) -> Metadata:
     return metadata_in(path, load_arrays(path)[1])
 
 
-def save_arrays(path: PathLike, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any],
-                former: PathLike | None = None) -> None:
+def save_arrays(
+    path: PathLike, arrays: Mapping[str, np.ndarray], metadata: Mapping[str, Any], former: PathLike | None = None
+) -> None:
     """Write ``arrays`` (name -> NumPy array, none empty) and ``metadata``, a dict of JSON values, to ``path`` (.ckpt).
 
     The file is written whole or not at all, with a checksum; what ``path`` held is then called ``former``, if that is given.

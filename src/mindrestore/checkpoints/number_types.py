@@ -3,6 +3,7 @@
 A number type has NumPy's name (``"float32"``), or is ``"bfloat16"``, which NumPy lacks and which is read as float32: the
 same bits and sixteen zero bits.
 """
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,4 +1,5 @@
 """Weights from wherever they are: any file format we know, or a dict, as name -> NumPy array."""
+
 from __future__ import annotations
 
 import collections.abc
@@ -27,9 +28,20 @@ average of the weights beside them and restores with the average."""
 _DATA_PARALLEL = re.compile(r"\A(?:module\.)+")  # before every name in data-parallel training, once for each wrapping
 _LONGEST_NAME = 500
 _SAFETENSORS_KINDS = {
-    "BOOL": "bool", "U8": "uint8", "I8": "int8", "U16": "uint16", "I16": "int16", "U32": "uint32", "I32": "int32",
-    "U64": "uint64", "I64": "int64", "F16": "float16", "BF16": number_types.BFLOAT16, "F32": "float32",
-    "F64": "float64", "C64": "complex64",
+    "BOOL": "bool",
+    "U8": "uint8",
+    "I8": "int8",
+    "U16": "uint16",
+    "I16": "int16",
+    "U32": "uint32",
+    "I32": "int32",
+    "U64": "uint64",
+    "I64": "int64",
+    "F16": "float16",
+    "BF16": number_types.BFLOAT16,
+    "F32": "float32",
+    "F64": "float64",
+    "C64": "complex64",
 }
 Arrays = dict[str, np.ndarray]
 Source = PathLike | Mapping[str, np.ndarray]
@@ -152,8 +164,9 @@ def _plain_name(name: Any, weights: Mapping[Any, Any], where: str) -> str:
     if not isinstance(name, str):
         raise UserError(f"{where}: has {printable(name)} for a name; expected text such as conv1.0.weight.")
     if len(name) > _LONGEST_NAME:
-        raise UserError(f"{where}: has a name of {len(name)} letters ({printable(name)}); expected text such as "
-                        "conv1.0.weight.")
+        raise UserError(
+            f"{where}: has a name of {len(name)} letters ({printable(name)}); expected text such as conv1.0.weight."
+        )
     plain = _DATA_PARALLEL.sub("", name)
     if plain != name and plain in weights:
         raise UserError(f"{where}: holds both {printable(name)} and {printable(plain)}; expected one of them.")

@@ -1,4 +1,5 @@
 """PyTorch's files, read without PyTorch: the zip format (1.6 on), the older stream of pickles, and plain pickles."""
+
 from __future__ import annotations
 
 import io
@@ -21,7 +22,8 @@ PICKLE_START = b"\x80"  # the opcode that states a pickle's protocol
 DAMAGED = (
     zipfile.BadZipFile,  # no directory at the end, a header that is none, a checksum that does not hold
     EOFError,  # a record that ends too early
-    zlib.error, lzma.LZMAError,  # compressed bytes that do not unpack
+    zlib.error,
+    lzma.LZMAError,  # compressed bytes that do not unpack
     struct.error,  # a field that is cut short
     RuntimeError,  # a record marked as encrypted, or of a version or compression that zipfile does not know
     ValueError,  # a name that is no text (UnicodeDecodeError)

@@ -3,6 +3,7 @@
 A description is made while the pickle is read; the numbers may come later in the file. ``plain`` turns a finished
 description into Python containers and NumPy arrays.
 """
+
 from __future__ import annotations
 
 import math
@@ -87,8 +88,9 @@ class Tensor:
     ``kind`` is None where the storage's own type is meant.
     """
 
-    def __init__(self, storage: Storage, offset: int, size: Sequence[int], *, stride: Sequence[int],
-                 kind: str | None = None) -> None:
+    def __init__(
+        self, storage: Storage, offset: int, size: Sequence[int], *, stride: Sequence[int], kind: str | None = None
+    ) -> None:
         if not isinstance(storage, Storage) or not all(map(_is_count, (offset, *size, *stride))):
             raise PickleError("is damaged: a tensor whose storage, offset, size or stride is none")
         if len(size) != len(stride) or len(size) > MOST_DIMENSIONS:

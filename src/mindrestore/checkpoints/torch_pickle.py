@@ -4,6 +4,7 @@ A name on the list stands for code of ours. A name that is not on it may be the 
 a ``torch.nn.Module``, and then stands for nothing but those attributes; but not where it is of Python's standard library,
 which holds no networks. A file with any other name is refused. No name is ever imported; PyTorch need not be installed.
 """
+
 from __future__ import annotations
 
 import sys
@@ -19,9 +20,17 @@ from mindrestore.checkpoints.torch_objects import Allowance, Module, NumpyArray,
 
 Expected = TypeVar("Expected")
 _STORAGE_KINDS = {
-    "DoubleStorage": "float64", "FloatStorage": "float32", "HalfStorage": "float16",
-    "BFloat16Storage": number_types.BFLOAT16, "LongStorage": "int64", "IntStorage": "int32", "ShortStorage": "int16",
-    "CharStorage": "int8", "ByteStorage": "uint8", "BoolStorage": "bool", "ComplexFloatStorage": "complex64",
+    "DoubleStorage": "float64",
+    "FloatStorage": "float32",
+    "HalfStorage": "float16",
+    "BFloat16Storage": number_types.BFLOAT16,
+    "LongStorage": "int64",
+    "IntStorage": "int32",
+    "ShortStorage": "int16",
+    "CharStorage": "int8",
+    "ByteStorage": "uint8",
+    "BoolStorage": "bool",
+    "ComplexFloatStorage": "complex64",
     "ComplexDoubleStorage": "complex128",
 }
 _STORAGES = {
@@ -43,8 +52,9 @@ class TorchPickle(InertPickle):
         allowance: bounds what calls may copy.
     """
 
-    def __init__(self, storage: Callable[[str, str, int], Storage], nested: Callable[[bytes], Any],
-                 allowance: Allowance) -> None:
+    def __init__(
+        self, storage: Callable[[str, str, int], Storage], nested: Callable[[bytes], Any], allowance: Allowance
+    ) -> None:
         self.nested = nested
         self._storage = storage
         self._allowance = allowance
@@ -136,13 +146,30 @@ def _device(_: TorchPickle, kind: Any, index: Any = None) -> str:
     return _checked(kind, str) if index is None else f"{_checked(kind, str)}:{_checked(index, int)}"
 
 
-def _tensor(_: TorchPickle, storage: Any, offset: Any, size: Any, stride: Any, _requires_grad: Any = False, _hooks: Any = None,
-            metadata: Any = None) -> Tensor:
+def _tensor(
+    _: TorchPickle,
+    storage: Any,
+    offset: Any,
+    size: Any,
+    stride: Any,
+    _requires_grad: Any = False,
+    _hooks: Any = None,
+    metadata: Any = None,
+) -> Tensor:
     return _view(storage, offset, size, stride=stride, metadata=metadata)
 
 
-def _tensor_of_untyped(_: TorchPickle, storage: Any, offset: Any, size: Any, stride: Any, _requires_grad: Any, _hooks: Any,
-                       kind: Any, metadata: Any = None) -> Tensor:
+def _tensor_of_untyped(
+    _: TorchPickle,
+    storage: Any,
+    offset: Any,
+    size: Any,
+    stride: Any,
+    _requires_grad: Any,
+    _hooks: Any,
+    kind: Any,
+    metadata: Any = None,
+) -> Tensor:
     if not isinstance(kind, Name) or str(kind) not in _TYPES:
         raise Refused(kind if isinstance(kind, Name) else "a tensor without a type")
     return _view(storage, offset, size, stride=stride, metadata=metadata, kind=_TYPES[str(kind)])

@@ -1,4 +1,5 @@
 """Arrays by name into the parameters of a network: all of them, or those of another network that fit."""
+
 from __future__ import annotations
 
 from typing import NamedTuple
@@ -40,9 +41,7 @@ def set_weights(network: nn.Cell, arrays: Arrays, where: PathLike) -> None:
     _refuse_not_finite({name: arrays[name] for name in parameters if name in arrays}, where)
     faults = [f"{len(names)} {kind} ({some_of(names)})" for kind, names in kinds.items() if names]
     if faults:
-        raise UserError(
-            f"{where}: the weights do not fit the network's {len(parameters)} parameters: {', '.join(faults)}."
-        )
+        raise UserError(f"{where}: the weights do not fit the network's {len(parameters)} parameters: {', '.join(faults)}.")
     for name, parameter in parameters.items():
         parameter.set_data(mindspore.Tensor(np.asarray(arrays[name], order="C"), parameter.dtype))
 
@@ -51,8 +50,10 @@ def _refuse_not_finite(arrays: Arrays, where: PathLike) -> None:
     """Raise ``UserError`` that counts the ``arrays`` with numbers that are not finite, if there are any."""
     bad = [name for name, array in arrays.items() if array.dtype.kind == "f" and not np.isfinite(array).all()]
     if bad:
-        raise UserError(f"{where}: {len(bad)} of {len(arrays)} weights hold NaN or infinity ({some_of(bad)}), as a training "
-                        "that diverged leaves them; give an earlier checkpoint.")
+        raise UserError(
+            f"{where}: {len(bad)} of {len(arrays)} weights hold NaN or infinity ({some_of(bad)}), as a training "
+            "that diverged leaves them; give an earlier checkpoint."
+        )
 
 
 def _misfit(parameter: Parameter, array: np.ndarray) -> str | None:
@@ -91,12 +92,18 @@ def start_from(network: nn.Cell, source: Source, prefix: str = "") -> Taken:
     Raises:
         UserError: no parameter fits.
     """
-    arrays = {name if name.startswith(prefix) else prefix + name: array for name, array in read_arrays(source).items()
-              if isinstance(array, np.ndarray)}
+    arrays = {
+        name if name.startswith(prefix) else prefix + name: array
+        for name, array in read_arrays(source).items()
+        if isinstance(array, np.ndarray)
+    }
     parameters = {parameter.name: parameter for parameter in network.get_parameters() if parameter.name.startswith(prefix)}
     fits = [name for name, parameter in parameters.items() if name in arrays and arrays[name].shape == tuple(parameter.shape)]
-    misshapen = [f"{name} {arrays[name].shape} instead of {tuple(parameter.shape)}" for name, parameter in parameters.items()
-                 if name in arrays and name not in fits]
+    misshapen = [
+        f"{name} {arrays[name].shape} instead of {tuple(parameter.shape)}"
+        for name, parameter in parameters.items()
+        if name in arrays and name not in fits
+    ]
     missing = [name for name in parameters if name not in arrays]
     if not fits:
         raise UserError(f"{described(source)}: none of its weights fits the network; give a checkpoint of a similar one.")
@@ -105,5 +112,8 @@ def start_from(network: nn.Cell, source: Source, prefix: str = "") -> Taken:
         parameters[name].set_data(mindspore.Tensor(np.asarray(arrays[name], order="C"), parameters[name].dtype))
     unset = {"differ in shape": misshapen, "are missing": missing}
     notes = [f"{len(names)} {reason} ({some_of(names)})" for reason, names in unset.items() if names]
-    return Taken(f"{described(source)}: {len(fits)} of {len(parameters)} parameters taken" + (
-        f"; {' and '.join(notes)} and keep their first values." if notes else "."), frozenset(fits))
+    return Taken(
+        f"{described(source)}: {len(fits)} of {len(parameters)} parameters taken"
+        + (f"; {' and '.join(notes)} and keep their first values." if notes else "."),
+        frozenset(fits),
+    )

@@ -1,4 +1,5 @@
 """``mindrestore convert``."""
+
 from __future__ import annotations
 
 from argparse import Namespace
@@ -15,4 +16,5 @@ def add(commands: Commands) -> None:
 
 def _run(options: Namespace) -> None:
     from mindrestore.checkpoints.convert import convert
+
     print(convert(options.source, options.target))

@@ -1,4 +1,5 @@
 """``mindrestore data``: data sets as they are downloaded, made ready for training."""
+
 from __future__ import annotations
 
 import argparse
@@ -29,11 +30,15 @@ train/train_sharp_bicubic/X4, train/train_blur and so on. Run it again after a s
 
 def add(commands: Commands) -> None:
     """Add the command to argparse's ``commands``."""
-    data = commands.add_parser("data", help="make downloaded data sets ready for training",
-                               description="Make data sets as they are downloaded ready for training.")
+    data = commands.add_parser(
+        "data",
+        help="make downloaded data sets ready for training",
+        description="Make data sets as they are downloaded ready for training.",
+    )
     tools = data.add_subparsers(dest="tool", required=True, metavar="lmdb | regroup-reds")
-    lmdb = tools.add_parser("lmdb", help="make an LMDB of a folder of clips", description=LMDB,
-                            formatter_class=argparse.RawDescriptionHelpFormatter)
+    lmdb = tools.add_parser(
+        "lmdb", help="make an LMDB of a folder of clips", description=LMDB, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     lmdb.set_defaults(run=_make_lmdb)
     lmdb.add_argument("folder", help="of clips, each a folder of images")
     lmdb.add_argument("output", help="the LMDB folder to make; its name ends in .lmdb")
@@ -41,8 +46,12 @@ def add(commands: Commands) -> None:
     lmdb.add_argument("--write-list", metavar="FILE", help="write the list of the clips taken")
     lmdb.add_argument("--workers", type=int, help="threads; default: one a core")
     lmdb.add_argument("--compression", type=int, default=1, help="of PNG, 0-9, default 1 as published")
-    reds = tools.add_parser("regroup-reds", help="bring REDS's validation clips to its training clips", description=REDS,
-                            formatter_class=argparse.RawDescriptionHelpFormatter)
+    reds = tools.add_parser(
+        "regroup-reds",
+        help="bring REDS's validation clips to its training clips",
+        description=REDS,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     reds.set_defaults(run=_regroup)
     reds.add_argument("root", metavar="REDS", help="folder of the unpacked archives")
     reds.add_argument("--output", help="make the 270 clips here; by default validation clips join the training clips")
@@ -53,9 +62,9 @@ def add(commands: Commands) -> None:
 def _make_lmdb(options: argparse.Namespace) -> None:
     from mindrestore.data.clip_lists import read_list, write_list
     from mindrestore.data.lmdb_writer import create_lmdb
+
     clips = read_list(options.list) if options.list else None
-    stored = create_lmdb(options.folder, options.output, clips, workers=options.workers,
-                         compression=options.compression)
+    stored = create_lmdb(options.folder, options.output, clips, workers=options.workers, compression=options.compression)
     if options.write_list:
         write_list(options.write_list, stored)
     print(f"{options.output}: {len(stored)} clips, {sum(clip.frames for clip in stored)} frames, verified")
@@ -63,7 +72,10 @@ def _make_lmdb(options: argparse.Namespace) -> None:
 
 def _regroup(options: argparse.Namespace) -> None:
     from mindrestore.data.regroup import TRAINING_CLIPS, VALIDATION_CLIPS, regroup
+
     for folder, clips, new in regroup(options.root, options.output, options.link, options.frames):
         whole = TRAINING_CLIPS + VALIDATION_CLIPS
-        print(f"{folder}: {clips} clips of {options.frames} frames, {new} of them new"
-              + ("" if clips == whole else f"; all of REDS is {whole}"))
+        print(
+            f"{folder}: {clips} clips of {options.frames} frames, {new} of them new"
+            + ("" if clips == whole else f"; all of REDS is {whole}")
+        )

@@ -1,4 +1,5 @@
 """``mindrestore launch``: the launchers of ``scripts/``, which an installed package holds as a folder of its own."""
+
 from __future__ import annotations
 
 import argparse
@@ -16,7 +17,8 @@ _PACKAGE = Path(__file__).resolve().parents[1]
 def add(commands: Commands) -> None:
     """Add the command to argparse's ``commands``."""
     command = commands.add_parser(
-        "launch", help="train on several devices, by the launchers of scripts/", prefix_chars="\0", add_help=False)
+        "launch", help="train on several devices, by the launchers of scripts/", prefix_chars="\0", add_help=False
+    )
     command.set_defaults(run=_run)
     command.add_argument("launcher", nargs="?", metavar="LAUNCHER", help="such as distribute_train_gpu")
     command.add_argument("arguments", nargs="*", metavar="ARGUMENT", help="of the launcher, such as --help")
@@ -33,8 +35,10 @@ def launchers() -> dict[str, Path]:
 def _run(options: argparse.Namespace) -> None:
     known = launchers()
     if options.launcher in (None, "-h", "--help"):
-        print("usage: mindrestore launch LAUNCHER [ARGUMENT ...]\n\nLaunchers, each of which explains itself by --help:\n  "
-              + "\n  ".join(known))
+        print(
+            "usage: mindrestore launch LAUNCHER [ARGUMENT ...]\n\nLaunchers, each of which explains itself by --help:\n  "
+            + "\n  ".join(known)
+        )
         return
     if options.launcher not in known:
         raise UserError(f"launch {options.launcher}: no such launcher; choose one of {', '.join(known)}.")
@@ -42,7 +46,10 @@ def _run(options: argparse.Namespace) -> None:
     program = sys.executable if script.suffix == ".py" else shutil.which("bash")
     if program is None:
         raise UserError(f"launch {options.launcher}: bash is not on PATH, and the launchers are written for it; install it.")
-    environment = {**os.environ, "MINDRESTORE_CALLED": f"mindrestore launch {options.launcher}",
-                   "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}"}
+    environment = {
+        **os.environ,
+        "MINDRESTORE_CALLED": f"mindrestore launch {options.launcher}",
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', '')}",
+    }
     sys.stdout.flush()
     os.execve(program, [program, str(script), *options.arguments], environment)

@@ -1,18 +1,24 @@
 """``mindrestore mask``: make a mask of a snapshot camera, look at one, set one right."""
+
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
 
 from mindrestore.commands.shared import Commands
 
-KINDS_HELP = ("random (every pixel of every plane by itself), shifted (one plane, moved left by a pixel a frame, as on a "
-              "stage) or grey (pixels that let any part of the light through); default random")
+KINDS_HELP = (
+    "random (every pixel of every plane by itself), shifted (one plane, moved left by a pixel a frame, as on a "
+    "stage) or grey (pixels that let any part of the light through); default random"
+)
 
 
 def add(commands: Commands) -> None:
     """Add the command to argparse's ``commands``."""
-    command = commands.add_parser("mask", help="make, look at or calibrate the mask of a snapshot camera",
-                                  description="The mask of a snapshot camera: make one, look at one, or set one right.")
+    command = commands.add_parser(
+        "mask",
+        help="make, look at or calibrate the mask of a snapshot camera",
+        description="The mask of a snapshot camera: make one, look at one, or set one right.",
+    )
     actions = command.add_subparsers(dest="action", required=True, metavar="ACTION")
     _add_make(actions)
     _add_look(actions)
@@ -20,8 +26,9 @@ def add(commands: Commands) -> None:
 
 
 def _add_make(actions: Commands) -> None:
-    make = actions.add_parser("make", help="draw a mask", description="Draw a mask and write it; it is described as by "
-                              "`mindrestore mask look`.")
+    make = actions.add_parser(
+        "make", help="draw a mask", description="Draw a mask and write it; it is described as by `mindrestore mask look`."
+    )
     make.set_defaults(run=_make)
     make.add_argument("output", metavar="OUT", help=".mat, .npz or .npy file to write")
     make.add_argument("--kind", default="random", help=KINDS_HELP)
@@ -34,9 +41,11 @@ def _add_make(actions: Commands) -> None:
 
 def _add_look(actions: Commands) -> None:
     look = actions.add_parser(
-        "look", help="say what a mask is like, and what that means",
+        "look",
+        help="say what a mask is like, and what that means",
         description="Say how much light a mask lets through, how much every pixel sees, which planes repeat, and whether it is "
-                    "one mask that moves; and what that means.")
+        "one mask that moves; and what that means.",
+    )
     look.set_defaults(run=_look)
     look.add_argument("mask", metavar="MASK", help="mask file (.mat, .npz, .npy), or measurements that hold one")
     look.add_argument("--ratio", type=int, help="only the first so many planes")
@@ -45,9 +54,11 @@ def _add_look(actions: Commands) -> None:
 
 def _add_calibrate(actions: Commands) -> None:
     calibrate = actions.add_parser(
-        "calibrate", help="set a mask right that is a little wrong",
+        "calibrate",
+        help="set a mask right that is a little wrong",
         description="Find how far, in pixels and parts of them, the mask of a camera lies from where it is thought to, from "
-                    "snapshots of anything; from snapshots of an evenly white surface (--white) also gain and vignetting.")
+        "snapshots of anything; from snapshots of an evenly white surface (--white) also gain and vignetting.",
+    )
     calibrate.set_defaults(run=_calibrate)
     calibrate.add_argument("mask", metavar="MASK", help="mask file, as it is thought to be")
     calibrate.add_argument("snapshots", metavar="SNAPSHOTS", help=".mat file of measurements through the real mask")
@@ -63,16 +74,35 @@ def _sheet(parser: ArgumentParser) -> None:
 
 def _make(options: Namespace) -> None:
     from mindrestore.restore.masks import make_mask
-    print("\n".join(make_mask(options.output, options.kind, options.ratio, *options.size, density=options.density,
-                              seed=options.seed, sheet=options.sheet)))
+
+    print(
+        "\n".join(
+            make_mask(
+                options.output,
+                options.kind,
+                options.ratio,
+                *options.size,
+                density=options.density,
+                seed=options.seed,
+                sheet=options.sheet,
+            )
+        )
+    )
 
 
 def _look(options: Namespace) -> None:
     from mindrestore.restore.masks import look_at_mask
+
     print("\n".join(look_at_mask(options.mask, options.ratio, options.sheet)))
 
 
 def _calibrate(options: Namespace) -> None:
     from mindrestore.restore.masks import calibrate_mask
-    print("\n".join(calibrate_mask(options.mask, options.snapshots, options.output, white=options.white, level=options.level,
-                                   number=options.number)))
+
+    print(
+        "\n".join(
+            calibrate_mask(
+                options.mask, options.snapshots, options.output, white=options.white, level=options.level, number=options.number
+            )
+        )
+    )

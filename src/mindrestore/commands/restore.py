@@ -1,4 +1,5 @@
 """``mindrestore restore``: your own clip, restored."""
+
 from __future__ import annotations
 
 import argparse
@@ -42,49 +43,92 @@ exit status: 0 done, 2 a mistake, 3 done, but the input video is damaged and fra
 def add(commands: Commands) -> None:
     """Add the command to argparse's ``commands``."""
     command = commands.add_parser(
-        "restore", help="restore your own video, folder of frames or measurements", epilog=EPILOG,
+        "restore",
+        help="restore your own video, folder of frames or measurements",
+        epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Restore a clip of any length and size; memory does not grow with a video's length.")
+        description="Restore a clip of any length and size; memory does not grow with a video's length.",
+    )
     command.set_defaults(run=_run)
     command.add_argument("input", metavar="INPUT", nargs="+", help="the clip, or several, see below")
     command.add_argument("output", metavar="OUTPUT", help="what to write; its name says which kind, see below")
     command.add_argument("--task", required=True, choices=TASKS, help="what to do, see below")
-    command.add_argument("--sigma", help="noise level of the input for --task denoise, 0 to 255, or auto: estimated for each "
-                         "clip")
+    command.add_argument(
+        "--sigma", help="noise level of the input for --task denoise, 0 to 255, or auto: estimated for each clip"
+    )
     command.add_argument("--start", metavar="TIME", help="begin there: seconds or m:ss of the input")
     command.add_argument("--end", metavar="TIME", help="stop before that")
     command.add_argument("--frames", type=int, metavar="N", help="so many frames of the input at most")
-    command.add_argument("--cuts", choices=("auto", "off"), default="auto",
-                         help="find cuts and restore scenes apart (the default), or take the clip for one scene")
-    command.add_argument("--checkpoint", action="append", default=[], metavar="PATH",
-                         help="weights, ours (.ckpt) or published (.pth, or a word such as 006, see `mindrestore weights "
-                              "list`); by default the small network that ships for the "
-                              "task. Twice for space-time-sr")
-    command.add_argument("--model", action="append", default=[], metavar="PATH",
-                         help="a network that `mindrestore export` wrote (.mindir) instead of a checkpoint")
+    command.add_argument(
+        "--cuts",
+        choices=("auto", "off"),
+        default="auto",
+        help="find cuts and restore scenes apart (the default), or take the clip for one scene",
+    )
+    command.add_argument(
+        "--checkpoint",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="weights, ours (.ckpt) or published (.pth, or a word such as 006, see `mindrestore weights "
+        "list`); by default the small network that ships for the "
+        "task. Twice for space-time-sr",
+    )
+    command.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        metavar="PATH",
+        help="a network that `mindrestore export` wrote (.mindir) instead of a checkpoint",
+    )
     command.add_argument("--mask", metavar="PATH", help="mask of the measurements, where their file does not hold it")
-    command.add_argument("--trust", metavar="PNG",
-                         help="for --task sci, also draw how far every pixel of a measurement is from being explained by the "
-                              "frames, |y - sum M x|")
-    command.add_argument("--tile", type=int, nargs=3, metavar=("FRAMES", "HEIGHT", "WIDTH"),
-                         help="what the network is given at a time, 0 for all there is; less takes less memory "
-                              "(`mindrestore doctor` recommends one)")
-    command.add_argument("--overlap", type=int, nargs=3, metavar=("FRAMES", "HEIGHT", "WIDTH"),
-                         help="what neighbouring tiles share")
-    command.add_argument("--ensemble", action="store_true", help="average over each tile's mirror images and its reversal in "
-                         "time: a little better, in eight times the time")
-    command.add_argument("--rate", type=float,
-                         help="frames a second of an input that does not say, or says wrong; by default 25")
-    command.add_argument("--codec", choices=("h264", "h265", "ffv1"),
-                         help="of a video: h264, which everything plays (the default), h265, or ffv1, which loses nothing")
+    command.add_argument(
+        "--trust",
+        metavar="PNG",
+        help="for --task sci, also draw how far every pixel of a measurement is from being explained by the "
+        "frames, |y - sum M x|",
+    )
+    command.add_argument(
+        "--tile",
+        type=int,
+        nargs=3,
+        metavar=("FRAMES", "HEIGHT", "WIDTH"),
+        help="what the network is given at a time, 0 for all there is; less takes less memory "
+        "(`mindrestore doctor` recommends one)",
+    )
+    command.add_argument(
+        "--overlap", type=int, nargs=3, metavar=("FRAMES", "HEIGHT", "WIDTH"), help="what neighbouring tiles share"
+    )
+    command.add_argument(
+        "--ensemble",
+        action="store_true",
+        help="average over each tile's mirror images and its reversal in time: a little better, in eight times the time",
+    )
+    command.add_argument(
+        "--rate", type=float, help="frames a second of an input that does not say, or says wrong; by default 25"
+    )
+    command.add_argument(
+        "--codec",
+        choices=("h264", "h265", "ffv1"),
+        help="of a video: h264, which everything plays (the default), h265, or ffv1, which loses nothing",
+    )
     command.add_argument("--crf", type=int, help="quality of h264 and h265, 0 to 51, lower is better and larger; default 18")
-    command.add_argument("--preview", action="store_true",
-                         help="write OUTPUT_preview.png, input and output of a few frames side by side, and stop")
+    command.add_argument(
+        "--preview",
+        action="store_true",
+        help="write OUTPUT_preview.png, input and output of a few frames side by side, and stop",
+    )
     command.add_argument("--go-on", action="store_true", help="with --preview: restore the clip then")
-    command.add_argument("--dry-run", action="store_true",
-                         help="time one tile and say how many frames, how long, how much memory and disk; write nothing")
-    command.add_argument("--compare", action="store_true",
-                         help="also write OUTPUT_compare: input and output side by side, as a clip of the same kind")
+    command.add_argument(
+        "--dry-run",
+        action="store_true",
+        help="time one tile and say how many frames, how long, how much memory and disk; write nothing",
+    )
+    command.add_argument(
+        "--compare",
+        action="store_true",
+        help="also write OUTPUT_compare: input and output side by side, as a clip of the same kind",
+    )
     command.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
     command.add_argument("--overwrite", action="store_true", help="replace an OUTPUT that is there")
     command.add_argument("--device", default="auto", choices=("auto", "cpu", "gpu", "ascend"), help="default: auto")
@@ -94,6 +138,7 @@ def add(commands: Commands) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     from mindrestore.errors import UserError
+
     if options.rate is not None and not 0.01 <= options.rate <= 1000:
         raise UserError(f"--rate {options.rate:g}: it must be 0.01 to 1000 frames a second.")
     if options.go_on and not options.preview:
@@ -102,22 +147,43 @@ def _run(options: argparse.Namespace) -> int:
         raise UserError("--dry-run: writes nothing; leave --preview, --resume and --overwrite away.")
     sigma = _sigma(options.sigma)
     from mindrestore.runtime import cluster, session
+
     cluster.refuse_other_starts()
     session.start(options.device, threads=options.threads, precision=options.precision or "float32")
     from mindrestore.restore import batch
     from mindrestore.restore.run import Request, restore
     from mindrestore.restore.spans import seconds_of
-    start, end = (None if text is None else seconds_of(text, name)
-                  for name, text in (("start", options.start), ("end", options.end)))
+
+    start, end = (
+        None if text is None else seconds_of(text, name) for name, text in (("start", options.start), ("end", options.end))
+    )
     sources = batch.sources_in(options.input)
     request = Request(
-        source=sources[0], target=options.output, task=options.task, checkpoints=tuple(options.checkpoint),
-        models=tuple(options.model), sigma=sigma, mask=options.mask, trust=options.trust,
-        tile=options.tile and tuple(options.tile), overlap=options.overlap and tuple(options.overlap),
-        ensemble=options.ensemble, rate=options.rate, codec=options.codec, crf=options.crf,
-        start=start, end=end, frames=options.frames, cuts=options.cuts == "auto", preview=options.preview,
-        go_on=options.go_on, compare=options.compare, dry_run=options.dry_run, resume=options.resume,
-        overwrite=options.overwrite)
+        source=sources[0],
+        target=options.output,
+        task=options.task,
+        checkpoints=tuple(options.checkpoint),
+        models=tuple(options.model),
+        sigma=sigma,
+        mask=options.mask,
+        trust=options.trust,
+        tile=options.tile and tuple(options.tile),
+        overlap=options.overlap and tuple(options.overlap),
+        ensemble=options.ensemble,
+        rate=options.rate,
+        codec=options.codec,
+        crf=options.crf,
+        start=start,
+        end=end,
+        frames=options.frames,
+        cuts=options.cuts == "auto",
+        preview=options.preview,
+        go_on=options.go_on,
+        compare=options.compare,
+        dry_run=options.dry_run,
+        resume=options.resume,
+        overwrite=options.overwrite,
+    )
     if sources != [Path(options.input[0])]:
         return batch.restore_all(request, sources)
     return batch.DONE if restore(request) else batch.DAMAGED
@@ -126,6 +192,7 @@ def _run(options: argparse.Namespace) -> int:
 def _sigma(text: str | None) -> float | str | None:
     """The value of ``--sigma``: a number, ``"auto"`` or None."""
     from mindrestore.errors import UserError
+
     if text is None or text == "auto":
         return text
     try:

@@ -1,4 +1,5 @@
 """What the commands that read a configuration share: options, and the overrides that they stand for."""
+
 from __future__ import annotations
 
 import argparse
@@ -15,8 +16,9 @@ Commands = argparse._SubParsersAction
 """Type of what ``add_subparsers`` returns, which commands are added to."""
 
 
-def command(commands: Commands, name: str, run: Callable[[argparse.Namespace], None], *, summary: str,
-            details: str = "") -> argparse.ArgumentParser:
+def command(
+    commands: Commands, name: str, run: Callable[[argparse.Namespace], None], *, summary: str, details: str = ""
+) -> argparse.ArgumentParser:
     """Add a command called ``name`` that ``run(options)`` executes; return its parser."""
     parser = commands.add_parser(name, help=summary, description=f"{summary[0].upper()}{summary[1:]}. {details}")
     parser.set_defaults(run=run)
@@ -33,8 +35,12 @@ def common(parser: argparse.ArgumentParser) -> None:
 
 def precision(parser: argparse.ArgumentParser) -> None:
     """Add the option ``--precision``."""
-    parser.add_argument("--precision", choices=("float32", "float16"), help="what is multiplied and convolved in; default: "
-                        "float32. float16 is for GPU and Ascend: flows, normalisation and softmax stay float32")
+    parser.add_argument(
+        "--precision",
+        choices=("float32", "float16"),
+        help="what is multiplied and convolved in; default: "
+        "float32. float16 is for GPU and Ascend: flows, normalisation and softmax stay float32",
+    )
 
 
 def overrides_of(options: argparse.Namespace) -> list[str]:
@@ -52,11 +58,14 @@ def overrides_of(options: argparse.Namespace) -> list[str]:
 def of_whole_network(config: Common) -> Common:
     """Return ``config``; raise ``UserError`` where its network is a part of another and is only trained by itself."""
     from mindrestore.models import kind_of
+
     kind = kind_of(config.model.name)
     if kind.part_of:
         title, example = kind.part_of
-        raise UserError(f"configuration {config.name}: {kind.title} is trained by itself but used as a part of {title}; give "
-                        f"the configuration of a {title}, such as {example}.")
+        raise UserError(
+            f"configuration {config.name}: {kind.title} is trained by itself but used as a part of {title}; give "
+            f"the configuration of a {title}, such as {example}."
+        )
     return config
 
 
@@ -64,6 +73,7 @@ def start(config: Common) -> None:
     """Prepare MindSpore as the configuration says."""
     from mindrestore import native
     from mindrestore.runtime import cluster, session
+
     cluster.refuse_other_starts()
     session.start(config.runtime.device, config.runtime.mode, config.runtime.threads, config.runtime.precision)
     native.use(config.runtime.native)
@@ -77,6 +87,7 @@ def loaded_for(config: Common, options: argparse.Namespace) -> Loaded:
     """
     from mindrestore.checkpoints.loading import load, load_for_settings, shipped
     from mindrestore.models import kind_of
+
     checkpoint = options.checkpoint or config.checkpoint
     if options.config:
         return load_for_settings(config.model, checkpoint, config.name)

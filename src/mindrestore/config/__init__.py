@@ -7,6 +7,7 @@ An unknown key or an impossible value is a ``UserError`` that names the key, and
     reading.py   files and overrides into any of them
     shipped.py   the configurations that ship, by name
 """
+
 from mindrestore.config.flow import FlowConfig
 from mindrestore.config.reading import configuration_of, load_config, make_config
 from mindrestore.config.sections import Schedule

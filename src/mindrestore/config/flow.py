@@ -1,4 +1,5 @@
 """Configurations of networks that estimate flow, which are trained before the network that they are a part of."""
+
 from typing import ClassVar
 
 from pydantic import Field

@@ -1,4 +1,5 @@
 """Read settings: YAML, then overrides from the command line, then checks."""
+
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, MutableMapping, Sequence
@@ -80,8 +81,10 @@ def _class_of(content: Mapping[str, Any], origin: PathLike) -> type[Common]:
         model = interpolation.get("model") if isinstance(interpolation, dict) else None
         inner = _kind_of(model, kind.name, f"{origin}: interpolation.model.name")
         if inner.problem != kind.problem:
-            raise UserError(f"{origin}: interpolation.model.name is {shown(inner.name)}, which restores no videos; give one "
-                            "that interpolates.")
+            raise UserError(
+                f"{origin}: interpolation.model.name is {shown(inner.name)}, which restores no videos; give one "
+                "that interpolates."
+            )
         config = config.with_interpolation(inner)
     return config
 
@@ -106,7 +109,7 @@ def _parts(override: str) -> tuple[str, ...]:
 def _refuse_twice(keys: Sequence[tuple[str, ...]]) -> None:
     """Raise ``UserError`` if one of ``keys`` is given twice, or lies in a section that another one gives whole."""
     for number, key in enumerate(keys):
-        other = next((other for other in keys[:number] if other[:len(key)] == key or key[:len(other)] == other), None)
+        other = next((other for other in keys[:number] if other[: len(key)] == key or key[: len(other)] == other), None)
         if other is not None:
             both = "twice" if other == key else f"beside {'.'.join(other)}"
             raise UserError(f"{'.'.join(key)} is given {both} on the command line; give it once.")
@@ -192,6 +195,7 @@ def _fields(config: type[Section], location: Sequence[str | int]) -> Mapping[str
     """Return the fields, by key, of the section at ``location`` within ``config``."""
     for part in location:
         annotation = config.model_fields[part].annotation
-        config = next(kind for kind in (annotation, *get_args(annotation))
-                      if isinstance(kind, type) and issubclass(kind, Section))
+        config = next(
+            kind for kind in (annotation, *get_args(annotation)) if isinstance(kind, type) and issubclass(kind, Section)
+        )
     return config.model_fields

@@ -1,4 +1,5 @@
 """What all configurations share: the network, the device, learning rate and steps of training."""
+
 from functools import cache
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -81,8 +82,9 @@ class Common(Section):
         training = cls.model_fields["training"].annotation
         if kind.training_keys:
             training = create_model(training.__name__, __base__=(kind.training_keys, training))
-        return create_model(cls.__name__, __base__=cls, __doc__=cls.__doc__, model=section(kind.settings),
-                            training=section(training))
+        return create_model(
+            cls.__name__, __base__=cls, __doc__=cls.__doc__, model=section(kind.settings), training=section(training)
+        )
 
 
 def section(keys: type[Section]) -> tuple[type[Section], Any]:

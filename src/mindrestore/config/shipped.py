@@ -1,4 +1,5 @@
 """Configurations that ship, by name: an installed package holds them as its folder ``configs``, a checkout at its top."""
+
 from __future__ import annotations
 
 import difflib
@@ -39,5 +40,8 @@ def found(config: PathLike) -> Path:
 
     def unlikeness(name: str) -> float:
         return -difflib.SequenceMatcher(None, path.stem, name).ratio()
-    raise UserError(f"{path}: no such configuration file; give the path of one, or the name of one that ships: "
-                    f"{', '.join(sorted(known, key=unlikeness))}.")
+
+    raise UserError(
+        f"{path}: no such configuration file; give the path of one, or the name of one that ships: "
+        f"{', '.join(sorted(known, key=unlikeness))}."
+    )

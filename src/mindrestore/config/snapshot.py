@@ -1,4 +1,5 @@
 """Configurations of networks that reconstruct clips from coded snapshots."""
+
 from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -30,8 +31,10 @@ class Data(Section):
     frames: int = Field(8, ge=1)
     size: int = Field(256, ge=8)
     view: Literal["scaled", "stretched", "whole"] = Field(
-        "scaled", description="of stored frames (mindrestore.data.augmentation): a part at nearly its size; a part of any "
-        "sides, stretched; all of them, stretched")
+        "scaled",
+        description="of stored frames (mindrestore.data.augmentation): a part at nearly its size; a part of any "
+        "sides, stretched; all of them, stretched",
+    )
     clips: int = Field(1000, ge=1, description="rendered clips that count as an epoch")
 
     @model_validator(mode="after")

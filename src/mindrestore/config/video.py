@@ -1,4 +1,5 @@
 """Configurations of networks that restore videos; the defaults of their training are VRT's published recipe."""
+
 from functools import cache
 from typing import ClassVar, Literal
 
@@ -16,8 +17,10 @@ class VideoData(Section):
 
     kind: Literal["stored", "rendered"] = "stored"
     gt: str | None = Field(None, description="ground truth: folder of clips or LMDB; needed where clips are stored")
-    lq: str | None = Field(None, description="low quality, likewise; if left out, what lies beside ground truth in a clip "
-                              "(GoPro, DVD), or made from it")
+    lq: str | None = Field(
+        None,
+        description="low quality, likewise; if left out, what lies beside ground truth in a clip (GoPro, DVD), or made from it",
+    )
     list: str | None = Field(None, description="list of the clips to use")
     held_out: Literal["none", "reds4", "official"] = "none"
     frames: int = Field(6, ge=1)
@@ -45,8 +48,10 @@ class VideoTraining(Training):
     schedule: Schedule = Schedule(kind="cosine", final=1e-7)
     frozen: list[str] = Field([], description="parameters whose names contain one of these are not trained at all")
     execution: Literal["auto", "whole", "stages", "groups", "pieces"] = Field(
-        "auto", description="of a step: as one graph; piece by piece, of which, of groups of them or of whole stages nothing "
-        "is kept but what goes in: the larger, the less memory; auto: pieces on a CPU, else one graph")
+        "auto",
+        description="of a step: as one graph; piece by piece, of which, of groups of them or of whole stages nothing "
+        "is kept but what goes in: the larger, the less memory; auto: pieces on a CPU, else one graph",
+    )
     loss: Literal["charbonnier"] = "charbonnier"
     average: float | None = Field(None, gt=0, lt=1, description="decay of a running average of the weights (EMA)")
     validate_every: Count = 5000
@@ -87,7 +92,8 @@ class VideoEvaluation(Section):
     clips: list[str] | None = Field(None, min_length=1, description="only these")
     frames: int | None = Field(None, ge=1, description="only the first so many of each clip")
     degradation: Literal["bicubic", "gaussian", "blur", "noise"] | None = Field(
-        None, description="of the set's low quality, or to make it by; bicubic, blur or noise by the task")
+        None, description="of the set's low quality, or to make it by; bicubic, blur or noise by the task"
+    )
     sigma: float | None = Field(None, ge=0, le=255, description="noise level of denoising, for white = 255")
     seed: Seed = 0
     ensemble: bool = Field(False, description="average over mirror images and the reversal in time, in eight times the time")
@@ -125,11 +131,17 @@ class VideoConfig(Common):
     @model_validator(mode="after")
     def _fits(self) -> "VideoConfig":
         reduces = self.evaluation.degradation in ("bicubic", "gaussian")
-        allowed = {"sr": reduces, "space-time-sr": reduces, "deblur": self.evaluation.degradation == "blur",
-                   "denoise": self.evaluation.degradation == "noise", "interpolate": False}
+        allowed = {
+            "sr": reduces,
+            "space-time-sr": reduces,
+            "deblur": self.evaluation.degradation == "blur",
+            "denoise": self.evaluation.degradation == "noise",
+            "interpolate": False,
+        }
         if self.evaluation.degradation and not allowed[self.task]:
-            raise ValueError(f"evaluation.degradation is {self.evaluation.degradation!r}, which does not belong to the "
-                             f"task {self.task}")
+            raise ValueError(
+                f"evaluation.degradation is {self.evaluation.degradation!r}, which does not belong to the task {self.task}"
+            )
         parts = [part.model.abilities.tasks[0] for part in (self.interpolation, self) if part]
         if self.interpolation and parts != ["interpolate", "sr"]:
             raise ValueError("interpolation.model must interpolate (pa_frames 0, no nonblind_denoising) and model upscale")
@@ -142,6 +154,7 @@ class VideoConfig(Common):
     @cache
     def with_interpolation(cls, kind: NetworkKind) -> type["VideoConfig"]:
         """Return this class with the settings of a ``NetworkKind`` for the network that interpolates."""
-        interpolation = create_model("Interpolation", __base__=Interpolation, __doc__=Interpolation.__doc__,
-                                     model=section(kind.settings))
+        interpolation = create_model(
+            "Interpolation", __base__=Interpolation, __doc__=Interpolation.__doc__, model=section(kind.settings)
+        )
         return create_model(cls.__name__, __base__=cls, __doc__=cls.__doc__, interpolation=(interpolation | None, None))

@@ -1,4 +1,5 @@
 """YAML as configurations are written in it: plain values, every key once, nothing that unfolds to more than it says."""
+
 from __future__ import annotations
 
 from typing import Any
@@ -10,7 +11,7 @@ from mindrestore.files import PathLike
 from mindrestore.readers.untrusted import reading
 
 KIND = "YAML file"
-MOST_TEXT = 2 ** 16  # bytes; the longest configuration has a twentieth
+MOST_TEXT = 2**16  # bytes; the longest configuration has a twentieth
 MOST_VALUES = 10_000
 LONGEST = 4096  # letters of a value, as of a path
 DEEPEST = 30
@@ -86,6 +87,8 @@ def _refuse_duplicates(node: yaml.MappingNode) -> None:
     for key, _ in node.value:
         if isinstance(key, yaml.ScalarNode):
             if key.value in seen:
-                raise ValueError(f"line {key.start_mark.line + 1} has the key {shown(key.value)}, as has line "
-                                 f"{seen[key.value]}; give it once")
+                raise ValueError(
+                    f"line {key.start_mark.line + 1} has the key {shown(key.value)}, as has line "
+                    f"{seen[key.value]}; give it once"
+                )
             seen[key.value] = key.start_mark.line + 1

@@ -1,4 +1,5 @@
 """Work in a thread of its own, a few items ahead of whoever asks for them."""
+
 from __future__ import annotations
 
 import contextlib

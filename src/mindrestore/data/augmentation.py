@@ -6,6 +6,7 @@
 
 Published: by the toolbox that reproduces RevSCI. The paper's own code prepared its clips beforehand.
 """
+
 from __future__ import annotations
 
 import math
@@ -18,8 +19,14 @@ from mindrestore.errors import UserError
 SCALES = (0.8, 1.2)
 
 
-def scaled_view(clip: np.ndarray, height: int, width: int, rng: np.random.Generator, name: str = "clip",
-                scales: tuple[float, float] = SCALES) -> np.ndarray:
+def scaled_view(
+    clip: np.ndarray,
+    height: int,
+    width: int,
+    rng: np.random.Generator,
+    name: str = "clip",
+    scales: tuple[float, float] = SCALES,
+) -> np.ndarray:
     """Cut ``height`` x ``width`` out of a clip that is first scaled by a factor drawn from ``scales``, then mirror it
     left-right and top-bottom, each with probability 0.5.
 
@@ -39,12 +46,14 @@ def scaled_view(clip: np.ndarray, height: int, width: int, rng: np.random.Genera
     rows, columns = clip.shape[-2:]
     smallest = max(height / rows, width / columns)
     if smallest > scales[1]:
-        raise UserError(f"{name}: frames of {columns} x {rows} pixels are too small for windows of {width} x {height} "
-                        f"at a scale of at most {scales[1]}; choose a smaller window.")
+        raise UserError(
+            f"{name}: frames of {columns} x {rows} pixels are too small for windows of {width} x {height} "
+            f"at a scale of at most {scales[1]}; choose a smaller window."
+        )
     scale = max(rng.uniform(*scales), smallest)
     seen_rows, seen_columns = min(rows, math.ceil(height / scale)), min(columns, math.ceil(width / scale))
     top, left = rng.integers(rows - seen_rows + 1), rng.integers(columns - seen_columns + 1)
-    window = clip[..., top:top + seen_rows, left:left + seen_columns]
+    window = clip[..., top : top + seen_rows, left : left + seen_columns]
     method = cv2.INTER_AREA if seen_rows >= height else cv2.INTER_LINEAR
     left_right, top_bottom = rng.random(2) < 0.5
     return _mirrored(_resized(window, height, width, method), left_right, top_bottom)
@@ -61,8 +70,9 @@ def stretched_view(clip: np.ndarray, height: int, width: int, rng: np.random.Gen
         scale = rng.uniform(*SCALES)
         clip = _resized(clip, *(max(1, round(scale * extent)) for extent in clip.shape[-2:]))
     if rng.random() < 0.5:
-        (top, bottom), (left, right) = (_random_range(extent, side // 2, rng)
-                                        for extent, side in zip(clip.shape[-2:], (height, width)))
+        (top, bottom), (left, right) = (
+            _random_range(extent, side // 2, rng) for extent, side in zip(clip.shape[-2:], (height, width))
+        )
         clip = clip[..., top:bottom, left:right]
     left_right, turned = rng.random(2) < 0.5
     return _mirrored(_resized(clip, height, width), left_right ^ turned, turned)
@@ -87,7 +97,7 @@ def _random_range(extent: int, least: int, rng: np.random.Generator) -> tuple[in
 
 
 def _mirrored(clip: np.ndarray, left_right: bool, top_bottom: bool) -> np.ndarray:
-    return np.ascontiguousarray(clip[..., ::-1 if top_bottom else 1, ::-1 if left_right else 1])
+    return np.ascontiguousarray(clip[..., :: -1 if top_bottom else 1, :: -1 if left_right else 1])
 
 
 def _resized(clip: np.ndarray, height: int, width: int, method: int = cv2.INTER_LINEAR) -> np.ndarray:

@@ -1,4 +1,5 @@
 """Measurements that a real camera took. Their ground truth is unknown: reconstructions can be looked at, not scored."""
+
 from __future__ import annotations
 
 import re
@@ -23,6 +24,7 @@ class Capture:
             that is half open.
         frames: the compression ratio T. Its mask is the first T planes of the camera's, ``load_mask(path, frames=T)``.
     """
+
     name: str
     measurements: np.ndarray
     frames: int
@@ -63,6 +65,8 @@ def as_captured(stored: np.ndarray, frames: int, path: PathLike) -> np.ndarray:
 def _frames_by_name(path: Path) -> int:
     ratio = re.search(r"(?:^|[^a-z])cr_?([0-9]{1,4})(?![0-9])", path.stem.lower())
     if not ratio:
-        raise UserError(f"{path}: the name does not tell the compression ratio; name the file ..._cr_10.mat "
-                        "where 10 frames were measured at a time.")
+        raise UserError(
+            f"{path}: the name does not tell the compression ratio; name the file ..._cr_10.mat "
+            "where 10 frames were measured at a time."
+        )
     return int(ratio.group(1))

@@ -4,6 +4,7 @@ The last two may be missing, as in published lists (REDS ``000 100 (720,1280,3)`
 GoPro ``GOPR0372_07_00 100 (720,1280,3) 000047``), and so may the count (Vimeo-90K's own lists hold names alone). A name with
 spaces needs frames and shape behind it: nothing else says where it ends.
 """
+
 from __future__ import annotations
 
 import re
@@ -46,8 +47,10 @@ def read_list(path: PathLike) -> list[ListedClip]:
     for number, line in numbered_lines(path):
         clip = _listed_clip(line)
         if clip is None:
-            raise UserError(f'{path}, line {number}: "{printable(line)}" is no clip; expected a line such as '
-                            f'"000 100 (720,1280,3) 0": name, frames, shape, first frame.')
+            raise UserError(
+                f'{path}, line {number}: "{printable(line)}" is no clip; expected a line such as '
+                f'"000 100 (720,1280,3) 0": name, frames, shape, first frame.'
+            )
         if clip.name in clips:
             raise UserError(f"{path}, line {number}: clip {clip.name} is listed twice; remove one of the lines.")
         clips[clip.name] = clip
@@ -71,8 +74,10 @@ def write_list(path: PathLike, clips: Iterable[ListedClip]) -> None:
 def check_name(name: str) -> None:
     """Raise ``UserError`` for the name of a clip or frame that a line of text cannot hold."""
     if name != name.strip() or any(ord(character) < 32 for character in name):
-        raise UserError(f"clip {printable(repr(name))}: a list cannot hold this name, as it begins or ends in white space or "
-                        "contains a control character; rename the folder.")
+        raise UserError(
+            f"clip {printable(repr(name))}: a list cannot hold this name, as it begins or ends in white space or "
+            "contains a control character; rename the folder."
+        )
 
 
 def numbered_lines(path: Path) -> Iterator[tuple[int, str]]:

@@ -3,6 +3,7 @@
 Lengths are in pixels of the rendered clip with y downwards, times in frames counted from the middle of the clip, angles
 in radians. Rendering is a pure function of the composition and the clip's size.
 """
+
 from __future__ import annotations
 
 import math
@@ -22,6 +23,7 @@ Size = tuple[int, int]  # (height, width)
 @dataclass(frozen=True)
 class Motion:
     """A smooth path: where something is, how it is turned and how much it is enlarged at time t."""
+
     position: Point = (0.0, 0.0)  # at t = 0
     velocity: Point = (0.0, 0.0)
     acceleration: Point = (0.0, 0.0)
@@ -41,6 +43,7 @@ class Motion:
 @dataclass(frozen=True)
 class Surface:
     """How one photograph looks: reduced, turned, its tones changed."""
+
     photograph: str
     scale: float = 1.0  # at most 1; reduced by area averaging, so that fine detail stays at pixel scale
     quarter_turns: int = 0
@@ -60,6 +63,7 @@ class Surface:
 @dataclass(frozen=True)
 class Foreground:
     """A cut-out: what a surface shows around one point, under a closed outline, moving on its own."""
+
     surface: Surface
     centre: Point  # on the surface, as parts 0..1 of its width and height
     outline: tuple[Point, ...]  # corners around (0, 0), within the unit circle
@@ -71,6 +75,7 @@ class Foreground:
 @dataclass(frozen=True)
 class Composition:
     """Everything that decides a clip, apart from its size."""
+
     background: Surface
     camera: Motion  # position counted from the background's centre; what is beyond its edges is its reflection
     foregrounds: tuple[Foreground, ...] = ()

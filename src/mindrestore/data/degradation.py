@@ -4,6 +4,7 @@ Bicubic and Gaussian reduction give what the papers' test sets hold, rounded to 
 added to the frame as it is, neither rounded nor clamped, as the published evaluation does. No published
 recipe makes a camera's motion blur: ``blurred`` replaces it, and its scores compare with no published figure.
 """
+
 from __future__ import annotations
 
 import itertools
@@ -64,7 +65,7 @@ def blur_downsampled(frame: np.ndarray, scale: int = 4) -> np.ndarray:
     kernel /= kernel.sum()
     for axis in (-1, -2):
         frame = correlate1d(frame, kernel, axis=axis, mode="nearest")  # an even kernel lies half a pixel to the left
-    return frame[..., scale // 2::scale, scale // 2::scale]
+    return frame[..., scale // 2 :: scale, scale // 2 :: scale]
 
 
 def noisy(frame: np.ndarray, sigma: float, seed: int = 0, number: int = 0) -> np.ndarray:

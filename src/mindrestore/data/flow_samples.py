@@ -1,4 +1,5 @@
 """Training samples of optical flow: two frames of a rendered clip and the true flow between them."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -33,8 +34,9 @@ class FlowSamples:
 
     columns = ("flow", "image", "neighbour")
 
-    def __init__(self, size: int, sigma: float = 0, length: int = 1000, seed: int = 0,
-                 photographs: Sequence[str] = TRAIN_PHOTOGRAPHS) -> None:
+    def __init__(
+        self, size: int, sigma: float = 0, length: int = 1000, seed: int = 0, photographs: Sequence[str] = TRAIN_PHOTOGRAPHS
+    ) -> None:
         self.size, self.sigma, self.length, self.seed, self.photographs = size, sigma, length, seed, photographs
 
     def __len__(self) -> int:

@@ -3,6 +3,7 @@
 Restoring, scoring, training and the tools that prepare data all find their files here, by the rules that ``docs/data.md``
 states ("What is taken from a folder"). Nothing is decoded.
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -61,8 +62,9 @@ def files_ending(folder: PathLike, *suffixes: str) -> list[Path]:
     for path in entries(folder):
         if path.suffix.lower() in suffixes and path.is_file():
             if path.stem in files:
-                raise UserError(f"{folder}: both {files[path.stem].name} and {path.name} are called {path.stem}; rename one of "
-                                "them.")
+                raise UserError(
+                    f"{folder}: both {files[path.stem].name} and {path.name} are called {path.stem}; rename one of them."
+                )
             files[path.stem] = path
     return list(files.values())
 
@@ -185,8 +187,11 @@ def runs(names: Sequence[str]) -> list[range]:
     pairs = list(zip(numbers, numbers[1:]))
     steps = [None if before is None or after is None else after - before for before, after in pairs]
     usual = median_low([step for step in steps if step is not None and step > 0] or [1])
-    starts = [place for place, (pair, step) in enumerate(zip(pairs, steps), 1)
-              if pair != (None, None) and (step is None or not 0 < step < 2 * usual)]
+    starts = [
+        place
+        for place, (pair, step) in enumerate(zip(pairs, steps), 1)
+        if pair != (None, None) and (step is None or not 0 < step < 2 * usual)
+    ]
     return [range(start, end) for start, end in zip([0, *starts], [*starts, len(names)]) if start < end]
 
 
@@ -219,12 +224,16 @@ def refuse_mismatch(clip: str, gt: tuple[object, Sequence[str]], lq: tuple[objec
     lq_keys: Sequence[object] = frame_numbers(lq_names)
     if any(None in keys or len(set(keys)) < len(keys) for keys in (gt_keys, lq_keys)):
         gt_keys, lq_keys = gt_names, lq_names
-    for names, keys, others, place, other_place in ((gt_names, gt_keys, set(lq_keys), gt_place, lq_place),
-                                                    (lq_names, lq_keys, set(gt_keys), lq_place, gt_place)):
+    for names, keys, others, place, other_place in (
+        (gt_names, gt_keys, set(lq_keys), gt_place, lq_place),
+        (lq_names, lq_keys, set(gt_keys), lq_place, gt_place),
+    ):
         alone = next((name for name, key in zip(names, keys) if key not in others), None)
         if alone is not None:
-            raise UserError(f"clip {clip}: frame {alone} of {place} has no counterpart in {other_place}; ground truth and low "
-                            "quality need frames of the same names or numbers.")
+            raise UserError(
+                f"clip {clip}: frame {alone} of {place} has no counterpart in {other_place}; ground truth and low "
+                "quality need frames of the same names or numbers."
+            )
 
 
 def _number(digits: str) -> int:
@@ -277,8 +286,9 @@ def _frames(folder: Path, listing: Sequence[os.DirEntry[str]]) -> list[Path]:
     for path in _regular_files(named):
         _check_text(path, path.name)
         if path.stem in by_stem:
-            raise UserError(f"{folder}: both {by_stem[path.stem].name} and {path.name} are frame {path.stem}; remove one of "
-                            "them.")
+            raise UserError(
+                f"{folder}: both {by_stem[path.stem].name} and {path.name} are frame {path.stem}; remove one of them."
+            )
         by_stem[path.stem] = path
     return list(by_stem.values())
 
@@ -296,8 +306,10 @@ def _refuse_stray_pictures(clips: dict[str, FoundClip]) -> None:
         for parent in Path(name).parents:  # of "." there is none
             outer = clips.get(parent.as_posix())
             if outer and outer.frames:
-                raise UserError(f"{outer.path}: holds pictures, such as {outer.frames[0].name}, beside the clip {clip.path}; "
-                                "move the ones or the other elsewhere, or give the folder of the clip alone.")
+                raise UserError(
+                    f"{outer.path}: holds pictures, such as {outer.frames[0].name}, beside the clip {clip.path}; "
+                    "move the ones or the other elsewhere, or give the folder of the clip alone."
+                )
 
 
 def _check_text(path: Path, name: str) -> None:

@@ -4,6 +4,7 @@ Names are paths below the root without their suffix: clip ``000``, frame ``00000
 In an LMDB the key is both, ``000/00000000``, and the value the bytes of a PNG file; ``meta_info.txt`` beside it has a line a
 frame, ``000/00000000.png (720,1280,3) 1``: the key, the shape and PNG's compression.
 """
+
 from __future__ import annotations
 
 import os
@@ -77,8 +78,9 @@ def training_stores(gt: PathLike, lq: PathLike | None = None, blurred: bool = Fa
 def _beside(store: FrameStore) -> tuple[str, str] | None:
     """The pair of ``BESIDE`` that a store's clips have; ``None`` if they have neither."""
     folders = {clip.rpartition("/")[0] for clip in store.clips}
-    return next((parts for parts in BESIDE for folder in folders
-                 if all(_inside(folder, part) in store.clips for part in parts)), None)
+    return next(
+        (parts for parts in BESIDE for folder in folders if all(_inside(folder, part) in store.clips for part in parts)), None
+    )
 
 
 def _part(store: FrameStore, parts: tuple[str, str] | None, which: int) -> FrameStore:
@@ -94,8 +96,9 @@ class PartStore:
 
     def __init__(self, store: FrameStore, part: str) -> None:
         self.store, self.root = store, store.root
-        self._name_there = {clip.rpartition("/")[0] or store.root.name: clip for clip in store.clips
-                            if clip.rpartition("/")[2] == part}
+        self._name_there = {
+            clip.rpartition("/")[0] or store.root.name: clip for clip in store.clips if clip.rpartition("/")[2] == part
+        }
         self.clips = {name: store.clips[clip] for name, clip in self._name_there.items()}
 
     def read(self, clip: str, frame: str) -> np.ndarray:
@@ -110,8 +113,7 @@ class FolderStore:
         self.root = Path(root)
         self._files = {name: {file.stem: file for file in clip.frames} for name, clip in find_clips(self.root).items()}
         if not self._files:
-            raise UserError(f"{self.root}: no clips in it; expected folders of images "
-                            f"ending in {', '.join(IMAGE_SUFFIXES)}.")
+            raise UserError(f"{self.root}: no clips in it; expected folders of images ending in {', '.join(IMAGE_SUFFIXES)}.")
         self.clips = {clip: tuple(files) for clip, files in self._files.items()}
 
     def path(self, clip: str, frame: str) -> Path:
@@ -137,8 +139,10 @@ class LmdbStore:
         for number, line in numbered_lines(existing(self.root / META_INFO, "list of frames")):
             match = _META_LINE.fullmatch(line)
             if not match:
-                raise UserError(f'{self.root / META_INFO}, line {number}: "{printable(line)}" is no frame; expected '
-                                f'"000/00000000.png (720,1280,3) 1".')
+                raise UserError(
+                    f'{self.root / META_INFO}, line {number}: "{printable(line)}" is no frame; expected '
+                    f'"000/00000000.png (720,1280,3) 1".'
+                )
             clip, frame, *shape = match.groups()
             clips.setdefault(clip, []).append(frame)
             self.shapes[clip, frame] = tuple(map(int, shape))

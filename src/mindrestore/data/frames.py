@@ -1,4 +1,5 @@
 """Folders of image frames, pictures of one or more pages, and video files, as streams of frames or as whole clips."""
+
 from __future__ import annotations
 
 import itertools
@@ -108,8 +109,10 @@ def as_frames(images: Iterable[tuple[Path, np.ndarray]], colour: bool) -> Iterat
     for source, image in images:
         size = size or image.shape[:2]
         if image.shape[:2] != size:
-            raise UserError(f"{source}: this frame has {image.shape[1]} x {image.shape[0]} pixels, the ones before it "
-                            f"{size[1]} x {size[0]}; all frames of a clip must have one size.")
+            raise UserError(
+                f"{source}: this frame has {image.shape[1]} x {image.shape[0]} pixels, the ones before it "
+                f"{size[1]} x {size[0]}; all frames of a clip must have one size."
+            )
         yield _converted(image, colour)
 
 
@@ -141,8 +144,7 @@ def _pages(path: Path, first: int) -> Iterator[tuple[Path, np.ndarray]]:
         with reading(path, "picture", "TIFF pages of 8 or 16 bits"):
             read, pages = cv2.imreadmulti(str(path), start, count, flags=cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
         if not read or len(pages) != count or any(page.dtype not in (np.uint8, np.uint16) for page in pages):
-            raise UserError(f"{path}: page {start + 1} or one soon after it is not readable; expected pages of 8 or 16 "
-                            "bits.")
+            raise UserError(f"{path}: page {start + 1} or one soon after it is not readable; expected pages of 8 or 16 bits.")
         for page in pages:
             yield path, page
 
@@ -166,4 +168,5 @@ def _video_frames(path: Path, first: int) -> Iterator[tuple[Path, np.ndarray]]:
         if image is None:
             raise UserError(f"{path}: no video frames can be read after the first {first}; it has fewer.")
         warn_of_damage(path, reader.contents())
+
     return images()

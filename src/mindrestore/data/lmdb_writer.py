@@ -1,4 +1,5 @@
 """Make an LMDB of a folder of clips, in several threads, going on where a killed run stopped."""
+
 from __future__ import annotations
 
 import json
@@ -29,8 +30,14 @@ Key = tuple[str, str]  # clip, frame
 Shapes = dict[Key, tuple[int, int, int]]  # (height, width, channels)
 
 
-def create_lmdb(folder: PathLike, output: PathLike, clips: Sequence[ListedClip] | None = None, *,
-                workers: int | None = None, compression: int = 1) -> list[ListedClip]:
+def create_lmdb(
+    folder: PathLike,
+    output: PathLike,
+    clips: Sequence[ListedClip] | None = None,
+    *,
+    workers: int | None = None,
+    compression: int = 1,
+) -> list[ListedClip]:
     """Store the frames of a folder of clips as PNG files in an LMDB.
 
     The LMDB is made in ``<output>.partial`` and moved into place once every frame was verified to be there, whole and of
@@ -65,14 +72,23 @@ def create_lmdb(folder: PathLike, output: PathLike, clips: Sequence[ListedClip] 
     keys = _frames_to_store(store, clips)
     with held(output, output.parent / f".{output.name}.lock"):
         try:
-            return _create(store, keys, partial, output, clips=clips, workers=workers or os.cpu_count() or 1,
-                           compression=compression)
+            return _create(
+                store, keys, partial, output, clips=clips, workers=workers or os.cpu_count() or 1, compression=compression
+            )
         except OSError as error:
             raise cannot_be_written(output, error) from error
 
 
-def _create(store: FolderStore, keys: Sequence[Key], partial: Path, output: Path, *, clips: Sequence[ListedClip] | None,
-            workers: int, compression: int) -> list[ListedClip]:
+def _create(
+    store: FolderStore,
+    keys: Sequence[Key],
+    partial: Path,
+    output: Path,
+    *,
+    clips: Sequence[ListedClip] | None,
+    workers: int,
+    compression: int,
+) -> list[ListedClip]:
     """Make ``output``, which this process has to itself."""
     _begin(partial, {"frames": digest(("/".join(key), store.path(*key)) for key in keys), "compression": compression})
     try:
@@ -86,11 +102,14 @@ def _create(store: FolderStore, keys: Sequence[Key], partial: Path, output: Path
     except (lmdb.InvalidError, lmdb.CorruptedError, lmdb.VersionMismatchError) as error:
         raise UserError(f"{partial}: is damaged ({error}); remove it and run this again.") from error
     except lmdb.Error as error:
-        raise UserError(f"{partial}: cannot be written ({error}); free some space and run this again, it goes on from "
-                        "here.") from error
+        raise UserError(
+            f"{partial}: cannot be written ({error}); free some space and run this again, it goes on from here."
+        ) from error
     listed = _listed(store, keys, shapes, clips)
-    write_text(partial / META_INFO, "".join(
-        f"{clip}/{frame}.png ({','.join(map(str, shapes[clip, frame]))}) {compression}\n" for clip, frame in keys))
+    write_text(
+        partial / META_INFO,
+        "".join(f"{clip}/{frame}.png ({','.join(map(str, shapes[clip, frame]))}) {compression}\n" for clip, frame in keys),
+    )
     verify(partial)
     for name in ("lock.mdb", _RECORD):
         (partial / name).unlink(missing_ok=True)
@@ -102,8 +121,10 @@ def _begin(partial: Path, record: dict[str, object]) -> None:
     """Make the folder of an unfinished LMDB; ``UserError`` if it is there and holds another's frames than ``record`` says."""
     path = partial / _RECORD
     if (partial / "data.mdb").exists() and (not path.exists() or path.read_text(encoding="utf-8") != json.dumps(record)):
-        raise UserError(f"{partial}: holds an unfinished LMDB of other frames, another list or another compression; delete "
-                        "this folder to begin again.")
+        raise UserError(
+            f"{partial}: holds an unfinished LMDB of other frames, another list or another compression; delete "
+            "this folder to begin again."
+        )
     partial.mkdir(parents=True, exist_ok=True)
     write_text(path, json.dumps(record))
 
@@ -118,8 +139,10 @@ def verify(path: PathLike) -> None:
         for (clip, frame), shape in store.shapes.items():
             value = transaction.get(f"{clip}/{frame}".encode())
             if value is None or _png_size(value) != shape[:2]:
-                raise UserError(f"{path}, key {clip}/{frame}: not a whole PNG of {shape[1]} x {shape[0]} pixels; "
-                                f"remove the LMDB and make it again.")
+                raise UserError(
+                    f"{path}, key {clip}/{frame}: not a whole PNG of {shape[1]} x {shape[0]} pixels; "
+                    f"remove the LMDB and make it again."
+                )
 
 
 def _frames_to_store(store: FolderStore, clips: Sequence[ListedClip] | None) -> list[Key]:
@@ -127,15 +150,19 @@ def _frames_to_store(store: FolderStore, clips: Sequence[ListedClip] | None) -> 
     keys = []
     missing = [clip.name for clip in clips or () if clip.name not in store.clips]
     if missing:
-        raise UserError(f"{store.root}: {len(missing)} listed clips are not in it, the first is {missing[0]}; correct "
-                        f"the list or the folder.")
+        raise UserError(
+            f"{store.root}: {len(missing)} listed clips are not in it, the first is {missing[0]}; correct "
+            f"the list or the folder."
+        )
     for clip in clips or [ListedClip(name) for name in store.clips]:
         frames = store.clips[clip.name]
         numbers = frame_numbers(frames)
         if None in numbers:
             unnumbered = frames[numbers.index(None)]
-            raise UserError(f"{store.root}, clip {clip.name}: the name of frame {unnumbered} does not end in a number; "
-                            "expected names such as 00000000 or im1.")
+            raise UserError(
+                f"{store.root}, clip {clip.name}: the name of frame {unnumbered} does not end in a number; "
+                "expected names such as 00000000 or im1."
+            )
         if clip.frames is not None and len(frames) != clip.frames:
             raise UserError(f"{store.root}: clip {clip.name} has {len(frames)} frames, its list says {clip.frames}.")
         if clip.first is not None and numbers[0] != clip.first:
@@ -144,8 +171,10 @@ def _frames_to_store(store: FolderStore, clips: Sequence[ListedClip] | None) -> 
             if following > number + 1:
                 raise UserError(f"{store.root}: clip {clip.name} has no frame {number + 1}; complete it or leave it out.")
             if following <= number:
-                raise UserError(f"{store.root}, clip {clip.name}: the numbers of frames {frames[place]} and "
-                                f"{frames[place + 1]} do not rise; number them anew, or leave the clip out.")
+                raise UserError(
+                    f"{store.root}, clip {clip.name}: the numbers of frames {frames[place]} and "
+                    f"{frames[place + 1]} do not rise; number them anew, or leave the clip out."
+                )
         keys.extend((clip.name, frame) for frame in frames)
     for key in keys:
         _check_key(*key)
@@ -156,8 +185,10 @@ def _check_key(clip: str, frame: str) -> None:
     check_name(clip)
     check_name(frame)
     if len(f"{clip}/{frame}".encode()) > _LONGEST_KEY:
-        raise UserError(f"clip {clip[:40]}...: its name and a frame's take more than the {_LONGEST_KEY} bytes of an LMDB's "
-                        "key; give it a shorter name.")
+        raise UserError(
+            f"clip {clip[:40]}...: its name and a frame's take more than the {_LONGEST_KEY} bytes of an LMDB's "
+            "key; give it a shorter name."
+        )
 
 
 def _fill(environment: lmdb.Environment, store: FolderStore, keys: Sequence[Key], *, workers: int, compression: int) -> Shapes:
@@ -175,7 +206,7 @@ def _fill(environment: lmdb.Environment, store: FolderStore, keys: Sequence[Key]
     # killed and waited for in vain
     with bar, ThreadPoolExecutor(workers) as pool:
         for start in range(0, len(missing), _CHUNK):
-            chunk = missing[start:start + _CHUNK]
+            chunk = missing[start : start + _CHUNK]
             paths = [str(store.path(*key)) for key in chunk]
             encoded = pool.map(_encode, paths, [compression] * len(paths))
             values = {}
@@ -220,7 +251,9 @@ def _listed(store: FolderStore, keys: Sequence[Key], shapes: Shapes, clips: Sequ
         expected = shapes_by_list.get(name) or shapes[name, frames[0]]
         for frame in frames:
             if shapes[name, frame] != expected:
-                raise UserError(f"{store.path(name, frame)}: it has shape {shapes[name, frame]}, expected {expected}; all "
-                                "frames of a clip have one shape, the listed one.")
+                raise UserError(
+                    f"{store.path(name, frame)}: it has shape {shapes[name, frame]}, expected {expected}; all "
+                    "frames of a clip have one shape, the listed one."
+                )
         listed.append(ListedClip(name, len(frames), expected, frame_numbers(frames)[0]))
     return listed

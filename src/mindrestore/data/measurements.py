@@ -12,6 +12,7 @@ A MATLAB file holds
 All but ``meas`` may be missing. Without ``white`` it is found from ``orig`` or guessed, which is said; so is that ``meas`` of
 8 bits is a camera's, as it is without a mask, see ``mindrestore.data.captures``.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -31,7 +32,7 @@ WHITE = 255
 WHITES = (WHITE, 1)  # of measurements in files that do not say theirs
 FASTEST = 1000  # frames a second
 EXCESS = 4  # times the largest value that its unit allows: measurements beyond, noise included, are in another unit
-LARGEST = 2 ** 31 - 1  # bytes of one array in a MATLAB file of version 5
+LARGEST = 2**31 - 1  # bytes of one array in a MATLAB file of version 5
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,8 +69,9 @@ def load_measurements(path: PathLike, mask: PathLike | None = None) -> Measureme
     stored_mask = find(arrays, MASK_KEYS, path)
     if stored_mask is None:
         if mask is None:
-            raise UserError(f"{path}: holds no mask{_unread(arrays)}, so it is a camera's capture; give the camera's mask "
-                            "with --mask.")
+            raise UserError(
+                f"{path}: holds no mask{_unread(arrays)}, so it is a camera's capture; give the camera's mask with --mask."
+            )
         capture = load_capture(path)
         return _fitting(Measurements(path, capture.measurements, load_mask(mask, capture.frames)))
     planes = as_mask(time_first(stored_mask), path) if mask is None else load_mask(mask, len(time_first(stored_mask)))
@@ -83,8 +85,9 @@ def load_measurements(path: PathLike, mask: PathLike | None = None) -> Measureme
     return _fitting(Measurements(path, measurements, planes, rate=rate, colour=None if colour is None else bool(colour)))
 
 
-def save_measurements(path: PathLike, clip: np.ndarray, measurements: np.ndarray, mask: np.ndarray,
-                      rate: float | None = None) -> None:
+def save_measurements(
+    path: PathLike, clip: np.ndarray, measurements: np.ndarray, mask: np.ndarray, rate: float | None = None
+) -> None:
     """Write measurements, mask and the clip they were made of as a MATLAB file of version 5, whole or not at all.
 
     Args:
@@ -101,12 +104,15 @@ def save_measurements(path: PathLike, clip: np.ndarray, measurements: np.ndarray
     arrays = {
         "orig": np.moveaxis(clip, (0, 1), (2, 3)) if colour else np.moveaxis(clip, 0, -1),
         "meas": np.moveaxis(np.asarray(measurements, np.float32) * WHITE, 0, -1),
-        "white": float(WHITE), "mask": np.moveaxis(mask.astype(np.uint8) if np.isin(mask, (0, 1)).all() else mask, 0, -1),
-        "colour": np.uint8(colour), **({} if rate is None else {"frame_rate": float(rate)}),
+        "white": float(WHITE),
+        "mask": np.moveaxis(mask.astype(np.uint8) if np.isin(mask, (0, 1)).all() else mask, 0, -1),
+        "colour": np.uint8(colour),
+        **({} if rate is None else {"frame_rate": float(rate)}),
     }
     if max(array.nbytes for array in arrays.values() if isinstance(array, np.ndarray)) > LARGEST:
-        raise UserError(f"{path}: the clip is too large for one MATLAB file of 2 GB; measure fewer frames at a time "
-                        "(--frames).")
+        raise UserError(
+            f"{path}: the clip is too large for one MATLAB file of 2 GB; measure fewer frames at a time (--frames)."
+        )
     with replacing(path) as scratch:
         scipy.io.savemat(scratch, arrays, do_compression=True)
 
@@ -122,8 +128,10 @@ def _in_units_of_white(arrays: MatArrays, mask: np.ndarray, path: Path) -> np.nd
     measured = finite(time_first(stored), f"{path}: meas", "measurement")
     white, why = _number(arrays, "white", path), "its white says"
     if white is None and stored.dtype == np.uint8:
-        say_once(f"{path}: meas has 8 bits and the file does not say its white; it is taken for what a camera wrote, white "
-                 f"being {2 * WHITE / len(mask):g} (255 for half of {len(mask)} frames).")
+        say_once(
+            f"{path}: meas has 8 bits and the file does not say its white; it is taken for what a camera wrote, white "
+            f"being {2 * WHITE / len(mask):g} (255 for half of {len(mask)} frames)."
+        )
         return as_captured(stored, len(mask), path)
     if white is None:
         white, why = _found_white(arrays, measured, mask, path)
@@ -132,8 +140,10 @@ def _in_units_of_white(arrays: MatArrays, mask: np.ndarray, path: Path) -> np.nd
     largest, smallest = float(measured.max()), float(measured.min())
     allowed = EXCESS * white * float(mask.sum(0).max())
     if largest > allowed or -smallest > min(allowed, EXCESS * max(largest, 0)):
-        raise UserError(f"{path}: meas holds {smallest:g} to {largest:g}, where white {white:g}, as {why}, allows 0 to "
-                        f"{allowed / EXCESS:g} and noise; expected measurements in that unit, or another white in the file.")
+        raise UserError(
+            f"{path}: meas holds {smallest:g} to {largest:g}, where white {white:g}, as {why}, allows 0 to "
+            f"{allowed / EXCESS:g} and noise; expected measurements in that unit, or another white in the file."
+        )
     if smallest < 0:
         say_once(f"{path}: meas holds numbers down to {smallest:g}, which are taken for noise.")
     return np.ascontiguousarray(measured, np.float32) / np.float32(white)
@@ -148,9 +158,11 @@ def _found_white(arrays: MatArrays, measured: np.ndarray, mask: np.ndarray, path
         return white, "its clip orig tells"
     white = WHITE if measured.max() > mask.sum(0).max() else 1
     relation = "more" if white == WHITE else "no more"
-    say_once(f"{path}: does not say the white of its measurements; it is taken to be {white}, as the largest, "
-             f"{measured.max():g}, is {relation} than the {mask.sum(0).max():g} frames that a pixel sees. Store white in the "
-             "file to say so.")
+    say_once(
+        f"{path}: does not say the white of its measurements; it is taken to be {white}, as the largest, "
+        f"{measured.max():g}, is {relation} than the {mask.sum(0).max():g} frames that a pixel sees. Store white in the "
+        "file to say so."
+    )
     return white, "is guessed"
 
 
@@ -176,8 +188,9 @@ def _number(arrays: MatArrays, key: str, path: Path) -> float | None:
         say_once(f"{path}: {key} is empty, as if it were not there.")
         return None
     if array.size > 1 or not np.isfinite(array).all():
-        raise UserError(f"{path}: {key} is {' x '.join(map(str, array.shape))} of {array.flat[0]:g}; expected one finite "
-                        "number.")
+        raise UserError(
+            f"{path}: {key} is {' x '.join(map(str, array.shape))} of {array.flat[0]:g}; expected one finite number."
+        )
     return float(array.flat[0])
 
 
@@ -190,6 +203,8 @@ def _fitting(file: Measurements) -> Measurements:
     """Return the file itself; ``UserError`` where mask and measurements differ in height or width."""
     mask, measured = file.mask.shape[1:], file.measurements.shape[1:]
     if mask != measured:
-        raise UserError(f"{file.path}: measurements of {measured[0]} x {measured[1]} do not fit a mask of {mask[0]} x "
-                        f"{mask[1]}; give the mask they were made through.")
+        raise UserError(
+            f"{file.path}: measurements of {measured[0]} x {measured[1]} do not fit a mask of {mask[0]} x "
+            f"{mask[1]}; give the mask they were made through."
+        )
     return file

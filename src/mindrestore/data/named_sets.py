@@ -15,6 +15,7 @@ the clip's name:
     davis     a folder a clip; or JPEGImages/480p
     ucf101    1/frame0.png to frame3.png and the one in their middle, framet.png
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass, field
@@ -34,20 +35,27 @@ class VideoSet:
 REDS4 = ("000", "011", "015", "020")  # of REDS's training clips, those that papers score
 
 SETS = {
-    "reds4": VideoSet(("GT/{}", "train/train_sharp/{}", "train_sharp/{}"), {
-        "bicubic": ("sharp_bicubic/{}", "train/train_sharp_bicubic/X4/{}", "train_sharp_bicubic/X4/{}"),
-        "blur": ("blur/{}", "train/train_blur/{}", "train_blur/{}")}, REDS4),
-    "vid4": VideoSet(("GT/{}",), {"bicubic": ("BIx4/{}",), "gaussian": ("BDx4/{}",)},
-                     ("calendar", "city", "foliage", "walk")),
+    "reds4": VideoSet(
+        ("GT/{}", "train/train_sharp/{}", "train_sharp/{}"),
+        {
+            "bicubic": ("sharp_bicubic/{}", "train/train_sharp_bicubic/X4/{}", "train_sharp_bicubic/X4/{}"),
+            "blur": ("blur/{}", "train/train_blur/{}", "train_blur/{}"),
+        },
+        REDS4,
+    ),
+    "vid4": VideoSet(("GT/{}",), {"bicubic": ("BIx4/{}",), "gaussian": ("BDx4/{}",)}, ("calendar", "city", "foliage", "walk")),
     "udm10": VideoSet(("GT/{}", "{}/truth"), {"gaussian": ("BDx4/{}", "{}/blur4")}),
-    "vimeo90k": VideoSet(("vimeo_septuplet/sequences/{}", "sequences/{}"), {
-        "bicubic": ("vimeo_septuplet_matlabLRx4/sequences/{}",),
-        "gaussian": ("vimeo_septuplet_BDLRx4/sequences/{}",)},
-        levels=2, list_files=("sep_testlist.txt", "vimeo_septuplet/sep_testlist.txt")),
-    "dvd": VideoSet(("test_GT/{}", "quantitative_datasets/{}/GT", "{}/GT"), {
-        "blur": ("test_GT_blurred/{}", "quantitative_datasets/{}/input", "{}/input")}),
-    "gopro": VideoSet(("test_GT/{}", "test/{}/sharp", "{}/sharp"), {
-        "blur": ("test_GT_blurred/{}", "test/{}/blur", "{}/blur")}),
+    "vimeo90k": VideoSet(
+        ("vimeo_septuplet/sequences/{}", "sequences/{}"),
+        {"bicubic": ("vimeo_septuplet_matlabLRx4/sequences/{}",), "gaussian": ("vimeo_septuplet_BDLRx4/sequences/{}",)},
+        levels=2,
+        list_files=("sep_testlist.txt", "vimeo_septuplet/sep_testlist.txt"),
+    ),
+    "dvd": VideoSet(
+        ("test_GT/{}", "quantitative_datasets/{}/GT", "{}/GT"),
+        {"blur": ("test_GT_blurred/{}", "quantitative_datasets/{}/input", "{}/input")},
+    ),
+    "gopro": VideoSet(("test_GT/{}", "test/{}/sharp", "{}/sharp"), {"blur": ("test_GT_blurred/{}", "test/{}/blur", "{}/blur")}),
     "set8": VideoSet(("{}",)),
     "davis": VideoSet(("JPEGImages/480p/{}", "{}")),
     "ucf101": VideoSet(("{}",)),

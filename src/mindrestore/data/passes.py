@@ -1,4 +1,5 @@
 """The order in which a training run goes through its data."""
+
 from __future__ import annotations
 
 import numpy as np

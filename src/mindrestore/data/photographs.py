@@ -4,6 +4,7 @@ Nothing is downloaded. Training and held-out photographs are disjoint, so a scor
 scikit-image's documentation has it: astronaut and hubble_deep_field (NASA), rocket (SpaceX), text: public domain;
 brick, camera, chelsea, coffee, grass, gravel, retina: CC0; coins, ihc: no known copyright restrictions.
 """
+
 import functools
 from pathlib import Path
 

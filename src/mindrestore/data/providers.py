@@ -1,4 +1,5 @@
 """Sources of training clips for snapshot imaging; the rendered one is in ``rendered``."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -86,8 +87,16 @@ class DavisClips:
         UserError: no such folder, no clip in it with enough frames, or as for ``find_clips``.
     """
 
-    def __init__(self, folder: PathLike, frames: int = 8, height: int = 256, width: int = 256, *, colour: bool = False,
-                 view: str = "scaled") -> None:
+    def __init__(
+        self,
+        folder: PathLike,
+        frames: int = 8,
+        height: int = 256,
+        width: int = 256,
+        *,
+        colour: bool = False,
+        view: str = "scaled",
+    ) -> None:
         self.frames, self.height, self.width, self.colour, self.view = frames, height, width, colour, VIEWS[view]
         folder = clips_folder(existing(folder, "folder of clips"))
         self._groups, self.notes = [], []
@@ -129,15 +138,25 @@ class SceneClips:
         UserError: a scene that cannot be read, is too short, or is grey where colour was asked for, or the other way.
     """
 
-    def __init__(self, paths: Sequence[Path], frames: int = 8, height: int = 256, width: int = 256, *,
-                 colour: bool = False, view: str = "scaled") -> None:
+    def __init__(
+        self,
+        paths: Sequence[Path],
+        frames: int = 8,
+        height: int = 256,
+        width: int = 256,
+        *,
+        colour: bool = False,
+        view: str = "scaled",
+    ) -> None:
         self.frames, self.height, self.width, self.view = frames, height, width, VIEWS[view]
         self.notes = ()
         scenes = [load_scene(path, colour=colour) for path in paths]
         for path, scene in zip(paths, scenes):
             if scene.colour != colour:
-                raise UserError(f"{path}: the scene is {'colour' if scene.colour else 'grey'}, expected "
-                                f"{'colour' if colour else 'grey'} as the network is.")
+                raise UserError(
+                    f"{path}: the scene is {'colour' if scene.colour else 'grey'}, expected "
+                    f"{'colour' if colour else 'grey'} as the network is."
+                )
         self._scenes = [scene for scene in scenes for _ in scene.snapshots(frames)]  # of every index
 
     def __len__(self) -> int:
@@ -152,5 +171,5 @@ class SceneClips:
         """A random view ``(T, height, width)`` or ``(3, T, height, width)`` of the scene that ``index`` stands for."""
         scene = self._scenes[index]
         first = int(rng.integers(scene.clip.shape[-3] - self.frames + 1))
-        frames = scene.clip[..., first:first + self.frames, :, :]
+        frames = scene.clip[..., first : first + self.frames, :, :]
         return self.view(frames, self.height, self.width, rng, name=scene.name)

@@ -1,4 +1,5 @@
 """REDS regrouped as papers use it: its 240 training and 30 validation clips side by side, validation clip n as 240 + n."""
+
 from __future__ import annotations
 
 import filecmp
@@ -53,11 +54,18 @@ def regroup(root: PathLike, output: PathLike | None = None, link: bool = False, 
             plans.append((variant, train, val))
     if not plans:
         raise UserError(f"{root}: no train_sharp and val_sharp in it; unpack REDS there.")
-    moves = [(variant, _moves(train, val, Path(output) / f"train_{variant}" if output else train, frames))
-             for variant, train, val in plans]
-    return [Placed(Path(output) / f"train_{variant}" if output else train, len(pairs),
-                   sum(_place(source, target, link) for source, target in pairs))
-            for (variant, pairs), (_, train, _) in zip(moves, plans)]
+    moves = [
+        (variant, _moves(train, val, Path(output) / f"train_{variant}" if output else train, frames))
+        for variant, train, val in plans
+    ]
+    return [
+        Placed(
+            Path(output) / f"train_{variant}" if output else train,
+            len(pairs),
+            sum(_place(source, target, link) for source, target in pairs),
+        )
+        for (variant, pairs), (_, train, _) in zip(moves, plans)
+    ]
 
 
 def _find(root: Path, part: str, variant: str) -> Path | None:
@@ -125,8 +133,10 @@ def _place(source: Path, place: Path, link: bool) -> bool:
                 shutil.copytree(source, partial)
             except shutil.Error as error:  # one of its own, with all failures in it
                 shutil.rmtree(partial, ignore_errors=True)
-                raise UserError(f"{place}: cannot be copied from {source} ({printable(error.args[0][0][2])}); free some space, "
-                                "and run this again: clips in place are left alone.") from error
+                raise UserError(
+                    f"{place}: cannot be copied from {source} ({printable(error.args[0][0][2])}); free some space, "
+                    "and run this again: clips in place are left alone."
+                ) from error
             os.replace(partial, place)
     except OSError as error:
         raise cannot_be_written(place, error) from error

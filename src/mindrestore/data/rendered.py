@@ -1,4 +1,5 @@
 """Training clips without a data set: compositions of photographs drawn at random, and the clips they render to."""
+
 from __future__ import annotations
 
 import math
@@ -27,8 +28,16 @@ class RenderedClips:
 
     notes = ()
 
-    def __init__(self, frames: int, height: int, width: int, photographs: Sequence[str] = TRAIN_PHOTOGRAPHS,
-                 colour: bool = False, speed: float | None = None, length: int = 1000) -> None:
+    def __init__(
+        self,
+        frames: int,
+        height: int,
+        width: int,
+        photographs: Sequence[str] = TRAIN_PHOTOGRAPHS,
+        colour: bool = False,
+        speed: float | None = None,
+        length: int = 1000,
+    ) -> None:
         self.frames, self.height, self.width, self.length = frames, height, width, length
         self.photographs, self.colour, self.speed = tuple(photographs), colour, speed
         for name in self.photographs:
@@ -44,13 +53,20 @@ class RenderedClips:
 
     def clip(self, index: int, rng: np.random.Generator) -> np.ndarray:
         """A clip ``(T, H, W)`` or ``(3, T, H, W)`` drawn from ``rng``; ``index`` changes nothing."""
-        return render_clip(rng, self.frames, self.height, self.width, photographs=self.photographs, colour=self.colour,
-                           speed=self.speed)
+        return render_clip(
+            rng, self.frames, self.height, self.width, photographs=self.photographs, colour=self.colour, speed=self.speed
+        )
 
 
-def render_clip(rng: np.random.Generator | int | None = None, frames: int = 8, height: int = 256, width: int = 256,
-                photographs: Sequence[str] = TRAIN_PHOTOGRAPHS, colour: bool = False,
-                speed: float | None = None) -> np.ndarray:
+def render_clip(
+    rng: np.random.Generator | int | None = None,
+    frames: int = 8,
+    height: int = 256,
+    width: int = 256,
+    photographs: Sequence[str] = TRAIN_PHOTOGRAPHS,
+    colour: bool = False,
+    speed: float | None = None,
+) -> np.ndarray:
     """Draw a composition and render it.
 
     Args:
@@ -71,8 +87,13 @@ def render_clip(rng: np.random.Generator | int | None = None, frames: int = 8, h
     return render(composition, frames, height, width, colour=colour)
 
 
-def draw_composition(rng: np.random.Generator | int | None, height: int, width: int,
-                     photographs: Sequence[str] = TRAIN_PHOTOGRAPHS, speed: float | None = None) -> Composition:
+def draw_composition(
+    rng: np.random.Generator | int | None,
+    height: int,
+    width: int,
+    photographs: Sequence[str] = TRAIN_PHOTOGRAPHS,
+    speed: float | None = None,
+) -> Composition:
     """Draw a ``Composition`` that suits clips of ``height`` x ``width``; arguments and errors as for
     ``render_clip``.
     """
@@ -86,10 +107,12 @@ def draw_composition(rng: np.random.Generator | int | None, height: int, width: 
     background = _draw_surface(rng, photographs, shortest_side=1.3 * max(height, width))
     margins = [max(0.0, extent - seen) / 2 for extent, seen in zip(background.extent, (width, height))]
     camera = _draw_motion(rng, rng.uniform(-1, 1, 2) * margins, camera_speed, reach=max(height, width) / 2)
-    foregrounds = tuple(_draw_foreground(rng, photographs, height=height, width=width, speed=speed)
-                        for _ in range(rng.integers(1, 4)))
-    return Composition(background, camera, foregrounds, exposure=math.exp(rng.normal(0, 0.08)),
-                       exposure_drift=rng.normal(0, 0.004))
+    foregrounds = tuple(
+        _draw_foreground(rng, photographs, height=height, width=width, speed=speed) for _ in range(rng.integers(1, 4))
+    )
+    return Composition(
+        background, camera, foregrounds, exposure=math.exp(rng.normal(0, 0.08)), exposure_drift=rng.normal(0, 0.004)
+    )
 
 
 def _draw_speed(rng: np.random.Generator) -> float:
@@ -101,10 +124,16 @@ def _draw_surface(rng: np.random.Generator, photographs: Sequence[str], shortest
     """A photograph in random tones, reduced at random, its shorter side to ``shortest_side`` at least where it is as long."""
     name = photographs[rng.integers(len(photographs))]
     least = np.clip(shortest_side / min(photograph(name).shape[:2]), 0.25, 1.0)
-    return Surface(name, scale=math.exp(rng.uniform(math.log(least), 0)), quarter_turns=int(rng.integers(4)),
-                   mirrored=bool(rng.integers(2)), luma=tuple(rng.dirichlet((3.0, 5.0, 2.0))),
-                   gamma=math.exp(rng.normal(0, 0.2)), contrast=rng.uniform(0.75, 1.1),
-                   brightness=rng.uniform(-0.05, 0.1))
+    return Surface(
+        name,
+        scale=math.exp(rng.uniform(math.log(least), 0)),
+        quarter_turns=int(rng.integers(4)),
+        mirrored=bool(rng.integers(2)),
+        luma=tuple(rng.dirichlet((3.0, 5.0, 2.0))),
+        gamma=math.exp(rng.normal(0, 0.2)),
+        contrast=rng.uniform(0.75, 1.1),
+        brightness=rng.uniform(-0.05, 0.1),
+    )
 
 
 def _draw_motion(rng: np.random.Generator, position: Sequence[float], speed: float, reach: float) -> Motion:
@@ -112,17 +141,29 @@ def _draw_motion(rng: np.random.Generator, position: Sequence[float], speed: flo
     heading, bend = rng.uniform(0, 2 * math.pi, 2)
     pace, push = speed * rng.uniform(0.6, 1.0), speed * rng.uniform(0, 0.08)
     turn, growth = rng.normal(0, 0.3, 2) * speed / reach
-    return Motion(tuple(position), (pace * math.cos(heading), pace * math.sin(heading)),
-                  (push * math.cos(bend), push * math.sin(bend)), angle=rng.normal(0, 0.1), turn=turn, growth=growth)
+    return Motion(
+        tuple(position),
+        (pace * math.cos(heading), pace * math.sin(heading)),
+        (push * math.cos(bend), push * math.sin(bend)),
+        angle=rng.normal(0, 0.1),
+        turn=turn,
+        growth=growth,
+    )
 
 
-def _draw_foreground(rng: np.random.Generator, photographs: Sequence[str], *, height: int, width: int,
-                     speed: float) -> Foreground:
+def _draw_foreground(
+    rng: np.random.Generator, photographs: Sequence[str], *, height: int, width: int, speed: float
+) -> Foreground:
     radius = min(height, width) * rng.uniform(0.07, 0.3)
     position = rng.uniform(-0.45, 0.45, 2) * (width, height)
-    return Foreground(_draw_surface(rng, photographs, shortest_side=3 * radius), centre=tuple(rng.uniform(0.1, 0.9, 2)),
-                      outline=_draw_outline(rng), radius=radius, softness=rng.uniform(0.4, 1.2),
-                      motion=_draw_motion(rng, position, speed * rng.uniform(0.3, 1.0), reach=radius))
+    return Foreground(
+        _draw_surface(rng, photographs, shortest_side=3 * radius),
+        centre=tuple(rng.uniform(0.1, 0.9, 2)),
+        outline=_draw_outline(rng),
+        radius=radius,
+        softness=rng.uniform(0.4, 1.2),
+        motion=_draw_motion(rng, position, speed * rng.uniform(0.3, 1.0), reach=radius),
+    )
 
 
 def _draw_outline(rng: np.random.Generator) -> tuple[Point, ...]:

@@ -4,6 +4,7 @@ The kernel is Keys' cubic convolution with a = -1/2 (IEEE Trans. ASSP 1981, equa
 kernel is widened by the factor, so that it also filters; at the borders the image is mirrored, its edge pixel repeated.
 OpenCV's and Pillow's bicubic differ in one of the three.
 """
+
 import math
 from fractions import Fraction
 
@@ -53,7 +54,7 @@ def contributions(length: int, scale: float) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         (weights, places), both (outputs, taps): float64 rows that sum to 1, and the indices of their inputs.
     """
-    outputs = math.ceil(Fraction(scale).limit_denominator(10 ** 6) * length)
+    outputs = math.ceil(Fraction(scale).limit_denominator(10**6) * length)
     stretch = max(1.0, 1 / scale)
     centres = (np.arange(outputs) + 0.5) / scale - 0.5
     first = np.floor(centres - KERNEL_WIDTH * stretch / 2).astype(int)

@@ -1,4 +1,5 @@
 """Scenes to score a reconstruction on: a clip that is known, in measurements of T frames."""
+
 from __future__ import annotations
 
 import re
@@ -19,8 +20,14 @@ from mindrestore.sensing.values import as_mask, finite, refuse
 CLIP_KEYS = ("orig", "patch_save", "p1", "p2", "p3")
 
 # Published name -> (how files spell it, measurements of 8 frames that published results score), in the papers' order.
-BENCHMARK = {"Kobe": ("kobe", 4), "Traffic": ("traffic", 6), "Runner": ("runner", 1), "Drop": ("drop", 1),
-             "Aerial": ("aerial", 4), "Vehicle": ("crash|vehicle", 4)}
+BENCHMARK = {
+    "Kobe": ("kobe", 4),
+    "Traffic": ("traffic", 6),
+    "Runner": ("runner", 1),
+    "Drop": ("drop", 1),
+    "Aerial": ("aerial", 4),
+    "Vehicle": ("crash|vehicle", 4),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,6 +40,7 @@ class Scene:
         mask: ``(T, H, W)`` stored beside the clip, or ``None``. Which mask a result was made with must be said: the one
             stored in benchmark files is not the one that published networks were trained with.
     """
+
     name: str
     clip: np.ndarray
     mask: np.ndarray | None = None
@@ -49,9 +57,11 @@ class Scene:
         """
         total = self.clip.shape[-3]
         if not 1 <= frames <= total:
-            raise UserError(f"scene {self.name} has {total} frames, which makes no measurement of {frames}; "
-                            f"use a mask of 1 to {total} planes.")
-        return [self.clip[..., start:start + frames, :, :] for start in range(0, total - frames + 1, frames)]
+            raise UserError(
+                f"scene {self.name} has {total} frames, which makes no measurement of {frames}; "
+                f"use a mask of 1 to {total} planes."
+            )
+        return [self.clip[..., start : start + frames, :, :] for start in range(0, total - frames + 1, frames)]
 
 
 def load_scene(path: PathLike, name: str | None = None, colour: bool = False) -> Scene:

@@ -1,4 +1,5 @@
 """Training samples of snapshot imaging: a clip, the mask it is seen through, its measurement and, if asked, an estimate."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
@@ -48,11 +49,13 @@ class FixedMask:
     def __call__(self, rng: np.random.Generator, frames: int, height: int, width: int) -> np.ndarray:
         planes, mask_height, mask_width = self.mask.shape
         if frames != planes or height > mask_height or width > mask_width:
-            raise UserError(f"a mask of {planes} planes of {mask_height} x {mask_width} does not fit clips of "
-                            f"{frames} frames of {height} x {width}: give a mask of {frames} planes, at least as large.")
+            raise UserError(
+                f"a mask of {planes} planes of {mask_height} x {mask_width} does not fit clips of "
+                f"{frames} frames of {height} x {width}: give a mask of {frames} planes, at least as large."
+            )
         top = rng.integers(mask_height - height + 1)
         left = rng.integers(mask_width - width + 1)
-        return self.mask[:, top:top + height, left:left + width]
+        return self.mask[:, top : top + height, left : left + width]
 
 
 class SnapshotSamples:
@@ -70,8 +73,17 @@ class SnapshotSamples:
         seed: of order, augmentation, masks and noise.
     """
 
-    def __init__(self, clips: ClipSource, masks: RandomMasks | FixedMask, colour: bool = False, *,
-                 with_estimate: bool = False, read_noise: float = 0.0, bits: int | None = None, seed: int = 0) -> None:
+    def __init__(
+        self,
+        clips: ClipSource,
+        masks: RandomMasks | FixedMask,
+        colour: bool = False,
+        *,
+        with_estimate: bool = False,
+        read_noise: float = 0.0,
+        bits: int | None = None,
+        seed: int = 0,
+    ) -> None:
         self.clips, self.masks, self.colour, self.with_estimate = clips, masks, colour, with_estimate
         self.read_noise, self.bits, self.seed = read_noise, bits, seed
         self.columns = Sample._fields if with_estimate else Sample._fields[:-1]

@@ -1,4 +1,5 @@
 """Subclips to train on, consecutive frames of a clip: cut out of a data set's clips, or rendered."""
+
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
@@ -53,8 +54,17 @@ class StoredSubclips:
         UserError: clips named but missing, none left, none long enough, or low quality that has other clips or frames.
     """
 
-    def __init__(self, gt: FrameStore, lq: FrameStore | None = None, frames: int = 6, patch: int = 256, scale: int = 1, *,
-                 clips: Sequence[str] | None = None, held_out: Collection[str] = ()) -> None:
+    def __init__(
+        self,
+        gt: FrameStore,
+        lq: FrameStore | None = None,
+        frames: int = 6,
+        patch: int = 256,
+        scale: int = 1,
+        *,
+        clips: Sequence[str] | None = None,
+        held_out: Collection[str] = (),
+    ) -> None:
         self.gt, self.lq, self.frames, self.patch, self.scale = gt, lq, frames, patch, scale
         if patch % scale:
             raise UserError(f"patch is {patch}; it must be a multiple of the scale {scale}.")
@@ -63,18 +73,23 @@ class StoredSubclips:
             raise UserError(f"{gt.root}: {len(missing)} listed clips are not in it, the first is {missing[0]}.")
         deeper = [clip for clip in gt.clips if clip not in held_out and clip.rpartition("/")[2] in held_out]
         if deeper:
-            raise UserError(f"{gt.root}: clip {deeper[0]} is to be held out by its name, but lies deeper; give the folder that "
-                            "holds the clips themselves, or data.held_out=none.")
+            raise UserError(
+                f"{gt.root}: clip {deeper[0]} is to be held out by its name, but lies deeper; give the folder that "
+                "holds the clips themselves, or data.held_out=none."
+            )
         names = [clip for clip in clips or gt.clips if clip not in held_out]
         if lq is not None:
             for clip in names:
                 _check_pair(gt, lq, clip)
-        self._starts = [(clip, start) for clip in names for run in runs(gt.clips[clip])
-                        for start in range(run.start, run.stop - frames + 1)]
+        self._starts = [
+            (clip, start) for clip in names for run in runs(gt.clips[clip]) for start in range(run.start, run.stop - frames + 1)
+        ]
         self.notes = list(filter(None, (gap_sentence(f"{gt.root}, clip {clip}", gt.clips[clip]) for clip in names)))
         if not self._starts:
-            raise UserError(f"{gt.root}: no clip of {frames} frames to train on; expected at least one that is not held out"
-                            f"{f' ({self.notes[0]})' if self.notes else ''}.")
+            raise UserError(
+                f"{gt.root}: no clip of {frames} frames to train on; expected at least one that is not held out"
+                f"{f' ({self.notes[0]})' if self.notes else ''}."
+            )
 
     def __len__(self) -> int:
         """Subclips of one pass."""
@@ -87,8 +102,10 @@ class StoredSubclips:
         gt = _read(self.gt, clip, places)
         height, width = gt[0].shape[:2]
         if min(height, width) < self.patch:
-            raise UserError(f"{self.gt.root}, clip {clip}: frames of {width} x {height} pixels are smaller than the patch "
-                            f"of {self.patch}; choose a smaller data.patch.")
+            raise UserError(
+                f"{self.gt.root}, clip {clip}: frames of {width} x {height} pixels are smaller than the patch "
+                f"of {self.patch}; choose a smaller data.patch."
+            )
         patch = self.patch // self.scale
         top, left = (int(rng.integers(extent // self.scale - patch + 1)) for extent in (height, width))
         lq = None
@@ -96,8 +113,10 @@ class StoredSubclips:
             lq = _read(self.lq, clip, places)
             rows, columns = lq[0].shape[:2]
             if (height, width) != (rows * self.scale, columns * self.scale):
-                raise UserError(f"{self.lq.root}, clip {clip}: frames of {columns} x {rows} pixels, expected those of "
-                                f"ground truth, {width} x {height}, divided by {self.scale}.")
+                raise UserError(
+                    f"{self.lq.root}, clip {clip}: frames of {columns} x {rows} pixels, expected those of "
+                    f"ground truth, {width} x {height}, divided by {self.scale}."
+                )
             lq = _cut(lq, top, left, patch)
         return Subclip(_cut(gt, top * self.scale, left * self.scale, self.patch), lq)
 
@@ -138,8 +157,10 @@ def _read(store: FrameStore, clip: str, places: slice) -> list[np.ndarray]:
     frames = [store.read(clip, name) for name in names]
     for name, frame in zip(names, frames):
         if frame.shape != frames[0].shape:
-            raise UserError(f"{store.root}, clip {clip}, frame {name}: {frame.shape[1]} x {frame.shape[0]} pixels, expected "
-                            f"{frames[0].shape[1]} x {frames[0].shape[0]} as the frames before it.")
+            raise UserError(
+                f"{store.root}, clip {clip}, frame {name}: {frame.shape[1]} x {frame.shape[0]} pixels, expected "
+                f"{frames[0].shape[1]} x {frames[0].shape[0]} as the frames before it."
+            )
     return frames
 
 
@@ -147,5 +168,5 @@ def _cut(frames: Sequence[np.ndarray], top: int, left: int, side: int) -> np.nda
     """T frames (H, W, 3) uint8 -> their squares at one place, (T, 3, side, side) float32 0–1."""
     planes = np.empty((len(frames), 3, side, side), np.float32)
     for plane, frame in zip(planes, frames):
-        np.divide(frame[top:top + side, left:left + side].transpose(2, 0, 1), 255, out=plane, dtype=np.float32)
+        np.divide(frame[top : top + side, left : left + side].transpose(2, 0, 1), 255, out=plane, dtype=np.float32)
     return planes

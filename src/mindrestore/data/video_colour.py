@@ -3,6 +3,7 @@
 A video's samples mean nothing without its matrix and its range: decoded by another matrix, BT.709's pure red reads
 (233, 0, 2). The codes are those of ITU-T H.273, which FFmpeg's ``AVCOL_*`` constants are.
 """
+
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
@@ -71,9 +72,9 @@ def bgr_of(luma: np.ndarray, chroma: tuple[np.ndarray, np.ndarray], colour: Colo
     planes = [luma.astype(np.float32)] + [_enlarged(plane.astype(np.float32), height, width) for plane in chroma]
     red, blue = WEIGHTS[colour.matrix]
     green = 1 - red - blue
-    inverse = np.array([[1, 2 * (1 - blue), 0],
-                        [1, -2 * (1 - blue) * blue / green, -2 * (1 - red) * red / green],
-                        [1, 0, 2 * (1 - red)]])
+    inverse = np.array(
+        [[1, 2 * (1 - blue), 0], [1, -2 * (1 - blue) * blue / green, -2 * (1 - red) * red / green], [1, 0, 2 * (1 - red)]]
+    )
     white = 255 if bits == 8 else 65535
     (black, offset), (luma_range, chroma_range) = _range(colour.full, bits)
     inverse = inverse / [luma_range, chroma_range, chroma_range] * white
@@ -87,21 +88,25 @@ def planes_of(image: np.ndarray, colour: Colour, bits: int) -> tuple[np.ndarray,
     """
     red, blue = WEIGHTS[colour.matrix]
     green = 1 - red - blue
-    forward = np.array([[blue, green, red],
-                        [0.5, -green / (2 * (1 - blue)), -red / (2 * (1 - blue))],
-                        [-blue / (2 * (1 - red)), -green / (2 * (1 - red)), 0.5]])
+    forward = np.array(
+        [
+            [blue, green, red],
+            [0.5, -green / (2 * (1 - blue)), -red / (2 * (1 - blue))],
+            [-blue / (2 * (1 - red)), -green / (2 * (1 - red)), 0.5],
+        ]
+    )
     (black, offset), (luma_range, chroma_range) = _range(colour.full, bits)
     forward *= np.array([[luma_range], [chroma_range], [chroma_range]]) / np.iinfo(image.dtype).max
     samples = cv2.transform(image.astype(np.float32), np.column_stack((forward, [black, offset, offset])))
     luma, *chroma = cv2.split(samples)
     planes = (_rounded(plane, bits) for plane in (luma, *map(_halved, chroma)))
-    return tuple(np.minimum(plane, 2 ** bits - 1) for plane in planes)
+    return tuple(np.minimum(plane, 2**bits - 1) for plane in planes)
 
 
 def _range(full: bool, bits: int) -> tuple[tuple[int, int], tuple[int, int]]:
     """Return black and the zero of chroma, and the spans of luma and chroma."""
     if full:
-        return (0, 2 ** (bits - 1)), (2 ** bits - 1, 2 ** bits - 1)
+        return (0, 2 ** (bits - 1)), (2**bits - 1, 2**bits - 1)
     step = 2 ** (bits - 8)
     return (16 * step, 128 * step), (219 * step, 224 * step)
 
@@ -130,7 +135,11 @@ def _halved(plane: np.ndarray) -> np.ndarray:
     height, width = plane.shape
     wide = np.pad(plane, [(0, 0), (0, 2)], mode="edge")
     wide = np.concatenate((plane[:, 2:3], plane[:, 1:2], wide), 1)  # reflected on the left, where a sample lies
-    narrow = (6 * wide[:, 2:width + 2:2] + 2 * (wide[:, 1:width + 1:2] + wide[:, 3:width + 3:2])
-              - wide[:, 0:width:2] - wide[:, 4:width + 4:2]) / 8
+    narrow = (
+        6 * wide[:, 2 : width + 2 : 2]
+        + 2 * (wide[:, 1 : width + 1 : 2] + wide[:, 3 : width + 3 : 2])
+        - wide[:, 0:width:2]
+        - wide[:, 4 : width + 4 : 2]
+    ) / 8
     tall = np.pad(narrow, [(1, 1), (0, 0)], mode="edge")
-    return (9 * (tall[1:height + 1:2] + tall[2:height + 2:2]) - tall[0:height:2] - tall[3:height + 3:2]) / 16
+    return (9 * (tall[1 : height + 1 : 2] + tall[2 : height + 2 : 2]) - tall[0:height:2] - tall[3 : height + 3 : 2]) / 16

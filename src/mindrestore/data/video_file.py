@@ -1,4 +1,5 @@
 """Video files: what one says of itself, and its frames, upright, converted by the matrix that it names, each with its time."""
+
 from __future__ import annotations
 
 import collections
@@ -16,8 +17,10 @@ from av.stream import Disposition
 from mindrestore.data.video_colour import RGB, UNSPECIFIED, WEIGHTS, Colour, bgr_of, usual_matrix
 from mindrestore.errors import UserError
 
-CONTAINERS = ("mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,asf,flv,gif,apng,ogg,mxf,nut,ivf,dv,wtv,rm,"
-              "h264,hevc,av1,obu,m4v,mjpeg,yuv4mpegpipe")
+CONTAINERS = (
+    "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,asf,flv,gif,apng,ogg,mxf,nut,ivf,dv,wtv,rm,"
+    "h264,hevc,av1,obu,m4v,mjpeg,yuv4mpegpipe"
+)
 """The formats that are read: none that names other files or addresses, as playlists do."""
 LOCAL = {"format_whitelist": CONTAINERS, "protocol_whitelist": "file"}
 CLOCKS = ("mpegts", "mpeg")  # broadcast formats, whose clock starts anywhere
@@ -85,7 +88,7 @@ class Times:
         if self.ticks is None:
             return self
         begin, after = self.ticks[first], self.begin(first + count) if first + count < len(self.ticks) else self.end
-        return replace(self, ticks=tuple(tick - begin for tick in self.ticks[first:first + count]), end=after - begin)
+        return replace(self, ticks=tuple(tick - begin for tick in self.ticks[first : first + count]), end=after - begin)
 
     def doubled(self) -> Times:
         """With one more frame in the middle between any two."""
@@ -215,8 +218,10 @@ class VideoReader:
             if stream is None:
                 raise self._no_frames()
             if stream.codec_context is None:
-                raise UserError(f"{self.path}: its video is of a codec that this build of PyAV cannot decode; convert it to "
-                                "H.264, or give a folder of frames.")
+                raise UserError(
+                    f"{self.path}: its video is of a codec that this build of PyAV cannot decode; convert it to "
+                    "H.264, or give a folder of frames."
+                )
             yield container, stream
 
     def _no_frames(self) -> UserError:
@@ -225,8 +230,10 @@ class VideoReader:
     def _check_size(self, frame: av.VideoFrame, number: int) -> None:
         size = (frame.width, frame.height) if self._turn.transposes else (frame.height, frame.width)
         if size != (self.height, self.width):
-            raise UserError(f"{self.path}: frame {number} has {size[1]} x {size[0]} pixels, the ones before it {self.width} x "
-                            f"{self.height}; all frames of a clip must have one size.")
+            raise UserError(
+                f"{self.path}: frame {number} has {size[1]} x {size[0]} pixels, the ones before it {self.width} x "
+                f"{self.height}; all frames of a clip must have one size."
+            )
 
 
 def opened(path: Path) -> av.container.InputContainer:
@@ -244,8 +251,9 @@ def pictures_of(container: av.container.InputContainer) -> av.VideoStream | None
 
 def not_read(path: Path, reason: object) -> UserError:
     """What to raise of a file that is no video that can be read here."""
-    return UserError(f"{path}: no video frames can be read ({reason}); expected a video file that FFmpeg decodes, or a folder "
-                     "of images.")
+    return UserError(
+        f"{path}: no video frames can be read ({reason}); expected a video file that FFmpeg decodes, or a folder of images."
+    )
 
 
 def warn_of_damage(path: Path, contents: Contents) -> None:
@@ -257,8 +265,10 @@ def warn_of_damage(path: Path, contents: Contents) -> None:
 
 def damage(path: Path, contents: Contents) -> str:
     """Return a sentence with both counts of a damaged video."""
-    return (f"{path}: is damaged: {contents.expected} frames expected, {contents.count} decoded; the others are missing in "
-            "what was made of it.")
+    return (
+        f"{path}: is damaged: {contents.expected} frames expected, {contents.count} decoded; the others are missing in "
+        "what was made of it."
+    )
 
 
 @dataclass(frozen=True)
@@ -381,8 +391,10 @@ def _colour(frame: av.VideoFrame, context: av.VideoCodecContext, path: Path) -> 
     if matrix in (UNSPECIFIED, RGB, 3):  # 3 is reserved
         matrix = usual_matrix(frame.height)
     if matrix not in WEIGHTS:
-        raise UserError(f"{path}: its colours are coded by matrix {matrix} of ITU-T H.273, which is not converted here; "
-                        "convert it to BT.709 first.")
+        raise UserError(
+            f"{path}: its colours are coded by matrix {matrix} of ITU-T H.273, which is not converted here; "
+            "convert it to BT.709 first."
+        )
     return Colour(int(matrix), full, primaries, transfer)
 
 
@@ -399,8 +411,10 @@ def _image(frame: av.VideoFrame, colour: Colour, bits: int) -> np.ndarray:
         luma = _planes(_formatted(frame, f"gray{ending}", colour), samples)[0]
         grey = np.full_like(luma, 2 ** (samples - 1))
         return _stored(bgr_of(luma, (grey, grey), colour, samples), 8 if samples == 8 else 16, bits)
-    wide, high = (frame.width + 1) // 2 == frame.format.chroma_width(frame.width), (
-        (frame.height + 1) // 2 == frame.format.chroma_height(frame.height))
+    wide, high = (
+        (frame.width + 1) // 2 == frame.format.chroma_width(frame.width),
+        ((frame.height + 1) // 2 == frame.format.chroma_height(frame.height)),
+    )
     sampling = {(True, True): "420", (True, False): "422"}.get((wide, high), "444")
     luma, *chroma = _planes(_formatted(frame, f"yuv{sampling}p{ending}", colour), samples)
     return _stored(bgr_of(luma, tuple(chroma), colour, samples), 8 if samples == 8 else 16, bits)
@@ -418,14 +432,14 @@ def _planes(frame: av.VideoFrame, samples: int, channels: int = 1) -> list[np.nd
     """The planes of a frame as arrays, (h, w) or packed (h, w, channels)."""
     planes, kind = [], np.dtype(np.uint8 if samples == 8 else np.uint16)
     for plane in frame.planes:
-        rows = np.frombuffer(plane, kind).reshape(plane.height, plane.line_size // kind.itemsize)[:, :channels * plane.width]
+        rows = np.frombuffer(plane, kind).reshape(plane.height, plane.line_size // kind.itemsize)[:, : channels * plane.width]
         planes.append(rows if channels == 1 else rows.reshape(plane.height, plane.width, channels))
     return planes
 
 
 def _stored(image: np.ndarray, samples: int, bits: int) -> np.ndarray:
     """An image of ``samples`` bits as a video of ``bits`` stores its frames: of 8 bits, or of 16 with white at 65535."""
-    white, wanted = 2 ** samples - 1, 255 if bits == 8 else 65535
+    white, wanted = 2**samples - 1, 255 if bits == 8 else 65535
     if white == wanted:
         return image
     return np.rint(image * (wanted / white)).astype(np.uint8 if bits == 8 else np.uint16)

@@ -1,4 +1,5 @@
 """Training samples of video restoration: a low-quality clip and its ground truth, drawn as the published recipe does."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
@@ -41,9 +42,19 @@ class VideoSamples:
 
     columns = ("gt", "lq")
 
-    def __init__(self, subclips: SubclipSource, task: str, degradation: str | None = None, scale: int = 1,
-                 sigma: tuple[float, float] = (0, 50), *, time_reversal: bool = False, colour_jitter: bool = False,
-                 pad_frames: int | None = None, seed: int = 0) -> None:
+    def __init__(
+        self,
+        subclips: SubclipSource,
+        task: str,
+        degradation: str | None = None,
+        scale: int = 1,
+        sigma: tuple[float, float] = (0, 50),
+        *,
+        time_reversal: bool = False,
+        colour_jitter: bool = False,
+        pad_frames: int | None = None,
+        seed: int = 0,
+    ) -> None:
         self.subclips, self.task, self.degradation, self.scale, self.sigma = subclips, task, degradation, scale, sigma
         self.time_reversal, self.colour_jitter, self.pad_frames = time_reversal, colour_jitter, pad_frames
         self.seed = seed
@@ -69,7 +80,7 @@ class VideoSamples:
         clips = turned(clips, rng)
         if self.task == "interpolate":
             gt = clips[0]
-            return _sample(gt[INTERPOLATED // 2:INTERPOLATED // 2 + 1], gt[::2])
+            return _sample(gt[INTERPOLATED // 2 : INTERPOLATED // 2 + 1], gt[::2])
         if self.task == "denoise":
             return _sample(clips[0], noisy_with_level(clips[0], rng.uniform(*self.sigma) / WHITE, rng))
         gt = clips[0]
@@ -80,7 +91,7 @@ class VideoSamples:
 def turned(clips: Sequence[np.ndarray], rng: np.random.Generator) -> list[np.ndarray]:
     """Mirror left-right, mirror top-bottom and transpose clips (T, C, H, W), each with probability 0.5, the same for all."""
     left_right, top_bottom, transposed = rng.random(3) < 0.5
-    clips = [clip[..., ::-1 if top_bottom else 1, ::-1 if left_right else 1] for clip in clips]
+    clips = [clip[..., :: -1 if top_bottom else 1, :: -1 if left_right else 1] for clip in clips]
     return [clip.swapaxes(-1, -2) for clip in clips] if transposed else clips
 
 

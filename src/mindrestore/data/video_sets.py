@@ -1,4 +1,5 @@
 """The clips of an evaluation: those of a data set known by name, or of a user's folders and videos."""
+
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
@@ -126,8 +127,9 @@ def evaluation_clips(settings: ClipChoice, degradation: str | None) -> list[Vide
     if settings.set == named_sets.DEMO and not (settings.path or settings.gt or settings.lq):
         return _named([VideoClip(scene.name, SceneSource(scene)) for scene in demo_scenes(colour=True)], settings.clips)
     if settings.path and kind is None:
-        raise UserError("evaluation.path is for data sets such as reds4 (evaluation.set); give --gt or --lq for "
-                        "folders of your own.")
+        raise UserError(
+            "evaluation.path is for data sets such as reds4 (evaluation.set); give --gt or --lq for folders of your own."
+        )
     if settings.gt or settings.lq:
         gt, lq = (_own_clips(path) if path else {} for path in (settings.gt, settings.lq))
         clips = gt or lq
@@ -140,8 +142,9 @@ def evaluation_clips(settings: ClipChoice, degradation: str | None) -> list[Vide
         gt = _clips_of_set(root, kind.gt, kind.levels)
         lq = _clips_of_set(root, kind.lq.get(degradation, ()), kind.levels)
         if not gt:
-            raise UserError(f"{root}: holds no clips of {settings.set}; expected {' or '.join(kind.gt)}, {{}} being "
-                            "the clip's name.")
+            raise UserError(
+                f"{root}: holds no clips of {settings.set}; expected {' or '.join(kind.gt)}, {{}} being the clip's name."
+            )
         names = kind.names or _listed(root, kind.list_files)
     if settings.set == "ucf101" and gt and not lq:
         gt, lq = _quintuplets(gt)
@@ -156,8 +159,9 @@ def _clips_of_set(root: Path, patterns: Sequence[str], levels: int) -> Sources:
         folders = [base] if base.is_dir() else []
         for _ in range(levels):
             folders = [entry for folder in folders for entry in entries(folder) if entry.is_dir()]
-        clips = {folder.relative_to(base).as_posix(): Source(folder / after) for folder in folders
-                 if holds_frames(folder / after)}
+        clips = {
+            folder.relative_to(base).as_posix(): Source(folder / after) for folder in folders if holds_frames(folder / after)
+        }
         if clips:
             return clips
     return {}
@@ -170,8 +174,9 @@ def _own_clips(path: PathLike) -> Sources:
         return {path.stem: Source(path)}
     clips = find_clips(path, VIDEO_SUFFIXES)
     if not clips:
-        raise UserError(f"{path}: no clips in it; expected frames ending in {', '.join(IMAGE_SUFFIXES)}, folders of "
-                        "them, or videos.")
+        raise UserError(
+            f"{path}: no clips in it; expected frames ending in {', '.join(IMAGE_SUFFIXES)}, folders of them, or videos."
+        )
     return {path.resolve().name if name == "." else name: Source(clip.path) for name, clip in clips.items()}
 
 
@@ -188,8 +193,10 @@ def _quintuplets(clips: Sources) -> tuple[Sources, Sources]:
     for source in clips.values():
         for name in (*UCF101_LQ, UCF101_GT):
             existing(source.path / name, "frame")
-    return ({name: Source((source.path / UCF101_GT,)) for name, source in clips.items()},
-            {name: Source(tuple(source.path / frame for frame in UCF101_LQ)) for name, source in clips.items()})
+    return (
+        {name: Source((source.path / UCF101_GT,)) for name, source in clips.items()},
+        {name: Source(tuple(source.path / frame for frame in UCF101_LQ)) for name, source in clips.items()},
+    )
 
 
 def _paired(gt: Sources, lq: Sources) -> list[VideoClip]:
@@ -214,8 +221,10 @@ def _paired(gt: Sources, lq: Sources) -> list[VideoClip]:
 def _refuse_unpaired(clips: Sources, others: Sources, what: str) -> None:
     missing = [name for name in clips if name not in others]
     if missing:
-        raise UserError(f"clip {missing[0]}: is at {clips[missing[0]]} but has no {what} beside {next(iter(others.values()))}; "
-                        "both must hold clips of the same names.")
+        raise UserError(
+            f"clip {missing[0]}: is at {clips[missing[0]]} but has no {what} beside {next(iter(others.values()))}; "
+            "both must hold clips of the same names."
+        )
 
 
 def _named(clips: Sequence[VideoClip], names: Sequence[str] | None) -> list[VideoClip]:
@@ -225,6 +234,8 @@ def _named(clips: Sequence[VideoClip], names: Sequence[str] | None) -> list[Vide
     by_name = {clip.name: clip for clip in clips}
     missing = [name for name in names if name not in by_name]
     if missing:
-        raise UserError(f"clip {missing[0]}: not there; the clips found are {', '.join(list(by_name)[:8])}"
-                        f"{', ...' if len(by_name) > 8 else ''}.")
+        raise UserError(
+            f"clip {missing[0]}: not there; the clips found are {', '.join(list(by_name)[:8])}"
+            f"{', ...' if len(by_name) > 8 else ''}."
+        )
     return [by_name[name] for name in names]

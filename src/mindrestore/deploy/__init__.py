@@ -1,4 +1,5 @@
 """Writing trained networks as files for other programs and devices."""
+
 from mindrestore.deploy.export import export_network
 
 __all__ = ["export_network"]

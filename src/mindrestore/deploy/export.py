@@ -10,6 +10,7 @@ same stem that says what the file is and what it takes. A file of free size is c
 
 One of fixed size needs no ``set_inputs``: ``restored = nn.GraphCell(ms.load("vrt.mindir"))(clip)``.
 """
+
 from __future__ import annotations
 
 import contextlib
@@ -40,9 +41,16 @@ may be rounded to either; a step of 8 bits is 4e-3."""
 TRIAL_SIZES = ((32, 48), (21, 14))  # (height, width) at which a file of free size is compared
 
 
-def export_network(network: nn.Cell, metadata: Metadata, path: PathLike, file_format: str = "mindir",
-                   frames: int | None = None, height: int | None = None, width: int | None = None,
-                   batch: int = 1) -> dict[str, Any]:
+def export_network(
+    network: nn.Cell,
+    metadata: Metadata,
+    path: PathLike,
+    file_format: str = "mindir",
+    frames: int | None = None,
+    height: int | None = None,
+    width: int | None = None,
+    batch: int = 1,
+) -> dict[str, Any]:
     """Export ``network`` to ``path``, and a description of the file to ``path`` with suffix .json.
 
     Inputs of the exported RevSCI, in order: measurement (B, H, W), mask (T, H, W) and, with ``start="gap_tv"``,
@@ -90,12 +98,24 @@ def export_network(network: nn.Cell, metadata: Metadata, path: PathLike, file_fo
         if run:
             compared = _compare(run, network, signature.inputs, TRIAL_SIZES if free else ((height, width),) * 2)
             if not compared["largest_difference"] < TOLERANCES[precision.chosen()]:
-                raise UserError(f"{path}: not written, because what was exported differs from the network by "
-                                f"{compared['largest_difference']:.2g} where {TOLERANCES[precision.chosen()]:g} is allowed; "
-                                "check its weights for values that are not finite, or try another device.")
-        summary = dict(file=path.name, format=path.suffix[1:], kind=metadata.kind, settings=dict(metadata.settings),
-                       mask=metadata.mask, version=__version__, trained_with_version=metadata.version,
-                       exported_on=device.name(), precision=precision.chosen(), **signature.record(), compared=compared)
+                raise UserError(
+                    f"{path}: not written, because what was exported differs from the network by "
+                    f"{compared['largest_difference']:.2g} where {TOLERANCES[precision.chosen()]:g} is allowed; "
+                    "check its weights for values that are not finite, or try another device."
+                )
+        summary = dict(
+            file=path.name,
+            format=path.suffix[1:],
+            kind=metadata.kind,
+            settings=dict(metadata.settings),
+            mask=metadata.mask,
+            version=__version__,
+            trained_with_version=metadata.version,
+            exported_on=device.name(),
+            precision=precision.chosen(),
+            **signature.record(),
+            compared=compared,
+        )
         with replacing(path) as scratch:
             shutil.copyfile(exported, scratch)
             write_text(path.with_suffix(".json"), json.dumps(summary, indent=2) + "\n")
@@ -125,13 +145,15 @@ def _opened(file: Path, ports: Sequence[Port], suffix: str) -> Callable[..., np.
     if suffix == ".onnx":
         with contextlib.suppress(ImportError):
             import onnxruntime
+
             session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
             return lambda *inputs: session.run(None, {port.name: x for port, x in zip(ports, inputs)})[0]
     return None
 
 
-def _compare(run: Callable[..., np.ndarray], network: nn.Cell, ports: Sequence[Port],
-             sizes: Sequence[tuple[int, int]]) -> dict[str, Any]:
+def _compare(
+    run: Callable[..., np.ndarray], network: nn.Cell, ports: Sequence[Port], sizes: Sequence[tuple[int, int]]
+) -> dict[str, Any]:
     """Compare file and network on random inputs; return the sizes and the largest difference as JSON values."""
     rng = np.random.default_rng(0)
     differences = []
@@ -148,8 +170,10 @@ def _checked_format(file_format: str) -> str:
     if lowered not in FORMATS:
         raise UserError(f"format {file_format!r}: unknown, choose one of {', '.join(FORMATS)}.")
     if lowered == "air" and device.name() != "ascend":
-        raise UserError(f"format air: MindSpore writes AIR files on Ascend only and this is {device.name()}; "
-                        "choose mindir, which runs on every device, or export on an Ascend machine.")
+        raise UserError(
+            f"format air: MindSpore writes AIR files on Ascend only and this is {device.name()}; "
+            "choose mindir, which runs on every device, or export on an Ascend machine."
+        )
     if lowered == "onnx" and precision.chosen() != "float32":
         raise UserError("format onnx: is written in float32; leave --precision float16 away, or choose mindir.")
     return lowered

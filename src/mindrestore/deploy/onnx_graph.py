@@ -1,4 +1,5 @@
 """An ONNX graph, built node by node: values get names, constants become initialisers."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
@@ -57,8 +58,9 @@ class Graph:
         """Check the graph and write it to ``path``, with ``meaning`` as its description."""
         helper = self._onnx.helper
         graph = helper.make_graph(self._nodes, "mindrestore", self._inputs, self._outputs, initializer=self._constants)
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="mindrestore",
-                                  doc_string=meaning, ir_version=8)
+        model = helper.make_model(
+            graph, opset_imports=[helper.make_opsetid("", OPSET)], producer_name="mindrestore", doc_string=meaning, ir_version=8
+        )
         self._onnx.checker.check_model(model, full_check=True)
         self._onnx.save(model, str(path))
 

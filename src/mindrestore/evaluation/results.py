@@ -1,4 +1,5 @@
 """The results of an evaluation as a table, as JSON and as CSV, whatever was scored; and how they were obtained."""
+
 from __future__ import annotations
 
 import csv
@@ -77,9 +78,12 @@ class Results:
         scores = [row.scores[method] for row in self.present()]
         if not scores:
             return None
-        return type(scores[0])(self.mean_name(), sum(getattr(score, self.counted.key) for score in scores),
-                               *(_mean([getattr(score, column.key) for score in scores]) for column in self.columns),
-                               equal=sum(score.equal for score in scores))
+        return type(scores[0])(
+            self.mean_name(),
+            sum(getattr(score, self.counted.key) for score in scores),
+            *(_mean([getattr(score, column.key) for score in scores]) for column in self.columns),
+            equal=sum(score.equal for score in scores),
+        )
 
     def mean_name(self) -> str:
         """Return what to call the mean: it says of how many rows it is."""
@@ -92,8 +96,11 @@ class Results:
     def notes(self) -> list[str]:
         """Return lines to print below the table."""
         equal = {(row.name, method): score.equal for row in self.rows for method, score in row.scores.items() if score.equal}
-        return [f"frames that equal ground truth, whose PSNR is infinite and left out of means: {name}, "
-                f"{self.methods[method]}: {count}" for (name, method), count in equal.items()]
+        return [
+            f"frames that equal ground truth, whose PSNR is infinite and left out of means: {name}, "
+            f"{self.methods[method]}: {count}"
+            for (name, method), count in equal.items()
+        ]
 
     def count(self, row: Row) -> int:
         """Return what ``counted`` says of a row."""
@@ -104,7 +111,8 @@ class Results:
         name = max(len(text) for text in [self.mean_name(), self.item] + [row.name for row in self.rows])
         titles = " ".join(f"{column.heading:>{column.width}}" for column in self.columns)
         head = f"{self.item:<{name}}  {self.counted.heading:>{self.counted.width}}" + "".join(
-            f"  {text:>{len(titles)}}" for text in self.methods.values())
+            f"  {text:>{len(titles)}}" for text in self.methods.values()
+        )
         units = f"{'':<{name}}  {'':>{self.counted.width}}" + f"  {titles}" * len(self.methods)
         rule = "-" * max(len(head), len(units))
         lines = [self.title, "", head, units, rule]
@@ -117,8 +125,9 @@ class Results:
         return "\n".join(lines + [""] + self.notes() + [f"{key}: {value}" for key, value in self.circumstances.items()])
 
     def _line(self, row: Row, width: int, star: str = "") -> str:
-        scores = "".join("  " + " ".join(column.text(getattr(score, column.key)) for column in self.columns)
-                         for score in row.scores.values())
+        scores = "".join(
+            "  " + " ".join(column.text(getattr(score, column.key)) for column in self.columns) for score in row.scores.values()
+        )
         return f"{row.name:<{width}}  {str(self.count(row)) + star:>{self.counted.width}}" + scores
 
     def write(self, folder: Path) -> None:
@@ -132,14 +141,20 @@ class Results:
 
         JSON has no infinity: the PSNR of a row that equals its ground truth is null, and ``equal`` counts its frames.
         """
+
         def values(score: Any) -> dict[str, Any]:
             return {field.name: _finite(getattr(score, field.name)) for field in fields(score)[1:]}
+
         return {
             "title": self.title,
-            f"{self.item}s": {row.name: {method: values(score) for method, score in row.scores.items()} or None
-                              for row in self.rows},
-            "mean": {"name": self.mean_name(), f"{self.item}s": len(self.present()),
-                     **{method: values(self.mean(method)) for method in self.methods if self.present()}},
+            f"{self.item}s": {
+                row.name: {method: values(score) for method, score in row.scores.items()} or None for row in self.rows
+            },
+            "mean": {
+                "name": self.mean_name(),
+                f"{self.item}s": len(self.present()),
+                **{method: values(self.mean(method)) for method in self.methods if self.present()},
+            },
             **self.circumstances,
         }
 
@@ -150,8 +165,15 @@ class Results:
 
         def line(name: str, method: str, score: Any) -> None:
             numbers = (getattr(score, column.key) for column in self.columns)
-            writer.writerow([name, method, getattr(score, self.counted.key),
-                             *("" if number is None else f"{number:.6f}" for number in numbers)])
+            writer.writerow(
+                [
+                    name,
+                    method,
+                    getattr(score, self.counted.key),
+                    *("" if number is None else f"{number:.6f}" for number in numbers),
+                ]
+            )
+
         for row in self.rows:
             for method, score in row.scores.items():
                 line(row.name, method, score)
@@ -182,5 +204,8 @@ def network_line(network: nn.Cell, kind: str) -> str:
 
 def environment() -> dict[str, str]:
     """Return device, precision and versions, by name."""
-    return {"device": device.name(), "precision": precision.chosen(),
-            "versions": f"mindrestore {__version__}, mindspore {mindspore.__version__}"}
+    return {
+        "device": device.name(),
+        "precision": precision.chosen(),
+        "versions": f"mindrestore {__version__}, mindspore {mindspore.__version__}",
+    }

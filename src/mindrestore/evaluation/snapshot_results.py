@@ -1,4 +1,5 @@
 """Scores of reconstructed scenes: PSNR and SSIM of each measurement, their means; what may be called the six-scene mean."""
+
 from __future__ import annotations
 
 import time
@@ -24,10 +25,12 @@ class SceneResults(Results):
     benchmark: bool = False
 
     counted = Column("measurements", "meas.", width=8, digits=0, csv="measurements")
-    columns = (Column("psnr", "PSNR dB", width=8, digits=2, csv="psnr_db"),
-               Column("ssim", "SSIM", width=7, digits=4, csv="ssim"),
-               Column("residual", "residual", width=8, digits=2, csv="residual_of_255"),
-               Column("seconds", "s/meas.", width=10, digits=3, csv="seconds_per_measurement"))
+    columns = (
+        Column("psnr", "PSNR dB", width=8, digits=2, csv="psnr_db"),
+        Column("ssim", "SSIM", width=7, digits=4, csv="ssim"),
+        Column("residual", "residual", width=8, digits=2, csv="residual_of_255"),
+        Column("seconds", "s/meas.", width=10, digits=3, csv="seconds_per_measurement"),
+    )
 
     def mean_name(self) -> str:
         """Return what to call the mean; only all six scenes with all their measurements make the six-scene mean."""
@@ -46,8 +49,14 @@ class SceneResults(Results):
     def notes(self) -> list[str]:
         partial = ", ".join(f"{row.name} {BENCHMARK[row.name][1]}" for row in self.rows if self.is_partial(row))
         starred = [f"* not the number of measurements that published results score: {partial}"] if partial else []
-        return starred + ["residual: |y - sum M x|, mean over the pixels, white = 255; a large one tells a wrong "
-                          "reconstruction, a small one no right one"] + super().notes()
+        return (
+            starred
+            + [
+                "residual: |y - sum M x|, mean over the pixels, white = 255; a large one tells a wrong "
+                "reconstruction, a small one no right one"
+            ]
+            + super().notes()
+        )
 
 
 @dataclass(frozen=True)
@@ -78,8 +87,9 @@ class Reconstruction:
     seconds: float
 
 
-def reconstruct_scene(scene: Scene, mask: np.ndarray, reconstruct: Reconstruct,
-                      measure: Mapping[str, Any] | None = None) -> list[Reconstruction]:
+def reconstruct_scene(
+    scene: Scene, mask: np.ndarray, reconstruct: Reconstruct, measure: Mapping[str, Any] | None = None
+) -> list[Reconstruction]:
     """Measure every clip of a scene through ``mask`` and reconstruct it.
 
     Args:
@@ -95,21 +105,28 @@ def reconstruct_scene(scene: Scene, mask: np.ndarray, reconstruct: Reconstruct,
         start = time.perf_counter()
         clip = reconstruct(measurement, mask)
         seconds = time.perf_counter() - start
-        reconstructions.append(Reconstruction(
-            truth, measurement, clip, residual=camera.residual(clip, measurement), seconds=seconds))
+        reconstructions.append(
+            Reconstruction(truth, measurement, clip, residual=camera.residual(clip, measurement), seconds=seconds)
+        )
     return reconstructions
 
 
 def score(name: str, reconstructions: Sequence[Reconstruction]) -> SceneScore:
     """Return the ``SceneScore`` of a scene's reconstructions."""
+
     def mean(values: Iterable[float]) -> float:
         return finite_mean(values)
+
     axis = 0 if reconstructions[0].truth.ndim == 4 else None
-    return SceneScore(name, len(reconstructions),
-                      psnr=mean(psnr(r.clip, r.truth, channel_axis=axis) for r in reconstructions),
-                      ssim=mean(ssim(r.clip, r.truth, channel_axis=axis) for r in reconstructions),
-                      residual=mean(mean_residual(r.residual) for r in reconstructions),
-                      seconds=mean(r.seconds for r in reconstructions), equal=sum(map(_equal_frames, reconstructions)))
+    return SceneScore(
+        name,
+        len(reconstructions),
+        psnr=mean(psnr(r.clip, r.truth, channel_axis=axis) for r in reconstructions),
+        ssim=mean(ssim(r.clip, r.truth, channel_axis=axis) for r in reconstructions),
+        residual=mean(mean_residual(r.residual) for r in reconstructions),
+        seconds=mean(r.seconds for r in reconstructions),
+        equal=sum(map(_equal_frames, reconstructions)),
+    )
 
 
 def _equal_frames(reconstruction: Reconstruction) -> int:

@@ -1,4 +1,5 @@
 """Which scenes a configuration scores, and through which mask."""
+
 from __future__ import annotations
 
 from dataclasses import dataclass
@@ -39,13 +40,15 @@ def evaluation_scenes(config: SnapshotConfig) -> dict[str, Scene | None]:
         return {path.stem: load_scene(path, colour=colour) for path in scene_paths(settings.path)}
     paths = find_benchmark_scenes(settings.path)
     if not any(paths.values()):
-        raise UserError(f"{settings.path}: holds none of the benchmark scenes {', '.join(paths)}; "
-                        "expected .mat files with these names.")
+        raise UserError(
+            f"{settings.path}: holds none of the benchmark scenes {', '.join(paths)}; expected .mat files with these names."
+        )
     return {name: load_scene(path, name, colour) if path else None for name, path in paths.items()}
 
 
-def evaluation_mask(config: SnapshotConfig, height: int, width: int, frames: int,
-                    scene_mask: np.ndarray | None = None) -> EvaluationMask:
+def evaluation_mask(
+    config: SnapshotConfig, height: int, width: int, frames: int, scene_mask: np.ndarray | None = None
+) -> EvaluationMask:
     """Return the mask that ``frames`` frames of ``height`` x ``width`` are measured through.
 
     ``mask.path`` names a file, or is ``"stored"`` for ``scene_mask``, the mask in the scene's own file. Without a path the mask
@@ -55,8 +58,9 @@ def evaluation_mask(config: SnapshotConfig, height: int, width: int, frames: int
     if settings.path == STORED:
         if scene_mask is None or len(scene_mask) != frames:
             planes = "none" if scene_mask is None else f"one of {len(scene_mask)} planes"
-            raise UserError(f"mask.path: the mask stored with each scene was asked for, with {frames} planes; "
-                            f"a scene has {planes}.")
+            raise UserError(
+                f"mask.path: the mask stored with each scene was asked for, with {frames} planes; a scene has {planes}."
+            )
         uncropped, origin = scene_mask, "the one stored with the scene"
     elif settings.path:
         uncropped, origin = load_mask(settings.path, frames), str(settings.path)

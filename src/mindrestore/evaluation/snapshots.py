@@ -1,4 +1,5 @@
 """Evaluate networks that reconstruct from snapshots: score known scenes, or see what a real camera captured."""
+
 from __future__ import annotations
 
 import sys
@@ -31,8 +32,9 @@ from mindrestore.sensing.operator import SnapshotImaging
 TRUST_NAMES = {"network": "network", "gap_tv": "GAP-TV"}  # by method, in the heading of a map
 
 
-def evaluate(config: SnapshotConfig, network: nn.Cell, metadata: Metadata, folder: PathLike, checkpoint: PathLike,
-             report: bool = False) -> SceneResults:
+def evaluate(
+    config: SnapshotConfig, network: nn.Cell, metadata: Metadata, folder: PathLike, checkpoint: PathLike, report: bool = False
+) -> SceneResults:
     """Score the configuration's scenes; write tables and pictures into ``folder``.
 
     Args:
@@ -54,8 +56,10 @@ def evaluate(config: SnapshotConfig, network: nn.Cell, metadata: Metadata, folde
     if config.evaluation.gap_tv:
         methods["gap_tv"] = _gap_tv(config.evaluation.gap_tv_iterations, network.abilities.colour)
     plus = "+" if config.evaluation.ensemble else ""
-    headings = {"network": f"{config.model.title}{plus} ({Path(checkpoint).stem})",
-                "gap_tv": f"GAP-TV, {config.evaluation.gap_tv_iterations} iterations"}
+    headings = {
+        "network": f"{config.model.title}{plus} ({Path(checkpoint).stem})",
+        "gap_tv": f"GAP-TV, {config.evaluation.gap_tv_iterations} iterations",
+    }
     rows, masks, records = [], {}, []
     frames = config.evaluation.frames
     total = len(methods) * sum(scene.clip.shape[-3] // frames for scene in scenes.values() if scene)
@@ -65,8 +69,10 @@ def evaluate(config: SnapshotConfig, network: nn.Cell, metadata: Metadata, folde
                 rows.append(Row(name))
                 continue
             if scene.colour != network.abilities.colour:
-                raise UserError(f"scene {name} is {'colour' if scene.colour else 'grey'} and the network is not; "
-                                f"use a checkpoint for {'colour' if scene.colour else 'grey'}.")
+                raise UserError(
+                    f"scene {name} is {'colour' if scene.colour else 'grey'} and the network is not; "
+                    f"use a checkpoint for {'colour' if scene.colour else 'grey'}."
+                )
             camera = evaluation_mask(config, *scene.clip.shape[-2:], frames, scene.mask)
             masks[camera.fingerprint] = camera
             _prepare(reconstructor, camera.mask, bar)
@@ -75,27 +81,41 @@ def evaluate(config: SnapshotConfig, network: nn.Cell, metadata: Metadata, folde
                 measure = dict(config.measure.model_dump(), rng=config.mask.seed)
                 by_method[method] = reconstruct_scene(scene, camera.mask, _advancing(bar, reconstruct), measure)
             rows.append(Row(name, {method: score(name, by_method[method]) for method in methods}))
-            _write_comparison(folder / f"{name.lower()}.png", by_method, mask=camera.mask, row=rows[-1],
-                              title=config.model.title)
-            write_trust(folder / f"{name.lower()}_trust.png", {
-                f"{TRUST_NAMES[method]} {number + 1}": reconstruction.residual for method in methods
-                for number, reconstruction in enumerate(by_method[method])}, columns=len(by_method["network"]))
+            _write_comparison(
+                folder / f"{name.lower()}.png", by_method, mask=camera.mask, row=rows[-1], title=config.model.title
+            )
+            write_trust(
+                folder / f"{name.lower()}_trust.png",
+                {
+                    f"{TRUST_NAMES[method]} {number + 1}": reconstruction.residual
+                    for method in methods
+                    for number, reconstruction in enumerate(by_method[method])
+                },
+                columns=len(by_method["network"]),
+            )
             if report:
                 records.append(_record(name, {headings[method]: by_method[method] for method in methods}))
     circumstances = {
-        "checkpoint": str(checkpoint), "network": network_line(network, metadata.kind),
+        "checkpoint": str(checkpoint),
+        "network": network_line(network, metadata.kind),
         "mask": "; ".join(f"{camera.origin} (fingerprint {key})" for key, camera in masks.items()),
-        "mask trained with": metadata.mask or "unknown", **environment()}
+        "mask trained with": metadata.mask or "unknown",
+        **environment(),
+    }
     if config.evaluation.ensemble:
         circumstances["ensemble"] = ENSEMBLE
     warning = mask_warning(metadata.mask, masks)
     if warning:
         circumstances["warning"] = warning
     benchmark = set(scenes) == set(BENCHMARK)
-    title = ("Demonstration scenes: rendered from photographs that no training clip shows"
-             if config.evaluation.kind == "demo" else "Six-scene benchmark" if benchmark else config.evaluation.path)
-    results = SceneResults(title, {method: headings[method] for method in methods}, rows, circumstances,
-                           benchmark=benchmark)
+    title = (
+        "Demonstration scenes: rendered from photographs that no training clip shows"
+        if config.evaluation.kind == "demo"
+        else "Six-scene benchmark"
+        if benchmark
+        else config.evaluation.path
+    )
+    results = SceneResults(title, {method: headings[method] for method in methods}, rows, circumstances, benchmark=benchmark)
     results.write(folder)
     if report:
         write_report(folder / "report.html", results, records, config.model_dump(mode="json"))
@@ -111,8 +131,10 @@ def reconstruct_captures(config: SnapshotConfig, network: nn.Cell, metadata: Met
     folder, settings = Path(folder), config.evaluation
     check_writable(folder / "results.json")
     if not settings.path or not config.mask.path:
-        raise UserError("captures need evaluation.path, a .mat file or a folder of them, and mask.path, the mask that the "
-                        "camera was calibrated to.")
+        raise UserError(
+            "captures need evaluation.path, a .mat file or a folder of them, and mask.path, the mask that the "
+            "camera was calibrated to."
+        )
     path = existing(settings.path, "capture file or folder")
     files = files_ending(path, ".mat") if path.is_dir() else [path]
     if not files:
@@ -131,11 +153,14 @@ def reconstruct_captures(config: SnapshotConfig, network: nn.Cell, metadata: Met
             pictures.write_video(folder / f"{name}.mp4", clip)
             residual = SnapshotImaging(camera.mask, network.abilities.colour).residual(clip, measurement)
             write_trust(folder / f"{name}_trust.png", {"network": residual})
-            lines.append(f"{file.name}: {capture.frames} frames -> {folder / name}.png, .mp4, _trust.png; residual "
-                         f"{mean_residual(residual):.2f} of 255")
+            lines.append(
+                f"{file.name}: {capture.frames} frames -> {folder / name}.png, .mp4, _trust.png; residual "
+                f"{mean_residual(residual):.2f} of 255"
+            )
     if not lines:
-        raise UserError(f"{path}: holds no capture of {settings.frames} frames a measurement; "
-                        "leave evaluation.frames away to take all.")
+        raise UserError(
+            f"{path}: holds no capture of {settings.frames} frames a measurement; leave evaluation.frames away to take all."
+        )
     warning = mask_warning(metadata.mask, masks)
     return lines + ([f"warning: {warning}"] if warning else [])
 
@@ -149,10 +174,14 @@ def mask_warning(trained_with: str | None, masks: Iterable[str]) -> str | None:
         return None
     fingerprints = ", ".join(masks)
     if trained_with is None:
-        return ("the checkpoint does not say which mask it was trained with; with another than "
-                f"{fingerprints} it reconstructs noise.")
-    return (f"the network was trained with mask {trained_with} and measures through {fingerprints} here: expect a poor "
-            "reconstruction unless it is fine-tuned on this mask (training.initial).")
+        return (
+            "the checkpoint does not say which mask it was trained with; with another than "
+            f"{fingerprints} it reconstructs noise."
+        )
+    return (
+        f"the network was trained with mask {trained_with} and measures through {fingerprints} here: expect a poor "
+        "reconstruction unless it is fine-tuned on this mask (training.initial)."
+    )
 
 
 def _as_asked(reconstructor: Reconstructor, config: SnapshotConfig) -> Reconstruct:
@@ -173,14 +202,16 @@ def _record(name: str, by_heading: Mapping[str, list[Reconstruction]]) -> FrameR
     judged, by_network = next(iter(by_heading.items()))
     frames = by_network[0].truth.shape[-3]
     record = FrameRecord(name, judged, middle=len(by_network) * frames // 2)
-    record.trust = trust_pictures({f"measurement {number + 1}": reconstruction.residual
-                                   for number, reconstruction in enumerate(by_network)})
+    record.trust = trust_pictures(
+        {f"measurement {number + 1}": reconstruction.residual for number, reconstruction in enumerate(by_network)}
+    )
     axis = 0 if by_network[0].truth.ndim == 4 else None
     for number, reconstruction in enumerate(by_network):
         for index in range(frames):
             truth = reconstruction.truth[..., index, :, :]
-            images = {heading: reconstructions[number].clip[..., index, :, :]
-                      for heading, reconstructions in by_heading.items()}
+            images = {
+                heading: reconstructions[number].clip[..., index, :, :] for heading, reconstructions in by_heading.items()
+            }
             scores = {heading: psnr(image, truth, channel_axis=axis) for heading, image in images.items()}
             record.add(images, truth, scores)
     return record
@@ -188,21 +219,25 @@ def _record(name: str, by_heading: Mapping[str, list[Reconstruction]]) -> FrameR
 
 def _advancing(bar: tqdm, reconstruct: Reconstruct) -> Reconstruct:
     """Return ``reconstruct`` as a function that also moves the progress bar on."""
+
     def advancing(measurement: np.ndarray, mask: np.ndarray) -> np.ndarray:
         clip = reconstruct(measurement, mask)
         bar.update()
         return clip
+
     return advancing
 
 
 def _gap_tv(iterations: int, colour: bool) -> Reconstruct:
     def reconstruct(measurement: np.ndarray, mask: np.ndarray) -> np.ndarray:
         return gap_tv(measurement, mask, iterations, colour=colour)
+
     return reconstruct
 
 
-def _write_comparison(path: Path, by_method: Mapping[str, list[Reconstruction]], *, mask: np.ndarray, row: Row,
-                      title: str) -> None:
+def _write_comparison(
+    path: Path, by_method: Mapping[str, list[Reconstruction]], *, mask: np.ndarray, row: Row, title: str
+) -> None:
     first = {method: reconstructions[0] for method, reconstructions in by_method.items()}
     network = first["network"]
     total = mask.sum(0)

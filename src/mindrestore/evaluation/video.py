@@ -1,4 +1,5 @@
 """Evaluate networks that restore videos: score clips beside a trivial method, or restore clips without ground truth."""
+
 from __future__ import annotations
 
 import time
@@ -21,8 +22,13 @@ from mindrestore.files import PathLike, check_writable
 from mindrestore.media import pictures
 from mindrestore.media.room import room_for
 
-TITLES = {"sr": "Super-resolution x{scale}", "deblur": "Deblurring", "denoise": "Denoising",
-          "interpolate": "Frame interpolation", "space-time-sr": "Space-time super-resolution x2, x{scale}"}
+TITLES = {
+    "sr": "Super-resolution x{scale}",
+    "deblur": "Deblurring",
+    "denoise": "Denoising",
+    "interpolate": "Frame interpolation",
+    "space-time-sr": "Space-time super-resolution x2, x{scale}",
+}
 UNTRAINED = "UNTRAINED: random numbers, not a result; train, or give --checkpoint"
 
 
@@ -37,8 +43,9 @@ def video_cases(config: VideoConfig) -> list[Case]:
     return [case_of(clip, config) for clip in clips]
 
 
-def evaluate_videos(config: VideoConfig, loaded: Sequence[Loaded], folder: PathLike, cases: Sequence[Case] | None = None,
-                    report: bool = False) -> ClipResults:
+def evaluate_videos(
+    config: VideoConfig, loaded: Sequence[Loaded], folder: PathLike, cases: Sequence[Case] | None = None, report: bool = False
+) -> ClipResults:
     """Restore the configuration's clips and score them; write tables, a picture a clip and, if asked, all frames.
 
     Args:
@@ -92,8 +99,16 @@ def _check_room(cases: Sequence[Case], config: VideoConfig, folder: Path) -> Non
     check_writable(folder / "frames", size)
 
 
-def _scored(case: Case, networks: Sequence[nn.Cell], config: VideoConfig, *, picture: Path, frames: Path | None,
-            methods: Mapping[str, str], record: FrameRecord | None) -> dict[str, ClipScore]:
+def _scored(
+    case: Case,
+    networks: Sequence[nn.Cell],
+    config: VideoConfig,
+    *,
+    picture: Path,
+    frames: Path | None,
+    methods: Mapping[str, str],
+    record: FrameRecord | None,
+) -> dict[str, ClipScore]:
     """Restore one clip and return its scores by method.
 
     Args:
@@ -124,8 +139,10 @@ def _scored(case: Case, networks: Sequence[nn.Cell], config: VideoConfig, *, pic
         shown.consider(number, images["plain"], frame, truth)
     if truths and case.equally_long and next(truths, None) is not None:
         raise UserError(f"clip {case.name}: has more frames of ground truth than the {number + 1} of low quality.")
-    scores = {method: scorer.result(case.name, number + 1, timed.seconds)
-              for (method, scorer), timed in zip(scorers.items(), (restored, plain))}
+    scores = {
+        method: scorer.result(case.name, number + 1, timed.seconds)
+        for (method, scorer), timed in zip(scorers.items(), (restored, plain))
+    }
     shown.write(picture, [PLAIN[config.task], config.model.title, "ground truth"], [scores["plain"], scores["network"], None])
     return scores
 
@@ -136,8 +153,10 @@ def _truth_of(frame: np.ndarray, truths: Iterator[np.ndarray], number: int, name
     if truth is None:
         raise UserError(f"clip {name}: has only {number} frames of ground truth, fewer than of low quality.")
     if truth.shape != frame.shape:
-        raise UserError(f"clip {name}: ground truth has {truth.shape[2]} x {truth.shape[1]} pixels, where low quality "
-                        f"restores to {frame.shape[2]} x {frame.shape[1]}; both must be of one clip, and not cropped.")
+        raise UserError(
+            f"clip {name}: ground truth has {truth.shape[2]} x {truth.shape[1]} pixels, where low quality "
+            f"restores to {frame.shape[2]} x {frame.shape[1]}; both must be of one clip, and not cropped."
+        )
     return truth
 
 
@@ -201,7 +220,8 @@ def _circumstances(config: VideoConfig, loaded: Sequence[Loaded]) -> dict[str, s
     circumstances = {
         "weights": "; ".join(part.origin if part.trained else UNTRAINED for part in loaded),
         "network": "; ".join(network_line(part.network, model.name) for part, model in zip(loaded, models)),
-        "tiles": f"{tiling.tile}, overlap {tiling.overlap}, {tiling.blend} blend (frames, height, width)"}
+        "tiles": f"{tiling.tile}, overlap {tiling.overlap}, {tiling.blend} blend (frames, height, width)",
+    }
     if not settings.lq and config.degradation:
         noise = f" (sigma {settings.sigma:g}, seed {settings.seed})" if config.degradation == "noise" else ""
         circumstances["low quality"] = f"{config.degradation}{noise}, made here where the data set has none"

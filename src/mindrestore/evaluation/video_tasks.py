@@ -2,6 +2,7 @@
 
 All are streams that can be opened more than once, so that a clip of any length is evaluated in little memory.
 """
+
 from __future__ import annotations
 
 import itertools
@@ -20,8 +21,13 @@ from mindrestore.models.kind import INTERPOLATED_FRAMES
 from mindrestore.restore.video import restore_space_time, restore_video
 
 VIMEO_FRAMES, VIMEO_CENTRE = 7, 3
-PLAIN = {"sr": "bicubic", "space-time-sr": "bicubic, mean of neighbours", "interpolate": "mean of neighbours",
-         "deblur": "as given", "denoise": "as given"}
+PLAIN = {
+    "sr": "bicubic",
+    "space-time-sr": "bicubic, mean of neighbours",
+    "interpolate": "mean of neighbours",
+    "deblur": "as given",
+    "denoise": "as given",
+}
 """By task: the trivial method that is scored beside the network."""
 
 Stream = Callable[[], Iterator[np.ndarray]]
@@ -57,8 +63,9 @@ class Case:
         """
         options = dict(config.tiling.model_dump(), progress=self.name, total=self.count, ensemble=config.evaluation.ensemble)
         if config.task == "space-time-sr":
-            interpolation = dict(config.interpolation.tiling.model_dump(), total=self.count,
-                                 ensemble=config.evaluation.ensemble)
+            interpolation = dict(
+                config.interpolation.tiling.model_dump(), total=self.count, ensemble=config.evaluation.ensemble
+            )
             upscaling = {**options, "total": self.count and 2 * self.count - 1}
             frames = restore_space_time(*networks, self.low_quality(), interpolation, upscaling)
         elif config.task == "interpolate":
@@ -77,8 +84,7 @@ def case_of(clip: VideoClip, config: VideoConfig) -> Case:
     """
     task, settings, scale = config.task, config.evaluation, config.scale
     if task == "denoise" and settings.sigma is None:
-        raise UserError("evaluation.sigma is missing: this network denoises at a given noise level; give --sigma, such "
-                        "as 25.")
+        raise UserError("evaluation.sigma is missing: this network denoises at a given noise level; give --sigma, such as 25.")
     if clip.lq is None:
         step = 2 if task in ("interpolate", "space-time-sr") else 1  # every other frame is left out, to be interpolated
         truth = _opened(clip.gt, settings.frames, scale)
@@ -91,8 +97,10 @@ def case_of(clip: VideoClip, config: VideoConfig) -> Case:
         truth = clip.gt and _opened(clip.gt)
         _check_counts(clip, task)
     if clip.gt and task == "interpolate" and count is not None and count < INTERPOLATED_FRAMES:
-        raise UserError(f"clip {clip.name}: too few frames, {count} to interpolate between where a score needs "
-                        f"{INTERPOLATED_FRAMES}: give a clip of {2 * INTERPOLATED_FRAMES - 1} or more.")
+        raise UserError(
+            f"clip {clip.name}: too few frames, {count} to interpolate between where a score needs "
+            f"{INTERPOLATED_FRAMES}: give a clip of {2 * INTERPOLATED_FRAMES - 1} or more."
+        )
     plain = _plain(low_quality, task, scale, scored=clip.gt is not None)
     equally_long = clip.lq is not None and settings.frames is None
     case = Case(clip.name, low_quality, count, plain=plain, truth=truth, equally_long=equally_long)
@@ -106,8 +114,10 @@ def _check_counts(clip: VideoClip, task: str) -> None:
         return
     expected = {"interpolate": count - INTERPOLATED_FRAMES + 1, "space-time-sr": 2 * count - 1}.get(task, count)
     if truth != expected:
-        raise UserError(f"clip {clip.name}: low quality in {clip.lq} has {count} frames, which takes {expected} of "
-                        f"ground truth; {clip.gt} has {truth}.")
+        raise UserError(
+            f"clip {clip.name}: low quality in {clip.lq} has {count} frames, which takes {expected} of "
+            f"ground truth; {clip.gt} has {truth}."
+        )
 
 
 def _count(source: AnySource, limit: int | None) -> int | None:
@@ -118,20 +128,24 @@ def _count(source: AnySource, limit: int | None) -> int | None:
 
 def _opened(source: AnySource, limit: int | None = None, scale: int = 1) -> Stream:
     """Return the stream of a source's frames, ``limit`` at most, cropped at bottom and right to multiples of ``scale``."""
+
     def frames() -> Iterator[np.ndarray]:
         for frame in itertools.islice(source.frames(), limit):
-            yield frame[:, :frame.shape[1] // scale * scale, :frame.shape[2] // scale * scale]
+            yield frame[:, : frame.shape[1] // scale * scale, : frame.shape[2] // scale * scale]
+
     return frames
 
 
 def _low_quality(truth: Stream, step: int, config: VideoConfig) -> Stream:
     """Return the stream of low quality made from every ``step``-th frame of ground truth."""
+
     def low_quality() -> Iterator[np.ndarray]:
         frames = itertools.islice(truth(), 0, None, step)
         if config.degradation is None:
             return frames
         settings = config.evaluation
         return degraded(frames, config.degradation, config.scale, sigma=settings.sigma, seed=settings.seed)
+
     return low_quality
 
 
@@ -162,8 +176,9 @@ def _from_third(stream: Stream) -> Stream:
 def _centre_of_vimeo(septuplet: Case) -> Case:
     """Return the case of a Vimeo-90K septuplet: its last frame is repeated, and only the middle one is scored."""
     if septuplet.count != VIMEO_FRAMES:
-        raise UserError(f"clip {septuplet.name}: has {septuplet.count} frames, expected the {VIMEO_FRAMES} of a Vimeo-90K "
-                        "septuplet.")
+        raise UserError(
+            f"clip {septuplet.name}: has {septuplet.count} frames, expected the {VIMEO_FRAMES} of a Vimeo-90K septuplet."
+        )
 
     def padded() -> Iterator[np.ndarray]:
         for frame in septuplet.low_quality():
@@ -172,5 +187,13 @@ def _centre_of_vimeo(septuplet: Case) -> Case:
 
     def centre(stream: Stream) -> Stream:
         return lambda: itertools.islice(stream(), VIMEO_CENTRE, VIMEO_CENTRE + 1)
-    return Case(septuplet.name, padded, VIMEO_FRAMES + 1, plain=centre(septuplet.plain),
-                truth=septuplet.truth and centre(septuplet.truth), equally_long=False, scored=VIMEO_CENTRE)
+
+    return Case(
+        septuplet.name,
+        padded,
+        VIMEO_FRAMES + 1,
+        plain=centre(septuplet.plain),
+        truth=septuplet.truth and centre(septuplet.truth),
+        equally_long=False,
+        scored=VIMEO_CENTRE,
+    )

@@ -3,6 +3,7 @@
 Weights are arguments, so all pieces of a kind share a function, in whatever network they are. A compiled function takes tensors
 alone, in this order: items, the constants that are not None, shared tensors, weights.
 """
+
 from __future__ import annotations
 
 import functools
@@ -29,27 +30,41 @@ def forward(piece: Itemwise, *, compiles: bool, items: int, present: Present, sh
     operator = _operator(piece)
     if operator is not None:
         return operator.forward
-    return _cached(piece, compiles, ("forward", items, present, shared),
-                   lambda: _on_items(piece, piece.compute, items, present=present, shared=shared))
+    return _cached(
+        piece,
+        compiles,
+        ("forward", items, present, shared),
+        lambda: _on_items(piece, piece.compute, items, present=present, shared=shared),
+    )
 
 
-def backward(piece: Itemwise, *, compiles: bool, items: int, present: Present, shared: int,
-             wanted: Places) -> Callable[..., tuple[Tensor, ...]]:
+def backward(
+    piece: Itemwise, *, compiles: bool, items: int, present: Present, shared: int, wanted: Places
+) -> Callable[..., tuple[Tensor, ...]]:
     """Return the function (gradient, *items, *constants, *shared, *weights) -> their gradients at the places ``wanted``."""
     operator = _operator(piece)
     if operator is not None:
         return functools.partial(operator.backward, wanted)
-    return _cached(piece, compiles, ("backward", items, present, shared, wanted),
-                   lambda: _pulled_back(_on_items(piece, piece.compute, items, present=present, shared=shared), wanted))
+    return _cached(
+        piece,
+        compiles,
+        ("backward", items, present, shared, wanted),
+        lambda: _pulled_back(_on_items(piece, piece.compute, items, present=present, shared=shared), wanted),
+    )
 
 
-def backward_undoing(piece: Added, *, compiles: bool, items: int, present: Present, shared: int,
-                     wanted: Places) -> Callable[..., tuple[Tensor, ...]]:
+def backward_undoing(
+    piece: Added, *, compiles: bool, items: int, present: Present, shared: int, wanted: Places
+) -> Callable[..., tuple[Tensor, ...]]:
     """Return for an ``Added`` the function (gradient, result, *others, *constants, *shared, *weights) -> (its first items,
     *gradients at the places ``wanted``, which count from the others on).
     """
-    return _cached(piece, compiles, ("backward undoing", items, present, shared, wanted),
-                   lambda: _undone(_on_items(piece, piece.change, items - 1, present=present, shared=shared), wanted))
+    return _cached(
+        piece,
+        compiles,
+        ("backward undoing", items, present, shared, wanted),
+        lambda: _undone(_on_items(piece, piece.change, items - 1, present=present, shared=shared), wanted),
+    )
 
 
 def shared(piece: Itemwise, *, compiles: bool, items: int, present: Present) -> Callable[..., Sequence[Tensor]]:
@@ -57,14 +72,19 @@ def shared(piece: Itemwise, *, compiles: bool, items: int, present: Present) -> 
     return _cached(piece, compiles, ("shared", items, present), lambda: _shared(piece, items, present))
 
 
-def shared_backward(piece: Itemwise, *, compiles: bool, items: int, present: Present, count: int,
-                    wanted: Places) -> Callable[..., tuple[Tensor, ...]]:
+def shared_backward(
+    piece: Itemwise, *, compiles: bool, items: int, present: Present, count: int, wanted: Places
+) -> Callable[..., tuple[Tensor, ...]]:
     """Return the function (*gradients, *tables, *weights) -> gradients at the places ``wanted``.
 
     count: of ``gradients``, those of the shared tensors; wanted: counted from the tables on.
     """
-    return _cached(piece, compiles, ("shared backward", items, present, count, wanted),
-                   lambda: _pulled_back_tuple(_shared(piece, items, present), count, wanted))
+    return _cached(
+        piece,
+        compiles,
+        ("shared backward", items, present, count, wanted),
+        lambda: _pulled_back_tuple(_shared(piece, items, present), count, wanted),
+    )
 
 
 def _operator(piece: Itemwise) -> ItemOperator | None:
@@ -80,14 +100,16 @@ def _cached(piece: Itemwise, compiles: bool, role: tuple, build: Callable[[], Ca
     return _functions[key]
 
 
-def _on_items(piece: Itemwise, compute: Callable[..., Tensor], items: int, *, present: Present,
-              shared: int) -> Callable[..., Tensor]:
+def _on_items(
+    piece: Itemwise, compute: Callable[..., Tensor], items: int, *, present: Present, shared: int
+) -> Callable[..., Tensor]:
     names, first_shared = piece.names, items + sum(present)
     first_weight = first_shared + shared
 
     def run(*tensors: Tensor) -> Tensor:
         constants = _with_gaps(present, tensors[items:first_shared])
         return compute(named(names, tensors[first_weight:]), tensors[first_shared:first_weight], constants, *tensors[:items])
+
     return run
 
 
@@ -96,6 +118,7 @@ def _shared(piece: Itemwise, items: int, present: Present) -> Callable[..., Sequ
 
     def run(*tensors: Tensor) -> Sequence[Tensor]:
         return piece.shared(named(names, tensors[tables:]), items, *_with_gaps(present, tensors[:tables]))
+
     return run
 
 
@@ -103,6 +126,7 @@ def _pulled_back(function: Callable[..., Tensor], wanted: Places) -> Callable[..
     def pull(gradient: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
         _, pull_back = ms.vjp(function, *tensors)
         return _selected(pull_back(gradient), wanted)
+
     return pull
 
 
@@ -110,14 +134,17 @@ def _undone(change: Callable[..., Tensor], wanted: Places) -> Callable[..., tupl
     def pull(gradient: Tensor, result: Tensor, *tensors: Tensor) -> tuple[Tensor, ...]:
         value, pull_back = ms.vjp(change, *tensors)
         return (result - value,) + _selected(pull_back(gradient), wanted)
+
     return pull
 
 
-def _pulled_back_tuple(function: Callable[..., Sequence[Tensor]], count: int,
-                       wanted: Places) -> Callable[..., tuple[Tensor, ...]]:
+def _pulled_back_tuple(
+    function: Callable[..., Sequence[Tensor]], count: int, wanted: Places
+) -> Callable[..., tuple[Tensor, ...]]:
     def pull(*tensors: Tensor) -> tuple[Tensor, ...]:
         _, pull_back = ms.vjp(function, *tensors[count:])
         return _selected(pull_back(tensors[:count]), wanted)
+
     return pull
 
 

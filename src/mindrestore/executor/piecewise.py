@@ -1,4 +1,5 @@
 """Networks executed piece by piece: each piece by functions that all pieces of its kind share, a few of its items at a time."""
+
 from __future__ import annotations
 
 import contextlib
@@ -14,8 +15,8 @@ from mindrestore.models.piece import Itemwise, Piece, Results, Section, executor
 from mindrestore.native.operator import Gradients, Operator, Wanted
 from mindrestore.ops.margins import with_zeros
 
-NUMBERS = 2 ** 23  # values, by ``Itemwise.cost``, of the items executed at a time
-LEAST = 2 ** 16  # values in the first input below which a piece is not compiled: compiling would take longer than it saves
+NUMBERS = 2**23  # values, by ``Itemwise.cost``, of the items executed at a time
+LEAST = 2**16  # values in the first input below which a piece is not compiled: compiling would take longer than it saves
 
 
 class Piecewise:
@@ -130,14 +131,19 @@ class Run:
     def forward(self) -> Tensor:
         """Return the result."""
         present, constants = _present(self.constants)
-        function = functions.forward(self.piece, compiles=self.compiles, items=len(self.items), present=present,
-                                     shared=len(self.shared))
+        function = functions.forward(
+            self.piece, compiles=self.compiles, items=len(self.items), present=present, shared=len(self.shared)
+        )
         results = []
         for image in range(0, self.images, self.images_at_once):
             of_parts = []
             for part in self.parts:
-                result = function(*self._items_of(image, part, self.items), *self._items_of(image, part, constants),
-                                  *self.shared, *self.weights)
+                result = function(
+                    *self._items_of(image, part, self.items),
+                    *self._items_of(image, part, constants),
+                    *self.shared,
+                    *self.weights,
+                )
                 of_parts.append(self._cut(result, part.first - part.start, part.last - part.start, 1))
             results.append(_joined(of_parts, self.piece.axis))
         return self.piece.leave(self.layout, _joined(results, 0))
@@ -145,28 +151,42 @@ class Run:
     def backward(self, gradient: Tensor, wanted: Wanted) -> Gradients:
         """Return (gradients of the inputs, of the weights), given that of the result; None for those not ``wanted``."""
         of_inputs, of_weights = wanted
-        _, of_inputs, of_weights = self._pulled_back(functions.backward, gradient, self.items, of_items=of_inputs,
-                                                     of_weights=of_weights)
+        _, of_inputs, of_weights = self._pulled_back(
+            functions.backward, gradient, self.items, of_items=of_inputs, of_weights=of_weights
+        )
         return of_inputs, of_weights
 
     def backward_undoing(self, gradient: Tensor, wanted: Wanted) -> tuple[Tensor, list, list]:
         """As ``backward``, for an ``Added``, given its result; return (its first input, gradients as ``backward``)."""
         (of_first, *of_others), of_weights = wanted
-        first, of_others, of_weights = self._pulled_back(functions.backward_undoing, gradient, self.items[1:],
-                                                         of_items=of_others, of_weights=of_weights, undoes=True)
+        first, of_others, of_weights = self._pulled_back(
+            functions.backward_undoing, gradient, self.items[1:], of_items=of_others, of_weights=of_weights, undoes=True
+        )
         return first, [gradient if of_first else None, *of_others], of_weights
 
-    def _pulled_back(self, function_for: Callable[..., Callable[..., tuple[Tensor, ...]]], gradient: Tensor,
-                     differentiated: Sequence[Tensor], *, of_items: Sequence[bool], of_weights: Sequence[bool],
-                     undoes: bool = False) -> tuple[Tensor | None, list[Tensor | None], list[Tensor | None]]:
+    def _pulled_back(
+        self,
+        function_for: Callable[..., Callable[..., tuple[Tensor, ...]]],
+        gradient: Tensor,
+        differentiated: Sequence[Tensor],
+        *,
+        of_items: Sequence[bool],
+        of_weights: Sequence[bool],
+        undoes: bool = False,
+    ) -> tuple[Tensor | None, list[Tensor | None], list[Tensor | None]]:
         """Return (the first input if the piece is undone, else None; gradients of ``differentiated``; of the weights).
 
         function_for: ``functions.backward`` or ``functions.backward_undoing``.
         """
         present, constants = _present(self.constants)
         function = function_for(
-            self.piece, compiles=self.compiles, items=len(self.items), present=present, shared=len(self.shared),
-            wanted=self._places(of_items, len(differentiated) + len(constants), of_weights))
+            self.piece,
+            compiles=self.compiles,
+            items=len(self.items),
+            present=present,
+            shared=len(self.shared),
+            wanted=self._places(of_items, len(differentiated) + len(constants), of_weights),
+        )
         undone = int(undoes)
         gradient = self.piece.enter(self.layout, gradient)
         firsts, results, totals = [], [[] for each in of_items if each], None
@@ -174,10 +194,15 @@ class Run:
             of_parts = []
             for part in self.parts:
                 of_result = self._framed(self._of_images(image, gradient), part)
-                gradients_of_part = function(of_result, *self._items_of(image, part, self.items),
-                                             *self._items_of(image, part, constants), *self.shared, *self.weights)
-                of_parts.append(gradients_of_part[:undone + len(results)])
-                rest = gradients_of_part[undone + len(results):]
+                gradients_of_part = function(
+                    of_result,
+                    *self._items_of(image, part, self.items),
+                    *self._items_of(image, part, constants),
+                    *self.shared,
+                    *self.weights,
+                )
+                of_parts.append(gradients_of_part[: undone + len(results)])
+                rest = gradients_of_part[undone + len(results) :]
                 totals = rest if totals is None else [total + each for total, each in zip(totals, rest)]
             of_parts = list(zip(*of_parts))
             if undone:
@@ -214,8 +239,9 @@ class Run:
         if count:
             present, tables = _present(self.tables)
             places = tuple(len(tables) + place for place, each in enumerate(wanted) if each)
-            function = functions.shared_backward(self.piece, compiles=False, items=self.at_once, present=present, count=count,
-                                                 wanted=places)
+            function = functions.shared_backward(
+                self.piece, compiles=False, items=self.at_once, present=present, count=count, wanted=places
+            )
             for place, indirect in zip(places, function(*totals[:count], *tables, *self.weights)):
                 gradients[place - len(tables)] = gradients[place - len(tables)] + indirect
         return gradients
@@ -225,7 +251,7 @@ class Run:
         return [self._cut(self._of_images(image, x), part.start, part.start + self.at_once, 0) for x in tensors]
 
     def _of_images(self, image: int, x: Tensor) -> Tensor:
-        return x if self.images_at_once == self.images else x[image:image + self.images_at_once]
+        return x if self.images_at_once == self.images else x[image : image + self.images_at_once]
 
     def _cut(self, x: Tensor, first: int, last: int, side: int) -> Tensor:
         """Return items ``first`` to before ``last`` of ``x``; side: 0 for an input, 1 for the result."""
@@ -236,13 +262,22 @@ class Run:
     def _framed(self, gradient: Tensor, part: Part) -> Tensor:
         """Return the gradient of the result of a part, zero for the halo, which is dropped."""
         inner = self._cut(gradient, part.first, part.last, 1)
-        return with_zeros(inner, self.piece.axis, (part.first - part.start) * self.piece.sizes[1],
-                           (part.start + self.at_once - part.last) * self.piece.sizes[1])
+        return with_zeros(
+            inner,
+            self.piece.axis,
+            (part.first - part.start) * self.piece.sizes[1],
+            (part.start + self.at_once - part.last) * self.piece.sizes[1],
+        )
 
     def _inner(self, results: Sequence[Tensor]) -> Tensor:
         """Join the results of parts without their halos."""
-        return _joined([self._cut(result, part.first - part.start, part.last - part.start, 0)
-                        for result, part in zip(results, self.parts)], self.piece.axis)
+        return _joined(
+            [
+                self._cut(result, part.first - part.start, part.last - part.start, 0)
+                for result, part in zip(results, self.parts)
+            ],
+            self.piece.axis,
+        )
 
     def _overlapped(self, gradients: Sequence[Tensor]) -> Tensor:
         """Return the gradients of the items, summed over parts, which overlap by their halos."""

@@ -4,6 +4,7 @@ On the way back each piece is computed a second time, a few of its items at a ti
 that of one piece and of the tensors between pieces (arXiv 1604.06174). For pieces that add to their first input not even the
 input is stored: it is the result minus what was added (arXiv 1707.04585).
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
@@ -16,7 +17,7 @@ from mindrestore.executor.piecewise import Piecewise, run_of
 from mindrestore.models.piece import Added, Piece, Rearrangement, Results, Section
 from mindrestore.native.operator import Wanted
 
-NUMBERS = 2 ** 22  # half of ``piecewise.NUMBERS``, as the gradients need as much memory again
+NUMBERS = 2**22  # half of ``piecewise.NUMBERS``, as the gradients need as much memory again
 StartMean = Callable[[Sequence[Tensor]], Callable[[], Sequence[Tensor]]]
 
 
@@ -77,8 +78,14 @@ class Tape(Piecewise):
             instead of those of pieces, so that it stores less and computes more a second time; None: those of pieces.
     """
 
-    def __init__(self, network: nn.Cell, parameters: Iterable[Parameter], start_mean: StartMean | None = None,
-                 numbers: int = NUMBERS, size: str | None = None) -> None:
+    def __init__(
+        self,
+        network: nn.Cell,
+        parameters: Iterable[Parameter],
+        start_mean: StartMean | None = None,
+        numbers: int = NUMBERS,
+        size: str | None = None,
+    ) -> None:
         super().__init__(network, numbers)
         self.size = size
         self.parameters = list(parameters)
@@ -114,8 +121,9 @@ class Tape(Piecewise):
             tensors = section.inside(*_tensors(section, inputs))
         return self._recorded(section, inputs, tensors, tuple(id(weight) in self.wanted for weight in section.get_parameters()))
 
-    def _recorded(self, piece: Piece | Section, inputs: Sequence[Recorded | Tensor], tensors: Results,
-                  of_weights: tuple[bool, ...]) -> Recorded | tuple[Recorded, ...] | Results:
+    def _recorded(
+        self, piece: Piece | Section, inputs: Sequence[Recorded | Tensor], tensors: Results, of_weights: tuple[bool, ...]
+    ) -> Recorded | tuple[Recorded, ...] | Results:
         """Return the result of a piece or section, ``Recorded`` if any gradient of it is wanted."""
         nodes = tuple(x.node if isinstance(x, Recorded) else None for x in inputs)
         if not any(of_weights) and all(node is None for node in nodes):
@@ -126,10 +134,18 @@ class Tape(Piecewise):
         if undone:
             inputs[0].tensor = None
         shapes = tuple(getattr(x, "shape", None) for x in inputs)
-        self.entries.append(Entry(
-            piece=piece, inputs=None if isinstance(piece, Rearrangement) else tuple(inputs), shapes=shapes, nodes=nodes,
-            results=tuple(result.node for result in results), result_shape=results[0].shape,
-            result=results[0] if undone else None, of_weights=of_weights))
+        self.entries.append(
+            Entry(
+                piece=piece,
+                inputs=None if isinstance(piece, Rearrangement) else tuple(inputs),
+                shapes=shapes,
+                nodes=nodes,
+                results=tuple(result.node for result in results),
+                result_shape=results[0].shape,
+                result=results[0] if undone else None,
+                of_weights=of_weights,
+            )
+        )
         return results if several else results[0]
 
     def _pull_back(self, of_results: dict[object, Tensor], gradients: _Gradients) -> None:
@@ -167,8 +183,10 @@ class Tape(Piecewise):
 
     def _section_pulled_back(self, entry: Entry, gradient: Tensor, gradients: _Gradients) -> list[Tensor | None]:
         """As ``_pulled_back``, for a section: record it piece by piece now, and backpropagate through that."""
-        inputs = [tensor if node is None else Recorded(tensor)
-                  for node, tensor in zip(entry.nodes, _tensors(entry.piece, entry.inputs))]
+        inputs = [
+            tensor if node is None else Recorded(tensor)
+            for node, tensor in zip(entry.nodes, _tensors(entry.piece, entry.inputs))
+        ]
         outside, self.entries = self.entries, []
         with self.taking_over():
             of_results = {entry.piece.inside(*inputs).node: gradient}

@@ -1,4 +1,5 @@
 """The former name of ``mindrestore.restore``, kept because programs that were written for it import from here."""
+
 import sys
 
 from mindrestore import tiling

@@ -1,4 +1,5 @@
 """A clip on disk, and everything about it that a restored one keeps."""
+
 from __future__ import annotations
 
 import contextlib
@@ -52,13 +53,16 @@ class Clip:
     def frames(self, first: int = 0) -> Iterator[np.ndarray]:
         """An iterator over the frames from number ``first`` on, (3, H, W), float32 0–1, read a few ahead."""
         start = self.begin + first
-        stored = stored_frames(self.path, start) if self.video is None else (
-            (self.path, image) for image in self.video.images(start))
+        stored = (
+            stored_frames(self.path, start)
+            if self.video is None
+            else ((self.path, image) for image in self.video.images(start))
+        )
         return as_frames(ahead(itertools.islice(stored, self.count - first)), colour=True)
 
     def part(self, first: int, count: int) -> Clip:
         """The ``count`` frames from number ``first`` on, as a clip."""
-        return replace(self, begin=self.begin + first, count=count, names=self.names and self.names[first:first + count])
+        return replace(self, begin=self.begin + first, count=count, names=self.names and self.names[first : first + count])
 
 
 def open_clip(path: PathLike) -> Clip:
@@ -98,5 +102,14 @@ def _video_clip(path: Path) -> Clip:
     reader = VideoReader(path)
     contents = reader.contents()
     rate = float(contents.times.rate) if reader.rate or not contents.times.is_steady else None
-    return Clip(path, contents.count, reader.height, reader.width, bits=8 if reader.bits == 8 else 16, grey=False, rate=rate,
-                video=reader, contents=contents)
+    return Clip(
+        path,
+        contents.count,
+        reader.height,
+        reader.width,
+        bits=8 if reader.bits == 8 else 16,
+        grey=False,
+        rate=rate,
+        video=reader,
+        contents=contents,
+    )

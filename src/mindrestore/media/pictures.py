@@ -1,4 +1,5 @@
 """Pictures and videos of clips as arrays: one frame, all frames, several clips side by side, sheets of images."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
@@ -35,7 +36,7 @@ def write_strip(path: PathLike, clip: np.ndarray, columns: int = 5) -> None:
     """Write all frames of a clip (T, H, W) or (3, T, H, W) as one PNG, ``columns`` a row."""
     frames = [_bgr(clip, index) for index in range(clip.shape[-3])]
     frames += [_white(*frames[0].shape[:2])] * (-len(frames) % columns)
-    rows = [np.concatenate(frames[start:start + columns], 1) for start in range(0, len(frames), columns)]
+    rows = [np.concatenate(frames[start : start + columns], 1) for start in range(0, len(frames), columns)]
     writing.write_picture(path, np.concatenate(rows, 0))
 
 
@@ -43,7 +44,7 @@ def write_sheet(path: PathLike, images: dict[str, np.ndarray], columns: int = 4)
     """Write images (H, W) or (3, H, W), 0–1, all of one size, as one PNG, ``columns`` a row, each below its heading."""
     shown = [_cell(image[..., None, :, :], index=0, row=0, name=name, width=SHEET_COLUMN) for name, image in images.items()]
     shown += [_white(*shown[0].shape[:2])] * (-len(shown) % columns if len(shown) > columns else 0)
-    rows = [_joined(shown[start:start + columns], 1) for start in range(0, len(shown), columns)]
+    rows = [_joined(shown[start : start + columns], 1) for start in range(0, len(shown), columns)]
     writing.write_picture(path, _joined(rows, 0))
 
 
@@ -74,8 +75,16 @@ def _cell(clip: np.ndarray, index: int, row: int, name: str, width: int = 0) -> 
     if not name:
         return image
     label = _white(LABEL_HEIGHT, image.shape[1])
-    cv2.putText(label, name, (4, LABEL_HEIGHT - 7), cv2.FONT_HERSHEY_SIMPLEX, fontScale=0.42, color=(0, 0, 0), thickness=1,
-                lineType=cv2.LINE_AA)
+    cv2.putText(
+        label,
+        name,
+        (4, LABEL_HEIGHT - 7),
+        cv2.FONT_HERSHEY_SIMPLEX,
+        fontScale=0.42,
+        color=(0, 0, 0),
+        thickness=1,
+        lineType=cv2.LINE_AA,
+    )
     return np.concatenate((label, image), 0)
 
 

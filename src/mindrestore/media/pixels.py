@@ -1,4 +1,5 @@
 """Frames of floats as the images that files store."""
+
 import cv2
 import numpy as np
 

@@ -1,4 +1,5 @@
 """How much room clips take on a disk, told before they are made."""
+
 from __future__ import annotations
 
 from mindrestore.media.pixels import TYPES

@@ -1,4 +1,5 @@
 """A long video written a segment at a time, so that of its frames few wait, and joined without coding anything again."""
+
 from __future__ import annotations
 
 import re
@@ -56,8 +57,12 @@ class SegmentedVideo:
         first = self.count
         times = self._settings.times
         settings = replace(self._settings, times=times and times.part(first, count), source=None, span=None)
-        write_video(self._folder / f"{self.path.stem}-{first:08d}-{first + count:08d}{self.path.suffix}", self._shown(images),
-                    self._rate, settings)
+        write_video(
+            self._folder / f"{self.path.stem}-{first:08d}-{first + count:08d}{self.path.suffix}",
+            self._shown(images),
+            self._rate,
+            settings,
+        )
 
     def write_whole(self, images: Iterator[np.ndarray]) -> list[str]:
         """Write the video of all images, where there are no segments; as ``write_video`` does."""
@@ -78,8 +83,10 @@ class SegmentedVideo:
         heads = [_head(path) for path in paths]
         for path, head in zip(paths, heads):
             if head != heads[0]:
-                raise UserError(f"{path}: was coded by another build of PyAV than the segments before it; delete its folder "
-                                "and begin again.")
+                raise UserError(
+                    f"{path}: was coded by another build of PyAV than the segments before it; delete its folder "
+                    "and begin again."
+                )
         size, _ = heads[0]
         with replacing(self.path) as scratch:
             with errors_of(self.path):
@@ -96,7 +103,7 @@ class SegmentedVideo:
         with av.open(f"file:{scratch}", "w", format=container, container_options=options) as file, opened(paths[0]) as first:
             stream = file.add_stream_from_template(pictures_of(first))
             stream.time_base = times.base
-            stream.codec_context.framerate = times.rate.limit_denominator(10 ** 6)
+            stream.codec_context.framerate = times.rate.limit_denominator(10**6)
             carried = None
             if self._settings.source:
                 carried = Carried(self._settings.source, file, container, self._settings.span)

@@ -3,6 +3,7 @@
 Where a map is bright the clip contradicts what was measured. Where it is dark the clip may still be wrong, as many clips have
 the same measurement; a map is evidence against a reconstruction, never for one.
 """
+
 from __future__ import annotations
 
 from collections.abc import Mapping
@@ -26,8 +27,9 @@ def trust_pictures(maps: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     white being 255.
     """
     top = float(np.percentile(np.stack(list(maps.values())), BRIGHTEST))
-    return {f"{name}: mean {mean_residual(image):.2f}, yellow {WHITE * top:.1f}": heat(image, top)
-            for name, image in maps.items()}
+    return {
+        f"{name}: mean {mean_residual(image):.2f}, yellow {WHITE * top:.1f}": heat(image, top) for name, image in maps.items()
+    }
 
 
 def write_trust(path: PathLike, maps: Mapping[str, np.ndarray], columns: int = 4) -> None:

@@ -3,6 +3,7 @@
 The file of another video that sound, subtitles, chapters and titles are copied from is the *source*. Its packets are
 copied as they are, without decoding; a stream that the container cannot hold is left out, and that is said.
 """
+
 from __future__ import annotations
 
 import contextlib
@@ -95,13 +96,17 @@ def check_video(path: PathLike, settings: VideoSettings, height: int, width: int
     if settings.crf is not None and not 0 <= settings.crf <= HIGHEST_CRF:
         raise UserError(f"--crf {settings.crf}: it must be 0 to {HIGHEST_CRF}; 18 is hard to tell from the original.")
     if not has_encoder(codec):
-        raise UserError(f"--codec {settings.codec}: this build of PyAV has no {codec.encoder}; name another of "
-                        f"{', '.join(CODECS)}, or install PyAV's own wheel.")
+        raise UserError(
+            f"--codec {settings.codec}: this build of PyAV has no {codec.encoder}; name another of "
+            f"{', '.join(CODECS)}, or install PyAV's own wheel."
+        )
     encoder = av.Codec(codec.encoder, "w")
     format_name = codec.formats[settings.bits]
     if format_name not in [each.name for each in encoder.video_formats or ()]:
-        raise UserError(f"--codec {settings.codec}: this build's {codec.encoder} has no {format_name}, which {settings.bits} "
-                        f"bits need; name another of {', '.join(CODECS)}.")
+        raise UserError(
+            f"--codec {settings.codec}: this build's {codec.encoder} has no {format_name}, which {settings.bits} "
+            f"bits need; name another of {', '.join(CODECS)}."
+        )
     container = CONTAINERS[path.suffix.lower()]
     with av.open(io.BytesIO(), "w", format=container) as trial:
         if encoder.canonical_name not in trial.supported_codecs:
@@ -114,8 +119,10 @@ def check_video(path: PathLike, settings: VideoSettings, height: int, width: int
             writer.abandon()
     except (av.error.FFmpegError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise UserError(f"{path}: {codec.encoder} cannot write a video of {width} x {height} pixels here ({reason}); name a "
-                        "folder of frames, or another --codec.") from error
+        raise UserError(
+            f"{path}: {codec.encoder} cannot write a video of {width} x {height} pixels here ({reason}); name a "
+            "folder of frames, or another --codec."
+        ) from error
 
 
 def has_encoder(codec: Codec) -> bool:
@@ -172,8 +179,9 @@ def times_kept(path: Path, settings: VideoSettings, rate: float) -> tuple[Times,
         return times, []
     notes = []
     if not times.is_steady or times.begin(0):
-        notes.append(f"A {path.suffix} file holds one rate, from the start: the input's own times are not kept; .mp4 and .mkv "
-                     "keep them.")
+        notes.append(
+            f"A {path.suffix} file holds one rate, from the start: the input's own times are not kept; .mp4 and .mkv keep them."
+        )
     return Times.steady(times.rate), notes
 
 
@@ -197,12 +205,16 @@ def check_written(path: Path, scratch: Path, count: int, size: tuple[int, int]) 
         reader = VideoReader(scratch)
         contents = reader.contents()
     except UserError as error:
-        raise UserError(f"{path}: what was written cannot be read again ({error}); look for free space on its disk, or name "
-                        "another --codec.") from error
+        raise UserError(
+            f"{path}: what was written cannot be read again ({error}); look for free space on its disk, or name "
+            "another --codec."
+        ) from error
     if (contents.count, contents.expected, reader.height, reader.width) != (count, count, *size):
-        raise UserError(f"{path}: what was written holds {contents.count} frames of {reader.width} x {reader.height} where it "
-                        f"should hold {count} of {size[1]} x {size[0]}; look for free space on its disk, or name another "
-                        "--codec.")
+        raise UserError(
+            f"{path}: what was written holds {contents.count} frames of {reader.width} x {reader.height} where it "
+            f"should hold {count} of {size[1]} x {size[0]}; look for free space on its disk, or name another "
+            "--codec."
+        )
 
 
 class VideoWriter:
@@ -222,8 +234,9 @@ class VideoWriter:
         av.error.FFmpegError, ValueError: encoder or muxer refuse; of all methods.
     """
 
-    def __init__(self, place: str | io.BytesIO, container: str, settings: VideoSettings, times: Times, height: int,
-                 width: int) -> None:
+    def __init__(
+        self, place: str | io.BytesIO, container: str, settings: VideoSettings, times: Times, height: int, width: int
+    ) -> None:
         self._codec, self._times, self._bits = CODECS[settings.codec], times, settings.bits
         self._count, self._lengths = 0, {}  # of frames by the tick at which they begin
         options = {"movflags": "+faststart"} if container in ("mp4", "mov") and isinstance(place, str) else {}
@@ -274,11 +287,11 @@ class VideoWriter:
             options["x265-params"] += ":rc-lookahead=0:bframes=0"
         if container in UNTIMED:
             options["bf"] = "0"  # times are not stored, so frames cannot be stored out of order
-        stream = self._file.add_stream(self._codec.encoder, rate=self._times.rate.limit_denominator(10 ** 6), options=options)
+        stream = self._file.add_stream(self._codec.encoder, rate=self._times.rate.limit_denominator(10**6), options=options)
         context = stream.codec_context
         context.width, context.height, context.pix_fmt = width, height, self._codec.formats[self._bits]
         context.time_base = stream.time_base = self._times.base
-        context.sample_aspect_ratio = settings.pixel_aspect.limit_denominator(10 ** 4)
+        context.sample_aspect_ratio = settings.pixel_aspect.limit_denominator(10**4)
         context.colorspace, context.color_range = self._colour.matrix, 2 if self._colour.full else 1
         context.color_primaries, context.color_trc = self._colour.primaries, self._colour.transfer
         if settings.codec == "h265" and container in ("mp4", "mov"):
@@ -301,11 +314,11 @@ def _fill(frame: av.VideoFrame, image: np.ndarray, colour: Colour, bits: int) ->
     rows = [np.frombuffer(plane, kind).reshape(plane.height, plane.line_size // kind.itemsize) for plane in frame.planes]
     height, width = image.shape[:2]
     if frame.format.name == "bgr0":
-        rows[0][:, :4 * width].reshape(height, width, 4)[..., :3] = image
+        rows[0][:, : 4 * width].reshape(height, width, 4)[..., :3] = image
     else:
         planes = planes_of(image, colour, bits) if frame.format.name.startswith("yuv") else (image[..., n] for n in (1, 0, 2))
         for row, plane in zip(rows, planes):
-            row[:, :plane.shape[1]] = plane
+            row[:, : plane.shape[1]] = plane
 
 
 class Carried:
@@ -321,8 +334,9 @@ class Carried:
         notes: sentences that say what is copied and what is left out.
     """
 
-    def __init__(self, source: Path, file: av.container.OutputContainer, container: str,
-                 span: tuple[Fraction, Fraction] | None = None) -> None:
+    def __init__(
+        self, source: Path, file: av.container.OutputContainer, container: str, span: tuple[Fraction, Fraction] | None = None
+    ) -> None:
         self._source, self._file, self._streams, self._next, self._lost = opened(source), file, {}, None, 0
         clock = self._source.start_time if self._source.format.name in CLOCKS else 0
         self._start, self._until = Fraction(clock or 0, av.time_base), None
@@ -353,8 +367,10 @@ class Carried:
             (left_out if container in UNTIMED else copied).append(counted)
         self.notes = [f"Copied from the input: {', '.join(copied)}."] if copied else []
         if left_out:
-            self.notes.append(f"Not copied, because this kind of file cannot hold it: {', '.join(left_out)}"
-                              f"{'' if container == 'matroska' else '; .mkv holds most'}.")
+            self.notes.append(
+                f"Not copied, because this kind of file cannot hold it: {', '.join(left_out)}"
+                f"{'' if container == 'matroska' else '; .mkv holds most'}."
+            )
         if others:
             self.notes.append(f"Not copied: {', '.join(others)}.")
         streams = [self._source.streams[index] for index in self._streams]
@@ -364,8 +380,12 @@ class Carried:
         """Copy the packets up to a moment, in seconds; all that are left for None."""
         while True:
             packet = self._next = self._next or self._read()
-            if packet is None or moment is not None and packet.pts is not None and (
-                    packet.pts * packet.time_base - self._start > moment):
+            if (
+                packet is None
+                or moment is not None
+                and packet.pts is not None
+                and (packet.pts * packet.time_base - self._start > moment)
+            ):
                 return
             self._next = None
             if self._lies_outside(packet):

@@ -1,9 +1,10 @@
 """Stored images into a clip on disk, of the kind that its name says, one by one and whole or not at all.
 
-    out.mp4, .m4v, .mov, .mkv, .avi   a video            out.tif, .tiff          a page a frame, 8 or 16 bits
-    out                               a folder of PNG    out.png, .jpg, .bmp …   one frame
-                                      files, 8 or 16 bits
+out.mp4, .m4v, .mov, .mkv, .avi   a video            out.tif, .tiff          a page a frame, 8 or 16 bits
+out                               a folder of PNG    out.png, .jpg, .bmp …   one frame
+                                  files, 8 or 16 bits
 """
+
 from __future__ import annotations
 
 import contextlib
@@ -23,7 +24,7 @@ from mindrestore.media.video_writer import CONTAINERS, VideoSettings, check_vide
 __all__ = ["check_target", "kind_of", "stored_size", "write_clip", "write_picture", "write_video"]
 
 KINDS = ("video", "pages", "picture", "folder")
-LARGEST_PLAIN_TIFF = 2 ** 32 - 2 ** 25  # bytes; above, its 32-bit offsets do not reach
+LARGEST_PLAIN_TIFF = 2**32 - 2**25  # bytes; above, its 32-bit offsets do not reach
 
 
 def kind_of(path: PathLike) -> str:
@@ -36,13 +37,21 @@ def kind_of(path: PathLike) -> str:
     if suffix in IMAGE_SUFFIXES:
         return "picture"
     if suffix and not Path(path).is_dir():
-        raise UserError(f"{path}: no clip that is written ends in {suffix}; name a video ({', '.join(CONTAINERS)}), a file of "
-                        f"pages ({', '.join(PAGED_SUFFIXES)}), or a folder without a suffix.")
+        raise UserError(
+            f"{path}: no clip that is written ends in {suffix}; name a video ({', '.join(CONTAINERS)}), a file of "
+            f"pages ({', '.join(PAGED_SUFFIXES)}), or a folder without a suffix."
+        )
     return "folder"
 
 
-def write_clip(path: PathLike, images: Iterable[np.ndarray], count: int, rate: float | None = None,
-               names: Sequence[str] | None = None, video: VideoSettings | None = None) -> list[str]:
+def write_clip(
+    path: PathLike,
+    images: Iterable[np.ndarray],
+    count: int,
+    rate: float | None = None,
+    names: Sequence[str] | None = None,
+    video: VideoSettings | None = None,
+) -> list[str]:
     """Write a clip; what it is follows from ``path``.
 
     Args:
@@ -79,8 +88,9 @@ def check_target(path: PathLike, count: int, size: tuple[int, int] | None = None
     path = Path(path)
     kind = kind_of(path)
     if kind == "picture" and count > 1:
-        raise UserError(f"{path}: a {path.suffix} picture holds one frame and there are {count}; name a video, a .tif "
-                        "or a folder.")
+        raise UserError(
+            f"{path}: a {path.suffix} picture holds one frame and there are {count}; name a video, a .tif or a folder."
+        )
     if kind == "folder" and path.is_dir() and any(path.iterdir()):
         raise UserError(f"{path}: this folder holds something already; give a new or an empty one.")
     if kind == "folder" and path.is_file():
@@ -94,8 +104,9 @@ def check_target(path: PathLike, count: int, size: tuple[int, int] | None = None
 def check_encoder(path: PathLike) -> None:
     """Raise ``UserError`` if a picture called ``path`` has a suffix that this build of OpenCV reads and does not write."""
     if kind_of(path) == "picture" and not cv2.haveImageWriter(str(path)):
-        raise UserError(f"{path}: this build of OpenCV writes no {Path(path).suffix} pictures; choose a name that ends in "
-                        ".png.")
+        raise UserError(
+            f"{path}: this build of OpenCV writes no {Path(path).suffix} pictures; choose a name that ends in .png."
+        )
 
 
 def check_picture(path: PathLike, option: str) -> None:
@@ -124,8 +135,10 @@ def coded(image: np.ndarray, path: Path, options: Sequence[int] = ()) -> bytes:
     except cv2.error:
         done = False
     if not done:
-        raise UserError(f"{path}: OpenCV cannot write a picture of {image.shape[1]} x {image.shape[0]} pixels in this format; "
-                        "choose a name that ends in .png.")
+        raise UserError(
+            f"{path}: OpenCV cannot write a picture of {image.shape[1]} x {image.shape[0]} pixels in this format; "
+            "choose a name that ends in .png."
+        )
     return content.tobytes()
 
 

@@ -2,6 +2,7 @@
 
 A package brings a network by an entry point of the group ``mindrestore.networks`` that names its ``NetworkKind``.
 """
+
 from __future__ import annotations
 
 import importlib.metadata
@@ -16,8 +17,11 @@ from mindrestore.models.settings import Settings
 if TYPE_CHECKING:
     from mindspore import nn
 
-BUILT_IN = {"revsci": "mindrestore.models.revsci.kind:KIND", "vrt": "mindrestore.models.vrt.kind:KIND",
-            "spynet": "mindrestore.models.vrt.kind:SPYNET"}
+BUILT_IN = {
+    "revsci": "mindrestore.models.revsci.kind:KIND",
+    "vrt": "mindrestore.models.vrt.kind:KIND",
+    "spynet": "mindrestore.models.vrt.kind:SPYNET",
+}
 DEFAULT = "revsci"  # of a configuration that does not say
 GROUP = "mindrestore.networks"
 _registered: dict[str, NetworkKind] = {}
@@ -69,8 +73,10 @@ def register(kind: NetworkKind) -> None:
         UserError: not a ``NetworkKind``, or the name of one of mindrestore's own networks.
     """
     if not isinstance(kind, NetworkKind) or kind.problem not in PROBLEMS:
-        raise UserError(f"network {kind!r}: is no object of a mindrestore.models.kind.VideoKind, SnapshotKind or FlowKind; "
-                        "give one of a class derived from these.")
+        raise UserError(
+            f"network {kind!r}: is no object of a mindrestore.models.kind.VideoKind, SnapshotKind or FlowKind; "
+            "give one of a class derived from these."
+        )
     if kind.name in BUILT_IN:
         raise UserError(f"network {kind.name!r}: is one of mindrestore's own; give yours another name.")
     _registered[kind.name] = kind
@@ -96,9 +102,12 @@ def abilities_of(network: nn.Cell | Callable[..., Any]) -> Abilities:
     if hasattr(network, "abilities"):
         return network.abilities
     if not hasattr(network, "settings"):
-        raise UserError(f"this {type(network).__name__} does not say what it can do; build it by create_model, or give it "
-                        "abilities (mindrestore.models.kind.VideoAbilities).")
+        raise UserError(
+            f"this {type(network).__name__} does not say what it can do; build it by create_model, or give it "
+            "abilities (mindrestore.models.kind.VideoAbilities)."
+        )
     from mindrestore.models.vrt.settings import abilities
+
     return abilities(network.settings)
 
 
@@ -111,8 +120,11 @@ def _register_installed(entry_point: importlib.metadata.EntryPoint) -> None:
         kind = entry_point.load()
         register(kind)
     except Exception as error:  # whatever goes wrong in a stranger's module
-        raise UserError(f"network {entry_point.name!r}: {entry_point.value}, which an installed package names for it, cannot "
-                        f"be used ({type(error).__name__}: {error}); mend that package, or uninstall it.") from error
+        raise UserError(
+            f"network {entry_point.name!r}: {entry_point.value}, which an installed package names for it, cannot "
+            f"be used ({type(error).__name__}: {error}); mend that package, or uninstall it."
+        ) from error
     if kind.name != entry_point.name:
-        raise UserError(f"network {entry_point.name!r}: {entry_point.value} calls itself {kind.name!r}; give the entry point "
-                        "that name.")
+        raise UserError(
+            f"network {entry_point.name!r}: {entry_point.value} calls itself {kind.name!r}; give the entry point that name."
+        )

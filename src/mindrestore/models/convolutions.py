@@ -1,4 +1,5 @@
 """Convolutions one after the other as one piece, of images or over the frames of clips."""
+
 from __future__ import annotations
 
 import math
@@ -43,12 +44,14 @@ class Convolutions(Itemwise):
     compiled = True
     axis = ROWS
 
-    def __init__(self, convolutions: Sequence[Convolution], over_time: bool = False, channel_axis: int = 2,
-                 settings: Hashable = ()) -> None:
+    def __init__(
+        self, convolutions: Sequence[Convolution], over_time: bool = False, channel_axis: int = 2, settings: Hashable = ()
+    ) -> None:
         names = [f"layer{index}" for index in range(len(convolutions))]
         layers = tuple(convolution.layer for convolution in convolutions)
-        super().__init__((settings, over_time, channel_axis, layers),
-                         **{name: each.cell for name, each in zip(names, convolutions)})
+        super().__init__(
+            (settings, over_time, channel_axis, layers), **{name: each.cell for name, each in zip(names, convolutions)}
+        )
         self.plan = tuple((name, each.function, each.layer) for name, each in zip(names, convolutions))
         self.over_time = over_time
         self.widths = [_widths(each) for each in convolutions]
@@ -72,7 +75,7 @@ class Convolutions(Itemwise):
         pixels = x.shape[-1] / self.sizes[0]  # of a row at the lowest resolution
         frames = math.prod(x.shape[1:-2]) // self.widths[0][0]
         channels = (self.widths[0][0], *(outputs for _, outputs in self.widths))
-        return math.ceil(frames * pixels * sum(count * rows ** 2 for count, rows in zip(channels, self.resolutions)))
+        return math.ceil(frames * pixels * sum(count * rows**2 for count, rows in zip(channels, self.resolutions)))
 
     def construct(self, x: Tensor) -> Tensor:
         layout = self.layout(x)
@@ -94,7 +97,7 @@ def _widths(convolution: Convolution) -> tuple[int, int]:
     """Return the channels (in, out, after pixel shuffle) of a ``Convolution``."""
     first, second = convolution.cell.weight.shape[:2]
     inputs, outputs = (first, second) if convolution.layer.change == "doubled" else (second, first)
-    return inputs, outputs // convolution.layer.shuffle ** 2
+    return inputs, outputs // convolution.layer.shuffle**2
 
 
 def _resolutions(layers: Sequence[Layer]) -> tuple[int, ...]:

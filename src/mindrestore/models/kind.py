@@ -7,6 +7,7 @@ settings, for whatever differs from network to network.
     snapshot   coded measurements and their mask in, a clip out
     flow       two images in, the motion between them out
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -214,16 +215,25 @@ class VideoKind(NetworkKind):
     def signature(self, network: nn.Cell, frames: int, height: int, width: int, batch: int) -> Signature:
         can = network.abilities
         if can.interpolates and frames != INTERPOLATED_FRAMES:
-            raise UserError(f"frame interpolation takes exactly {INTERPOLATED_FRAMES} frames, those around the one that it "
-                            f"makes; {frames} were asked for.")
+            raise UserError(
+                f"frame interpolation takes exactly {INTERPOLATED_FRAMES} frames, those around the one that it "
+                f"makes; {frames} were asked for."
+            )
         level = ", then the noise level: its standard deviation, white being 1" if can.takes_noise_level else ""
         channels = can.channels + can.takes_noise_level
         clip = Port("clip", (batch, frames, channels, height, width), (0, 1), f"frames, RGB{level}")
         content = "the frame in the middle of four" if can.interpolates else "the frames, restored"
-        restored = Port("restored", (batch, 1 if can.interpolates else frames, can.out_channels, can.scale * height,
-                                     can.scale * width), (0, 1), f"{content}; not clamped")
-        use = ("give every four frames that follow each other; the result lies between the middle two" if can.interpolates else
-               f"cut a clip into tiles of {frames} x {height} x {width} that overlap, average or cut off what they share")
+        restored = Port(
+            "restored",
+            (batch, 1 if can.interpolates else frames, can.out_channels, can.scale * height, can.scale * width),
+            (0, 1),
+            f"{content}; not clamped",
+        )
+        use = (
+            "give every four frames that follow each other; the result lies between the middle two"
+            if can.interpolates
+            else f"cut a clip into tiles of {frames} x {height} x {width} that overlap, average or cut off what they share"
+        )
         use += "; reflect at its end, bottom and right what is smaller, and cut that off again; clamp to 0..1"
         return Signature((clip,), (restored,), tile=(frames, height, width), window=can.window, use=use)
 

@@ -4,6 +4,7 @@ A network calls a piece as it calls any cell, and in a whole graph a piece is an
 executes networks piece by piece, intercepts these calls: it compiles each kind of piece once for each shape, however many
 layers there are, and differentiates one piece at a time.
 """
+
 from __future__ import annotations
 
 import math
@@ -166,8 +167,9 @@ class Added(Itemwise):
         """Return what is added to the first input, of its shape."""
         raise NotImplementedError
 
-    def compute(self, w: Weights, shared: Sequence[Tensor], constants: Sequence[Tensor | None], first: Tensor,
-                *others: Tensor) -> Tensor:
+    def compute(
+        self, w: Weights, shared: Sequence[Tensor], constants: Sequence[Tensor | None], first: Tensor, *others: Tensor
+    ) -> Tensor:
         return first + self.change(w, shared, constants, *others)
 
 

@@ -3,6 +3,7 @@
 Each network has one type of settings: the section ``model`` of its configurations, the settings in its checkpoints, and the
 argument of its class are all of that type.
 """
+
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence

@@ -1,4 +1,5 @@
 """Inputs and outputs of an exported network: names, shapes and ranges, in the order of its arguments."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -37,8 +38,7 @@ class Port(NamedTuple):
 
     def record(self) -> dict[str, Any]:
         """Return the port as JSON values."""
-        return dict(name=self.name, type="float32", shape=list(self.shape), range=list(self.range),
-                    meaning=self.meaning)
+        return dict(name=self.name, type="float32", shape=list(self.shape), range=list(self.range), meaning=self.meaning)
 
 
 class Signature(NamedTuple):
@@ -59,5 +59,10 @@ class Signature(NamedTuple):
 
     def record(self) -> dict[str, Any]:
         """Return the signature as JSON values."""
-        return dict(inputs=[port.record() for port in self.inputs], outputs=[port.record() for port in self.outputs],
-                    tile=list(self.tile), window=self.window and list(self.window), use=self.use)
+        return dict(
+            inputs=[port.record() for port in self.inputs],
+            outputs=[port.record() for port in self.outputs],
+            tile=list(self.tile),
+            window=self.window and list(self.window),
+            use=self.use,
+        )

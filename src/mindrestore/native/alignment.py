@@ -1,4 +1,5 @@
 """Deformable convolution of neighbouring images by the native operator of ``alignment.cpp``."""
+
 from __future__ import annotations
 
 import ctypes
@@ -28,17 +29,37 @@ class AlignedImages(Operator):
         residue: largest offset that is added to a flow, in pixels.
     """
 
-    def __init__(self, offsets: Tensor, neighbours: Sequence[Tensor], flows: Sequence[Tensor], *, weight: Tensor, bias: Tensor,
-                 residue: float) -> None:
+    def __init__(
+        self,
+        offsets: Tensor,
+        neighbours: Sequence[Tensor],
+        flows: Sequence[Tensor],
+        *,
+        weight: Tensor,
+        bias: Tensor,
+        residue: float,
+    ) -> None:
         super().__init__()
         images, height, width, channels = self.shape = neighbours[0].shape
         self.input_shapes = [x.shape for x in (offsets, *neighbours, *flows)]
         self.weight_shapes = [weight.shape, bias.shape]
-        self.sizes = _Sizes(images=images, height=height, width=width, channels=channels, neighbours=len(neighbours),
-                            groups=offsets.shape[1] // 27, threads=threads())
+        self.sizes = _Sizes(
+            images=images,
+            height=height,
+            width=width,
+            channels=channels,
+            neighbours=len(neighbours),
+            groups=offsets.shape[1] // 27,
+            threads=threads(),
+        )
         self.arguments = _Arguments(
-            offsets=self.pointer(offsets), neighbours=_several(*map(self.pointer, neighbours)),
-            flows=_several(*map(self.pointer, flows)), weight=self.pointer(weight), bias=self.pointer(bias), residue=residue)
+            offsets=self.pointer(offsets),
+            neighbours=_several(*map(self.pointer, neighbours)),
+            flows=_several(*map(self.pointer, flows)),
+            weight=self.pointer(weight),
+            bias=self.pointer(bias),
+            residue=residue,
+        )
 
     def forward(self) -> Tensor:
         """Return the aligned images (B, H, W, C)."""
@@ -55,7 +76,11 @@ class AlignedImages(Operator):
             if array is not None:
                 array.fill(0)  # the operator adds to it, as several pixels contribute to one gradient
         count = self.sizes.neighbours
-        gradients = _Gradients(offsets=offsets, neighbours=_several(*images[:count]), flows=_several(*images[count:]),
-                               **dict(zip(("weight", "bias"), map(address, weights))))
+        gradients = _Gradients(
+            offsets=offsets,
+            neighbours=_several(*images[:count]),
+            flows=_several(*images[count:]),
+            **dict(zip(("weight", "bias"), map(address, weights))),
+        )
         self.call("mindrestore_alignment_backward", self.pointer(gradient), ctypes.addressof(gradients))
         return list(map(tensor, inputs)), list(map(tensor, weights))

@@ -1,4 +1,5 @@
 """A block of windowed attention by the native operator of ``attention_block.cpp``."""
+
 from __future__ import annotations
 
 import ctypes
@@ -10,14 +11,33 @@ from mindspore import Tensor
 
 from mindrestore.native.operator import Gradients, Operator, Wanted, address, structure, tensor, threads, wanted_array
 
-WEIGHTS = ("norm1.weight", "norm1.bias", "attn.relative_position_bias_table", "attn.qkv_self.weight", "attn.qkv_self.bias",
-           "attn.qkv_mut.weight", "attn.qkv_mut.bias", "attn.proj.weight", "attn.proj.bias", "norm2.weight", "norm2.bias",
-           "mlp.fc11.weight", "mlp.fc11.bias", "mlp.fc12.weight", "mlp.fc12.bias", "mlp.fc2.weight", "mlp.fc2.bias")
+WEIGHTS = (
+    "norm1.weight",
+    "norm1.bias",
+    "attn.relative_position_bias_table",
+    "attn.qkv_self.weight",
+    "attn.qkv_self.bias",
+    "attn.qkv_mut.weight",
+    "attn.qkv_mut.bias",
+    "attn.proj.weight",
+    "attn.proj.bias",
+    "norm2.weight",
+    "norm2.bias",
+    "mlp.fc11.weight",
+    "mlp.fc11.bias",
+    "mlp.fc12.weight",
+    "mlp.fc12.bias",
+    "mlp.fc2.weight",
+    "mlp.fc2.bias",
+)
 _SIZES = ("rows", "windows", "tokens", "channels", "heads", "hidden", "kinds", "entries", "mutual", "threads")
 _Sizes = structure((_SIZES, ctypes.c_int64))
 _several = ctypes.c_void_p * len(WEIGHTS)
-_Arguments = structure((("x", "order", "positions", "kinds", "masks", "multipliers", "encoding"), ctypes.c_void_p),
-                   ("weights", _several), ("scale", ctypes.c_float))
+_Arguments = structure(
+    (("x", "order", "positions", "kinds", "masks", "multipliers", "encoding"), ctypes.c_void_p),
+    ("weights", _several),
+    ("scale", ctypes.c_float),
+)
 
 
 class AttentionBlock(Operator):
@@ -38,21 +58,49 @@ class AttentionBlock(Operator):
         multipliers: (windows, 2), m0 and m1; None for 1.
     """
 
-    def __init__(self, x: Tensor, weights: Mapping[str, Tensor], *, heads: int, scale: float, windows: int, order: Tensor,
-                 positions: np.ndarray, kinds: Tensor | None = None, masks: Tensor | None = None,
-                 encoding: np.ndarray | None = None, multipliers: Tensor | None = None) -> None:
+    def __init__(
+        self,
+        x: Tensor,
+        weights: Mapping[str, Tensor],
+        *,
+        heads: int,
+        scale: float,
+        windows: int,
+        order: Tensor,
+        positions: np.ndarray,
+        kinds: Tensor | None = None,
+        masks: Tensor | None = None,
+        encoding: np.ndarray | None = None,
+        multipliers: Tensor | None = None,
+    ) -> None:
         super().__init__()
         self.shape, self.names = x.shape, tuple(weights)
         arrays = [self.array(weights[name]) if name in weights else None for name in WEIGHTS]
         self._shapes = [None if array is None else array.shape for array in arrays]
         table, fc11 = arrays[WEIGHTS.index("attn.relative_position_bias_table")], arrays[WEIGHTS.index("mlp.fc11.weight")]
-        self.sizes = _Sizes(rows=math.prod(x.shape[:-1]), windows=windows, tokens=len(positions), channels=x.shape[-1],
-                            heads=heads, hidden=len(fc11), kinds=0 if masks is None else len(masks), entries=len(table),
-                            mutual=encoding is not None, threads=min(windows, threads()))
+        self.sizes = _Sizes(
+            rows=math.prod(x.shape[:-1]),
+            windows=windows,
+            tokens=len(positions),
+            channels=x.shape[-1],
+            heads=heads,
+            hidden=len(fc11),
+            kinds=0 if masks is None else len(masks),
+            entries=len(table),
+            mutual=encoding is not None,
+            threads=min(windows, threads()),
+        )
         self.arguments = _Arguments(
-            x=self.pointer(x), order=self.pointer(order, np.int32), positions=self.pointer(positions, np.int32),
-            kinds=self.pointer(kinds, np.int32), masks=self.pointer(masks), multipliers=self.pointer(multipliers),
-            encoding=self.pointer(encoding), weights=_several(*map(address, arrays)), scale=scale)
+            x=self.pointer(x),
+            order=self.pointer(order, np.int32),
+            positions=self.pointer(positions, np.int32),
+            kinds=self.pointer(kinds, np.int32),
+            masks=self.pointer(masks),
+            multipliers=self.pointer(multipliers),
+            encoding=self.pointer(encoding),
+            weights=_several(*map(address, arrays)),
+            scale=scale,
+        )
 
     def forward(self) -> Tensor:
         """Return the result of the block, shaped like x."""

@@ -4,6 +4,7 @@ A shared library compiled for this processor (``-march=native``) uses its widest
 time; function clones for several processors would also be compiled for those that this machine is not. The file ends with a
 digest of itself, so that one damaged on the disk is compiled again instead of loaded.
 """
+
 from __future__ import annotations
 
 import hashlib
@@ -18,8 +19,18 @@ from mindrestore.runtime import processor
 
 SOURCES = Path(__file__).parent
 MAIN = ("attention_block.cpp", "alignment.cpp", "coupling.cpp", "convolutions.cpp", "tokens.cpp", "warp.cpp")
-FLAGS = ("-std=c++17", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fopenmp-simd", "-Wno-psabi", "-fPIC",
-         "-shared", "-pthread")
+FLAGS = (
+    "-std=c++17",
+    "-O3",
+    "-march=native",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-fopenmp-simd",
+    "-Wno-psabi",
+    "-fPIC",
+    "-shared",
+    "-pthread",
+)
 COMPILERS = ("g++", "c++", "clang++")
 LONGEST = 300  # seconds that a compiler may take
 _DIGEST = hashlib.sha256

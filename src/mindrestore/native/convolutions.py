@@ -1,4 +1,5 @@
 """Convolutions one after the other by the native operator of ``convolutions.cpp``."""
+
 from __future__ import annotations
 
 import ctypes
@@ -11,8 +12,11 @@ from mindspore import Tensor
 from mindrestore.native.operator import Operator, address, structure, tensor, threads, wanted_array
 
 CHANGES = ("same", "halved", "doubled")
-_Layer = structure((("inputs", "outputs", "taps", "kernel", "change", "shuffle"), ctypes.c_int64),
-                   (("weight", "bias"), ctypes.c_void_p), ("slope", ctypes.c_float))
+_Layer = structure(
+    (("inputs", "outputs", "taps", "kernel", "change", "shuffle"), ctypes.c_int64),
+    (("weight", "bias"), ctypes.c_void_p),
+    ("slope", ctypes.c_float),
+)
 _Sizes = structure((("clips", "frames", "height", "width", "layers", "threads"), ctypes.c_int64))
 
 
@@ -67,7 +71,7 @@ class _Call(Operator):
         clips, frames = x.shape[:2] if x.ndim == 5 else (1, x.shape[0])
         height, width = x.shape[-2:]
         self.sizes = _Sizes(clips=clips, frames=frames, height=height, width=width, layers=len(layers), threads=threads())
-        arguments = [self._layer(layer, *weights[2 * number:2 * number + 2]) for number, layer in enumerate(layers)]
+        arguments = [self._layer(layer, *weights[2 * number : 2 * number + 2]) for number, layer in enumerate(layers)]
         self.arguments = (_Layer * len(layers))(*arguments)
         self.x = self.pointer(x)
         for layer in layers:
@@ -76,10 +80,17 @@ class _Call(Operator):
 
     def _layer(self, layer: Layer, weight: Tensor, bias: Tensor) -> ctypes.Structure:
         transposed = layer.change == "doubled"
-        return _Layer(inputs=weight.shape[0 if transposed else 1], outputs=weight.shape[1 if transposed else 0],
-                      taps=weight.shape[2] if weight.ndim == 5 else 1, kernel=weight.shape[-1],
-                      change=CHANGES.index(layer.change), shuffle=layer.shuffle, weight=self.pointer(weight),
-                      bias=self.pointer(bias), slope=layer.slope)
+        return _Layer(
+            inputs=weight.shape[0 if transposed else 1],
+            outputs=weight.shape[1 if transposed else 0],
+            taps=weight.shape[2] if weight.ndim == 5 else 1,
+            kernel=weight.shape[-1],
+            change=CHANGES.index(layer.change),
+            shuffle=layer.shuffle,
+            weight=self.pointer(weight),
+            bias=self.pointer(bias),
+            slope=layer.slope,
+        )
 
 
 def _resized(layer: Layer, length: int) -> int:

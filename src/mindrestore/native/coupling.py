@@ -1,4 +1,5 @@
 """A step of a reversible block by the native operator of ``coupling.cpp``."""
+
 from __future__ import annotations
 
 import ctypes
@@ -52,6 +53,12 @@ class CouplingStep(Operator):
         weights = list(map(wanted_array, self.shapes, of_weights))
         pointers = (ctypes.c_void_p * len(weights))(*map(address, weights))
         target = None if original is None else self.pointer(self.target)
-        self.call("mindrestore_coupling_backward", self.pointer(gradient), target, address(original), address(source),
-                  ctypes.addressof(pointers))
+        self.call(
+            "mindrestore_coupling_backward",
+            self.pointer(gradient),
+            target,
+            address(original),
+            address(source),
+            ctypes.addressof(pointers),
+        )
         return [gradient if of_target else None, tensor(source)], list(map(tensor, weights))

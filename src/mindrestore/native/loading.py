@@ -1,4 +1,5 @@
 """The library of native operators, loaded when it is first used."""
+
 from __future__ import annotations
 
 import ctypes

@@ -2,6 +2,7 @@
 
 MindSpore's tensors on a CPU and NumPy arrays share their memory both ways; only what is not contiguous is copied.
 """
+
 from __future__ import annotations
 
 import ctypes
@@ -63,8 +64,11 @@ def threads() -> int:
 
 def structure(*fields: tuple) -> type:
     """Return a class of C structures; each field is a pair of a name, or a tuple of names, and a type."""
-    return type("Structure", (ctypes.Structure,), {"_fields_": [
-        (name, kind) for names, kind in fields for name in ((names,) if isinstance(names, str) else names)]})
+    return type(
+        "Structure",
+        (ctypes.Structure,),
+        {"_fields_": [(name, kind) for names, kind in fields for name in ((names,) if isinstance(names, str) else names)]},
+    )
 
 
 def address(array: np.ndarray | None) -> int | None:

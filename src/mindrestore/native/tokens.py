@@ -1,4 +1,5 @@
 """What treats each token by itself by the native operator of ``tokens.cpp``."""
+
 from __future__ import annotations
 
 import ctypes
@@ -10,8 +11,18 @@ from mindspore import Tensor
 
 from mindrestore.native.operator import Gradients, Operator, Wanted, address, structure, tensor, threads, wanted_array
 
-WEIGHTS = ("norm.weight", "norm.bias", "linear.weight", "linear.bias", "mlp.fc11.weight", "mlp.fc11.bias", "mlp.fc12.weight",
-           "mlp.fc12.bias", "mlp.fc2.weight", "mlp.fc2.bias")
+WEIGHTS = (
+    "norm.weight",
+    "norm.bias",
+    "linear.weight",
+    "linear.bias",
+    "mlp.fc11.weight",
+    "mlp.fc11.bias",
+    "mlp.fc12.weight",
+    "mlp.fc12.bias",
+    "mlp.fc2.weight",
+    "mlp.fc2.bias",
+)
 _FEW = 48  # tokens that are not worth a thread
 _Sizes = structure((("rows", "inputs", "hidden", "outputs", "threads"), ctypes.c_int64))
 _several = ctypes.c_void_p * len(WEIGHTS)
@@ -34,10 +45,18 @@ class TokenStep(Operator):
         fc11, last = self.shapes.get("mlp.fc11.weight"), self.shapes.get("mlp.fc2.weight") or self.shapes.get("linear.weight")
         rows, outputs = math.prod(x.shape[:-1]), last[0] if last else x.shape[-1]
         self.result_shape = *x.shape[:-1], outputs
-        self.sizes = _Sizes(rows=rows, inputs=x.shape[-1], hidden=fc11[0] if fc11 else 0, outputs=outputs,
-                            threads=min(threads(), -(-rows // _FEW)))
-        self.arguments = _Arguments(x=self.pointer(x), added=self.pointer(added),
-                                    weights=_several(*(self.pointer(weights.get(name)) for name in WEIGHTS)))
+        self.sizes = _Sizes(
+            rows=rows,
+            inputs=x.shape[-1],
+            hidden=fc11[0] if fc11 else 0,
+            outputs=outputs,
+            threads=min(threads(), -(-rows // _FEW)),
+        )
+        self.arguments = _Arguments(
+            x=self.pointer(x),
+            added=self.pointer(added),
+            weights=_several(*(self.pointer(weights.get(name)) for name in WEIGHTS)),
+        )
 
     def forward(self) -> Tensor:
         """Return the result, (..., outputs)."""

@@ -1,4 +1,5 @@
 """Images and others warped to them, joined by their channels, with the native operator of ``warp.cpp``."""
+
 from __future__ import annotations
 
 import ctypes
@@ -9,8 +10,23 @@ from mindspore import Tensor
 
 from mindrestore.native.operator import Gradients, Operator, Wanted, structure, tensor, threads
 
-_Sizes = structure((("images", "height", "width", "channels", "pixel_step", "channel_step", "image_step", "result_step",
-                     "border", "threads"), ctypes.c_int64))
+_Sizes = structure(
+    (
+        (
+            "images",
+            "height",
+            "width",
+            "channels",
+            "pixel_step",
+            "channel_step",
+            "image_step",
+            "result_step",
+            "border",
+            "threads",
+        ),
+        ctypes.c_int64,
+    )
+)
 _Arguments = structure((("image", "flow"), ctypes.c_void_p))
 Part = int | tuple[int, int]  # the place of a tensor, or those of an image and of the flow that it is warped along
 
@@ -56,7 +72,7 @@ class JoinedWarps:
     def _parts(self, joined: np.ndarray) -> list[tuple[Part, np.ndarray]]:
         """Return pairs of a part and its channels of what is joined."""
         ends = np.cumsum(self.channels)
-        return [(part, joined[:, end - count:end]) for part, count, end in zip(self.order, self.channels, ends)]
+        return [(part, joined[:, end - count : end]) for part, count, end in zip(self.order, self.channels, ends)]
 
     def _turned(self, place: int) -> bool:
         return self.channels_last and place not in self.flows
@@ -69,8 +85,17 @@ class JoinedWarps:
         image = self._planes(part[0])
         steps = [step // image.itemsize for step in image.strides]
         warp = Operator()
-        warp.sizes = _Sizes(images=image.shape[0], height=image.shape[2], width=image.shape[3], channels=image.shape[1],
-                            pixel_step=steps[3], channel_step=steps[1], image_step=steps[0],
-                            result_step=joined.strides[0] // joined.itemsize, border=self.border, threads=threads())
+        warp.sizes = _Sizes(
+            images=image.shape[0],
+            height=image.shape[2],
+            width=image.shape[3],
+            channels=image.shape[1],
+            pixel_step=steps[3],
+            channel_step=steps[1],
+            image_step=steps[0],
+            result_step=joined.strides[0] // joined.itemsize,
+            border=self.border,
+            threads=threads(),
+        )
         warp.arguments = _Arguments(*(self.arrays[place].ctypes.data for place in part))
         return warp

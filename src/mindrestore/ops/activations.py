@@ -1,4 +1,5 @@
 """Activations in forms that are fast on a CPU, forward and backward."""
+
 from __future__ import annotations
 
 from mindspore import Tensor, nn, ops
@@ -8,7 +9,7 @@ LARGEST_EXPONENT = 10.0  # beyond it tanh is 1 in float32
 
 # Phi(x) = sigmoid(x N(x²) / D(x²)) within 2e-8 of the normal distribution function; the same holds for x Phi(x) and its slope.
 # Fitted on 0 ... 6.5 by least squares, reweighted where the error is largest; beyond, the sigmoid saturates as Phi does.
-_NUMERATOR = (3.88093346e-04, 1.51485648e-02, 1.98317761e-01, 1.59576914e+00)
+_NUMERATOR = (3.88093346e-04, 1.51485648e-02, 1.98317761e-01, 1.59576914e00)
 _DENOMINATOR = (4.11229364e-05, 5.95348564e-03, 7.87374331e-02, 1.0)
 
 

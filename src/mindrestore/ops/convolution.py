@@ -4,6 +4,7 @@ Both implementations take parameters in the published shapes and define the same
 ``conv3d``, ``conv3d_transpose``, ``to_features``, ``from_features`` and ``CHANNEL_AXIS``. They differ in the layout of
 features, so a network uses one implementation for all its layers.
 """
+
 from __future__ import annotations
 
 import math
@@ -38,8 +39,15 @@ class Conv3d(nn.Cell):
     ``implementation()``.
     """
 
-    def __init__(self, inputs: int, outputs: int, kernel: tuple[int, int, int], rng: np.random.Generator, stride: int = 1,
-                 using: ModuleType | None = None) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: tuple[int, int, int],
+        rng: np.random.Generator,
+        stride: int = 1,
+        using: ModuleType | None = None,
+    ) -> None:
         super().__init__()
         shape = (outputs, inputs, *kernel)
         fan_in = inputs * math.prod(kernel)
@@ -72,4 +80,5 @@ class Conv3dTranspose(nn.Cell):
 def _strided(conv3d: Convolution, stride: int) -> Convolution:
     def convolve(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         return conv3d(x, weight, bias, stride)
+
     return convolve

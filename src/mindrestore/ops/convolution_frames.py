@@ -2,6 +2,7 @@
 
 Features are (B, T, C, H, W), frames before channels, so that no convolution has to transpose.
 """
+
 from __future__ import annotations
 
 from mindspore import Tensor, nn, ops
@@ -58,6 +59,7 @@ def conv3d_transpose(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
     def double(x: Tensor, weight: Tensor) -> Tensor:
         return upsample(x, weight, size)
+
     y = product(double, x.reshape(batch * frames, channels, height, width), weight[:, :, 0])
     return (y + bias.reshape(1, -1, 1, 1)).reshape(batch, frames, outputs, 2 * height, 2 * width)
 
@@ -137,7 +139,7 @@ def _taps_as_inputs(x: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Ten
     outputs, _, taps, kernel, _ = weight.shape
     margin = ops.zeros((batch, taps // 2, channels, height, width), x.dtype)
     padded = ops.cat((margin, x, margin), 1)
-    neighbours = ops.cat([padded[:, tap: tap + frames] for tap in range(taps)], 2)
+    neighbours = ops.cat([padded[:, tap : tap + frames] for tap in range(taps)], 2)
     weight = weight.permute(0, 2, 1, 3, 4).reshape(outputs, taps * channels, kernel, kernel)
     return _framewise(neighbours, weight, bias, stride)
 
@@ -152,5 +154,5 @@ def _taps_as_outputs(x: Tensor, weight: Tensor, bias: Tensor, stride: int) -> Te
     padded = ops.cat((margin, products, margin), 1)
     y = bias.reshape(1, 1, -1, 1, 1)
     for tap in range(taps):
-        y = y + padded[:, tap: tap + frames, tap * outputs: (tap + 1) * outputs]
+        y = y + padded[:, tap : tap + frames, tap * outputs : (tap + 1) * outputs]
     return y

@@ -2,6 +2,7 @@
 
 The Ascend operators take float16 only (documented, untested here), so operands are cast where ``runtime.device`` says so.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -42,8 +43,9 @@ def conv3d(x: Tensor, weight: Tensor, bias: Tensor, stride: int = 1) -> Tensor:
 def conv3d_transpose(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     """As ``convolution_frames.conv3d_transpose``, for x (B, Cin, T, H, W); returns (B, Cout, T, 2 H, 2 W)."""
     channels, outputs = weight.shape[:2]
-    upsample = ops.Conv3DTranspose(channels, outputs, (1, 3, 3), pad_mode="pad", pad=(0, 0, 1, 1, 1, 1),
-                                   stride=(1, 2, 2), output_padding=(0, 1, 1))
+    upsample = ops.Conv3DTranspose(
+        channels, outputs, (1, 3, 3), pad_mode="pad", pad=(0, 0, 1, 1, 1, 1), stride=(1, 2, 2), output_padding=(0, 1, 1)
+    )
     return _product(upsample, x, weight) + bias.reshape(1, -1, 1, 1, 1)
 
 

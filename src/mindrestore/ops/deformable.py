@@ -3,6 +3,7 @@
 Samples are gathered as rows of channels and multiplied by the weights as one matrix: on a CPU several times as fast as
 MindSpore's operator, and differentiable in input, offset, mask, weight and bias on every device.
 """
+
 from __future__ import annotations
 
 import numpy as np

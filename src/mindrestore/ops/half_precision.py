@@ -5,6 +5,7 @@ and the sums, rounded to float16, are converted to float32. Flows and the offset
 (``convolution_images.conv2d`` with ``exact``), as float16 would round them to a 32nd of a pixel or worse; so are warping,
 normalisation and softmax.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable

@@ -1,4 +1,5 @@
 """Padding: by zeros on both sides, or by reflection at the end."""
+
 from __future__ import annotations
 
 import numpy as np

@@ -1,4 +1,5 @@
 """Recomputation (gradient checkpointing): intermediate results are computed a second time when the gradient is taken."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
@@ -21,11 +22,12 @@ class Recomputed(nn.Cell):
         w = {}
         for index in range(len(self.names)):
             w[self.names[index]] = tensors[index]
-        return self.function(w, *tensors[len(self.names):])
+        return self.function(w, *tensors[len(self.names) :])
 
 
-def evaluated(function: Callable[..., Tensor], recomputed: Recomputed | None, w: dict[str, Tensor],
-              *tensors: Tensor | None) -> Tensor:
+def evaluated(
+    function: Callable[..., Tensor], recomputed: Recomputed | None, w: dict[str, Tensor], *tensors: Tensor | None
+) -> Tensor:
     """Return ``function(w, *tensors)``, by its ``Recomputed`` unless that is None.
 
     In PyNative mode a recomputed cell takes only tensors, so the weights are passed one by one.

@@ -3,6 +3,7 @@
 MindSpore's CPU operators broadcast element by element, ten times slower than they add or multiply equal shapes; copying
 the smaller operand to the full shape first takes a tenth of that. Other devices broadcast directly.
 """
+
 from __future__ import annotations
 
 import numpy as np

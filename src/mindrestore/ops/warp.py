@@ -3,6 +3,7 @@
 A flow is (x, y) in pixels, (N, 2, H, W). Samples are gathered as rows of channels, which is fast on every device and
 differentiable in image and flow alike.
 """
+
 from __future__ import annotations
 
 import mindspore as ms
@@ -66,23 +67,23 @@ def bilinear(rows: Tensor, starts: Tensor, at_x: Tensor, at_y: Tensor, *, height
     """
     left, top = ops.stop_gradient(ops.floor(at_x)), ops.stop_gradient(ops.floor(at_y))
     right_part, lower_part = at_x - left, at_y - top
-    across = ((left, inside(left, width) * (1 - right_part)),
-              (left + 1, inside(left + 1, width) * right_part))
-    down = ((top, inside(top, height) * (1 - lower_part)),
-            (top + 1, inside(top + 1, height) * lower_part))
+    across = ((left, inside(left, width) * (1 - right_part)), (left + 1, inside(left + 1, width) * right_part))
+    down = ((top, inside(top, height) * (1 - lower_part)), (top + 1, inside(top + 1, height) * lower_part))
     total = None
     for row, vertical in down:
         for column, horizontal in across:
             if total is not None:
                 row = ops.depend(row, total)  # one corner after the other: a graph would hold all four in memory
-            corner = weighted_rows(rows, starts, column, row, height=height, width=width, weight=horizontal * vertical,
-                                   step=step)
+            corner = weighted_rows(
+                rows, starts, column, row, height=height, width=width, weight=horizontal * vertical, step=step
+            )
             total = corner if total is None else total + corner
     return total
 
 
-def weighted_rows(rows: Tensor, starts: Tensor, column: Tensor, row: Tensor, *, height: int, width: int, weight: Tensor,
-                  step: int = 1) -> Tensor:
+def weighted_rows(
+    rows: Tensor, starts: Tensor, column: Tensor, row: Tensor, *, height: int, width: int, weight: Tensor, step: int = 1
+) -> Tensor:
     """Return weight times the row of each whole-numbered position; positions outside must have weight 0."""
     pixel = within(row, height).to(ms.int32) * width + within(column, width).to(ms.int32)
     return scaled(ops.gather(rows, pixel * step + starts, 0), weight)

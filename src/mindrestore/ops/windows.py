@@ -3,6 +3,7 @@
 Everything follows from shapes alone and is computed once for each shape, with NumPy; the device only gathers rows into windows
 and back. Source: Swin (arXiv 2103.14030), section 3.2; VRT (arXiv 2201.12288).
 """
+
 from __future__ import annotations
 
 import math
@@ -64,11 +65,16 @@ def windows(maps: int, size: Sizes, window: Sizes, shifted: bool) -> Windows:
     inverse[order[real]] = np.flatnonzero(real)
     masks, kinds = _masks(padded, window, shift) if any(shift) else (None, None)
     in_window = math.prod(window)
-    return Windows(shape=(maps, *size), window=window, count=len(order) // in_window, order=Tensor(order.astype(np.int32)),
-                   inverse=Tensor(inverse),
-                   real=None if real.all() else Tensor(real.astype(np.float32).reshape(-1, in_window)),
-                   masks=None if masks is None else Tensor(masks),
-                   kinds=None if masks is None else Tensor(np.tile(kinds, maps)))
+    return Windows(
+        shape=(maps, *size),
+        window=window,
+        count=len(order) // in_window,
+        order=Tensor(order.astype(np.int32)),
+        inverse=Tensor(inverse),
+        real=None if real.all() else Tensor(real.astype(np.float32).reshape(-1, in_window)),
+        masks=None if masks is None else Tensor(masks),
+        kinds=None if masks is None else Tensor(np.tile(kinds, maps)),
+    )
 
 
 def _along(size: Sizes, window: Sizes) -> Sizes:

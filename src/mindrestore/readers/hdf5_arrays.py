@@ -6,6 +6,7 @@ The HDF5 library follows links into other files, allocates what a file asks for,
 follows none, reads ``MOST`` bytes at most, and can end no process but this one. Standard output receives a .npz of the
 arrays and, as JSON under ``OTHERS``, what the other variables are; standard error, of a file that is refused, why.
 """
+
 from __future__ import annotations
 
 import contextlib
@@ -16,7 +17,7 @@ import sys
 OTHERS = "#others#"  # no name of MATLAB's
 REFUSED = 3
 SECONDS = 120
-LIBRARY_BYTES = 2 ** 30  # of address space that Python and the libraries take
+LIBRARY_BYTES = 2**30  # of address space that Python and the libraries take
 NO_PLUGINS = {"HDF5_PLUGIN_PRELOAD": "::"}  # a file may name a filter, and the library would look for its code
 
 
@@ -40,6 +41,7 @@ def main(path: str, most: str) -> int:
 def _contents(file, most: int) -> tuple[dict, dict]:  # noqa: ANN001 - h5py is imported where it is used
     """Return (arrays by name, with MATLAB's axes, of every other variable what it is)."""
     import h5py
+
     arrays, others = {}, {}
     for name in file:
         if name.startswith("#"):  # what cells refer to
@@ -65,6 +67,7 @@ def _limit(most: int) -> None:
     """Let this process take so many bytes and seconds, where the system can limit them."""
     with contextlib.suppress(ImportError, ValueError, OSError):
         import resource
+
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
         resource.setrlimit(resource.RLIMIT_AS, (LIBRARY_BYTES + 3 * most, LIBRARY_BYTES + 3 * most))

@@ -4,6 +4,7 @@ Written here because others crash on damaged files. The format is that of MathWo
 of 128 bytes, then elements, each a tag (type, bytes) and its data; a variable is an element of type matrix, or a compressed
 one that unfolds to it, and is itself made of elements: flags, lengths of axes, name, numbers.
 """
+
 from __future__ import annotations
 
 import math
@@ -23,8 +24,15 @@ _VERSION = 1  # upper byte of the header's version
 _NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}  # by type of element
 _MATRIX, _COMPRESSED = 14, 15
 _CLASSES = {6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8"}
-_OTHER_CLASSES = {1: "a cell array", 2: "a struct", 3: "an object", 4: "text", 5: "a sparse array", 16: "a function",
-                  17: "an object"}
+_OTHER_CLASSES = {
+    1: "a cell array",
+    2: "a struct",
+    3: "an object",
+    4: "text",
+    5: "a sparse array",
+    16: "a function",
+    17: "an object",
+}
 _COMPLEX = 0x800
 
 
@@ -46,7 +54,7 @@ def read(raw: bytes) -> Contents:
     if len(raw) < HEADER_BYTES or raw[126:128] not in (b"IM", b"MI"):
         raise ValueError("it has no header of a MATLAB file")
     order = "<" if raw[126:128] == b"IM" else ">"
-    version, = struct.unpack(order + "H", raw[124:126])
+    (version,) = struct.unpack(order + "H", raw[124:126])
     if version >> 8 != _VERSION:
         raise ValueError(f"version {version >> 8} of its format is not known")
     contents, left = Contents({}, {}), most_unfolded(len(raw))
@@ -79,7 +87,7 @@ def _elements(data: memoryview, order: str) -> Iterator[tuple[int, memoryview]]:
                 raise ValueError("an element is longer than its tag")
         if start + size > len(data):
             raise ValueError("it is cut short")
-        yield kind, data[start:start + size]
+        yield kind, data[start : start + size]
         position = start + size
         if kind != _COMPRESSED:  # which alone is not padded to whole eights
             position += -position % 8

@@ -1,4 +1,5 @@
 """NumPy's files, .npy and .npz, read by a reader that believes no size and runs nothing."""
+
 from __future__ import annotations
 
 import math
@@ -39,7 +40,7 @@ def npz_in(stream: BinaryIO, size: int) -> dict[str, np.ndarray]:
             left -= record.file_size
             if left < 0:
                 raise MemoryError
-            name = record.filename[:-len(SUFFIX)]
+            name = record.filename[: -len(SUFFIX)]
             if name in arrays:
                 raise ValueError(f"{printable(name)} is in it twice")
             with archive.open(record) as entry:

@@ -3,6 +3,7 @@
 Parsers raise dozens of kinds of errors for damaged files, and believe the sizes that a file states. What reads a file that
 a user gives calls its parser within ``reading``, and allocates no more than ``most_unfolded`` says.
 """
+
 from __future__ import annotations
 
 import contextlib
@@ -14,8 +15,8 @@ from typing import Any
 from mindrestore.errors import UserError, printable
 from mindrestore.files import PathLike, existing
 
-MOST_TEXT = 2 ** 28  # bytes of a text file
-SPARE_BYTES = 2 ** 26
+MOST_TEXT = 2**28  # bytes of a text file
+SPARE_BYTES = 2**26
 TIMES_ITS_SIZE = 100  # pictures and masks of many equal values are compressed so well
 
 

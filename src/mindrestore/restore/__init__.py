@@ -20,6 +20,7 @@
 
 The functions that programs call are imported, and MindSpore with them, only when they are asked for.
 """
+
 from __future__ import annotations
 
 import importlib

@@ -1,4 +1,5 @@
 """Several clips in one call, or a folder of videos: each into a file or folder of its own in one folder."""
+
 from __future__ import annotations
 
 import sys
@@ -54,8 +55,10 @@ def targets_of(sources: Sequence[Path], folder: str | Path) -> list[Path]:
     for source in sources:
         target = folder / _name(source)
         if target in targets:
-            raise UserError(f"{target}: both {sources[targets.index(target)]} and {source} would be written there; restore "
-                            "one of them apart.")
+            raise UserError(
+                f"{target}: both {sources[targets.index(target)]} and {source} would be written there; restore "
+                "one of them apart."
+            )
         targets.append(target)
     return targets
 
@@ -86,7 +89,7 @@ def restore_all(request: Request, sources: Sequence[Path], say: Callable[[str], 
             done = "looked at" if request.only_looks else "done" if whole else "done, but the input is damaged"
             account.append(f"{source}: {done}, {target}")
     except KeyboardInterrupt:
-        account += [f"{source}: not done" for source in sources[len(account):]]
+        account += [f"{source}: not done" for source in sources[len(account) :]]
         raise
     finally:
         say("")

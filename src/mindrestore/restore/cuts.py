@@ -4,6 +4,7 @@ Frames are compared as small grey pictures, block by block, each block with the 
 little. A cut stands out from the changes around it, unlike fast motion; and nothing soon after it looks like something shortly
 before it, unlike a flash.
 """
+
 from __future__ import annotations
 
 import collections
@@ -49,13 +50,13 @@ def _judge(number: int, changes: Sequence[float], held: list[np.ndarray], *, lat
     if number < 1 or changes[number] < LEAST:
         return
     place = len(held) - 1 - later
-    before, after = held[max(0, place - FLASH - 1):place], held[place:]
+    before, after = held[max(0, place - FLASH - 1) : place], held[place:]
     lasting[number] = all(_difference(one, other) >= LEAST for one in before for other in after)
 
 
 def _stands_out(changes: Sequence[float], number: int) -> bool:
     """Whether a change is larger than most around it; two of six may be cuts themselves."""
-    around = sorted([*changes[max(1, number - AROUND):number], *changes[number + 1:number + 1 + AROUND]], reverse=True)
+    around = sorted([*changes[max(1, number - AROUND) : number], *changes[number + 1 : number + 1 + AROUND]], reverse=True)
     return len(around) < 3 or changes[number] >= STANDING_OUT * around[len(around) // 3]
 
 
@@ -75,6 +76,6 @@ def _difference(one: np.ndarray, other: np.ndarray) -> float:
     best = np.full(BLOCKS[::-1], np.inf, np.float32)
     for top in range(2 * SHIFT + 1):
         for left in range(2 * SHIFT + 1):
-            apart = cv2.absdiff(one, wide[top:top + HEIGHT, left:left + WIDTH])
+            apart = cv2.absdiff(one, wide[top : top + HEIGHT, left : left + WIDTH])
             np.minimum(best, cv2.resize(apart, BLOCKS, interpolation=cv2.INTER_AREA), out=best)
     return float(best.mean())

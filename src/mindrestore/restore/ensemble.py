@@ -3,6 +3,7 @@
 A mirrored or reversed clip is as good a clip, and a network's errors differ from one to the next, so that their mean is
 smaller. The field writes it as + behind a network's name; it takes as many times as long as there are views, eight.
 """
+
 from __future__ import annotations
 
 import itertools
@@ -24,8 +25,9 @@ class ClipEnsemble:
     def __call__(self, clip: Tensor) -> Tensor:
         frames = clip.numpy()
         axes = (TIME, HEIGHT, WIDTH) if frames.shape[TIME] > 1 else (HEIGHT, WIDTH)
-        restored = (np.flip(self._network(Tensor(np.ascontiguousarray(np.flip(frames, view)))).numpy(), view)
-                    for view in _views(axes))
+        restored = (
+            np.flip(self._network(Tensor(np.ascontiguousarray(np.flip(frames, view)))).numpy(), view) for view in _views(axes)
+        )
         return Tensor(_mean(restored))
 
 

@@ -1,4 +1,5 @@
 """What a restoration would take, from one tile that is timed: frames, tiles, time, memory and disk."""
+
 from __future__ import annotations
 
 import math

@@ -1,4 +1,5 @@
 """Run what ``mindrestore export`` wrote: a MINDIR file in the place of the network it was made from."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -43,8 +44,9 @@ def load_exported(path: PathLike) -> Loaded:
             raise ValueError(f"inputs of shapes {shapes}")
     except (ValueError, LookupError, TypeError, AttributeError) as error:
         reason = printable(" ".join(str(error).split()))
-        raise UserError(f"{record_path}: does not describe an exported network ({type(error).__name__}: {reason}); export it "
-                        "again.") from error
+        raise UserError(
+            f"{record_path}: does not describe an exported network ({type(error).__name__}: {reason}); export it again."
+        ) from error
     try:
         graph = mindir.read(path, shapes)
     except ValueError as error:
@@ -68,8 +70,14 @@ class ExportedVideo:
         precision: ``"float32"`` or ``"float16"``, in which it multiplies and convolves whatever ``runtime.precision`` says.
     """
 
-    def __init__(self, graph: Callable, abilities: VideoAbilities, shapes: Sequence[Sequence[int | None]], path: Path,
-                 precision: str = "float32") -> None:
+    def __init__(
+        self,
+        graph: Callable,
+        abilities: VideoAbilities,
+        shapes: Sequence[Sequence[int | None]],
+        path: Path,
+        precision: str = "float32",
+    ) -> None:
         self._graph, self.abilities, self.precision = graph, abilities, precision
         batch, frames, _, height, width = shapes[0]
         if batch != 1:
@@ -85,7 +93,7 @@ class ExportedVideo:
                 x = np.take(x, reflected(x.shape[axis], length), axis)
         restored = self._graph(Tensor(np.ascontiguousarray(x)))
         scale = self.abilities.scale
-        return restored[:, :frames, :, :scale * height, :scale * width]
+        return restored[:, :frames, :, : scale * height, : scale * width]
 
 
 class ExportedSnapshot:
@@ -93,8 +101,14 @@ class ExportedSnapshot:
     of ``ExportedVideo``.
     """
 
-    def __init__(self, graph: Callable, abilities: SnapshotAbilities, shapes: Sequence[Sequence[int | None]], path: Path,
-                 precision: str = "float32") -> None:
+    def __init__(
+        self,
+        graph: Callable,
+        abilities: SnapshotAbilities,
+        shapes: Sequence[Sequence[int | None]],
+        path: Path,
+        precision: str = "float32",
+    ) -> None:
         self._graph, self._path, self.abilities, self.precision = graph, path, abilities, precision
         self._mask_shape = shapes[1]
         self._estimates = len(shapes) == 3
@@ -103,8 +117,10 @@ class ExportedSnapshot:
         """(H, W), (T, H, W) -> (T, H, W), colour (3, T, H, W), clamped to 0–1."""
         if any(expected is not None and expected != size for expected, size in zip(self._mask_shape, mask.shape)):
             expected = " x ".join("any" if size is None else str(size) for size in self._mask_shape)
-            raise UserError(f"{self._path}: takes masks of {expected} (frames, height, width), not "
-                            f"{' x '.join(map(str, mask.shape))}; export it for this size.")
+            raise UserError(
+                f"{self._path}: takes masks of {expected} (frames, height, width), not "
+                f"{' x '.join(map(str, mask.shape))}; export it for this size."
+            )
         inputs = [measurement, mask]
         if self._estimates:
             inputs.append(starting_estimate(measurement, mask, self.abilities.colour))

@@ -4,6 +4,7 @@ The folder is called as the result with ``.part`` behind it. It holds ``run.json
 frames, each whole or absent: as 00000000.png, 00000001.png, …, and where the result is a video, as segments of it once there
 are many, so that the folder is hardly larger than the result.
 """
+
 from __future__ import annotations
 
 import json
@@ -40,8 +41,10 @@ def check_unfinished(target: PathLike, resume: bool) -> None:
     if resume or not folder.exists():
         return
     _recorded(folder)
-    raise UserError(f"{folder}: holds finished frames of a run that was stopped; add --resume to go on with it, or delete this "
-                    "folder to begin again.")
+    raise UserError(
+        f"{folder}: holds finished frames of a run that was stopped; add --resume to go on with it, or delete this "
+        "folder to begin again."
+    )
 
 
 def _recorded(folder: Path) -> dict[str, Any]:
@@ -110,8 +113,10 @@ class FinishedFrames:
         for number in range(self.first, self.count):
             image = cv2.imdecode(np.fromfile(self._path(number), np.uint8), cv2.IMREAD_UNCHANGED)
             if image is None:
-                raise UserError(f"{self._path(number)}: this finished frame is damaged; delete it and those after it, and "
-                                "go on with --resume.")
+                raise UserError(
+                    f"{self._path(number)}: this finished frame is damaged; delete it and those after it, and "
+                    "go on with --resume."
+                )
             yield image
 
     def link_into(self, folder: Path, names: Sequence[str] | None) -> None:
@@ -148,8 +153,10 @@ class FinishedFrames:
         differing = [name for name in record if stored.get(name) != record[name]]
         if differing:
             name = differing[0]
-            raise UserError(f"{self.folder}: its frames were made with {name} {stored.get(name)}, now it is {record[name]}; "
-                            "give what it was, or delete this folder to begin again.")
+            raise UserError(
+                f"{self.folder}: its frames were made with {name} {stored.get(name)}, now it is {record[name]}; "
+                "give what it was, or delete this folder to begin again."
+            )
 
     def _path(self, number: int) -> Path:
         return self.folder / f"{number:08d}.png"

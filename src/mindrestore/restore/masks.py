@@ -1,4 +1,5 @@
 """Masks of snapshot cameras as files: made, described, calibrated. Each function returns the lines to print."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -16,8 +17,17 @@ from mindrestore.sensing.masks import check_suffix, fingerprint, load_mask, save
 ENLARGED = 8  # times, the corner in a sheet
 
 
-def make_mask(path: PathLike, kind: str, frames: int, height: int, width: int, *, density: float = 0.5, seed: int = 0,
-              sheet: PathLike | None = None) -> list[str]:
+def make_mask(
+    path: PathLike,
+    kind: str,
+    frames: int,
+    height: int,
+    width: int,
+    *,
+    density: float = 0.5,
+    seed: int = 0,
+    sheet: PathLike | None = None,
+) -> list[str]:
     """Draw a mask as of ``draw_mask`` and write it to ``path``, and a PNG of it to ``sheet``; return what it is like.
 
     Raises ``UserError`` for a mask that cannot be, or a path that cannot be written.
@@ -38,8 +48,9 @@ def look_at_mask(path: PathLike, frames: int | None = None, sheet: PathLike | No
     return _described(path, load_mask(path, frames), sheet)
 
 
-def calibrate_mask(path: PathLike, snapshots: PathLike, output: PathLike, *, white: bool = False, level: float = 1.0,
-                   number: int = 1) -> list[str]:
+def calibrate_mask(
+    path: PathLike, snapshots: PathLike, output: PathLike, *, white: bool = False, level: float = 1.0, number: int = 1
+) -> list[str]:
     """Write to ``output`` the mask that the snapshots in a file were really taken through; return what was wrong with it.
 
     Args:
@@ -56,8 +67,9 @@ def calibrate_mask(path: PathLike, snapshots: PathLike, output: PathLike, *, whi
     check_suffix(output)
     file = load_measurements(snapshots, path)
     if not 1 <= number <= len(file.measurements):
-        raise UserError(f"--number {number}: {snapshots} holds {len(file.measurements)} snapshots; give 1 to "
-                        f"{len(file.measurements)}.")
+        raise UserError(
+            f"--number {number}: {snapshots} holds {len(file.measurements)} snapshots; give 1 to {len(file.measurements)}."
+        )
     if white:
         found = calibrate_on_white(file.mask, file.measurements.mean(0), level)
     else:
@@ -82,6 +94,9 @@ def _described(path: PathLike, mask: np.ndarray, sheet: PathLike | None) -> list
 def _drawn(mask: np.ndarray) -> dict[str, np.ndarray]:
     """Return planes, mean and an enlarged corner of a mask (T, H, W), each (H, W) by its heading."""
     planes, height, width = mask.shape
-    corner = mask[0, :-(-height // ENLARGED), :-(-width // ENLARGED)]
-    return {**{f"plane {number + 1}": plane for number, plane in enumerate(mask)}, f"sum / {planes}": mask.sum(0) / planes,
-            f"plane 1, corner, {ENLARGED} times": corner.repeat(ENLARGED, 0).repeat(ENLARGED, 1)[:height, :width]}
+    corner = mask[0, : -(-height // ENLARGED), : -(-width // ENLARGED)]
+    return {
+        **{f"plane {number + 1}": plane for number, plane in enumerate(mask)},
+        f"sum / {planes}": mask.sum(0) / planes,
+        f"plane 1, corner, {ENLARGED} times": corner.repeat(ENLARGED, 0).repeat(ENLARGED, 1)[:height, :width],
+    }

@@ -1,4 +1,5 @@
 """Which network a task takes: the small one that ships, a checkpoint of the user's, or an exported file."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable
@@ -25,8 +26,14 @@ class TaskNetwork(NamedTuple):
     overlap: tuple[int, int, int]
 
 
-def choose(task: str, checkpoints: Iterable[PathLike] = (), models: Iterable[PathLike] = (), tile: Sizes | None = None,
-           overlap: Sizes | None = None, size: tuple[int, int] | None = None) -> list[TaskNetwork]:
+def choose(
+    task: str,
+    checkpoints: Iterable[PathLike] = (),
+    models: Iterable[PathLike] = (),
+    tile: Sizes | None = None,
+    overlap: Sizes | None = None,
+    size: tuple[int, int] | None = None,
+) -> list[TaskNetwork]:
     """Load the networks of a task.
 
     Args:
@@ -49,12 +56,16 @@ def choose(task: str, checkpoints: Iterable[PathLike] = (), models: Iterable[Pat
         network = loaded.network
         own_precision = getattr(network, "precision", "float16")  # what is not exported computes as it is asked to
         if precision.chosen() == "float16" != own_precision:
-            raise UserError(f"{path}: was exported in {own_precision} and computes in that; leave --precision away, or export "
-                            "it with --precision float16.")
+            raise UserError(
+                f"{path}: was exported in {own_precision} and computes in that; leave --precision away, or export "
+                "it with --precision float16."
+            )
         step = next((step for step in steps if step not in by_step and fits(step, network)), None)
         if step is None:
-            raise UserError(f"{path}: holds a network to {_purpose(network)}, for which --task {task} has no use; "
-                            "give one for this task, or another --task.")
+            raise UserError(
+                f"{path}: holds a network to {_purpose(network)}, for which --task {task} has no use; "
+                "give one for this task, or another --task."
+            )
         by_step[step] = Path(loaded.origin), network
     for step in steps:
         if step not in by_step:
@@ -62,8 +73,9 @@ def choose(task: str, checkpoints: Iterable[PathLike] = (), models: Iterable[Pat
     return [_task_network(step, *by_step[step], tile=tile, overlap=overlap, size=size) for step in steps]
 
 
-def _task_network(task: str, path: Path, network: Any, tile: Sizes | None, overlap: Sizes | None,
-                  size: tuple[int, int] | None) -> TaskNetwork:
+def _task_network(
+    task: str, path: Path, network: Any, tile: Sizes | None, overlap: Sizes | None, size: tuple[int, int] | None
+) -> TaskNetwork:
     own_tile = getattr(network, "tile", None)
     if own_tile and tile:
         raise UserError(f"{path}: an exported network has the tile {list(own_tile)}; leave --tile away.")
@@ -87,8 +99,10 @@ def _shipped(task: str) -> tuple[Path, Any]:
     """Return (path, network) of what ships for a task."""
     loaded = load_for_task(task)
     if loaded is None:
-        raise UserError(f"--task {task}: no network for it ships with this mindrestore; give one with --checkpoint, your own "
-                        "(.ckpt) or a published one (.pth).")
+        raise UserError(
+            f"--task {task}: no network for it ships with this mindrestore; give one with --checkpoint, your own "
+            "(.ckpt) or a published one (.pth)."
+        )
     return Path(loaded.origin), loaded.network
 
 

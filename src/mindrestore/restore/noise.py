@@ -3,6 +3,7 @@
 scikit-image's ``estimate_sigma`` is the same rule, needs PyWavelets for it, and takes what is clipped to black or white for
 calm.
 """
+
 from __future__ import annotations
 
 import math

@@ -1,4 +1,5 @@
 """Progress on stderr: of tiles, or of frames that are safe, with their rate and the time left."""
+
 from __future__ import annotations
 
 import sys
@@ -55,8 +56,11 @@ def tile_bar(progress: str | Callable[[int, int | None], None], total: int | Non
         progress: a name shows a bar with that name; a function is called with the number of tiles done and ``total``.
         total: tiles, None if nobody knows.
     """
-    return _Told(progress, total) if callable(progress) else tqdm(
-        total=total, unit="tile", desc=progress, file=sys.stderr, leave=False)
+    return (
+        _Told(progress, total)
+        if callable(progress)
+        else tqdm(total=total, unit="tile", desc=progress, file=sys.stderr, leave=False)
+    )
 
 
 class _Told:

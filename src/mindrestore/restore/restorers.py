@@ -1,4 +1,5 @@
 """A task on a clip or on measurements: restored frames from any frame on, equal to those of a run from the first."""
+
 from __future__ import annotations
 
 import functools
@@ -74,16 +75,21 @@ class VideoRestorer:
         UserError: no noise level and a network that takes one, or the other way round.
     """
 
-    def __init__(self, clip: Clip, networks: list[TaskNetwork], sigma: float | str | None = None,
-                 ensemble: bool = False) -> None:
+    def __init__(
+        self, clip: Clip, networks: list[TaskNetwork], sigma: float | str | None = None, ensemble: bool = False
+    ) -> None:
         self.clip, self.sigma, self.networks, self._ensemble = clip, sigma, networks, ensemble
         needs = [abilities_of(each.network) for each in networks]
         if needs[-1].takes_noise_level and sigma is None:
-            raise UserError("--sigma is missing: say how noisy the clip is, such as --sigma 25 for visible noise (0 to 255), "
-                            "or --sigma auto.")
+            raise UserError(
+                "--sigma is missing: say how noisy the clip is, such as --sigma 25 for visible noise (0 to 255), "
+                "or --sigma auto."
+            )
         if sigma is not None and not needs[-1].takes_noise_level:
-            raise UserError(f"--sigma {sigma if sigma == AUTO else format(sigma, 'g')}: {networks[-1].origin} takes no noise "
-                            "level; leave it away.")
+            raise UserError(
+                f"--sigma {sigma if sigma == AUTO else format(sigma, 'g')}: {networks[-1].origin} takes no noise "
+                "level; leave it away."
+            )
         self._interpolator = networks[0] if needs[0].interpolates else None
         self._restorer = None if needs[-1].interpolates else networks[-1]
         self.scale = needs[-1].scale
@@ -110,8 +116,10 @@ class VideoRestorer:
                 self.part_at(find_cuts(bar.over(self.clip.frames())))
         if self.cuts:
             numbers = some_of((cut + 1 for cut in self.cuts), SHOWN_CUTS)
-            said.append(f"Cuts: {len(self.cuts)} found, before frame{'s' if len(self.cuts) > 1 else ''} {numbers}; scenes are "
-                        "restored apart (--cuts off mixes them).")
+            said.append(
+                f"Cuts: {len(self.cuts)} found, before frame{'s' if len(self.cuts) > 1 else ''} {numbers}; scenes are "
+                "restored apart (--cuts off mixes them)."
+            )
         return said
 
     def part_at(self, cuts: Sequence[int]) -> None:
@@ -137,12 +145,14 @@ class VideoRestorer:
 
     def beside(self, first: int = 0) -> Iterator[np.ndarray]:
         """An iterator over what is given, frame for frame with ``restored``: enlarged, or the frame before it repeated."""
+
         def shown() -> Iterator[np.ndarray]:
             for number, frame in enumerate(self.clip.frames(first // self.speed), first // self.speed):
                 enlarged = imresize(frame, self.scale) if self.scale > 1 else frame
                 yield enlarged
                 if self.speed == 2 and number < self.clip.count - 1:
                     yield enlarged
+
         return itertools.islice(shown(), first % self.speed, None)
 
     def sample(self, number: int, tell: Tell = None) -> tuple[np.ndarray, np.ndarray]:
@@ -186,8 +196,10 @@ class VideoRestorer:
             runs = sum(scene.count - 1 for scene in self._scenes)
         else:
             runs = sum(len(tile_starts(self._made(scene), each.tile[0], each.overlap[0])) for scene in self._scenes)
-        rows, columns = (len(axis_tiles(*axis).tiles) for axis in zip(
-            (self.clip.height, self.clip.width), each.tile[1:], each.overlap[1:], needs.window[1:]))
+        rows, columns = (
+            len(axis_tiles(*axis).tiles)
+            for axis in zip((self.clip.height, self.clip.width), each.tile[1:], each.overlap[1:], needs.window[1:])
+        )
         return runs * rows * columns
 
     def _first_tile(self, each: TaskNetwork) -> np.ndarray:
@@ -225,8 +237,9 @@ class VideoRestorer:
             begin = next(start for start in starts if not depth or start + depth > first)
         return (max(0, begin // 2 - 1) if self._interpolator else begin), begin
 
-    def _of_scene(self, scene: Scene, frames: Iterator[np.ndarray], first: int, tell: Tell = None,
-                  least: int | None = None) -> Iterator[np.ndarray]:
+    def _of_scene(
+        self, scene: Scene, frames: Iterator[np.ndarray], first: int, tell: Tell = None, least: int | None = None
+    ) -> Iterator[np.ndarray]:
         """What is made of a scene, from number ``first`` on; ``frames`` begin as ``_beginnings`` says."""
         read, begin = self._beginnings(scene, first)
         if self._interpolator:
@@ -242,8 +255,15 @@ class VideoRestorer:
 
     def _interpolated(self, frames: Iterator[np.ndarray], count: int, tell: Tell) -> Iterator[np.ndarray]:
         interpolator = self._interpolator
-        return restore_video(interpolator.network, frames, interpolator.tile, interpolator.overlap, total=count, progress=tell,
-                             ensemble=self._ensemble)
+        return restore_video(
+            interpolator.network,
+            frames,
+            interpolator.tile,
+            interpolator.overlap,
+            total=count,
+            progress=tell,
+            ensemble=self._ensemble,
+        )
 
     def _restore(self, frames: Iterator[np.ndarray], count: int, tell: Tell, least: int | None) -> Iterator[np.ndarray]:
         restorer, depth = self._restorer, self._restorer.tile[0]
@@ -251,8 +271,16 @@ class VideoRestorer:
         if self.cuts and count < full:
             frames = list(frames)
             frames, count = iter([frames[place] for place in reflected(count, full)]), full
-        return restore_video(restorer.network, frames, restorer.tile, restorer.overlap, sigma=self.sigma, total=count,
-                             progress=tell, ensemble=self._ensemble)
+        return restore_video(
+            restorer.network,
+            frames,
+            restorer.tile,
+            restorer.overlap,
+            sigma=self.sigma,
+            total=count,
+            progress=tell,
+            ensemble=self._ensemble,
+        )
 
 
 def seconds_of(run: Callable[[], object]) -> float:
@@ -294,8 +322,10 @@ class SnapshotRestorer:
         network = networks[0].network
         if measurements.colour is not None and measurements.colour != network.abilities.colour:
             kind, other = ("colour", "grey") if measurements.colour else ("grey", "colour")
-            raise UserError(f"{measurements.path}: was measured in {kind} and {networks[0].origin} reconstructs {other}; give "
-                            f"a network for {kind} with --checkpoint.")
+            raise UserError(
+                f"{measurements.path}: was measured in {kind} and {networks[0].origin} reconstructs {other}; give "
+                f"a network for {kind} with --checkpoint."
+            )
         self._reconstruct = network if isinstance(network, ExportedSnapshot) else Reconstructor(network)
         if ensemble:
             self._reconstruct = SnapshotEnsemble(self._reconstruct, network.abilities.colour)

@@ -1,4 +1,5 @@
 """Restore a clip on disk into another: look, choose, restore frame by frame, write, and say what was done."""
+
 from __future__ import annotations
 
 import os
@@ -196,8 +197,11 @@ def _restore_into(target: Path, compared: Path | None, job: Job, request: Reques
         if not finished.count:
             finished.discard()
         elif isinstance(error, (KeyboardInterrupt, UserError)):
-            print(f"\nKept {finished.count} of {count} frames in {finished.folder}; the same command with --resume goes on "
-                  "from there.", file=sys.stderr)
+            print(
+                f"\nKept {finished.count} of {count} frames in {finished.folder}; the same command with --resume goes on "
+                "from there.",
+                file=sys.stderr,
+            )
         raise
     finished.discard()
     return notes
@@ -213,15 +217,18 @@ def _videos(target: Path, compared: Path | None, job: Job, finished: FinishedFra
             if not frames:  # opened once, at the frame that is written first
                 frames.append(job.restorer.beside(finished.first))
             return beside(images, frames[0])
-        yield SegmentedVideo(compared, finished.folder, _rate(job), replace(job.video, deep=False, source=None),
-                             shown=shown)
+
+        yield SegmentedVideo(compared, finished.folder, _rate(job), replace(job.video, deep=False, source=None), shown=shown)
 
 
 def _preview(picture: Path, job: Job, goes_on: bool, say: Callable[[str], None]) -> None:
     with FrameBar("preview", len(previewed(job.restorer.count)), state="shown") as bar:
         write_preview(picture, job.restorer, bar)
-    say(f"Preview: {picture}" if goes_on else
-        f"Preview: {picture}; without --preview, or with --go-on beside it, the whole clip is restored.")
+    say(
+        f"Preview: {picture}"
+        if goes_on
+        else f"Preview: {picture}; without --preview, or with --go-on beside it, the whole clip is restored."
+    )
 
 
 def _is_there(path: Path) -> bool:
@@ -276,24 +283,41 @@ def _of_measurements(request: Request, source: Path, kind: str) -> Job:
     measurements = load_measurements(source, request.mask)
     networks = choose(request.task, request.checkpoints, request.models)
     restorer = SnapshotRestorer(measurements, networks, request.ensemble)
-    return Job(restorer, networks, rate=request.rate or measurements.rate, bits=8, grey=False,
-               names=None, video=VideoSettings(request.codec or USUAL_CODEC, request.crf), clip=None)
+    return Job(
+        restorer,
+        networks,
+        rate=request.rate or measurements.rate,
+        bits=8,
+        grey=False,
+        names=None,
+        video=VideoSettings(request.codec or USUAL_CODEC, request.crf),
+        clip=None,
+    )
 
 
 def _of_a_clip(request: Request, source: Path, kind: str) -> Job:
     clip = part_of(open_clip(source), request.start, request.end, frames=request.frames, rate=request.rate)
-    networks = choose(request.task, request.checkpoints, request.models, tile=request.tile, overlap=request.overlap,
-                      size=(clip.height, clip.width))
+    networks = choose(
+        request.task,
+        request.checkpoints,
+        request.models,
+        tile=request.tile,
+        overlap=request.overlap,
+        size=(clip.height, clip.width),
+    )
     restorer = VideoRestorer(clip, networks, request.sigma, request.ensemble)
     names = clip.names if restorer.count == clip.count else None
     video = _video_settings(request, clip, restorer.speed)
     bits = clip.bits if kind != "video" or video.deep else 8
-    return Job(restorer, networks, rate=request.rate or clip.rate, bits=bits, grey=clip.grey, names=names, video=video,
-               clip=clip)
+    return Job(
+        restorer, networks, rate=request.rate or clip.rate, bits=bits, grey=clip.grey, names=names, video=video, clip=clip
+    )
 
 
-RESTORERS = {"video": (_of_a_clip, ("sigma", "tile", "overlap", "start", "end", "frames")),
-             "snapshot": (_of_measurements, ("mask", "trust"))}
+RESTORERS = {
+    "video": (_of_a_clip, ("sigma", "tile", "overlap", "start", "end", "frames")),
+    "snapshot": (_of_measurements, ("mask", "trust")),
+}
 """By problem: what makes the ``Job`` of a request, and the options that only such requests have."""
 
 
@@ -309,8 +333,14 @@ def _video_settings(request: Request, clip: Clip, speed: int) -> VideoSettings:
     if span:
         times = times.part(clip.begin, clip.count)
     times = None if request.rate else times
-    return replace(settings, colour=clip.video.colour, pixel_aspect=clip.video.pixel_aspect, source=clip.path, span=span,
-                   times=times.doubled() if times and speed == 2 else times)
+    return replace(
+        settings,
+        colour=clip.video.colour,
+        pixel_aspect=clip.video.pixel_aspect,
+        source=clip.path,
+        span=span,
+        times=times.doubled() if times and speed == 2 else times,
+    )
 
 
 def _write_trust(path: Path, maps: Iterator[np.ndarray]) -> str:
@@ -348,12 +378,22 @@ def _record(request: Request, job: Job) -> dict[str, Any]:
     video = None
     if kind_of(request.target) == "video":
         video = [job.video.codec, job.video.crf, request.rate, request.compare, bool(request.trust)]
-    return {"mindrestore": __version__, "input": _identity(request.source), "task": request.task,
-            "sigma": job.restorer.sigma, "part": job.clip and [job.clip.begin, job.clip.count],
-            "cuts": list(job.restorer.cuts), "video": video, "mask": request.mask and _identity(request.mask),
-            "networks": [_identity(each.origin) for each in job.networks],
-            "tiles": [[list(each.tile), list(each.overlap)] for each in job.networks], "precision": precision.chosen(),
-            "bits": job.bits, "grey": job.grey, "ensemble": request.ensemble}
+    return {
+        "mindrestore": __version__,
+        "input": _identity(request.source),
+        "task": request.task,
+        "sigma": job.restorer.sigma,
+        "part": job.clip and [job.clip.begin, job.clip.count],
+        "cuts": list(job.restorer.cuts),
+        "video": video,
+        "mask": request.mask and _identity(request.mask),
+        "networks": [_identity(each.origin) for each in job.networks],
+        "tiles": [[list(each.tile), list(each.overlap)] for each in job.networks],
+        "precision": precision.chosen(),
+        "bits": job.bits,
+        "grey": job.grey,
+        "ensemble": request.ensemble,
+    }
 
 
 def _identity(path: str | Path) -> list:
@@ -380,8 +420,11 @@ def _rate(job: Job) -> float:
 def _account(target: Path, job: Job) -> str:
     restorer, is_video = job.restorer, kind_of(target) == "video"
     height, width = stored_size(target, restorer.height, restorer.width, job.video)
-    odd = "" if (height, width) == (restorer.height, restorer.width) else (
-        f" (this video's sizes are even: {restorer.width} x {restorer.height} and a repeated edge)")
+    odd = (
+        ""
+        if (height, width) == (restorer.height, restorer.width)
+        else (f" (this video's sizes are even: {restorer.width} x {restorer.height} and a repeated edge)")
+    )
     assumed = "" if job.rate else " (assumed; --rate says another)"
     varying = "" if job.video.times is None or job.video.times.is_steady else " on average, each at the input's own time"
     at = f", {_rate(job):g} frames a second{varying}{assumed}" if is_video else ""

@@ -1,4 +1,5 @@
 """Input and output side by side: a picture of a few frames before the work, a clip after it."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
@@ -23,8 +24,10 @@ def write_preview(path: PathLike, restorer: VideoRestorer | SnapshotRestorer, ba
     numbers = previewed(restorer.count)
     pairs = []
     for place, number in enumerate(numbers):
+
         def tell(done: float, of: float, place: int = place) -> None:
             bar.tell(place + done / of, len(numbers))
+
         pairs.append(restorer.sample(number, tell))
         bar.safe()
     shown, restored = (np.stack([_three(frame) for frame in frames], 1) for frames in zip(*pairs))  # (3, shown, H, W)

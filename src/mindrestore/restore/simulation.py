@@ -1,4 +1,5 @@
 """Any video as a snapshot camera would have measured it."""
+
 from __future__ import annotations
 
 import itertools
@@ -20,9 +21,18 @@ from mindrestore.sensing.masks import crop_mask, load_mask
 from mindrestore.sensing.operator import SnapshotImaging
 
 
-def simulate(video: PathLike, output: PathLike, ratio: int = 8, mask: PathLike | None = None, colour: bool = False,
-             noise: float = 0.0, bits: int | None = None, frames: int | None = None, seed: int = 0,
-             mask_kind: str | None = None) -> str:
+def simulate(
+    video: PathLike,
+    output: PathLike,
+    ratio: int = 8,
+    mask: PathLike | None = None,
+    colour: bool = False,
+    noise: float = 0.0,
+    bits: int | None = None,
+    frames: int | None = None,
+    seed: int = 0,
+    mask_kind: str | None = None,
+) -> str:
     """Measure a video and write measurements, mask and originals, see ``mindrestore.data.measurements``.
 
     Args:
@@ -62,11 +72,14 @@ def simulate(video: PathLike, output: PathLike, ratio: int = 8, mask: PathLike |
         refuse_gap(clip.path)
     count = min(clip.count, frames or clip.count) // ratio
     if not count:
-        raise UserError(f"{video}: has {min(clip.count, frames or clip.count)} frames, too few for one measurement of {ratio}; "
-                        "give a longer video or a smaller --ratio.")
+        raise UserError(
+            f"{video}: has {min(clip.count, frames or clip.count)} frames, too few for one measurement of {ratio}; "
+            "give a longer video or a smaller --ratio."
+        )
     check_writable(output, room_for(count * ratio, clip.height, clip.width, grey=not colour))
-    planes = (draw_mask(mask_kind or "random", ratio, clip.height, clip.width, rng=seed) if mask is None
-              else load_mask(mask, ratio))
+    planes = (
+        draw_mask(mask_kind or "random", ratio, clip.height, clip.width, rng=seed) if mask is None else load_mask(mask, ratio)
+    )
     height, width = min(clip.height, planes.shape[1]), min(clip.width, planes.shape[2])
     camera = SnapshotImaging(crop_mask(planes, height, width), colour)
     top, left = (clip.height - height) // 2, (clip.width - width) // 2
@@ -74,12 +87,14 @@ def simulate(video: PathLike, output: PathLike, ratio: int = 8, mask: PathLike |
     rng = np.random.default_rng(seed + 1)
     originals, measurements = [], []
     for _ in range(count):
-        group = np.stack(list(itertools.islice(read, ratio)), axis=-3)[..., top:top + height, left:left + width]
+        group = np.stack(list(itertools.islice(read, ratio)), axis=-3)[..., top : top + height, left : left + width]
         originals.append(to_uint8(group))
         measurements.append(camera.measure(originals[-1] / np.float32(WHITE), noise / WHITE, bits, rng))
     save_measurements(output, np.concatenate(originals, axis=-3), np.stack(measurements), camera.mask, rate=clip.rate)
     cut = "" if (height, width) == (clip.height, clip.width) else f", the middle of {clip.width} x {clip.height}"
     left_over = clip.count - count * ratio
     unused = f"; {left_over} of the video's {clip.count} frames are not measured" if left_over else ""
-    return (f"Wrote {output}: {count} measurements of {ratio} frames of {width} x {height}{cut}"
-            f"{', in colour' if colour else ''}{unused}.")
+    return (
+        f"Wrote {output}: {count} measurements of {ratio} frames of {width} x {height}{cut}"
+        f"{', in colour' if colour else ''}{unused}."
+    )

@@ -1,4 +1,5 @@
 """Reconstruct clips from coded snapshots with a trained network."""
+
 from __future__ import annotations
 
 import collections
@@ -46,8 +47,10 @@ class Reconstructor:
         """
         measurement, mask = np.asarray(measurement, np.float32), np.asarray(mask, np.float32)
         if measurement.ndim != 2 or mask.ndim != 3 or mask.shape[1:] != measurement.shape:
-            raise UserError(f"a measurement of shape {measurement.shape} and a mask of shape {mask.shape} do not fit: "
-                            "expected (H, W) and (T, H, W).")
+            raise UserError(
+                f"a measurement of shape {measurement.shape} and a mask of shape {mask.shape} do not fit: "
+                "expected (H, W) and (T, H, W)."
+            )
         estimate = None
         if self.network.abilities.corrects_estimate:
             estimate = starting_estimate(measurement, mask, self.network.abilities.colour)

@@ -1,4 +1,5 @@
 """Which part of a clip: from one time to another, or so many frames."""
+
 from __future__ import annotations
 
 import math
@@ -41,11 +42,13 @@ def part_of(clip: Clip, start: Fraction | None, end: Fraction | None, frames: in
     stop = clip.count if end is None else _number_at(clip, end, rate)
     stop = stop if frames is None else min(stop, first + frames)
     if first >= clip.count:
-        raise UserError(f"--start {float(start):g}: {clip.path} ends before, after {_seconds_at(clip, clip.count, rate):g} "
-                        "seconds.")
+        raise UserError(
+            f"--start {float(start):g}: {clip.path} ends before, after {_seconds_at(clip, clip.count, rate):g} seconds."
+        )
     if first >= stop:
-        raise UserError(f"--end {float(end):g}: no frame of {clip.path} begins before that and at or after --start; give a "
-                        "later one.")
+        raise UserError(
+            f"--end {float(end):g}: no frame of {clip.path} begins before that and at or after --start; give a later one."
+        )
     return clip if (first, stop) == (0, clip.count) else clip.part(first, stop - first)
 
 

@@ -7,6 +7,7 @@ Of the clip one tile of frames is held, in space everything. A clip shorter than
 than it takes, is the network's own business: it pads and crops. Here only a whole axis (tile 0) is flip-padded to the
 window, because that is part of the published tiling.
 """
+
 from __future__ import annotations
 
 import collections
@@ -32,10 +33,18 @@ Progress = str | Callable[[int, int | None], None] | None
 WHITE = 255  # sigma is given on the scale of 8-bit frames, as papers do
 
 
-def restore_video(network: Callable, clip: Iterable[np.ndarray], tile: Sequence[int] = PUBLISHED.tile,
-                  overlap: Sequence[int] = PUBLISHED.overlap, blend: str = "published", sigma: float | None = None,
-                  total: int | None = None, progress: Progress = None, between_only: bool = False,
-                  ensemble: bool = False) -> Iterator[np.ndarray]:
+def restore_video(
+    network: Callable,
+    clip: Iterable[np.ndarray],
+    tile: Sequence[int] = PUBLISHED.tile,
+    overlap: Sequence[int] = PUBLISHED.overlap,
+    blend: str = "published",
+    sigma: float | None = None,
+    total: int | None = None,
+    progress: Progress = None,
+    between_only: bool = False,
+    ensemble: bool = False,
+) -> Iterator[np.ndarray]:
     """Restore a clip.
 
     Args:
@@ -72,8 +81,11 @@ def restore_video(network: Callable, clip: Iterable[np.ndarray], tile: Sequence[
     if needs.takes_noise_level and sigma is None:
         raise UserError("sigma is missing: this network denoises at a given noise level; give it, of 0 to 255.")
     if sigma is not None and not (needs.takes_noise_level and 0 <= sigma <= WHITE):
-        raise UserError(f"sigma {sigma:g}: it must be 0 to 255." if needs.takes_noise_level else
-                        f"sigma {sigma:g}: this network does not take a noise level; leave it away.")
+        raise UserError(
+            f"sigma {sigma:g}: it must be 0 to 255."
+            if needs.takes_noise_level
+            else f"sigma {sigma:g}: this network does not take a noise level; leave it away."
+        )
     total = len(clip) if total is None and hasattr(clip, "__len__") else total
     if needs.interpolates:
         runs = total and max(0, total - (INTERPOLATED_FRAMES - 1 if between_only else 1))
@@ -90,9 +102,13 @@ def restore_clip(network: Callable, clip: Iterable[np.ndarray], **options: Any) 
     return np.stack(list(restore_video(network, clip, **options)))
 
 
-def restore_space_time(interpolator: Callable, upscaler: Callable, clip: Iterable[np.ndarray],
-                       options: dict[str, Any] | None = None,
-                       upscaler_options: dict[str, Any] | None = None) -> Iterator[np.ndarray]:
+def restore_space_time(
+    interpolator: Callable,
+    upscaler: Callable,
+    clip: Iterable[np.ndarray],
+    options: dict[str, Any] | None = None,
+    upscaler_options: dict[str, Any] | None = None,
+) -> Iterator[np.ndarray]:
     """Space-time super-resolution: interpolate, then upscale what there is then, each with its own tiling, streamed.
 
     Args:
@@ -116,8 +132,10 @@ def _frames(clip: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
         frame = np.asarray(frame, np.float32)
         shape = shape or frame.shape
         if frame.ndim != 3 or frame.shape != shape:
-            raise UserError(f"frame {index} of the clip has shape {frame.shape}, expected "
-                            f"{shape if len(shape) == 3 else '(3, H, W)'} as all frames of a clip.")
+            raise UserError(
+                f"frame {index} of the clip has shape {frame.shape}, expected "
+                f"{shape if len(shape) == 3 else '(3, H, W)'} as all frames of a clip."
+            )
         yield finite(frame, f"frame {index} of the clip", "colour")
     if shape is None:
         raise UserError("the clip has no frames: give at least one.")
@@ -183,8 +201,18 @@ class _Spatial:
     ``runs`` is how often it will be called, None if nobody knows.
     """
 
-    def __init__(self, network: Callable, needs: VideoAbilities, *, tile: Sequence[int], overlap: Sequence[int], blend: str,
-                 sigma: float | None, runs: int | None, progress: Progress) -> None:
+    def __init__(
+        self,
+        network: Callable,
+        needs: VideoAbilities,
+        *,
+        tile: Sequence[int],
+        overlap: Sequence[int],
+        blend: str,
+        sigma: float | None,
+        runs: int | None,
+        progress: Progress,
+    ) -> None:
         self.network, self.needs, self.tile, self.overlap, self.blend = network, needs, tile, overlap, blend
         self.sigma, self.runs, self.progress = sigma, runs, progress
         self._axes = self._bar = None
@@ -198,13 +226,13 @@ class _Spatial:
         restored = None
         for row in rows.tiles:
             for column in columns.tiles:
-                tile = np.ascontiguousarray(frames[None, :, :, row.start:row.stop, column.start:column.stop])
+                tile = np.ascontiguousarray(frames[None, :, :, row.start : row.stop, column.start : column.stop])
                 restored_tile = self.network(Tensor(tile)).numpy()[0]  # (D', 3, sh, sw)
                 weights = row.weights[:, None] * column.weights
                 if restored is None:
                     restored = [np.zeros((restored_tile.shape[1], *self._size), np.float32) for _ in restored_tile]
                 for frame, part in zip(restored, restored_tile):
-                    frame[:, row.outputs, column.outputs] += weights * part[:, :len(row.weights), :len(column.weights)]
+                    frame[:, row.outputs, column.outputs] += weights * part[:, : len(row.weights), : len(column.weights)]
                 if self._bar is not None:
                     self._bar.update()
         return restored
@@ -215,8 +243,10 @@ class _Spatial:
 
     def _plan(self, height: int, width: int) -> None:
         scale = self.needs.scale
-        self._axes = [axis_tiles(*settings, scale, self.blend) for settings in zip(
-            (height, width), self.tile[1:], self.overlap[1:], self.needs.window[1:])]
+        self._axes = [
+            axis_tiles(*settings, scale, self.blend)
+            for settings in zip((height, width), self.tile[1:], self.overlap[1:], self.needs.window[1:])
+        ]
         self._size = (height * scale, width * scale)
         if self.progress:
             tiles = self.runs and self.runs * len(self._axes[0].tiles) * len(self._axes[1].tiles)

@@ -4,6 +4,7 @@ Read from files and the environment alone, so that it also says why MindSpore se
 ``mindrestore doctor``: a label and what there is, or ``!`` and a sentence that ends in the command that mends it. A kind of
 device of which the machine has no trace gets no line.
 """
+
 from __future__ import annotations
 
 import importlib.util
@@ -26,8 +27,9 @@ Packages = Callable[[str], object]  # of a Python package its ``ModuleSpec``, No
 LIBRARY_FOLDERS = ("/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/local/lib")
 
 
-def described(root: str | Path = "/", environment: Mapping[str, str] = os.environ,
-              packages: Packages = importlib.util.find_spec) -> Iterator[str]:
+def described(
+    root: str | Path = "/", environment: Mapping[str, str] = os.environ, packages: Packages = importlib.util.find_spec
+) -> Iterator[str]:
     """Yield the lines about this machine. Tests give an imitation of one by ``root``, ``environment`` and ``packages``."""
     root = Path(root)
     yield from ascend(root, environment, packages)
@@ -46,8 +48,10 @@ def ascend(root: Path, environment: Mapping[str, str], packages: Packages) -> It
     if not (driver or devices or configured or toolkit):
         return
     version = _toolkit_version(_at(root, toolkit)) if toolkit else None
-    yield (f"ascend        driver {driver or 'not found'}, CANN {version or 'of unknown version' if toolkit else 'not found'}"
-           f"{f' in {toolkit}' if toolkit else ''}, devices {', '.join(map(str, devices)) or 'none'}")
+    yield (
+        f"ascend        driver {driver or 'not found'}, CANN {version or 'of unknown version' if toolkit else 'not found'}"
+        f"{f' in {toolkit}' if toolkit else ''}, devices {', '.join(map(str, devices)) or 'none'}"
+    )
     if not driver:
         yield "! ascend: the driver is missing; as root, bash Ascend-hdk-*-npu-driver_*.run --full --install-for-all"
     elif not devices:
@@ -62,10 +66,13 @@ def ascend(root: Path, environment: Mapping[str, str], packages: Packages) -> It
         yield from _addresses(root, devices)
 
 
-def _toolkit(root: Path, environment: Mapping[str, str], packages: Packages, *, configured: str | None,
-             toolkit: str) -> Iterator[str]:
-    script = next((place for place in (f"{toolkit}/set_env.sh", f"{os.path.dirname(toolkit)}/set_env.sh")
-                   if _at(root, place).is_file()), f"{os.path.dirname(toolkit)}/set_env.sh")
+def _toolkit(
+    root: Path, environment: Mapping[str, str], packages: Packages, *, configured: str | None, toolkit: str
+) -> Iterator[str]:
+    script = next(
+        (place for place in (f"{toolkit}/set_env.sh", f"{os.path.dirname(toolkit)}/set_env.sh") if _at(root, place).is_file()),
+        f"{os.path.dirname(toolkit)}/set_env.sh",
+    )
     libraries = environment.get("LD_LIBRARY_PATH", "").split(":")
     if configured is None or not any(place.startswith(configured) for place in libraries):
         yield f"! ascend: the environment of CANN is not sourced; source {script}"
@@ -91,13 +98,18 @@ def _addresses(root: Path, devices: Sequence[int]) -> Iterator[str]:
         yield f"ascend        addresses {', '.join(f'{number}: {address}' for number, address in sorted(addresses.items()))}"
     for number in devices:
         if number not in addresses:
-            yield (f"! ascend: device {number} has no address, which several servers need; hccn_tool -i {number} -ip -s "
-                   "address ADDRESS netmask MASK")
+            yield (
+                f"! ascend: device {number} has no address, which several servers need; hccn_tool -i {number} -ip -s "
+                "address ADDRESS netmask MASK"
+            )
 
 
 def _toolkit_version(folder: Path) -> str | None:
-    for place in (*sorted(folder.glob("*-linux/ascend_toolkit_install.info")), folder / "ascend_toolkit_install.info",
-                  folder / "version.cfg"):
+    for place in (
+        *sorted(folder.glob("*-linux/ascend_toolkit_install.info")),
+        folder / "ascend_toolkit_install.info",
+        folder / "version.cfg",
+    ):
         version = _value(place, "version") or _value(place, "toolkit_running_version")
         if version:
             return version.strip("[]").split(":")[-1]
@@ -117,11 +129,16 @@ def gpu(root: Path, environment: Mapping[str, str]) -> Iterator[str]:
     if not (driver or cards or home or configured):
         return
     version = _cuda_version(_at(root, home)) if home else None
-    folders = [*filter(None, environment.get("LD_LIBRARY_PATH", "").split(":")), *([f"{home}/lib64"] if home else []),
-               *LIBRARY_FOLDERS]
+    folders = [
+        *filter(None, environment.get("LD_LIBRARY_PATH", "").split(":")),
+        *([f"{home}/lib64"] if home else []),
+        *LIBRARY_FOLDERS,
+    ]
     cudnn = next((place for place in folders if any(_at(root, place).glob("libcudnn.so.8*"))), None)
-    yield (f"gpu           driver {driver[1] if driver else 'not found'}, CUDA {version or 'not found'}"
-           f"{f' in {home}' if home else ''}, cuDNN 8 {f'in {cudnn}' if cudnn else 'not found'}, {len(cards)} cards")
+    yield (
+        f"gpu           driver {driver[1] if driver else 'not found'}, CUDA {version or 'not found'}"
+        f"{f' in {home}' if home else ''}, cuDNN 8 {f'in {cudnn}' if cudnn else 'not found'}, {len(cards)} cards"
+    )
     if not driver and shutil.which("nvidia-smi", path=environment.get("PATH")):
         yield "! gpu: the NVIDIA driver is not loaded; sudo modprobe nvidia"
     elif not driver:
@@ -131,8 +148,10 @@ def gpu(root: Path, environment: Mapping[str, str]) -> Iterator[str]:
     elif not home:
         yield "! gpu: CUDA is missing; sudo apt-get install cuda-toolkit-11-6"
     elif version and not version.startswith(tuple(f"{known}." for known in CUDA_BUILT_FOR)) and version not in CUDA_BUILT_FOR:
-        yield (f"! gpu: CUDA is {version}, MindSpore is built for {' and '.join(CUDA_BUILT_FOR)}; "
-               "sudo apt-get install cuda-toolkit-11-6 && export CUDA_HOME=/usr/local/cuda-11.6")
+        yield (
+            f"! gpu: CUDA is {version}, MindSpore is built for {' and '.join(CUDA_BUILT_FOR)}; "
+            "sudo apt-get install cuda-toolkit-11-6 && export CUDA_HOME=/usr/local/cuda-11.6"
+        )
     if not cudnn:
         yield "! gpu: no libcudnn.so.8 where libraries are looked for; sudo apt-get install libcudnn8"
 

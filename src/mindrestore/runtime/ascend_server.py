@@ -2,6 +2,7 @@
 
 Standard library only: ``scripts/generate_rank_table.py`` runs it on servers that have no MindSpore.
 """
+
 from __future__ import annotations
 
 import os
@@ -28,8 +29,12 @@ class Mistake(ValueError):
 # Addresses
 
 
-def addresses(devices: Sequence[int] | None = None, conf: str | Path | None = None, note: Callable[[str], object] = print,
-              fallback: str | Path = CONF) -> dict[int, str]:
+def addresses(
+    devices: Sequence[int] | None = None,
+    conf: str | Path | None = None,
+    note: Callable[[str], object] = print,
+    fallback: str | Path = CONF,
+) -> dict[int, str]:
     """Return the network address of each device by number.
 
     They come from the file ``conf`` if it is given, otherwise from ``hccn_tool``, and from ``fallback`` for devices for which
@@ -85,9 +90,11 @@ def of_file(path: str | Path, instead: str | None = None) -> dict[int, str]:
     try:
         text = Path(path).read_text(encoding="utf-8", errors="replace")  # comments may be in any encoding
     except OSError as error:
-        raise Mistake(f"{path}: cannot be read ({error.strerror}){f', and {instead}' if instead else ''}; run this on the "
-                      "Ascend server, as root where hccn_tool asks for it, or give --conf FILE with lines such as "
-                      "address_0=192.168.100.101.") from error
+        raise Mistake(
+            f"{path}: cannot be read ({error.strerror}){f', and {instead}' if instead else ''}; run this on the "
+            "Ascend server, as root where hccn_tool asks for it, or give --conf FILE with lines such as "
+            "address_0=192.168.100.101."
+        ) from error
     by_device = {}
     for number, address in re.findall(r"^\s*address_([0-9]{1,4})\s*=\s*(\S+)", text, re.MULTILINE):
         if int(number) in by_device:
@@ -111,8 +118,10 @@ def refuse_unconnected(devices: Collection[int]) -> None:
     within = any(set(devices) <= set(ring) for ring in RINGS) and len(devices) in (2, 4)
     if not within and len(devices) != 1 and set(devices) != {number for ring in RINGS for number in ring}:
         known = f"its devices are {names[0]}, two rings of four" if names else "npu-smi names no other server"
-        raise Mistake(f"devices {','.join(map(str, sorted(devices)))}: an Atlas 800 training server cannot connect them; take "
-                      f"{ALLOWED} ({known}; where that is wrong, add --any-devices).")
+        raise Mistake(
+            f"devices {','.join(map(str, sorted(devices)))}: an Atlas 800 training server cannot connect them; take "
+            f"{ALLOWED} ({known}; where that is wrong, add --any-devices)."
+        )
 
 
 def chip_names() -> list[str]:
@@ -133,8 +142,16 @@ def told(*command: str) -> tuple[int, str]:
     """
     environment = {name: value for name, value in os.environ.items() if name != MASK}
     try:
-        process = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=False, env=environment,
-                                 timeout=PATIENCE, stdin=subprocess.DEVNULL)
+        process = subprocess.run(
+            command,
+            capture_output=True,
+            encoding="utf-8",
+            errors="replace",
+            check=False,
+            env=environment,
+            timeout=PATIENCE,
+            stdin=subprocess.DEVNULL,
+        )
     except subprocess.TimeoutExpired:
         return NO_ANSWER, f"no answer within {PATIENCE} s"
     except OSError as error:

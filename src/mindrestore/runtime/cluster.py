@@ -4,6 +4,7 @@
 MindSpore's own engine carries what they exchange: HCCL on Ascend, NCCL on GPUs, MCCL between processes on a CPU. Of
 collectives only AllReduce of float32 is used, the one that every device has.
 """
+
 from __future__ import annotations
 
 import atexit
@@ -28,7 +29,7 @@ from mindrestore.runtime import device, starts
 if TYPE_CHECKING:
     from mindspore.mint.distributed import TCPStore
 
-BUCKET = 2 ** 22  # values exchanged at once: a thousand small tensors one by one would cost a thousand delays
+BUCKET = 2**22  # values exchanged at once: a thousand small tensors one by one would cost a thousand delays
 
 PATIENCE = timedelta(hours=1)
 GRACE = 3  # seconds that ranks whose scheduler has failed may take to end
@@ -51,11 +52,16 @@ def refuse_other_starts(config: str | None = None) -> None:
     several = None if launched() else starts.among_several()
     if several:
         program, number, count = several
-        way = ("start one process" if config is None else
-               f"start all of them by one command, bash scripts/run_distribute_train_cpu.sh {config} --devices {count} "
-               "(_gpu, _ascend) or msrun, as docs/train.md says")
-        raise UserError(f"{program} started this process as rank {number} of {count}, but each would do the whole by itself, "
-                        f"and all write into the same place; {way}.")
+        way = (
+            "start one process"
+            if config is None
+            else f"start all of them by one command, bash scripts/run_distribute_train_cpu.sh {config} --devices {count} "
+            "(_gpu, _ascend) or msrun, as docs/train.md says"
+        )
+        raise UserError(
+            f"{program} started this process as rank {number} of {count}, but each would do the whole by itself, "
+            f"and all write into the same place; {way}."
+        )
 
 
 def device_number() -> int:
@@ -104,6 +110,7 @@ def _shared_store() -> TCPStore:
     the others are told. A fixed port may be one of those that MindSpore gives the ranks themselves, from 8118 on.
     """
     from mindspore.mint.distributed import TCPStore
+
     host = _own_address()
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as listener:
         listener.bind((host, 0))
@@ -111,8 +118,9 @@ def _shared_store() -> TCPStore:
         port = listener.getsockname()[1]
         store = TCPStore(host, port, _size, is_master=True, timeout=PATIENCE, wait_for_workers=False) if _rank == 0 else None
     host, port = gathered([int(ipaddress.IPv4Address(host)), port])[0]
-    return store or TCPStore(str(ipaddress.IPv4Address(int(host))), int(port), _size, is_master=False, timeout=PATIENCE,
-                             wait_for_workers=False)
+    return store or TCPStore(
+        str(ipaddress.IPv4Address(int(host))), int(port), _size, is_master=False, timeout=PATIENCE, wait_for_workers=False
+    )
 
 
 def _own_address() -> str:
@@ -174,6 +182,7 @@ def start_mean(tensors: Sequence[Tensor]) -> Callable[[], list[Tensor]]:
         flat = ops.cat([wait() for wait in waits]) / _size
         parts = ops.split(flat, [tensor.size for tensor in tensors])
         return [part.reshape(tensor.shape) for part, tensor in zip(parts, tensors)]
+
     return finish
 
 
@@ -225,11 +234,13 @@ def buckets(tensors: Iterable[Tensor]) -> list[list[Tensor]]:
 def _start_sum(tensor: Tensor) -> Callable[[], Tensor]:
     if device.name() == "ascend":  # MindSpore 2.10 has an asynchronous AllReduce there only
         from mindspore.ops.communication import all_reduce
+
         handle = all_reduce(tensor, async_op=True)  # the sum replaces the tensor's values
 
         def wait() -> Tensor:
             handle.wait()
             return tensor
+
         return wait
     meet()
     total = ops.AllReduce()(tensor)

@@ -1,4 +1,5 @@
 """Time a small convolution and see which of oneDNN's kernels computes it, to tell whether the fast convolution is on."""
+
 from __future__ import annotations
 
 import os
@@ -49,8 +50,12 @@ class Probe(NamedTuple):
 
 def probe() -> Probe | None:
     """Run the convolution in a process of its own, as oneDNN reads ``ONEDNN_VERBOSE`` at its start; None if that fails."""
-    process = subprocess.run([sys.executable, "-c", _PROGRAM], capture_output=True, text=True,
-                         env={**os.environ, "ONEDNN_VERBOSE": "1", "PYTHONPATH": os.pathsep.join(sys.path)})
+    process = subprocess.run(
+        [sys.executable, "-c", _PROGRAM],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "ONEDNN_VERBOSE": "1", "PYTHONPATH": os.pathsep.join(sys.path)},
+    )
     seconds = re.search(r"^seconds (\S+)$", process.stdout, re.MULTILINE)
     if process.returncode or not seconds:
         return None

@@ -1,4 +1,5 @@
 """Samples through MindSpore's dataset engine."""
+
 from __future__ import annotations
 
 import contextlib
@@ -27,8 +28,9 @@ class Samples(Protocol):
 
 
 @contextlib.contextmanager
-def batches(samples: Samples, first: int, count: int, batch_size: int, rank: int = 0, ranks: int = 1,
-            workers: int = 1) -> Iterator[ds.BatchDataset]:
+def batches(
+    samples: Samples, first: int, count: int, batch_size: int, rank: int = 0, ranks: int = 1, workers: int = 1
+) -> Iterator[ds.BatchDataset]:
     """Give a MindSpore dataset of ``count`` batches, of samples ``first``, ``first`` + 1, ... in order.
 
     Of several processes each takes its share of every batch, consecutive samples in the order of ranks.
@@ -43,10 +45,12 @@ def batches(samples: Samples, first: int, count: int, batch_size: int, rank: int
     """
     ds.config.set_prefetch_size(2)
     share = batch_size // ranks
-    numbered = _Numbered(samples, count * share,
-                         lambda index: first + index // share * batch_size + rank * share + index % share, workers)
-    dataset = ds.GeneratorDataset(numbered, list(samples.columns), shuffle=False, num_parallel_workers=1,
-                                  python_multiprocessing=False)
+    numbered = _Numbered(
+        samples, count * share, lambda index: first + index // share * batch_size + rank * share + index % share, workers
+    )
+    dataset = ds.GeneratorDataset(
+        numbered, list(samples.columns), shuffle=False, num_parallel_workers=1, python_multiprocessing=False
+    )
     try:
         yield dataset.batch(share, drop_remainder=True)
     except RuntimeError:

@@ -1,4 +1,5 @@
 """Which device this process computes on. Asked by ``ops`` and the entry points; never by a model."""
+
 from __future__ import annotations
 
 import mindspore as ms
@@ -48,13 +49,17 @@ def select(choice: str = "auto", number: int = 0) -> str:
     kind = next(kind for kind in FASTEST_FIRST if count(kind)) if choice == "auto" else choice
     devices = count(kind)
     if not devices:
-        raise UserError(f"--device {kind}: MindSpore finds no such device on this machine; choose --device cpu, or run "
-                        "`mindrestore doctor`, which says what is missing.")
+        raise UserError(
+            f"--device {kind}: MindSpore finds no such device on this machine; choose --device cpu, or run "
+            "`mindrestore doctor`, which says what is missing."
+        )
     if kind == "cpu":
         number = 0
     if not 0 <= number < devices:
-        raise UserError(f"DEVICE_ID={number}: this process may use {devices} {TARGETS[kind]} device{'s' * (devices > 1)}; give "
-                        f"DEVICE_ID, or --device-id of the launchers, a number from 0 to {devices - 1}.")
+        raise UserError(
+            f"DEVICE_ID={number}: this process may use {devices} {TARGETS[kind]} device{'s' * (devices > 1)}; give "
+            f"DEVICE_ID, or --device-id of the launchers, a number from 0 to {devices - 1}."
+        )
     if (name(), kind) != ("cpu", "cpu"):  # MindSpore refuses to set a device again once it has computed
         ms.set_device(TARGETS[kind], number)
     return kind

@@ -3,12 +3,13 @@
 On a processor with AVX-512 oneDNN, the convolution library that MindSpore bundles, finds no fast kernel for MindSpore's plain
 NCHW layout and takes ``ref:any``, a hundred times slower. Told to use AVX2 at most it takes ``gemm:jit``.
 """
+
 from __future__ import annotations
 
 import os
 
 LOG_LEVEL, ERRORS = "GLOG_v", "3"
-PIXELS, MOST_PIXELS = "OPENCV_IO_MAX_IMAGE_PIXELS", str(2 ** 28)  # 16384 x 16384
+PIXELS, MOST_PIXELS = "OPENCV_IO_MAX_IMAGE_PIXELS", str(2**28)  # 16384 x 16384
 INSTRUCTIONS, FAST_INSTRUCTIONS = "ONEDNN_MAX_CPU_ISA", "AVX2"
 
 

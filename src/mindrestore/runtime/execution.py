@@ -1,6 +1,7 @@
 """How functions are executed: compiled into graphs, or operator by operator (PyNative). And how MindSpore's compiler is
 given what it refuses or executes badly: parameters that change in place, many results, loops over a thousand tensors.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -37,6 +38,7 @@ def compiled(function: Callable) -> Callable:
         if number_type not in graphs:
             graphs[number_type] = ms.jit(function)
         return graphs[number_type](*inputs)
+
     return run
 
 
@@ -45,9 +47,11 @@ def compiled_to_one_tensor(function: Callable[..., tuple[Tensor, Sequence[Tensor
 
     A thread that waits for the only result of a compiled function sleeps; one that waits for several keeps a core busy.
     """
+
     def one_tensor(*inputs: Tensor) -> Tensor:
         scalar, tensors = function(*inputs)
         return ops.cat((scalar.reshape(1), *flat(tensors)))
+
     return compiled(one_tensor)
 
 

@@ -1,4 +1,5 @@
 """Graphs in MINDIR and AIR files, written and read by MindSpore."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -5,6 +5,7 @@ register; a 910B does so too under ``MS_ASCEND_CHECK_OVERFLOW_MODE=SATURATION_MO
 and clears the register; elsewhere it looks at the numbers. From MindSpore's source and CANN's documents
 (``aclrtFloatOverflowMode``); tried here with an imitation only.
 """
+
 from __future__ import annotations
 
 from collections.abc import Iterable

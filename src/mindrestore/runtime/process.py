@@ -7,6 +7,7 @@ MindSpore's own threads differ in whether they flush subnormal numbers (below 1e
 changes from run to run. So would results, in the last bits of gradients that have become that small. A thread inherits the mode
 of the one that starts it.
 """
+
 from __future__ import annotations
 
 import ctypes
@@ -31,8 +32,8 @@ def keep_freed_memory() -> None:
     except (AttributeError, OSError, TypeError):  # not glibc
         return
     mallopt(_MMAP_MAX, 0)
-    mallopt(_TRIM_THRESHOLD, 2 ** 31 - 1)
-    mallopt(_TOP_PAD, 64 * 2 ** 20)
+    mallopt(_TRIM_THRESHOLD, 2**31 - 1)
+    mallopt(_TOP_PAD, 64 * 2**20)
 
 
 def flush_subnormals() -> bool:

@@ -2,6 +2,7 @@
 
 Nothing here imports MindSpore before it is called.
 """
+
 from __future__ import annotations
 
 import atexit
@@ -22,8 +23,10 @@ def sigterm_as_keyboard_interrupt() -> Iterator[None]:
 
     Once MindSpore has compiled a function, it turns SIGINT, and so Ctrl-C, into SIGTERM.
     """
+
     def interrupt(number: int, frame: FrameType | None) -> None:
         raise KeyboardInterrupt
+
     former = signal.signal(signal.SIGTERM, interrupt)
     try:
         yield
@@ -37,6 +40,7 @@ def compute_operators_in_turn() -> None:
     Otherwise operators are queued, and the thread that waits for them keeps a core busy: 12 % of a VRT's time.
     """
     import mindspore as ms
+
     ms.runtime.launch_blocking()
 
 
@@ -48,6 +52,7 @@ def limit_cores(count: int) -> None:
     """
     if not _CORES:
         import mindspore as ms
+
         ms.device_context.cpu.op_tuning.threads_num(count)
         return
     cores = {_CORES[(os.getpid() + index) % len(_CORES)] for index in range(min(count, len(_CORES)))}

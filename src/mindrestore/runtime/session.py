@@ -1,4 +1,5 @@
 """Prepare MindSpore for a run: device, execution mode, precision, threads, and no traces in the user's working directory."""
+
 from __future__ import annotations
 
 import sys

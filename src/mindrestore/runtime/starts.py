@@ -2,6 +2,7 @@
 
 ``python starts.py`` prints this process's rank, how many there are and the program; an empty line for a process alone.
 """
+
 from __future__ import annotations
 
 import os
@@ -18,7 +19,7 @@ MARKS = (
     ("torchrun", ("WORLD_SIZE",), "RANK", "TORCHELASTIC_RUN_ID"),
     ("a rank table", ("RANK_SIZE",), "RANK_ID", "RANK_TABLE_FILE"),
 )
-FIRST_SPECIAL_STEP = 0xfffffff0  # Slurm's batch script and interactive shell have step numbers from here on
+FIRST_SPECIAL_STEP = 0xFFFFFFF0  # Slurm's batch script and interactive shell have step numbers from here on
 
 
 def by_msrun(environment: Mapping[str, str] = os.environ) -> bool:

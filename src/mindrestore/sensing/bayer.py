@@ -3,6 +3,7 @@
 Red sits at row 0, column 0, blue at row 1, column 1, green at the other two. Frames are ``(..., 3, T, H, W)``, that is,
 colour before time; mosaics are ``(..., T, H, W)``.
 """
+
 from __future__ import annotations
 
 import functools
@@ -61,15 +62,19 @@ def demosaic(frames: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.moveaxis(colours, 0, frames.ndim - 3))
 
 
-_KERNELS = {name: np.array(rows, np.float32) / 8 for name, rows in {
-    "green": [[0, 0, -1, 0, 0], [0, 0, 2, 0, 0], [-1, 2, 4, 2, -1], [0, 0, 2, 0, 0], [0, 0, -1, 0, 0]],
-    "in_row": [[0, 0, .5, 0, 0], [0, -1, 0, -1, 0], [-1, 4, 5, 4, -1], [0, -1, 0, -1, 0], [0, 0, .5, 0, 0]],
-    "diagonal": [[0, 0, -1.5, 0, 0], [0, 2, 0, 2, 0], [-1.5, 0, 6, 0, -1.5], [0, 2, 0, 2, 0], [0, 0, -1.5, 0, 0]],
-}.items()}
+_KERNELS = {
+    name: np.array(rows, np.float32) / 8
+    for name, rows in {
+        "green": [[0, 0, -1, 0, 0], [0, 0, 2, 0, 0], [-1, 2, 4, 2, -1], [0, 0, 2, 0, 0], [0, 0, -1, 0, 0]],
+        "in_row": [[0, 0, 0.5, 0, 0], [0, -1, 0, -1, 0], [-1, 4, 5, 4, -1], [0, -1, 0, -1, 0], [0, 0, 0.5, 0, 0]],
+        "diagonal": [[0, 0, -1.5, 0, 0], [0, 2, 0, 2, 0], [-1.5, 0, 6, 0, -1.5], [0, 2, 0, 2, 0], [0, 0, -1.5, 0, 0]],
+    }.items()
+}
 
 
 def _demosaic_frame(frame: np.ndarray) -> np.ndarray:
     """``(H, W)`` -> ``(3, H, W)``."""
+
     def at(name: str, transposed: bool = False) -> np.ndarray:
         kernel = _KERNELS[name].T if transposed else _KERNELS[name]
         return cv2.filter2D(frame, -1, kernel, borderType=cv2.BORDER_REFLECT_101)  # this reflection keeps the pattern

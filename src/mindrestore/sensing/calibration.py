@@ -10,6 +10,7 @@ From snapshots of any scene only the movement follows: a clip through the right 
 through another it is not. Light is another matter, as a darker clip explains darker snapshots just as well. A capture of an
 evenly white surface tells both.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -55,17 +56,23 @@ class Calibration:
     def lines(self, height: int, width: int) -> list[str]:
         """Return sentences that say it of a mask of this size to a reader."""
         down, right = self.shift
-        said = [f"The real mask lies {abs(down):.2f} pixels {'below' if down >= 0 else 'above'} and {abs(right):.2f} to the "
-                f"{'right' if right >= 0 else 'left'} of the given one."]
+        said = [
+            f"The real mask lies {abs(down):.2f} pixels {'below' if down >= 0 else 'above'} and {abs(right):.2f} to the "
+            f"{'right' if right >= 0 else 'left'} of the given one."
+        ]
         if max(abs(down), abs(right)) > REACH:
             said.append(f"That is further than the {REACH:g} pixels that are searched: it may be wrong.")
         if self.light != EVEN:
             light = self.light_on(height, width)
-            corners = light[::height - 1, ::width - 1]
-            said.append(f"Light: {light[height // 2, width // 2]:.3f} of what was thought in the middle, {corners.min():.3f} "
-                        f"to {corners.max():.3f} in the corners.")
-        return said + [f"Unexplained, |y - sum M x| a pixel for white = 255: {255 * self.before:.2f} through the given mask, "
-                       f"{255 * self.after:.2f} through the corrected one."]
+            corners = light[:: height - 1, :: width - 1]
+            said.append(
+                f"Light: {light[height // 2, width // 2]:.3f} of what was thought in the middle, {corners.min():.3f} "
+                f"to {corners.max():.3f} in the corners."
+            )
+        return said + [
+            f"Unexplained, |y - sum M x| a pixel for white = 255: {255 * self.before:.2f} through the given mask, "
+            f"{255 * self.after:.2f} through the corrected one."
+        ]
 
     def correct(self, mask: np.ndarray) -> np.ndarray:
         """Return the real mask ``(T, H, W)`` float32 of the given one; what was moved in from outside repeats the edge.
@@ -101,8 +108,10 @@ def calibrate_on_scene(mask: np.ndarray, measurement: np.ndarray, colour: bool =
         UserError: shapes that do not fit, fewer than 16 x 16 pixels, or a snapshot that does not tell.
     """
     mask, measurement = _checked(mask, measurement)
-    part = tuple(slice(start := (size - min(size, SIDE)) // 2 // 2 * 2, start + min(size, SIDE))  # even: the Bayer filter's
-                 for size in measurement.shape)
+    part = tuple(
+        slice(start := (size - min(size, SIDE)) // 2 // 2 * 2, start + min(size, SIDE))  # even: the Bayer filter's
+        for size in measurement.shape
+    )
     seen = measurement[part]
 
     def unexplained(shift: Shift) -> np.ndarray:
@@ -110,10 +119,13 @@ def calibrate_on_scene(mask: np.ndarray, measurement: np.ndarray, colour: bool =
         trial = moved(mask, shift)[(slice(None), *part)]
         clip = gap_tv(seen, trial, ITERATIONS, colour=colour)
         return _inside(SnapshotImaging(trial, colour).residual(clip, seen))
+
     shift, depth = _best_shift(lambda shift: float((unexplained(shift) ** 2).mean()))
     if not depth < DEEP:
-        raise UserError("the snapshot is explained about as well wherever the mask lies, as a dark or noisy one is, or one "
-                        "through another mask; take one of something bright, or of an evenly white surface.")
+        raise UserError(
+            "the snapshot is explained about as well wherever the mask lies, as a dark or noisy one is, or one "
+            "through another mask; take one of something bright, or of an evenly white surface."
+        )
     return Calibration(shift, EVEN, float(unexplained((0.0, 0.0)).mean()), float(unexplained(shift).mean()))
 
 
@@ -136,8 +148,10 @@ def calibrate_on_white(mask: np.ndarray, measurement: np.ndarray, level: float =
         raise UserError("the calibration capture is dark; take one of an evenly lit white surface.")
     total = mask.sum(0)
     if total.std() < LEAST_CONTRAST * total.mean():
-        raise UserError("the planes of this mask add up to the same at every pixel, so that an even surface does not show "
-                        "where it lies; calibrate it on a scene.")
+        raise UserError(
+            "the planes of this mask add up to the same at every pixel, so that an even surface does not show "
+            "where it lies; calibrate it on a scene."
+        )
     basis = _light_basis(*measurement.shape)
 
     def fitted(shift: Shift) -> tuple[np.ndarray, np.ndarray]:
@@ -145,11 +159,14 @@ def calibrate_on_white(mask: np.ndarray, measurement: np.ndarray, level: float =
         terms = level * basis * moved(total[None], shift)
         light = np.linalg.lstsq(_inside(terms).reshape(len(terms), -1).T, _inside(measurement).ravel(), rcond=None)[0]
         return light, np.abs(measurement - np.tensordot(light, terms, 1))
+
     shift, _ = _best_shift(lambda shift: float((_inside(fitted(shift)[1]) ** 2).mean()))
     light, residual = fitted(shift)
     if _inside(residual).mean() > UNEVEN * measurement.mean():
-        raise UserError(f"{_inside(residual).mean() / measurement.mean():.0%} of the calibration capture is not what an even "
-                        "surface shows through any such mask; take one of an evenly lit white surface, through this mask.")
+        raise UserError(
+            f"{_inside(residual).mean() / measurement.mean():.0%} of the calibration capture is not what an even "
+            "surface shows through any such mask; take one of an evenly lit white surface, through this mask."
+        )
     given = np.abs(measurement - level * total)
     return Calibration(shift, tuple(light.tolist()), float(_inside(given).mean()), float(_inside(residual).mean()))
 
@@ -160,8 +177,12 @@ def _best_shift(unexplained: Callable[[Shift], float]) -> tuple[Shift, float]:
     left = {(down, right): unexplained((down, right)) for down in guesses for right in guesses}
     start = min(left, key=left.get)
     corners = np.add(start, SPACING / 2 * np.array([[0, 0], [1, 0.2], [-0.2, 1]]))  # askew of the creases at whole pixels
-    found = optimize.minimize(unexplained, start, method="Nelder-Mead",
-                              options=dict(initial_simplex=corners, xatol=PRECISION, fatol=np.inf, maxfev=60))
+    found = optimize.minimize(
+        unexplained,
+        start,
+        method="Nelder-Mead",
+        options=dict(initial_simplex=corners, xatol=PRECISION, fatol=np.inf, maxfev=60),
+    )
     usual = float(np.median(list(left.values())))
     return tuple(np.asarray(found.x, float).round(3).tolist()), float(found.fun) / usual if usual else 1.0
 
@@ -171,7 +192,7 @@ def _light_basis(height: int, width: int) -> np.ndarray:
     half = np.hypot(height, width) / 2
     rows, columns = (np.arange(size, dtype=np.float32) - (size - 1) / 2 for size in (height, width))
     r, c = np.meshgrid(rows / half, columns / half, indexing="ij")
-    return np.stack([np.ones_like(r), r, c, r ** 2 + c ** 2]).astype(np.float32)
+    return np.stack([np.ones_like(r), r, c, r**2 + c**2]).astype(np.float32)
 
 
 def _inside(image: np.ndarray) -> np.ndarray:
@@ -181,6 +202,8 @@ def _inside(image: np.ndarray) -> np.ndarray:
 def _checked(mask: np.ndarray, measurement: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     mask, measurement = np.asarray(mask, np.float32), np.asarray(measurement, np.float32)
     if mask.ndim != 3 or measurement.shape != mask.shape[1:] or min(measurement.shape) < 16:
-        raise UserError(f"calibration takes a mask (T, H, W) and a snapshot (H, W) of at least 16 x 16 pixels, got "
-                        f"{mask.shape} and {measurement.shape}.")
+        raise UserError(
+            f"calibration takes a mask (T, H, W) and a snapshot (H, W) of at least 16 x 16 pixels, got "
+            f"{mask.shape} and {measurement.shape}."
+        )
     return mask, measurement

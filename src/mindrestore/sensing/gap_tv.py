@@ -5,6 +5,7 @@ minimization", SIAM J. Imaging Sciences 2014) with a total-variation prior (Yuan
 based total variation minimization for compressive sensing", ICIP 2016): step onto the clips that explain the
 measurement, smooth, repeat.
 """
+
 from __future__ import annotations
 
 import numpy as np
@@ -20,8 +21,14 @@ _OPPONENT = np.array([[1, 1, 1], [1, 0, -1], [1, -2, 1]], np.float32) / np.sqrt(
 _CHROMA_WEIGHT = 3  # weight of colour differences over that of grey
 
 
-def gap_tv(measurement: np.ndarray, mask: np.ndarray, iterations: int = 100, weight: float | None = None,
-           inner_iterations: int | None = None, colour: bool = False) -> np.ndarray:
+def gap_tv(
+    measurement: np.ndarray,
+    mask: np.ndarray,
+    iterations: int = 100,
+    weight: float | None = None,
+    inner_iterations: int | None = None,
+    colour: bool = False,
+) -> np.ndarray:
     """Reconstruct one clip from one measurement.
 
     The first estimate is y / mask_sum in every frame. In the accelerated form, the residual of each estimate is added to the
@@ -81,6 +88,8 @@ def _smoothed(clip: np.ndarray, weight: float, inner_iterations: int) -> np.ndar
 def _smoothed_colour(clip: np.ndarray, weight: float, inner_iterations: int) -> np.ndarray:
     """``_smoothed`` for ``(3, T, H, W)``, in grey and two colour differences."""
     weights = (weight, _CHROMA_WEIGHT * weight, _CHROMA_WEIGHT * weight)
-    planes = [_smoothed(plane, plane_weight, inner_iterations)
-              for plane, plane_weight in zip(np.tensordot(_OPPONENT, clip, axes=1), weights)]
+    planes = [
+        _smoothed(plane, plane_weight, inner_iterations)
+        for plane, plane_weight in zip(np.tensordot(_OPPONENT, clip, axes=1), weights)
+    ]
     return np.tensordot(_OPPONENT.T, np.stack(planes), axes=1)

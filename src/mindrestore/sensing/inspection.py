@@ -1,4 +1,5 @@
 """What a mask is like, and what that means for clips seen through it."""
+
 from __future__ import annotations
 
 import itertools
@@ -61,15 +62,18 @@ class MaskTraits:
         if self.blind:
             said.append(f"{self.blind} pixels ({self.blind / pixels:.2%}) are open in no plane: they measure nothing.")
         if self.uncoded:
-            said.append(f"{self.uncoded} pixels ({self.uncoded / pixels:.2%}) are equally open in all planes: of them only the "
-                        "sum of the frames is measured.")
+            said.append(
+                f"{self.uncoded} pixels ({self.uncoded / pixels:.2%}) are equally open in all planes: of them only the "
+                "sum of the frames is measured."
+            )
         if self.planes > 1:
             said.append(self._of_repeats() if self.repeats else "No two planes are alike.")
         if self.step:
             said.append(self._of_step())
         elif any(step not in (None, (0, 0)) for step in self.steps):
-            moved = ", ".join(f"{number + 2} ({_way(step)})" for number, step in enumerate(self.steps)
-                              if step not in (None, (0, 0)))
+            moved = ", ".join(
+                f"{number + 2} ({_way(step)})" for number, step in enumerate(self.steps) if step not in (None, (0, 0))
+            )
             said.append(f"These planes are the one before, moved: {moved}.")
         return said
 
@@ -79,20 +83,32 @@ class MaskTraits:
         return f"Planes that repeat: {named}{more}. Frames behind them cannot be told apart, only their sum is measured."
 
     def _of_step(self) -> str:
-        return (f"It is one mask moved {_way(self.step)} a frame. What moves the same way stays behind the same part of it: "
-                f"{1 - self.density:.0%} of it is never seen, and the rest is added up as without a mask.")
+        return (
+            f"It is one mask moved {_way(self.step)} a frame. What moves the same way stays behind the same part of it: "
+            f"{1 - self.density:.0%} of it is never seen, and the rest is added up as without a mask."
+        )
 
 
 def inspect_mask(mask: np.ndarray) -> MaskTraits:
     """Look at a mask ``(T, H, W)``: density, sum over the planes, planes that repeat, whether planes are one that moves."""
     total = mask.sum(0, dtype=np.float64)
-    repeats = tuple((one, other) for one, other in itertools.combinations(range(len(mask)), 2)
-                    if _correlation(mask[one], mask[other]) >= ALIKE)
+    repeats = tuple(
+        (one, other)
+        for one, other in itertools.combinations(range(len(mask)), 2)
+        if _correlation(mask[one], mask[other]) >= ALIKE
+    )
     return MaskTraits(
-        *mask.shape, binary=bool(np.isin(mask, (0, 1)).all()), densities=tuple(mask.mean((1, 2), np.float64).tolist()),
-        least=float(total.min()), mean=float(total.mean()), most=float(total.max()), blind=int((total == 0).sum()),
-        uncoded=int(((mask.max(0) == mask.min(0)) & (total > 0)).sum()) if len(mask) > 1 else 0, repeats=repeats,
-        steps=tuple(_step(before, after) for before, after in itertools.pairwise(mask)))
+        *mask.shape,
+        binary=bool(np.isin(mask, (0, 1)).all()),
+        densities=tuple(mask.mean((1, 2), np.float64).tolist()),
+        least=float(total.min()),
+        mean=float(total.mean()),
+        most=float(total.max()),
+        blind=int((total == 0).sum()),
+        uncoded=int(((mask.max(0) == mask.min(0)) & (total > 0)).sum()) if len(mask) > 1 else 0,
+        repeats=repeats,
+        steps=tuple(_step(before, after) for before, after in itertools.pairwise(mask)),
+    )
 
 
 def _correlation(one: np.ndarray, other: np.ndarray) -> float:
@@ -100,7 +116,7 @@ def _correlation(one: np.ndarray, other: np.ndarray) -> float:
     if np.array_equal(one, other):
         return 1.0
     one, other = one - one.mean(dtype=np.float64), other - other.mean(dtype=np.float64)
-    size = np.sqrt((one ** 2).sum() * (other ** 2).sum())
+    size = np.sqrt((one**2).sum() * (other**2).sum())
     return float((one * other).sum() / size) if size else 0.0
 
 
@@ -113,8 +129,10 @@ def _step(before: np.ndarray, after: np.ndarray) -> Step | None:
     step = tuple(int(at) if at < size else int(at) - 2 * size for at, size in zip(peak, before.shape))
     if any(abs(move) > FURTHEST * size for move, size in zip(step, before.shape)):
         return None
-    kept = [(slice(max(0, -move), size - max(0, move)), slice(max(0, move), size - max(0, -move)))
-            for move, size in zip(step, before.shape)]
+    kept = [
+        (slice(max(0, -move), size - max(0, move)), slice(max(0, move), size - max(0, -move)))
+        for move, size in zip(step, before.shape)
+    ]
     overlap = _correlation(before[kept[0][0], kept[1][0]], after[kept[0][1], kept[1][1]])
     return step if overlap >= ALIKE else None
 

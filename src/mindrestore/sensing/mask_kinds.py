@@ -1,9 +1,10 @@
 """Kinds of masks that cameras have, drawn at random.
 
-    random    every pixel of every plane open or closed by itself: a mirror array or a liquid crystal that is switched
-    shifted   one such plane, moved left by a pixel from frame to frame: a printed mask on a stage
-    grey      every pixel of every plane lets any part of the light through
+random    every pixel of every plane open or closed by itself: a mirror array or a liquid crystal that is switched
+shifted   one such plane, moved left by a pixel from frame to frame: a printed mask on a stage
+grey      every pixel of every plane lets any part of the light through
 """
+
 from __future__ import annotations
 
 import numpy as np
@@ -14,8 +15,9 @@ from mindrestore.sensing.masks import check_drawing, random_mask
 KINDS = ("random", "shifted", "grey")
 
 
-def draw_mask(kind: str, frames: int, height: int, width: int, density: float = 0.5,
-              rng: np.random.Generator | int | None = None) -> np.ndarray:
+def draw_mask(
+    kind: str, frames: int, height: int, width: int, density: float = 0.5, rng: np.random.Generator | int | None = None
+) -> np.ndarray:
     """Draw a mask of one of ``KINDS``.
 
     Args:
@@ -37,7 +39,7 @@ def draw_mask(kind: str, frames: int, height: int, width: int, density: float = 
     check_drawing(frames, height, width, density)
     if kind == "shifted":
         strip = random_mask(1, height, width + frames - 1, density, rng=rng)[0]
-        return np.stack([strip[:, start:start + width] for start in range(frames)])
+        return np.stack([strip[:, start : start + width] for start in range(frames)])
     return rng.random((frames, height, width), dtype=np.float32) ** np.float32(1 / density - 1)  # E u^p = 1 / (p + 1)
 
 

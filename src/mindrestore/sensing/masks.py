@@ -1,4 +1,5 @@
 """Masks of coded snapshots: read from files, written, drawn at random, cropped, fingerprinted."""
+
 from __future__ import annotations
 
 import hashlib
@@ -65,8 +66,9 @@ def check_suffix(path: PathLike) -> None:
         raise UserError(f"{path}: a mask file ends in .mat, .npz or .npy, got '{suffix}'.")
 
 
-def random_mask(frames: int, height: int, width: int, density: float = 0.5,
-                rng: np.random.Generator | int | None = None) -> np.ndarray:
+def random_mask(
+    frames: int, height: int, width: int, density: float = 0.5, rng: np.random.Generator | int | None = None
+) -> np.ndarray:
     """Draw a binary mask, every pixel of every plane open with probability ``density``.
 
     ``rng`` is a NumPy generator or a seed. Returns ``(T, H, W)`` float32 of 0 and 1; raises ``UserError`` for a size
@@ -88,9 +90,11 @@ def check_drawing(frames: int, height: int, width: int, density: float) -> None:
 def crop_mask(mask: np.ndarray, height: int, width: int, top: int = 0, left: int = 0) -> np.ndarray:
     """Crop a mask: ``(T, H, W)`` -> ``(T, height, width)``; raises ``UserError`` if it is too small."""
     if min(top, left) < 0 or min(height, width) < 1 or top + height > mask.shape[-2] or left + width > mask.shape[-1]:
-        raise UserError(f"a mask of {mask.shape[-2]} x {mask.shape[-1]} pixels has no part of {height} x {width} "
-                        f"at row {top}, column {left}; give a larger mask or smaller frames.")
-    return mask[:, top:top + height, left:left + width]
+        raise UserError(
+            f"a mask of {mask.shape[-2]} x {mask.shape[-1]} pixels has no part of {height} x {width} "
+            f"at row {top}, column {left}; give a larger mask or smaller frames."
+        )
+    return mask[:, top : top + height, left : left + width]
 
 
 def fingerprint(mask: np.ndarray) -> str:

@@ -5,6 +5,7 @@
 
 A clip x of T frames of 0..1, seen through a mask M of T planes, becomes one measurement y; T is the compression ratio.
 """
+
 from __future__ import annotations
 
 import numpy as np
@@ -60,8 +61,9 @@ class SnapshotImaging:
         frames = self._checked_measurement(measurement)[..., None, :, :] * self.mask
         return spread(frames) if self.colour else frames
 
-    def measure(self, clip: np.ndarray, read_noise: float = 0.0, bits: int | None = None,
-                rng: np.random.Generator | int | None = None) -> np.ndarray:
+    def measure(
+        self, clip: np.ndarray, read_noise: float = 0.0, bits: int | None = None, rng: np.random.Generator | int | None = None
+    ) -> np.ndarray:
         """Measure as a sensor does: ``A``, then Gaussian read noise, then quantisation.
 
         Args:
@@ -118,7 +120,7 @@ class SnapshotImaging:
     def _checked_clip(self, clip: np.ndarray) -> np.ndarray:
         clip = np.asarray(clip, np.float32)
         expected = ((3,) if self.colour else ()) + self.mask.shape
-        if clip.shape[-len(expected):] != expected:
+        if clip.shape[-len(expected) :] != expected:
             form = "colour clips have shape (..., 3, T, H, W)" if self.colour else "clips have shape (..., T, H, W)"
             raise UserError(f"{form}, here ending in {expected} to fit the mask, got {clip.shape}.")
         return clip
@@ -126,6 +128,8 @@ class SnapshotImaging:
     def _checked_measurement(self, measurement: np.ndarray) -> np.ndarray:
         measurement = np.asarray(measurement, np.float32)
         if measurement.shape[-2:] != self.mask.shape[-2:]:
-            raise UserError(f"measurements have shape (..., H, W), here ending in {self.mask.shape[-2:]} to fit the "
-                            f"mask, got {measurement.shape}.")
+            raise UserError(
+                f"measurements have shape (..., H, W), here ending in {self.mask.shape[-2:]} to fit the "
+                f"mask, got {measurement.shape}."
+            )
         return measurement

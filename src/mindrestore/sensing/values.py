@@ -1,4 +1,5 @@
 """Numbers of masks, measurements and clips, checked where they enter: what is wrong is named with its file and place."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
@@ -15,7 +16,7 @@ MOST_WHOLE = 65535  # of a mask of whole numbers, those of 16 bits
 def place_of(wrong: np.ndarray, part: str) -> str:
     """Say where the first true value of ``wrong``, ``(F, ..., H, W)`` or less, lies; ``part``: what F counts."""
     place = [int(index) for index in np.unravel_index(int(np.argmax(wrong)), wrong.shape)]
-    names = [part, *["colour"] * (len(place) - 3), "row", "column"][-len(place):]
+    names = [part, *["colour"] * (len(place) - 3), "row", "column"][-len(place) :]
     return ", ".join(f"{name} {index}" for name, index in zip(names, place)) + " (counted from 0)"
 
 
@@ -46,9 +47,11 @@ def all_finite(restored: Iterable[np.ndarray]) -> Iterator[np.ndarray]:
     for number, frame in enumerate(restored):
         wrong = ~np.isfinite(frame)
         if wrong.any():
-            raise UserError(f"restored frame {number} is {frame[np.unravel_index(int(np.argmax(wrong)), wrong.shape)]:g} at "
-                            f"{place_of(wrong, 'colour')}: the network computes no picture there; compute in float32, or give "
-                            "other weights.")
+            raise UserError(
+                f"restored frame {number} is {frame[np.unravel_index(int(np.argmax(wrong)), wrong.shape)]:g} at "
+                f"{place_of(wrong, 'colour')}: the network computes no picture there; compute in float32, or give "
+                "other weights."
+            )
         yield frame
 
 
@@ -66,8 +69,9 @@ def as_mask(array: np.ndarray, path: PathLike) -> np.ndarray:
             can have, or no pixel that is ever open.
     """
     if array.ndim != 3 or not array.size or array.dtype.kind not in "buif":
-        raise UserError(f"{path}: a mask has three axes (planes, height, width) of numbers, "
-                        f"got shape {array.shape} of {array.dtype}.")
+        raise UserError(
+            f"{path}: a mask has three axes (planes, height, width) of numbers, got shape {array.shape} of {array.dtype}."
+        )
     what = f"{path}: the mask"
     finite(array, what, "plane")
     refuse(array, array < 0, what, "plane", expected="numbers of 0 or more")

@@ -1,4 +1,5 @@
 """A running average of a network's weights, which often restores better than the weights themselves."""
+
 from __future__ import annotations
 
 import contextlib
@@ -43,4 +44,5 @@ class Average:
 def _mix_function(decay: float) -> Callable[[Tensor, Tensor], Tensor]:
     def mix(average: Tensor, weight: Tensor) -> Tensor:
         return decay * average + (1 - decay) * weight
+
     return mix

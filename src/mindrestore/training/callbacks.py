@@ -1,4 +1,5 @@
 """What happens between training steps: log, validate, save, stop on a signal, and refuse a step that failed."""
+
 from __future__ import annotations
 
 import math
@@ -67,8 +68,17 @@ class Validate(Callback):
     ``best`` is the best PSNR so far, None before the first validation.
     """
 
-    def __init__(self, log: TrainingLog | SilentLog, progress: Progress, *, validate: Callable[[], float],
-                 on_best: Callable[[int, float], None], every: int, last: int, best: float | None = None) -> None:
+    def __init__(
+        self,
+        log: TrainingLog | SilentLog,
+        progress: Progress,
+        *,
+        validate: Callable[[], float],
+        on_best: Callable[[int, float], None],
+        every: int,
+        last: int,
+        best: float | None = None,
+    ) -> None:
         super().__init__()
         self.log, self.progress, self.validate, self.on_best = log, progress, validate, on_best
         self.every, self.last, self.best = every, last, best
@@ -95,8 +105,9 @@ class Save(Callback):
         stopped: number of the signal that stopped training, whichever process received it; None before.
     """
 
-    def __init__(self, log: TrainingLog | SilentLog, progress: Progress, *, save: Callable[[int], None], every: int,
-                 last: int) -> None:
+    def __init__(
+        self, log: TrainingLog | SilentLog, progress: Progress, *, save: Callable[[int], None], every: int, last: int
+    ) -> None:
         super().__init__()
         self.log, self.progress, self.save, self.every, self.last = log, progress, save, every, last
         self.interrupted = self.stopped = None
@@ -118,8 +129,7 @@ class Save(Callback):
             self.save(step)
         if stop:
             self.stopped = stop
-            self.log.say(f"Stopped by {signal.Signals(stop).name} after step {step}; the state is saved, "
-                         "go on with --resume.")
+            self.log.say(f"Stopped by {signal.Signals(stop).name} after step {step}; the state is saved, go on with --resume.")
             run_context.request_stop()
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
@@ -141,8 +151,10 @@ class Failures:
     def refuse(self, step: int, reason: str) -> NoReturn:
         """Raise ``UserError`` for ``step`` (1, 2, ...)."""
         numbers = range((step - 1) * self.batch_size, step * self.batch_size)
-        raise UserError(f"step {step}: {reason}; its batch held {', '.join(map(self._described, numbers))}; "
-                        f"mend or leave out samples that are not finite, or else {self._way_on()}.")
+        raise UserError(
+            f"step {step}: {reason}; its batch held {', '.join(map(self._described, numbers))}; "
+            f"mend or leave out samples that are not finite, or else {self._way_on()}."
+        )
 
     def check_weights(self, network: nn.Cell, step: int) -> None:
         """Refuse the step if it left weights that are not finite, so that these are not saved."""

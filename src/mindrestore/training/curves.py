@@ -1,4 +1,5 @@
 """Pictures of training runs: loss, learning rate and validation PSNR over steps, from their logs."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -64,6 +65,7 @@ def draw(runs: Sequence[Run], path: PathLike) -> None:
     Raises ``UserError`` for a path that ends neither in .svg nor in .png.
     """
     from matplotlib.figure import Figure
+
     path = Path(path)
     if path.suffix.lower() not in FORMATS:
         raise UserError(f"{path}: a picture of curves ends in {' or '.join(FORMATS)}; name it so.")
@@ -123,5 +125,5 @@ def _smoothed(steps: Sequence[int], values: Sequence[float]) -> tuple[Sequence[i
     A value that is not finite spoils only the means that it is in.
     """
     width = len(values) // 20 | 1
-    means = [sum(values[start:start + width]) / width for start in range(len(values) - width + 1)]
-    return steps[width // 2:width // 2 + len(means)], means
+    means = [sum(values[start : start + width]) / width for start in range(len(values) - width + 1)]
+    return steps[width // 2 : width // 2 + len(means)], means

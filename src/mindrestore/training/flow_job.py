@@ -1,4 +1,5 @@
 """Training of networks that estimate flow on rendered frames, whose flow is known: supervised, at all scales."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -34,10 +35,16 @@ def flow_job(config: FlowConfig) -> Job:
     rates = learning_rates(settings.learning_rate, settings.schedule, settings.steps, max(1, data.clips // settings.batch_size))
     loss_scale = needed_loss_scale()
     return Job(
-        kind=config.model.name, network=network, samples=samples, steps=settings.steps, rates=rates,
+        kind=config.model.name,
+        network=network,
+        samples=samples,
+        steps=settings.steps,
+        rates=rates,
         updates=adam_updates(network, rates, settings.betas),
         gradients=partial(whole_gradients, network, end_point_error, loss_scale=loss_scale),
-        validate=_validation(network, data), loss_scale=loss_scale)
+        validate=_validation(network, data),
+        loss_scale=loss_scale,
+    )
 
 
 def end_point_error(flows: Sequence[Tensor], truth: Tensor) -> Tensor:
@@ -65,4 +72,5 @@ def _validation(network: nn.Cell, data: FlowData) -> Callable[[], float]:
         flow = network(Tensor(images), Tensor(neighbours))[0]
         warped = warp(Tensor(neighbours), flow, "border").numpy()
         return psnr(warped, images, channel_axis=1)
+
     return validate

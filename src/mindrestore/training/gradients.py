@@ -1,4 +1,5 @@
 """Loss and gradients of a network for one batch: in one graph, or piece by piece."""
+
 from __future__ import annotations
 
 import math
@@ -20,8 +21,9 @@ LossAndGradients = tuple[Tensor, Sequence[Tensor]]  # the gradients in the order
 Gradients = Callable[..., LossAndGradients]  # of (target, *inputs), tensors (B, ...)
 
 
-def whole_gradients(network: nn.Cell, loss: Loss, parameters: Sequence[Parameter] | None = None,
-                    loss_scale: LossScale | None = None) -> Gradients:
+def whole_gradients(
+    network: nn.Cell, loss: Loss, parameters: Sequence[Parameter] | None = None, loss_scale: LossScale | None = None
+) -> Gradients:
     """Return the gradients by ordinary backpropagation through one compiled graph; memory grows with depth.
 
     Args:
@@ -36,6 +38,7 @@ def whole_gradients(network: nn.Cell, loss: Loss, parameters: Sequence[Parameter
 
     def scaled_loss(scale: Tensor, target: Tensor, *inputs: Tensor) -> Tensor:
         return scale * loss(network(*inputs), target)
+
     loss_and_gradients = compiled_to_one_tensor(ms.value_and_grad(scaled_loss, None, list(parameters)))
 
     def value_and_gradients(target: Tensor, *inputs: Tensor) -> LossAndGradients:
@@ -43,11 +46,17 @@ def whole_gradients(network: nn.Cell, loss: Loss, parameters: Sequence[Parameter
         row = loss_and_gradients(scale, target, *inputs)
         value, *gradients = ops.split(row / scale if loss_scale else row, sizes)
         return value.reshape(()), tuple(gradient.reshape(shape) for gradient, shape in zip(gradients, shapes))
+
     return value_and_gradients
 
 
-def piecewise_gradients(network: nn.Cell, loss: Loss, parameters: Sequence[Parameter] | None = None,
-                        loss_scale: LossScale | None = None, size: str | None = None) -> Gradients:
+def piecewise_gradients(
+    network: nn.Cell,
+    loss: Loss,
+    parameters: Sequence[Parameter] | None = None,
+    loss_scale: LossScale | None = None,
+    size: str | None = None,
+) -> Gradients:
     """Return the gradients by backpropagation piece by piece (``mindrestore.executor``), each piece computed a second time.
 
     They equal those of ``whole_gradients``. Reversible blocks keep no activations, so memory does not grow with their number.
@@ -65,12 +74,15 @@ def piecewise_gradients(network: nn.Cell, loss: Loss, parameters: Sequence[Param
         scale = loss_scale.value if loss_scale else 1.0
         value, gradients = tape.value_and_gradients(lambda result: scale * loss(result, target), *inputs)
         return (value / scale, tuple(gradient / scale for gradient in gradients)) if loss_scale else (value, gradients)
+
     return value_and_gradients
 
 
 GRADIENTS: dict[str, Callable[..., Gradients]] = {
-    "whole": whole_gradients, "pieces": piecewise_gradients,
-    **{f"{size}s": partial(piecewise_gradients, size=size) for size in ("group", "stage")}}
+    "whole": whole_gradients,
+    "pieces": piecewise_gradients,
+    **{f"{size}s": partial(piecewise_gradients, size=size) for size in ("group", "stage")},
+}
 """By ``training.execution``: what makes ``Gradients`` of a network and a loss."""
 MEAN_OVER_RANKS = {"pieces", "groups", "stages"}
 """Keys of ``GRADIENTS`` whose loss and gradients are means over all processes."""
@@ -86,6 +98,7 @@ def executed(execution: str, network: nn.Cell) -> str:
     if execution == "auto":
         return "pieces" if in_pieces and device.name() == "cpu" else "whole"
     if execution != "whole" and not in_pieces:
-        raise UserError(f"training.execution={execution}: the network {type(network).__name__} is not made of pieces; leave it "
-                        "away.")
+        raise UserError(
+            f"training.execution={execution}: the network {type(network).__name__} is not made of pieces; leave it away."
+        )
     return execution

@@ -1,4 +1,5 @@
 """What the trainer needs to know of whatever it trains."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence

@@ -1,4 +1,5 @@
 """The log of a training run: a progress bar, a JSON-lines file, and TensorBoard if it is installed."""
+
 from __future__ import annotations
 
 import json
@@ -112,8 +113,10 @@ def _record(line: str, where: str) -> dict[str, Any]:
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         good = False
     if not good:
-        raise UserError(f'{where}: "{printable(line.strip()[:60])}" is no line of a training log; expected one such as '
-                        '{"step": 10, "loss": 0.05}.')
+        raise UserError(
+            f'{where}: "{printable(line.strip()[:60])}" is no line of a training log; expected one such as '
+            '{"step": 10, "loss": 0.05}.'
+        )
     return record
 
 

@@ -1,11 +1,12 @@
 """Dynamic loss scaling: keeps gradients of float16 products from underflowing. Source: arXiv 1710.03740, section 3.2."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from mindrestore.runtime import device, precision
 
-FIRST = MOST = 2.0 ** 24  # the first step halves it until nothing overflows: the larger it is, the fewer gradients underflow
+FIRST = MOST = 2.0**24  # the first step halves it until nothing overflows: the larger it is, the fewer gradients underflow
 WINDOW = 1000  # steps without overflow after which the scale doubles
 
 

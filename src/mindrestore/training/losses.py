@@ -1,4 +1,5 @@
 """Losses of a restored clip against its ground truth, of one shape: a scalar, the mean over all values."""
+
 from __future__ import annotations
 
 from mindspore import Tensor, ops

@@ -1,4 +1,5 @@
 """Optimisers: which parameters each moves, from which step on, and the learning rate of every step."""
+
 from __future__ import annotations
 
 import math
@@ -20,8 +21,10 @@ def learning_rates(rate: float, schedule: Schedule, steps: int, steps_per_epoch:
         schedule: what becomes of it.
         steps_per_epoch: for the step decay, which counts epochs.
     """
-    return [_warmed(schedule, step) * rate_at(rate, schedule, step=step, steps=steps, steps_per_epoch=steps_per_epoch)
-            for step in range(steps)]
+    return [
+        _warmed(schedule, step) * rate_at(rate, schedule, step=step, steps=steps, steps_per_epoch=steps_per_epoch)
+        for step in range(steps)
+    ]
 
 
 def rate_at(rate: float, schedule: Schedule, *, step: int, steps: int, steps_per_epoch: int) -> float:
@@ -76,8 +79,9 @@ class RenewedAdam(nn.Adam):
                 assign_in_place(parameter, np.full(parameter.shape, value, np.float32))
 
 
-def adam_updates(network: nn.Cell, rates: list[float], betas: tuple[float, float],
-                 renewed_every: int | None = None) -> list[Update]:
+def adam_updates(
+    network: nn.Cell, rates: list[float], betas: tuple[float, float], renewed_every: int | None = None
+) -> list[Update]:
     """Return the updates of a network all of which Adam trains from the first step on.
 
     ``renewed_every``: steps after which Adam begins anew (``RenewedAdam``); by default never.
@@ -88,8 +92,14 @@ def adam_updates(network: nn.Cell, rates: list[float], betas: tuple[float, float
     return [Update(nn.Adam(parameters, rates, *betas, EPSILON), parameters, 0)]
 
 
-def adam_updates_with_late_part(network: nn.Cell, rates: list[float], betas: tuple[float, float], late: Callable[[str], bool],
-                                first: int, late_rates: list[float]) -> list[Update]:
+def adam_updates_with_late_part(
+    network: nn.Cell,
+    rates: list[float],
+    betas: tuple[float, float],
+    late: Callable[[str], bool],
+    first: int,
+    late_rates: list[float],
+) -> list[Update]:
     """Return the updates of a network of which a part is frozen at first.
 
     Args:

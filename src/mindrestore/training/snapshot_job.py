@@ -1,4 +1,5 @@
 """Training on snapshots: clips measured through masks, validation on scenes."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -40,10 +41,19 @@ def snapshot_job(config: SnapshotConfig) -> Job:
     loss_scale = needed_loss_scale()
     execution = kind_of(config.model.name).execution(settings)
     return Job(
-        kind=config.model.name, network=network, samples=samples, steps=steps, rates=rates, updates=updates,
+        kind=config.model.name,
+        network=network,
+        samples=samples,
+        steps=steps,
+        rates=rates,
+        updates=updates,
         gradients=partial(GRADIENTS[execution], network, LOSSES[settings.loss], loss_scale=loss_scale),
-        validate=_validation(config, network), mask=mask, sqrt_loss=settings.loss in SQRT_LOSSES,
-        mean_over_ranks=execution in MEAN_OVER_RANKS, loss_scale=loss_scale)
+        validate=_validation(config, network),
+        mask=mask,
+        sqrt_loss=settings.loss in SQRT_LOSSES,
+        mean_over_ranks=execution in MEAN_OVER_RANKS,
+        loss_scale=loss_scale,
+    )
 
 
 def _samples(config: SnapshotConfig) -> tuple[SnapshotSamples, str]:
@@ -56,14 +66,21 @@ def _samples(config: SnapshotConfig) -> tuple[SnapshotSamples, str]:
         mask = load_mask(config.mask.path, config.data.frames)
         masks, record = FixedMask(mask), fingerprint(mask)
     elif config.mask.fixed:
-        mask = random_mask(config.data.frames, config.data.size, config.data.size, density=config.mask.density,
-                           rng=config.mask.seed)
+        mask = random_mask(
+            config.data.frames, config.data.size, config.data.size, density=config.mask.density, rng=config.mask.seed
+        )
         masks, record = FixedMask(mask), fingerprint(mask)
     else:
         masks, record = RandomMasks(config.mask.density), native.RANDOM_MASK
     samples = SnapshotSamples(
-        clips, masks, colour=abilities.colour, with_estimate=abilities.corrects_estimate,
-        read_noise=config.measure.read_noise, bits=config.measure.bits, seed=config.training.seed)
+        clips,
+        masks,
+        colour=abilities.colour,
+        with_estimate=abilities.corrects_estimate,
+        read_noise=config.measure.read_noise,
+        bits=config.measure.bits,
+        seed=config.training.seed,
+    )
     return samples, record
 
 
@@ -80,4 +97,5 @@ def _validation(config: SnapshotConfig, network: nn.Cell) -> Callable[[], float]
 
     def validate() -> float:
         return shared_mean(psnr, scenes)
+
     return validate

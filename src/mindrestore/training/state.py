@@ -1,4 +1,5 @@
 """The state of a training run in one file, from which it goes on exactly; and the state before it, should that be damaged."""
+
 from __future__ import annotations
 
 import hashlib
@@ -54,8 +55,9 @@ class SavedState(NamedTuple):
     fault: str | None = None
 
 
-def save_state(path: Path, network: nn.Cell, updates: Sequence[Update], average: Average | None, *,
-               progress: Mapping[str, Any]) -> None:
+def save_state(
+    path: Path, network: nn.Cell, updates: Sequence[Update], average: Average | None, *, progress: Mapping[str, Any]
+) -> None:
     """Write weights, their average, the optimisers' moments and counters, and ``progress`` (JSON values) to ``path``.
 
     The file is written whole or not at all, and the state that was there is kept at ``previous_state(path)``. Learning rates
@@ -81,16 +83,19 @@ def read_state(path: Path) -> SavedState:
     try:
         return SavedState(previous, *load_arrays(previous), fault=str(fault))
     except UserError as error:
-        raise UserError(f"{fault} Of the state saved before it: {error} Begin again in another folder, with "
-                        f"training.initial={path.with_name('best.ckpt')} if that can be read.") from error
+        raise UserError(
+            f"{fault} Of the state saved before it: {error} Begin again in another folder, with "
+            f"training.initial={path.with_name('best.ckpt')} if that can be read."
+        ) from error
 
 
 def restore_state(saved: SavedState, network: nn.Cell, updates: Sequence[Update], average: Average | None) -> dict[str, Any]:
     """Set weights, average and optimisers from ``saved`` and return its progress; raises ``UserError`` if they do not fit."""
     parameters, arrays = _parameters(network, updates, average), saved.arrays
     if {name: tuple(p.shape) for name, p in parameters.items()} != {name: a.shape for name, a in arrays.items()}:
-        raise UserError(f"{saved.path}: belongs to a run with another network or optimiser; resume with that run's "
-                        "configuration.")
+        raise UserError(
+            f"{saved.path}: belongs to a run with another network or optimiser; resume with that run's configuration."
+        )
     for name, parameter in parameters.items():
         parameter.set_data(Tensor(arrays[name]))
     return saved.progress
@@ -114,8 +119,13 @@ def _parameters(network: nn.Cell, updates: Sequence[Update], average: Average | 
     parameters = {f"network/{parameter.name}": parameter for parameter in network.get_parameters()}
     weights = {id(parameter) for parameter in parameters.values()}
     for number, update in enumerate(updates):
-        parameters.update({f"optimizer{number}/{parameter.name}": parameter for parameter in update.optimizer.get_parameters()
-                      if id(parameter) not in weights and parameter.name != SCHEDULE})
+        parameters.update(
+            {
+                f"optimizer{number}/{parameter.name}": parameter
+                for parameter in update.optimizer.get_parameters()
+                if id(parameter) not in weights and parameter.name != SCHEDULE
+            }
+        )
     if average:
         parameters.update({f"average/{parameter.name}": parameter for parameter in average.averages})
     return parameters

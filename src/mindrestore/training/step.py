@@ -1,4 +1,5 @@
 """One training step: gradients, accumulation, clipping, optimiser."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -28,10 +29,20 @@ class TrainOneStep(nn.Cell):
         refuse: with a loss scale, ``refuse(step, reason)`` raises for a step (1, 2, ...) that overflows with every scale.
     """
 
-    def __init__(self, gradients: Callable[[Sequence[Parameter]], Gradients], updates: Sequence[Update], *,
-                 accumulation: int = 1, clip_norm: float | None = None, step: int = 0, average: Average | None = None,
-                 sqrt_loss: bool = False, mean_over_ranks: bool = False, loss_scale: LossScale | None = None,
-                 refuse: Callable[[int, str], NoReturn] | None = None) -> None:
+    def __init__(
+        self,
+        gradients: Callable[[Sequence[Parameter]], Gradients],
+        updates: Sequence[Update],
+        *,
+        accumulation: int = 1,
+        clip_norm: float | None = None,
+        step: int = 0,
+        average: Average | None = None,
+        sqrt_loss: bool = False,
+        mean_over_ranks: bool = False,
+        loss_scale: LossScale | None = None,
+        refuse: Callable[[int, str], NoReturn] | None = None,
+    ) -> None:
         super().__init__(auto_prefix=False)
         self.gradients = gradients
         self._gradients_by_count = {}  # ``Gradients`` by how many of the updates have begun
@@ -87,7 +98,7 @@ class TrainOneStep(nn.Cell):
             flags = cluster.mean(flags) if flags else flags
         else:
             loss, *means = cluster.mean([loss, *gradients, *flags])
-            gradients, flags = means[:len(gradients)], means[len(gradients):]
+            gradients, flags = means[: len(gradients)], means[len(gradients) :]
         return loss, gradients, all(flag.numpy() == 1 for flag in flags)
 
     def _accumulated(self, gradients_of: Gradients, batch: Sequence[Tensor]) -> tuple[Tensor, Sequence[Tensor]]:
@@ -95,7 +106,7 @@ class TrainOneStep(nn.Cell):
         size = batch[0].shape[0] // self.accumulation
         total_loss, totals = 0.0, None
         for start in range(0, batch[0].shape[0], size):
-            loss, gradients = gradients_of(*(x[start:start + size] for x in batch))
+            loss, gradients = gradients_of(*(x[start : start + size] for x in batch))
             total_loss = total_loss + loss
             totals = gradients if totals is None else [a + b for a, b in zip(totals, gradients)]
         if self.accumulation == 1:
@@ -107,4 +118,5 @@ def _clip_function(norm: float) -> Callable[..., Sequence[Tensor]]:
     def clip(*gradients: Tensor) -> Sequence[Tensor]:
         """Scale all gradients alike so that their global norm is ``norm`` at most."""
         return scaled(norm / ops.clamp(global_norm(gradients), norm), gradients)
+
     return clip

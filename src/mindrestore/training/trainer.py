@@ -1,4 +1,5 @@
 """Train a network as a configuration says: run, validate, save, resume."""
+
 from __future__ import annotations
 
 import contextlib
@@ -99,8 +100,10 @@ def _check_before(config: Common, resume: bool) -> None:
     if resume and not is_saved(state):
         raise UserError(f"{state}: no such training state to resume; train without --resume first.")
     if settings.batch_size % (cluster.size() * settings.accumulation):
-        raise UserError(f"training.batch_size is {settings.batch_size}, the total over all devices: {cluster.size()} devices "
-                        f"times {settings.accumulation} parts (training.accumulation) do not divide it.")
+        raise UserError(
+            f"training.batch_size is {settings.batch_size}, the total over all devices: {cluster.size()} devices "
+            f"times {settings.accumulation} parts (training.accumulation) do not divide it."
+        )
 
 
 def _check_room(config: Common, job: Job) -> None:
@@ -117,8 +120,9 @@ def _set_aside(state: Path, saved: SavedState) -> None:
     """Say that the last state is damaged, and move it away, so that the next one does not put it in the place of ``saved``."""
     if state.exists():
         state.replace(state.with_name("damaged_state.ckpt"))
-    print(f"mindrestore: warning: {saved.fault} Going on from {saved.path}, after step {saved.progress['step']}.",
-          file=sys.stderr)
+    print(
+        f"mindrestore: warning: {saved.fault} Going on from {saved.path}, after step {saved.progress['step']}.", file=sys.stderr
+    )
 
 
 class _Run:
@@ -130,22 +134,45 @@ class _Run:
         settings = config.training
         self.log = TrainingLog(self.folder, self.last, self.first) if cluster.is_main() else SilentLog()
         self.failures = Failures(job.samples, settings.batch_size, state_path(config))
-        self.counter = Progress(self.log, rates=job.rates, first=self.first, every=settings.log_every,
-                                refuse=self.failures.refuse)
-        self.validation = Validate(self.log, self.counter, validate=self.validate, on_best=self.save_best,
-                                   every=settings.validate_every, last=self.last, best=progress["best"])
+        self.counter = Progress(
+            self.log, rates=job.rates, first=self.first, every=settings.log_every, refuse=self.failures.refuse
+        )
+        self.validation = Validate(
+            self.log,
+            self.counter,
+            validate=self.validate,
+            on_best=self.save_best,
+            every=settings.validate_every,
+            last=self.last,
+            best=progress["best"],
+        )
         self.saving = Save(self.log, self.counter, save=self.save, every=settings.save_every, last=self.last)
 
     def execute(self) -> Save:
         """Do all steps, or those until a signal; return the callback that knows whether one came."""
         job, settings = self.job, self.config.training
         step_cell = TrainOneStep(
-            job.gradients, job.updates, accumulation=settings.accumulation, clip_norm=settings.clip_norm, step=self.first,
-            average=job.average, sqrt_loss=job.sqrt_loss, mean_over_ranks=job.mean_over_ranks, loss_scale=job.loss_scale,
-            refuse=self.failures.refuse)
+            job.gradients,
+            job.updates,
+            accumulation=settings.accumulation,
+            clip_norm=settings.clip_norm,
+            step=self.first,
+            average=job.average,
+            sqrt_loss=job.sqrt_loss,
+            mean_over_ranks=job.mean_over_ranks,
+            loss_scale=job.loss_scale,
+            refuse=self.failures.refuse,
+        )
         callbacks = [self.counter, *([self.validation] if job.validate else []), self.saving]
-        data = batches(job.samples, self.first * settings.batch_size, self.last - self.first, batch_size=settings.batch_size,
-                       rank=cluster.rank(), ranks=cluster.size(), workers=settings.workers)
+        data = batches(
+            job.samples,
+            self.first * settings.batch_size,
+            self.last - self.first,
+            batch_size=settings.batch_size,
+            rank=cluster.rank(),
+            ranks=cluster.size(),
+            workers=settings.workers,
+        )
         try:
             with data as dataset, self.saving:
                 Model(step_cell).train(1, dataset, callbacks=callbacks, dataset_sink_mode=False)
@@ -169,8 +196,13 @@ class _Run:
         if settings.keep:
             keep_copy(last, step, settings.keep)
         scale = job.loss_scale.state if job.loss_scale else None
-        save_state(state_path(self.config), job.network, job.updates, job.average,
-                   progress={"step": step, "best": self.validation.best, "loss_scale": scale})
+        save_state(
+            state_path(self.config),
+            job.network,
+            job.updates,
+            job.average,
+            progress={"step": step, "best": self.validation.best, "loss_scale": scale},
+        )
 
     def save_best(self, step: int, psnr: float) -> None:
         """Write the network after ``step``, the best so far, in the main process."""
@@ -200,5 +232,7 @@ def _check_alike(job: Job, progress: Mapping[str, Any]) -> None:
     digest = digest_of_state(job.network, job.updates, job.average, progress)
     for rank, row in enumerate(cluster.gathered(np.frombuffer(digest, np.float64))):
         if row.tobytes() != digest:
-            raise UserError(f"rank {rank} begins from another state than rank {cluster.rank()}; give all servers the same "
-                            "version of mindrestore, and an output folder and weights on storage that they share.")
+            raise UserError(
+                f"rank {rank} begins from another state than rank {cluster.rank()}; give all servers the same "
+                "version of mindrestore, and an output folder and weights on storage that they share."
+            )

@@ -1,4 +1,5 @@
 """Validation while a network trains; the processes that train together share the work."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -32,6 +33,7 @@ def video_validation(config: VideoConfig, network: nn.Cell) -> Callable[[], floa
 
     def validate() -> float:
         return shared_mean(psnr, cases)
+
     return validate if cases else None
 
 
@@ -39,7 +41,7 @@ def shared_mean(score: Callable[[Item], float], items: Sequence[Item]) -> float:
     """Return the mean of ``score(item)``, a PSNR, over ``items``, infinite ones left out; each process scores a share, and all
     return the same, bit for bit.
     """
-    own = [score(item) for item in items[cluster.rank()::cluster.size()]]
+    own = [score(item) for item in items[cluster.rank() :: cluster.size()]]
     share = -(-len(items) // cluster.size())  # the largest, to which others are filled up
     scores = cluster.gathered(own + [0.0] * (share - len(own)))
-    return finite_mean(scores.T.ravel()[:len(items)])
+    return finite_mean(scores.T.ravel()[: len(items)])

@@ -1,4 +1,5 @@
 """Training on videos: pairs of clips, by Adam. What a network adds is in its ``VideoKind``."""
+
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
@@ -29,8 +30,10 @@ def video_job(config: VideoConfig) -> Job:
     """Return the ``Job`` of a ``VideoConfig``; ``UserError`` for settings that do not fit each other."""
     settings = config.training
     if config.data is None or config.data.kind == "stored" and not config.data.gt:
-        raise UserError(f"configuration {config.name}: it has no data to train on; say which with data.kind=rendered, or "
-                        "data.gt=FOLDER and, where there is low quality of it, data.lq=FOLDER.")
+        raise UserError(
+            f"configuration {config.name}: it has no data to train on; say which with data.kind=rendered, or "
+            "data.gt=FOLDER and, where there is low quality of it, data.lq=FOLDER."
+        )
     if config.interpolation:
         raise UserError("interpolation: space-time super-resolution is two networks; train each with its own configuration.")
     kind = kind_of(config.model.name)
@@ -48,15 +51,23 @@ def video_job(config: VideoConfig) -> Job:
     gradients = partial(GRADIENTS[execution], network, LOSSES[settings.loss], loss_scale=loss_scale)
     rates = learning_rates(settings.learning_rate, settings.schedule, settings.steps, steps_per_pass)
     return Job(
-        kind=kind.name, network=network, samples=samples, steps=settings.steps, rates=rates,
+        kind=kind.name,
+        network=network,
+        samples=samples,
+        steps=settings.steps,
+        rates=rates,
         updates=_updates(kind, network, settings, rates=rates, steps_per_pass=steps_per_pass),
         gradients=kind.with_inputs(network, gradients),
-        validate=video_validation(config, network), average=Average(network, settings.average) if settings.average else None,
-        mean_over_ranks=execution in MEAN_OVER_RANKS, loss_scale=loss_scale)
+        validate=video_validation(config, network),
+        average=Average(network, settings.average) if settings.average else None,
+        mean_over_ranks=execution in MEAN_OVER_RANKS,
+        loss_scale=loss_scale,
+    )
 
 
-def _updates(kind: VideoKind, network: nn.Cell, settings: VideoTraining, *, rates: list[float],
-             steps_per_pass: int) -> list[Update]:
+def _updates(
+    kind: VideoKind, network: nn.Cell, settings: VideoTraining, *, rates: list[float], steps_per_pass: int
+) -> list[Update]:
     """Return what Adam moves from which step on: all parameters from the first, but for a part that the kind begins late."""
     late = kind.late_part(settings)
     if late is None:
@@ -71,19 +82,26 @@ def freeze(network: nn.Cell, texts: Sequence[str]) -> None:
     for text in texts:
         frozen = [parameter for parameter in network.get_parameters() if text in parameter.name]
         if not frozen:
-            raise UserError(f"training.frozen: no parameter's name contains {text!r}; the first names are "
-                            f"{', '.join(parameter.name for parameter in network.trainable_params()[:3])}.")
+            raise UserError(
+                f"training.frozen: no parameter's name contains {text!r}; the first names are "
+                f"{', '.join(parameter.name for parameter in network.trainable_params()[:3])}."
+            )
         for parameter in frozen:
             parameter.requires_grad = False
 
 
 def refuse_untrained_frozen(network: nn.Cell, texts: Sequence[str], loaded: Container[str]) -> None:
     """Raise ``UserError`` where ``freeze`` froze random weights; ``loaded``: names of those that were read from files."""
-    untrained = [parameter for parameter in network.get_parameters()
-             if parameter.name not in loaded and any(text in parameter.name for text in texts)]
+    untrained = [
+        parameter
+        for parameter in network.get_parameters()
+        if parameter.name not in loaded and any(text in parameter.name for text in texts)
+    ]
     if untrained:
-        raise UserError(f"training.frozen: {len(untrained)} of the parameters that it freezes are untrained, the first is "
-                        f"{untrained[0].name}; give a network that holds them with training.initial, or do not freeze them.")
+        raise UserError(
+            f"training.frozen: {len(untrained)} of the parameters that it freezes are untrained, the first is "
+            f"{untrained[0].name}; give a network that holds them with training.initial, or do not freeze them."
+        )
 
 
 def _read_first_weights(network: nn.Cell, sources: Sequence[tuple[str, str]]) -> frozenset[str]:
@@ -103,10 +121,19 @@ def _samples(config: VideoConfig) -> VideoSamples:
     else:
         clips = [clip.name for clip in read_list(data.list)] if data.list else None
         stores = training_stores(data.gt, data.lq, blurred=config.degradation == "blur")
-        subclips = StoredSubclips(*stores, frames=frames, patch=data.patch, scale=scale, clips=clips,
-                                  held_out=HELD_OUT.get(data.held_out, ()))
+        subclips = StoredSubclips(
+            *stores, frames=frames, patch=data.patch, scale=scale, clips=clips, held_out=HELD_OUT.get(data.held_out, ())
+        )
         for note in subclips.notes:
             print(f"{note}; no subclip goes across.")
     return VideoSamples(
-        subclips, task, degradation=config.degradation, scale=scale, sigma=data.sigma, time_reversal=data.time_reversal,
-        colour_jitter=data.colour_jitter, pad_frames=data.pad_frames, seed=config.training.seed)
+        subclips,
+        task,
+        degradation=config.degradation,
+        scale=scale,
+        sigma=data.sigma,
+        time_reversal=data.time_reversal,
+        colour_jitter=data.colour_jitter,
+        pad_frames=data.pad_frames,
+        seed=config.training.seed,
+    )

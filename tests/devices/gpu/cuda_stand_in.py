@@ -1,4 +1,5 @@
 """A stand-in for NVIDIA's libraries, built with gcc: MindSpore's own GPU plug-in runs over it on a machine without a GPU."""
+
 import os
 import re
 import shutil
@@ -10,10 +11,17 @@ HERE = Path(__file__).parent
 PLUGIN, COLLECTIVES = "libmindspore_gpu.so.11.6", "gpu11.6/libnvidia_collective.so"  # of MindSpore, as they are
 KERNELS, NCCL = "gpu/libcuda_ops.so.11", "gpu11.6/libnccl.so.2"  # stood in for, too, although the wheel has them
 LIBRARIES = {  # by the beginning of their functions' names, and what of them is written out
-    "cuda": ("libcudart.so.11.0", "cudart.c"), "cudnn": ("libcudnn.so.8", "cudnn.c"), "cublas": ("libcublas.so.11", "others.c"),
-    "cusolver": ("libcusolver.so.11", "others.c"), "cusparse": ("libcusparse.so.11", "others.c"),
-    "cufft": ("libcufft.so.10", "others.c"), "curand": ("libcurand.so.10", "others.c"),
-    "nvrtc": ("libnvrtc.so.11.2", "others.c"), "nccl": (Path(NCCL).name, "others.c"), "cu": ("libcuda.so.1", "others.c")}
+    "cuda": ("libcudart.so.11.0", "cudart.c"),
+    "cudnn": ("libcudnn.so.8", "cudnn.c"),
+    "cublas": ("libcublas.so.11", "others.c"),
+    "cusolver": ("libcusolver.so.11", "others.c"),
+    "cusparse": ("libcusparse.so.11", "others.c"),
+    "cufft": ("libcufft.so.10", "others.c"),
+    "curand": ("libcurand.so.10", "others.c"),
+    "nvrtc": ("libnvrtc.so.11.2", "others.c"),
+    "nccl": (Path(NCCL).name, "others.c"),
+    "cu": ("libcuda.so.1", "others.c"),
+}
 NVCC = """#!/bin/sh
 echo "Cuda compilation tools, release 11.6, V11.6.124"
 """
@@ -49,8 +57,12 @@ def build(folder):
     (libraries / "libcudart.so.11.6.55").symlink_to("libcudart.so.11.0")  # MindSpore reads the version off such a name
     (programs / "nvcc").write_text(NVCC)
     (programs / "nvcc").chmod(0o755)
-    return {"CUDA_HOME": str(folder), "LD_LIBRARY_PATH": str(libraries), "PATH": f"{programs}:{os.environ['PATH']}",
-            "LD_PRELOAD": f"{kernels}:{libraries / Path(NCCL).name}"}  # MindSpore looks for these beside its plug-in first
+    return {
+        "CUDA_HOME": str(folder),
+        "LD_LIBRARY_PATH": str(libraries),
+        "PATH": f"{programs}:{os.environ['PATH']}",
+        "LD_PRELOAD": f"{kernels}:{libraries / Path(NCCL).name}",
+    }  # MindSpore looks for these beside its plug-in first
 
 
 def symbols(path, which):
@@ -64,5 +76,20 @@ def compile_library(path, functions, *sources):
     functions, versions = sorted(functions), path.with_suffix(".map")
     path.with_name("functions.h").write_text("".join(f"FUNCTION({name})\n" for name in functions))
     versions.write_text(f"{path.name} {{ global: {'; '.join(functions)}; local: *; }};\n")
-    subprocess.run(["gcc", "-Wall", "-Wextra", "-shared", "-fPIC", "-I", path.parent, f"-Wl,-soname,{path.name}",
-                    f"-Wl,--version-script={versions}", "-o", path, *(HERE / source for source in sources)], check=True)
+    subprocess.run(
+        [
+            "gcc",
+            "-Wall",
+            "-Wextra",
+            "-shared",
+            "-fPIC",
+            "-I",
+            path.parent,
+            f"-Wl,-soname,{path.name}",
+            f"-Wl,--version-script={versions}",
+            "-o",
+            path,
+            *(HERE / source for source in sources),
+        ],
+        check=True,
+    )

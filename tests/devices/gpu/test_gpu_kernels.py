@@ -2,6 +2,7 @@
 
 Kernels compute nothing and numbers are meaningless: see README.md beside this file.
 """
+
 import json
 import os
 import socket
@@ -36,21 +37,30 @@ def machine(tmp_path_factory):
     lacking = cuda_stand_in.missing()
     if lacking:
         pytest.skip(f"the stand-in for NVIDIA's libraries cannot be built: {lacking}")
-    inherited = {name: value for name, value in os.environ.items()
-                 if name not in ("DEVICE_ID", "MS_OM_PATH", "ONEDNN_MAX_CPU_ISA")}
+    inherited = {
+        name: value for name, value in os.environ.items() if name not in ("DEVICE_ID", "MS_OM_PATH", "ONEDNN_MAX_CPU_ISA")
+    }
     return {**inherited, **cuda_stand_in.build(tmp_path_factory.mktemp("cuda")), "PYTHONPATH": str(ROOT / "src")}
 
 
 @pytest.fixture
 def python(machine, tmp_path):
     """``python(*arguments, statuses=(0,), **environment)`` runs Python there; returns what it printed and launched."""
+
     def run(*arguments, statuses=(0,), **environment):
         launched = tmp_path / "launched"
         launched.unlink(missing_ok=True)
-        done = subprocess.run([sys.executable, *map(str, arguments)], cwd=tmp_path, capture_output=True, text=True,
-                              env={**machine, "STAND_IN_LAUNCHED": str(launched), **environment}, timeout=LIMIT)
+        done = subprocess.run(
+            [sys.executable, *map(str, arguments)],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            env={**machine, "STAND_IN_LAUNCHED": str(launched), **environment},
+            timeout=LIMIT,
+        )
         assert done.returncode in statuses, done.stdout[-4000:] + done.stderr[-8000:]
         return done.stdout + done.stderr, launched.read_text().split() if launched.exists() else []
+
     return run
 
 
@@ -104,8 +114,13 @@ def test_doctor_takes_the_last_of_eight(python):
 
 def test_doctor_refuses_one_beyond(python):
     printed, _ = python("-m", "mindrestore", "doctor", "--device", "gpu", statuses=(2,), STAND_IN_GPUS="8", DEVICE_ID="8")
-    assert printed.endswith("\nmindrestore: error: DEVICE_ID=8: this process may use 8 GPU devices; give DEVICE_ID, or "
-                            "--device-id of the launchers, a number from 0 to 7.\n") and "Traceback" not in printed
+    assert (
+        printed.endswith(
+            "\nmindrestore: error: DEVICE_ID=8: this process may use 8 GPU devices; give DEVICE_ID, or "
+            "--device-id of the launchers, a number from 0 to 7.\n"
+        )
+        and "Traceback" not in printed
+    )
 
 
 SUMS = """
@@ -126,8 +141,16 @@ def test_two_gpus_exchange(python, tmp_path):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    _, launched = python(launcher, "--worker_num=2", "--local_worker_num=2", f"--master_port={port}", "--join=True",
-                         "--log_dir=logs", program, STAND_IN_GPUS="2")
+    _, launched = python(
+        launcher,
+        "--worker_num=2",
+        "--local_worker_num=2",
+        f"--master_port={port}",
+        "--join=True",
+        "--log_dir=logs",
+        program,
+        STAND_IN_GPUS="2",
+    )
     for rank in range(2):
         assert "[(3,), (2, 2)] (2, 1)" in (tmp_path / "logs" / f"worker_{rank}.log").read_text()
     assert launched.count("ncclAllReduce") == 2  # at its first call in each process
@@ -147,11 +170,13 @@ def spynet(tmp_path_factory):
 @pytest.fixture
 def configured(spynet, tmp_path):
     """``configured(name, **runtime)`` writes ``small.yaml``, a configuration made small; returns its content."""
+
     def write(name, **runtime):
         config = made_small(yaml.safe_load(CONFIGURATIONS[name].read_text()), spynet)
         config["runtime"] = {"device": "gpu", **runtime}
         (tmp_path / "small.yaml").write_text(yaml.safe_dump(config))
         return config
+
     return write
 
 
@@ -195,8 +220,11 @@ def shortened(model):
     if max(model["depths"]) <= 2:
         return range(len(model["depths"]))
     stages = [*range(STAGES), STAGES, len(model["depths"]) - 1]
-    model.update(depths=DEPTHS, mul_attn_ratio=0.5,
-                 indep_reconsts=[place for place, stage in enumerate(stages) if stage in model["indep_reconsts"]])
+    model.update(
+        depths=DEPTHS,
+        mul_attn_ratio=0.5,
+        indep_reconsts=[place for place, stage in enumerate(stages) if stage in model["indep_reconsts"]],
+    )
     for name in ("embed_dims", "num_heads"):
         model[name] = [model[name][stage] for stage in stages]
     return stages
@@ -214,8 +242,15 @@ def trained_and_evaluated(python, config, frames):
         return
     weights = [] if "interpolation" in config else ["--checkpoint", "run/last.ckpt"]
     clips = ["--gt", frames] if config["model"]["name"] == "vrt" else []
-    python(ROOT / "eval.py", "--config", "small.yaml", *weights, *clips, "output=results",
-           *(["evaluation.set=folder"] if clips else []))
+    python(
+        ROOT / "eval.py",
+        "--config",
+        "small.yaml",
+        *weights,
+        *clips,
+        "output=results",
+        *(["evaluation.set=folder"] if clips else []),
+    )
 
 
 @pytest.mark.long
@@ -245,12 +280,20 @@ def test_training_in_float16(name, mode, configured, python):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name, config", [("revsci_small", None), ("vrt_small_denoise", "small_denoise"),
-                                          ("vrt_small_sr", "small_sr")])
+@pytest.mark.parametrize(
+    "name, config", [("revsci_small", None), ("vrt_small_denoise", "small_denoise"), ("vrt_small_sr", "small_sr")]
+)
 def test_export(name, config, python, tmp_path):
     options = ["--config", CONFIGURATIONS[f"vrt/{config}"]] if config else []
-    printed, launched = python(ROOT / "export.py", *options, "--checkpoint", WEIGHTS / f"{name}.ckpt", "--output",
-                               "exported.mindir", "runtime.device=gpu")
+    printed, launched = python(
+        ROOT / "export.py",
+        *options,
+        "--checkpoint",
+        WEIGHTS / f"{name}.ckpt",
+        "--output",
+        "exported.mindir",
+        "runtime.device=gpu",
+    )
     assert "Read back and compared" in printed and launched
     assert (tmp_path / "exported.mindir").exists()
 
@@ -261,8 +304,18 @@ def test_restore(task, python, frames, tmp_path):
     if task == "sci":
         python("-m", "mindrestore", "simulate", frames, "coded.mat", "--ratio", "8")
     source = "coded.mat" if task == "sci" else frames
-    _, launched = python("-m", "mindrestore", "restore", source, "restored", "--task", task, "--device", "gpu",
-                         *(["--sigma", "25"] if task == "denoise" else []))
+    _, launched = python(
+        "-m",
+        "mindrestore",
+        "restore",
+        source,
+        "restored",
+        "--task",
+        task,
+        "--device",
+        "gpu",
+        *(["--sigma", "25"] if task == "denoise" else []),
+    )
     restored = [cv2.imread(str(path)) for path in sorted((tmp_path / "restored").iterdir())]
     scale = 4 if task == "sr" else 1
     assert [image.shape for image in restored] == [(64 * scale, 96 * scale, 3)] * 8
@@ -280,8 +333,16 @@ def test_eval_without_options(python):
 
 @pytest.mark.long
 def test_the_benchmark_of_a_device_measures_and_tells_that_numbers_are_wrong(python, tmp_path):
-    said, launched = python(ROOT / "benchmarks" / "devices.py", "--device", "gpu", "--small", "--only", "golden revsci, exact",
-                            "call of RevSCI 50, piecewise", "step of RevSCI 50, reversible")
+    said, launched = python(
+        ROOT / "benchmarks" / "devices.py",
+        "--device",
+        "gpu",
+        "--small",
+        "--only",
+        "golden revsci, exact",
+        "call of RevSCI 50, piecewise",
+        "step of RevSCI 50, reversible",
+    )
     results = [json.loads(line) for line in (tmp_path / "devices_gpu_small.jsonl").read_text().splitlines()]
     assert [result["status"] for result in results] == ["done"] * 3 and launched
     golden, call, step = (result["parts"] for result in results)

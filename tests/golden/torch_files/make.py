@@ -4,6 +4,7 @@
 
 Written with PyTorch 2.13 and NumPy 1.26. Every tensor holds ``golden_array(name, shape)`` unless said otherwise.
 """
+
 import importlib
 import pickle
 import sys
@@ -21,7 +22,7 @@ from golden_weights import golden_array  # noqa: E402
 
 OLDER = {"_use_new_zipfile_serialization": False}  # the format before PyTorch 1.6
 
-NETWORK = '''
+NETWORK = """
 import torch
 from torch import nn
 
@@ -44,7 +45,7 @@ class Net(nn.Module):
         self.size = torch.Size([1, 2])
         self.device = torch.device("cuda", 0)
         self.kind = torch.float16
-'''
+"""
 
 
 def network():
@@ -90,18 +91,49 @@ def main():
     save({"params": weights, "epoch": 3}, "params.pth")
     optimizer = torch.optim.Adam(net.parameters())
     schedule = torch.optim.lr_scheduler.MultiStepLR(optimizer, [3, 4])  # its state has a collections.Counter
-    save({"epoch": 3, "best_psnr": np.float64(33.5), "state_dict": weights, "optimizer": optimizer.state_dict(),
-          "schedule": schedule.state_dict(), "noise": np.arange(6.0).reshape(2, 3)}, "training.pth.tar")
+    save(
+        {
+            "epoch": 3,
+            "best_psnr": np.float64(33.5),
+            "state_dict": weights,
+            "optimizer": optimizer.state_dict(),
+            "schedule": schedule.state_dict(),
+            "noise": np.arange(6.0).reshape(2, 3),
+        },
+        "training.pth.tar",
+    )
     save({name: value.half() for name, value in weights.items()}, "half.pth")
     save({name: value.bfloat16() for name, value in weights.items()}, "bfloat16.pth")  # rounded to the nearest
     save({name: value.bfloat16() for name, value in weights.items()}, "bfloat16_older.pth", **OLDER)
     whole = golden("whole", (4, 6))
-    views = {"whole": whole, "transposed": whole.t(), "inside": whole[1:3, ::2], "row": whole[2], "number": whole[3, 5],
-             "repeated": whole[0, 0].expand(3, 2), "empty": whole[:0]}
+    views = {
+        "whole": whole,
+        "transposed": whole.t(),
+        "inside": whole[1:3, ::2],
+        "row": whole[2],
+        "number": whole[3, 5],
+        "repeated": whole[0, 0].expand(3, 2),
+        "empty": whole[:0],
+    }
     save(views, "views.pth")
     save(views, "views_older.pth", **OLDER)
-    kinds = ["bool", "uint8", "int8", "int16", "int32", "int64", "uint16", "uint32", "uint64", "float16", "bfloat16",
-             "float32", "float64", "complex64", "complex128"]
+    kinds = [
+        "bool",
+        "uint8",
+        "int8",
+        "int16",
+        "int32",
+        "int64",
+        "uint16",
+        "uint32",
+        "uint64",
+        "float16",
+        "bfloat16",
+        "float32",
+        "float64",
+        "complex64",
+        "complex128",
+    ]
     save({kind: torch.tensor([0, 1, 100]).to(getattr(torch, kind)) for kind in kinds}, "kinds.pth")
     with open(HERE / "plain_pickle.pkl", "wb") as file:
         pickle.dump({"tensor": golden("tensor", (2, 3)), "array": golden_array("array", (2, 3))}, file, protocol=4)

@@ -3,6 +3,7 @@
 A mask is (T, H, W), or (B, T, H, W), one for each measurement; a measurement (B, H, W); an estimate, of the GAP-TV start, is
 shaped like the clip: (B, T, H, W), in colour (B, 3, T, H, W).
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable
@@ -32,8 +33,9 @@ class OutputClip(Piece):
         super().__init__()
         self.colour, self.from_features = colour, from_features
 
-    def compute(self, w: Weights, features: Tensor, measurement: Tensor, mask: Tensor,
-                estimate: Tensor | None = None) -> Tensor:
+    def compute(
+        self, w: Weights, features: Tensor, measurement: Tensor, mask: Tensor, estimate: Tensor | None = None
+    ) -> Tensor:
         return output_clip(self.colour, self.from_features(features), measurement, mask, estimate=estimate)
 
 
@@ -41,7 +43,7 @@ class Crop(Piece):
     """A clip and ``size`` -> its first ``size`` (height, width)."""
 
     def compute(self, w: Weights, clip: Tensor, size: tuple[int, int]) -> Tensor:
-        return clip[..., :size[0], :size[1]]
+        return clip[..., : size[0], : size[1]]
 
 
 def network_input(colour: bool, measurement: Tensor, mask: Tensor, estimate: Tensor | None = None) -> Tensor:

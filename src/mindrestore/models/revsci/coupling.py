@@ -4,6 +4,7 @@ A step does not change its source, so it is undone by ``target -= residual(sourc
 to first. Forward, inverse and reversible training need nothing else of a block.
 Source: RevSCI (arXiv 2103.03089), section 3.2; multi-group as in its code.
 """
+
 from __future__ import annotations
 
 from typing import NamedTuple

@@ -1,4 +1,5 @@
 """RevSCI as it is exported: for any height and width."""
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -33,4 +34,4 @@ def _to_even(x: Tensor) -> Tensor:
     height, width = x.shape[-2:]
     x = ops.cat((x, x[..., -1:, :]), -2)
     x = ops.cat((x, x[..., -1:]), -1)
-    return x[..., :height + height % 2, :width + width % 2]
+    return x[..., : height + height % 2, : width + width % 2]

@@ -1,4 +1,5 @@
 """RevSCI as a kind of network."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
@@ -23,7 +24,8 @@ class RevSCITrainingKeys(Section):
     """Keys of RevSCI's own in the section ``training``."""
 
     mode: Literal["plain", "reversible"] = Field(
-        "reversible", description="how gradients are taken: in memory that grows with depth, or rebuilding block by block")
+        "reversible", description="how gradients are taken: in memory that grows with depth, or rebuilding block by block"
+    )
 
 
 class RevSCIKind(SnapshotKind):
@@ -37,6 +39,7 @@ class RevSCIKind(SnapshotKind):
 
     def network(self, settings: RevSCISettings, seed: int = 0) -> RevSCI:
         from mindrestore.models.revsci.network import RevSCI
+
         return RevSCI(settings, seed)
 
     def execution(self, training: RevSCITrainingKeys) -> str:
@@ -49,24 +52,41 @@ class RevSCIKind(SnapshotKind):
         image = (height, width)
         planes = (batch, 3, frames) if network.colour else (batch, frames)
         inputs = [
-            Port("measurement", (batch, *image), (0, frames),
-                 "sum over the frames of mask times frame, in units of one frame's white"
-                 + (", seen through an RGGB mosaic" if network.colour else "")),
+            Port(
+                "measurement",
+                (batch, *image),
+                (0, frames),
+                "sum over the frames of mask times frame, in units of one frame's white"
+                + (", seen through an RGGB mosaic" if network.colour else ""),
+            ),
             Port("mask", (frames, *image), (0, 1), "1 where a pixel of a frame is seen, 0 where it is not"),
         ]
         if network.corrects_estimate:
-            inputs.append(Port("estimate", (*planes, *image), (0, 1),
-                               "first estimate of the clip, as mindrestore.data.snapshots.starting_estimate makes it"))
+            inputs.append(
+                Port(
+                    "estimate",
+                    (*planes, *image),
+                    (0, 1),
+                    "first estimate of the clip, as mindrestore.data.snapshots.starting_estimate makes it",
+                )
+            )
         clip = Port("clip", (*planes, *image), (0, 1), "the clip; not clamped, so clamp it to its range")
-        return Signature(tuple(inputs), (clip,), tile=(frames, *image), window=None,
-                         use=f"one measurement gives the {frames} frames it was made of; clamp them to 0..1")
+        return Signature(
+            tuple(inputs),
+            (clip,),
+            tile=(frames, *image),
+            window=None,
+            use=f"one measurement gives the {frames} frames it was made of; clamp them to 0..1",
+        )
 
     def any_size(self, network: RevSCI) -> nn.Cell:
         from mindrestore.models.revsci.exported import AnySize
+
         return AnySize(network)
 
     def onnx(self, network: RevSCI, signature: Signature, new_graph: Callable[[], OnnxGraph]) -> OnnxGraph:
         from mindrestore.models.revsci.onnx import drawn
+
         return drawn(network, signature, new_graph())
 
 

@@ -2,6 +2,7 @@
 
 Features are (B, T, C, H, W) or (B, C, T, H, W), as ``mindrestore.ops.convolution`` prefers on the device in use.
 """
+
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
@@ -20,8 +21,15 @@ def convolutions(cells: nn.SequentialCell, axis: int) -> Convolutions:
     """Return the convolutions and activations of a ``SequentialCell`` as one piece; axis: of the channels."""
     in_order = list(cells)
     followers = dict(zip(in_order, in_order[1:]))
-    return Convolutions([Convolution(cell, cell.function, _layer(cell, isinstance(followers.get(cell), LeakyReLU)))
-                         for cell in in_order if not isinstance(cell, LeakyReLU)], channel_axis=axis, over_time=True)
+    return Convolutions(
+        [
+            Convolution(cell, cell.function, _layer(cell, isinstance(followers.get(cell), LeakyReLU)))
+            for cell in in_order
+            if not isinstance(cell, LeakyReLU)
+        ],
+        channel_axis=axis,
+        over_time=True,
+    )
 
 
 def _layer(cell: Conv3d | Conv3dTranspose, activated: bool) -> Layer:
@@ -35,8 +43,15 @@ class Step(Added):
 
     compiled = True
 
-    def __init__(self, conv3d: Callable[..., Tensor], axis: int, weight0: Parameter, bias0: Parameter, weight2: Parameter,
-                 bias2: Parameter) -> None:
+    def __init__(
+        self,
+        conv3d: Callable[..., Tensor],
+        axis: int,
+        weight0: Parameter,
+        bias0: Parameter,
+        weight2: Parameter,
+        bias2: Parameter,
+    ) -> None:
         super().__init__(axis, weight0=weight0, bias0=bias0, weight2=weight2, bias2=bias2)
         self.conv3d, self.frames_first = conv3d, axis == 2
 

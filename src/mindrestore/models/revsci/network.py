@@ -2,6 +2,7 @@
 
 Parameter names and shapes are those of the published checkpoints.
 """
+
 from __future__ import annotations
 
 import math
@@ -45,18 +46,27 @@ class RevSCI(nn.Cell):
         width = widths(s.colour, s.channels, s.start)
         first, second, third, last = width.head
         self.conv1 = nn.SequentialCell(
-            Conv3d(width.inputs, first, (5, 5, 5), rng), LeakyReLU(),
-            Conv3d(first, second, (3, 3, 3), rng), LeakyReLU(),
-            Conv3d(second, third, (1, 1, 1), rng), LeakyReLU(),
-            Conv3d(third, last, width.last_kernel, rng, stride=2), LeakyReLU())
+            Conv3d(width.inputs, first, (5, 5, 5), rng),
+            LeakyReLU(),
+            Conv3d(first, second, (3, 3, 3), rng),
+            LeakyReLU(),
+            Conv3d(second, third, (1, 1, 1), rng),
+            LeakyReLU(),
+            Conv3d(third, last, width.last_kernel, rng, stride=2),
+            LeakyReLU(),
+        )
         plan = coupling_of(s.coupling, s.groups)
         self.layers = nn.CellList([ReversibleBlock(plan, s.channels // s.groups, rng) for _ in range(s.blocks)])
         first, second, third, last = width.tail
         self.conv2 = nn.SequentialCell(
-            Conv3dTranspose(s.channels, first, rng), LeakyReLU(),
-            Conv3d(first, second, (3, 3, 3), rng), LeakyReLU(),
+            Conv3dTranspose(s.channels, first, rng),
+            LeakyReLU(),
+            Conv3d(first, second, (3, 3, 3), rng),
+            LeakyReLU(),
             Conv3d(second, third, (1, 1, 1), rng),
-            LeakyReLU(), Conv3d(third, last, (3, 3, 3), rng))
+            LeakyReLU(),
+            Conv3d(third, last, (3, 3, 3), rng),
+        )
         self.input, self.output = NetworkInput(s.colour, features.to_features), OutputClip(s.colour, features.from_features)
         self.head, self.tail = convolutions(self.conv1, axis), convolutions(self.conv2, axis)
         self.split, self.join, self.crop = Split(s.groups, axis), Join(s.groups, axis), Crop()
@@ -103,12 +113,17 @@ class ReversibleBlock(nn.Cell):
         super().__init__()
         self.targets_and_sources = coupling.steps
         self.reverses = coupling.reverses
-        self.weights = ParameterTuple([
-            Parameter(_residual_weight(rng, layer, channels), name=f"{name}.{layer}")
-            for name in coupling.names for layer in RESIDUAL_LAYERS])
+        self.weights = ParameterTuple(
+            [
+                Parameter(_residual_weight(rng, layer, channels), name=f"{name}.{layer}")
+                for name in coupling.names
+                for layer in RESIDUAL_LAYERS
+            ]
+        )
         features = convolution.implementation()
-        self.steps = nn.CellList([Step(features.conv3d, features.CHANNEL_AXIS, *self.weights_of(index))
-                                  for index in range(len(coupling.steps))])
+        self.steps = nn.CellList(
+            [Step(features.conv3d, features.CHANNEL_AXIS, *self.weights_of(index)) for index in range(len(coupling.steps))]
+        )
 
     def construct(self, groups: Sequence[Tensor]) -> list[Tensor]:
         groups = list(groups)
@@ -119,7 +134,7 @@ class ReversibleBlock(nn.Cell):
     def weights_of(self, step: int) -> Sequence[Parameter]:
         """Return the four parameters of one step's residual."""
         count = len(RESIDUAL_LAYERS)
-        return self.weights[step * count: (step + 1) * count]
+        return self.weights[step * count : (step + 1) * count]
 
 
 class UnusedConvolution(nn.Cell):

@@ -3,6 +3,7 @@
 MindSpore's own ONNX exporter has no Conv3D, so the graph is written from the network's weights, layer by layer as
 ``mindrestore.models.revsci.network`` computes. Features are (B, C, T, H, W) as published.
 """
+
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
@@ -25,8 +26,9 @@ def drawn(network: RevSCI, signature: Signature, graph: OnnxGraph) -> OnnxGraph:
     """Add the nodes of a RevSCI ``network`` with the inputs and outputs of ``signature`` to an empty ``graph``; return it."""
     inputs = [graph.input(port) for port in signature.inputs]
     size = graph("Slice", graph("Shape", inputs[0]), [1], [3])  # height and width
-    measurement, mask, *estimate = (_to_even(graph, value, len(port.shape), size)
-                                    for value, port in zip(inputs, signature.inputs))
+    measurement, mask, *estimate = (
+        _to_even(graph, value, len(port.shape), size) for value, port in zip(inputs, signature.inputs)
+    )
     camera = _Camera(graph, measurement, mask, network.colour)
     features = _layers(graph, network.conv1, camera.network_input(*estimate))
     features = _blocks(graph, network, features)
@@ -94,8 +96,15 @@ class _Camera:
 def _layers(graph: OnnxGraph, layers: nn.SequentialCell, x: str) -> str:
     for layer in layers:
         if isinstance(layer, Conv3dTranspose):
-            x = graph("ConvTranspose", x, layer.weight.numpy(), layer.bias.numpy(), strides=[1, 2, 2],
-                      pads=[0, 1, 1] * 2, output_padding=[0, 1, 1])
+            x = graph(
+                "ConvTranspose",
+                x,
+                layer.weight.numpy(),
+                layer.bias.numpy(),
+                strides=[1, 2, 2],
+                pads=[0, 1, 1] * 2,
+                output_padding=[0, 1, 1],
+            )
         elif isinstance(layer, Conv3d):
             x = _convolution(graph, x, layer.weight, layer.bias, stride=layer.stride)
         else:
@@ -116,8 +125,14 @@ def _blocks(graph: OnnxGraph, network: RevSCI, x: str) -> str:
 
 
 def _convolution(graph: OnnxGraph, x: str, weight: Parameter, bias: Parameter, stride: int = 1) -> str:
-    return graph("Conv", x, weight.numpy(), bias.numpy(), strides=[1, stride, stride],
-                 pads=[kernel // 2 for kernel in weight.shape[2:]] * 2)
+    return graph(
+        "Conv",
+        x,
+        weight.numpy(),
+        bias.numpy(),
+        strides=[1, stride, stride],
+        pads=[kernel // 2 for kernel in weight.shape[2:]] * 2,
+    )
 
 
 def _to_even(graph: OnnxGraph, value: str, axes: int, size: str) -> str:

@@ -1,4 +1,5 @@
 """The settings of a RevSCI, found from the names and shapes of published weights."""
+
 from __future__ import annotations
 
 import re

@@ -1,4 +1,5 @@
 """Settings of RevSCI, checked before anything is built."""
+
 from __future__ import annotations
 
 from typing import ClassVar, Literal, NamedTuple
@@ -22,8 +23,10 @@ class RevSCISettings(Settings):
     colour: Flag = Field(False, description="the measurement is an RGGB mosaic and the output RGB")
     channels: Whole = Field(64, description="width inside the blocks; every other layer's width scales with it")
     start: Literal["normalised", "gap_tv"] = Field(
-        "normalised", description="as published, the measurement divided by the sum of the masks; or an estimate of the clip "
-        "(mindrestore.sensing.gap_tv), which the network corrects")
+        "normalised",
+        description="as published, the measurement divided by the sum of the masks; or an estimate of the clip "
+        "(mindrestore.sensing.gap_tv), which the network corrects",
+    )
 
     @property
     def abilities(self) -> SnapshotAbilities:

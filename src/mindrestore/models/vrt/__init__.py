@@ -2,6 +2,7 @@
 
 What needs no MindSpore (``kind``, ``settings``, ``published``) is read without it.
 """
+
 from __future__ import annotations
 
 import importlib

@@ -4,6 +4,7 @@ deformable convolution.
 Both directions of all frames are aligned in one call. Source: VRT (arXiv 2201.12288), section 3.4.
 Features are channels last: (B, D, H, W, C).
 """
+
 from __future__ import annotations
 
 import math
@@ -75,7 +76,7 @@ class NeighbourPairs(Rearrangement):
         batch, frames, height, width, channels = x.shape
         neighbours, paths = (), ()
         for distance in range(1, self.neighbours + 1):
-            later, earlier = x[:, distance:], x[:, :frames - distance]
+            later, earlier = x[:, distance:], x[:, : frames - distance]
             to_later, to_earlier = flows[distance - 1], flows[self.neighbours + distance - 1]
             if distance > 1:
                 missing = ops.zeros((batch, distance - 1, height, width, channels), x.dtype)
@@ -89,7 +90,7 @@ class NeighbourPairs(Rearrangement):
 
     def adjoint(self, shapes: Sequence[Shape], current: Tensor | None, *others: Tensor | None) -> tuple[Tensor | None, ...]:
         batch, frames = shapes[0][:2]
-        neighbours, paths = others[:self.neighbours], others[self.neighbours:]
+        neighbours, paths = others[: self.neighbours], others[self.neighbours :]
         of_x = None if current is None else _scattered(current, shapes[0], 0, 1)
         for distance, images in enumerate(neighbours, 1):
             if images is not None:
@@ -98,8 +99,8 @@ class NeighbourPairs(Rearrangement):
         to_later, to_earlier = [], []
         for distance, path in enumerate(paths, 1):
             path = None if path is None else path.reshape(2 * batch, frames - 1, *path.shape[1:])
-            to_later.append(None if path is None else path[:batch, :frames - distance])
-            to_earlier.append(None if path is None else path[batch:, distance - 1:])
+            to_later.append(None if path is None else path[:batch, : frames - distance])
+            to_earlier.append(None if path is None else path[batch:, distance - 1 :])
         return of_x, *to_later, *to_earlier
 
 
@@ -118,7 +119,7 @@ def _placed(images: Tensor, shape: Shape, first: int) -> Tensor:
     """Return images as frames ``first``, ``first + 1``, ... of a clip of ``shape``, other frames zero; drop those outside."""
     batch, frames = shape[:2]
     last = min(first + frames - 1, frames)
-    images = images[:, max(-first, 0):last - first]
+    images = images[:, max(-first, 0) : last - first]
     first = max(first, 0)
     return with_zeros(images, 1, first, frames - last)
 
@@ -134,9 +135,10 @@ class WarpedNeighbours(Itemwise):
         super().__init__(neighbours)
         self.neighbours = neighbours
 
-    def compute(self, w: Weights, shared: Sequence[Tensor], constants: Sequence[Tensor | None], current: Tensor,
-                *inputs: Tensor) -> Tensor:
-        images, flows = inputs[:self.neighbours], inputs[self.neighbours:]
+    def compute(
+        self, w: Weights, shared: Sequence[Tensor], constants: Sequence[Tensor | None], current: Tensor, *inputs: Tensor
+    ) -> Tensor:
+        images, flows = inputs[: self.neighbours], inputs[self.neighbours :]
         warped = ()
         for index in range(self.neighbours):
             warped = warped + (pixels_last(warp_features(images[index], flows[index])),)
@@ -166,20 +168,22 @@ class AlignedNeighbours(Itemwise):
         return 16 * TAPS * math.prod(image.shape[1:])  # the samples of all taps, at four corners, and their products
 
     def native(self, offsets: Tensor, *inputs: Tensor) -> AlignedImages:
-        images, flows = inputs[:self.neighbours], inputs[self.neighbours:]
+        images, flows = inputs[: self.neighbours], inputs[self.neighbours :]
         weight, bias = self.weights
         return AlignedImages(offsets, images, flows, weight=weight, bias=bias, residue=self.residue)
 
-    def compute(self, w: Weights, shared: Sequence[Tensor], constants: Sequence[Tensor | None], offsets: Tensor,
-                *inputs: Tensor) -> Tensor:
-        images, flows = inputs[:self.neighbours], inputs[self.neighbours:]
+    def compute(
+        self, w: Weights, shared: Sequence[Tensor], constants: Sequence[Tensor | None], offsets: Tensor, *inputs: Tensor
+    ) -> Tensor:
+        images, flows = inputs[: self.neighbours], inputs[self.neighbours :]
         count = offsets.shape[1] // 3 * 2
         yx_flows = ()
         for flow in flows:
             yx_flows = yx_flows + (flow[:, 1:], flow[:, :1]) * (count // 2 // self.neighbours)  # (y, x), as the offsets are
         total = self.residue * tanh(offsets[:, :count]) + ops.cat(yx_flows, 1)
-        return deformable_conv2d_features(ops.cat(images, -1), total, sigmoid(offsets[:, count:]), weight=w["weight"],
-                                          bias=w["bias"])
+        return deformable_conv2d_features(
+            ops.cat(images, -1), total, sigmoid(offsets[:, count:]), weight=w["weight"], bias=w["bias"]
+        )
 
 
 class JoinedByNeighbours(Rearrangement):

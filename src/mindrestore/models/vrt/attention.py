@@ -4,6 +4,7 @@ In mutual attention the queries of each of the two frames of a window attend to 
 frame to it. Beside it, self-attention fuses all frames of the window.
 Source: VRT (arXiv 2201.12288), sections 3.2 and 3.3. Features are channels last: (B, D, H, W, C).
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -39,13 +40,34 @@ class Group(Section):
 
     size = "group"
 
-    def __init__(self, channels: int, *, depth: int, heads: int, window: Sizes, mutual: bool, drop_rates: Sequence[float],
-                 options: Options, rng: np.random.Generator) -> None:
+    def __init__(
+        self,
+        channels: int,
+        *,
+        depth: int,
+        heads: int,
+        window: Sizes,
+        mutual: bool,
+        drop_rates: Sequence[float],
+        options: Options,
+        rng: np.random.Generator,
+    ) -> None:
         super().__init__()
-        self.blocks = nn.CellList([
-            Block(channels, heads=heads, window=window, shifted=index % 2 == 1, mutual=mutual, drop_rate=drop_rates[index],
-                  options=options, rng=rng)
-            for index in range(depth)])
+        self.blocks = nn.CellList(
+            [
+                Block(
+                    channels,
+                    heads=heads,
+                    window=window,
+                    shifted=index % 2 == 1,
+                    mutual=mutual,
+                    drop_rate=drop_rates[index],
+                    options=options,
+                    rng=rng,
+                )
+                for index in range(depth)
+            ]
+        )
 
     def construct(self, x: Tensor) -> Tensor:
         for block in self.blocks:
@@ -56,16 +78,33 @@ class Group(Section):
 class Block(nn.Cell):
     """x + attention(norm1 x), then x + mlp(norm2 x) of features (N, D, H, W, C); see ``WindowedBlock``."""
 
-    def __init__(self, channels: int, *, heads: int, window: Sizes, shifted: bool, mutual: bool, drop_rate: float,
-                 options: Options, rng: np.random.Generator) -> None:
+    def __init__(
+        self,
+        channels: int,
+        *,
+        heads: int,
+        window: Sizes,
+        shifted: bool,
+        mutual: bool,
+        drop_rate: float,
+        options: Options,
+        rng: np.random.Generator,
+    ) -> None:
         super().__init__()
         self.drop_rate = drop_rate
         self.norm1 = LayerNorm(channels)
         self.attn = WindowAttention(channels, heads=heads, window=window, mutual=mutual, options=options, rng=rng)
         self.norm2 = LayerNorm(channels)
         self.mlp = GatedMlp(channels, int(channels * options.mlp_ratio), channels, rng)
-        self.of_windows = WindowedBlock(self, heads=heads, scale=options.qk_scale or (channels // heads) ** -0.5, window=window,
-                                        shifted=shifted, mutual=mutual, qkv_bias=options.qkv_bias)
+        self.of_windows = WindowedBlock(
+            self,
+            heads=heads,
+            scale=options.qk_scale or (channels // heads) ** -0.5,
+            window=window,
+            shifted=shifted,
+            mutual=mutual,
+            qkv_bias=options.qkv_bias,
+        )
 
     def construct(self, x: Tensor) -> Tensor:
         return self.of_windows(x)
@@ -74,8 +113,9 @@ class Block(nn.Cell):
 class WindowAttention(nn.Cell):
     """The weights of self-attention and, where ``mutual``, of mutual attention."""
 
-    def __init__(self, channels: int, *, heads: int, window: Sizes, mutual: bool, options: Options,
-                 rng: np.random.Generator) -> None:
+    def __init__(
+        self, channels: int, *, heads: int, window: Sizes, mutual: bool, options: Options, rng: np.random.Generator
+    ) -> None:
         super().__init__()
         entries = (2 * window[0] - 1) * (2 * window[1] - 1) * (2 * window[2] - 1)
         self.relative_position_bias_table = normal(rng, (entries, heads), "relative_position_bias_table")
@@ -95,12 +135,20 @@ class WindowedBlock(Itemwise):
 
     compiled = True
 
-    def __init__(self, block: Block, *, heads: int, scale: float, window: Sizes, shifted: bool, mutual: bool,
-                 qkv_bias: bool) -> None:
-        super().__init__((heads, scale, window, mutual, qkv_bias), norm1=block.norm1, attn=block.attn, norm2=block.norm2,
-                         mlp=block.mlp)
+    def __init__(
+        self, block: Block, *, heads: int, scale: float, window: Sizes, shifted: bool, mutual: bool, qkv_bias: bool
+    ) -> None:
+        super().__init__(
+            (heads, scale, window, mutual, qkv_bias), norm1=block.norm1, attn=block.attn, norm2=block.norm2, mlp=block.mlp
+        )
         self.heads, self.scale, self.window, self.shifted, self.mutual, self.qkv_bias = (
-            heads, scale, window, shifted, mutual, qkv_bias)
+            heads,
+            scale,
+            window,
+            shifted,
+            mutual,
+            qkv_bias,
+        )
         self.number = 0
         self.__dict__["multipliers"] = None
         self.attend = self.feed_forward = None  # ``Recomputed`` attention and MLP, if they are
@@ -140,7 +188,7 @@ class WindowedBlock(Itemwise):
         """Return for each window which tokens are no padding, the index of its mask, and the multipliers of its clip."""
         of_windows = None
         if self.multipliers is not None:
-            columns = self.multipliers[:, 2 * self.number:2 * self.number + 2]
+            columns = self.multipliers[:, 2 * self.number : 2 * self.number + 2]
             of_windows = ops.tile(columns.unsqueeze(1), (1, cut.count // x.shape[0], 1)).reshape(-1, 2)
         return cut.real, cut.kinds, of_windows
 
@@ -165,12 +213,22 @@ class WindowedBlock(Itemwise):
         cut = self.layout(x)
         encoding = windows.sine_positions(*self.window[1:], x.shape[-1]) if self.mutual else None
         return AttentionBlock(
-            x, dict(zip(self.names, self.weights)), heads=self.heads, scale=self.scale, windows=cut.count, order=cut.order,
-            positions=windows.relative_positions(cut.window, self.window), kinds=cut.kinds, masks=cut.masks, encoding=encoding,
-            multipliers=self.constants(cut, x)[2])
+            x,
+            dict(zip(self.names, self.weights)),
+            heads=self.heads,
+            scale=self.scale,
+            windows=cut.count,
+            order=cut.order,
+            positions=windows.relative_positions(cut.window, self.window),
+            kinds=cut.kinds,
+            masks=cut.masks,
+            encoding=encoding,
+            multipliers=self.constants(cut, x)[2],
+        )
 
-    def attention_part(self, w: Weights, x: Tensor, real: Tensor | None, self_bias: Tensor | None,
-                       mutual_bias: Tensor | None) -> Tensor:
+    def attention_part(
+        self, w: Weights, x: Tensor, real: Tensor | None, self_bias: Tensor | None, mutual_bias: Tensor | None
+    ) -> Tensor:
         """Normalise windows (B, N, C) and attend within them: (B, N, C).
 
         real: (B, N), 0 for padding tokens, or None; self_bias: (B · heads, N, N), added to the scores of self-attention;
@@ -187,7 +245,7 @@ class WindowedBlock(Itemwise):
             positions = repeated(frame_positions(self.window[1:], channels), 2 * count).reshape(x.shape)
             qkv = linear(x + positions, w["attn.qkv_mut.weight"], w["attn.qkv_mut.bias"] if self.qkv_bias else None)
             query, key, value = _heads_split(qkv, heads, scale)
-            query = ops.cat((query[:, tokens // 2:], query[:, :tokens // 2]), 1)
+            query = ops.cat((query[:, tokens // 2 :], query[:, : tokens // 2]), 1)
             of_frames = (2 * count * heads, tokens // 2, channels // heads)
             aligned = _attention(query.reshape(of_frames), key.reshape(of_frames), value.reshape(of_frames), mutual_bias)
             attended = ops.cat((_heads_merged(aligned.reshape(query.shape), heads), attended), -1)

@@ -2,6 +2,7 @@
 
 Clips are (N, D, C, H, W), features channels last: (N, D, H, W, C).
 """
+
 from __future__ import annotations
 
 import math
@@ -31,7 +32,7 @@ class NeighboursJoined(Piece):
         self.colours = colours
 
     def compute(self, w: Weights, x: Tensor, backward: Tensor, forward: Tensor) -> Tensor:
-        return ops.cat((with_neighbours(x[:, :, :self.colours], backward, forward), x[:, :, self.colours:]), 2)
+        return ops.cat((with_neighbours(x[:, :, : self.colours], backward, forward), x[:, :, self.colours :]), 2)
 
 
 class PixelsLast(Rearrangement):
@@ -92,7 +93,7 @@ class Crop(Rearrangement):
     """A clip and ``size`` -> its first ``size`` (frames, height, width)."""
 
     def compute(self, w: Weights, clip: Tensor, size: tuple[int, int, int]) -> Tensor:
-        return clip[:, :size[0], :, :size[1], :size[2]]
+        return clip[:, : size[0], :, : size[1], : size[2]]
 
     def adjoint(self, shapes: Sequence[Shape], gradient: Tensor) -> tuple[Tensor, None]:
         for axis, length in enumerate(shapes[0]):

@@ -2,6 +2,7 @@
 
 Source: VRT (arXiv 2201.12288), section 3.4.
 """
+
 from __future__ import annotations
 
 from mindspore import Tensor, nn, ops
@@ -82,11 +83,12 @@ class LongerFlows(Piece):
     Backward from i over i + k - 1 to i + k, forward from i + k over i + 1 to i.
     """
 
-    def compute(self, w: Weights, backward: Tensor, forward: Tensor, near_backward: Tensor,
-                near_forward: Tensor) -> tuple[Tensor, Tensor]:
+    def compute(
+        self, w: Weights, backward: Tensor, forward: Tensor, near_backward: Tensor, near_forward: Tensor
+    ) -> tuple[Tensor, Tensor]:
         distance = near_backward.shape[1] - backward.shape[1] + 2
         shorter = backward[:, :-1], forward[:, 1:]
-        last = near_backward[:, distance - 1:], near_forward[:, :1 - distance]
+        last = near_backward[:, distance - 1 :], near_forward[:, : 1 - distance]
         longer = _composed(ops.cat(shorter), ops.cat(last))
         half = shorter[0].shape[0]
         return longer[:half], longer[half:]

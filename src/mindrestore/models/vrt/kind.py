@@ -1,4 +1,5 @@
 """What is particular to VRT and to SpyNet, its optical flow network."""
+
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
@@ -38,6 +39,7 @@ class VRTKind(VideoKind):
 
     def network(self, settings: VRTSettings, seed: int = 0) -> VRT:
         from mindrestore.models.vrt.network import VRT
+
         return VRT(settings, seed)
 
     def signature(self, network: VRT, frames: int, height: int, width: int, batch: int) -> Signature:
@@ -47,9 +49,14 @@ class VRTKind(VideoKind):
         return super().signature(network, frames, height, width, batch=batch)
 
     def onnx(self, network: VRT, signature: Signature, new_graph: Callable[[], OnnxGraph]) -> OnnxGraph:
-        missing = "" if network.pa_frames == 0 else (
-            "; it warps frames along flows and aligns them by deformable convolution, for which MindSpore's ONNX exporter has "
-            "no operators (GridSampler2D, DeformableOffsets)")
+        missing = (
+            ""
+            if network.pa_frames == 0
+            else (
+                "; it warps frames along flows and aligns them by deformable convolution, for which MindSpore's ONNX exporter "
+                "has no operators (GridSampler2D, DeformableOffsets)"
+            )
+        )
         raise UserError(f"format onnx: a VRT is not written as ONNX{missing}; choose mindir, which runs on every device.")
 
     # Training: the published recipe
@@ -91,6 +98,7 @@ class SpyNetKind(FlowKind):
 
     def network(self, settings: SpyNetSettings, seed: int = 0) -> SpyNet:
         from mindrestore.models.vrt.spynet import SpyNet
+
         return SpyNet(seed)
 
 

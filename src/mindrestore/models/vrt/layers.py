@@ -1,4 +1,5 @@
 """The layers of VRT: cells that hold weights named as published, and pieces that compute with them."""
+
 from __future__ import annotations
 
 import math
@@ -68,8 +69,9 @@ class Conv(nn.Cell):
     ``published`` is the shape that the published weight has beyond (outputs, inputs), such as (1, 3, 3).
     """
 
-    def __init__(self, inputs: int, outputs: int, rng: np.random.Generator, published: tuple[int, ...] = (3, 3),
-                 zero: bool = False) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, rng: np.random.Generator, published: tuple[int, ...] = (3, 3), zero: bool = False
+    ) -> None:
         super().__init__()
         shape, fan_in = (outputs, inputs, *published), inputs * math.prod(published)
         self.weight = constant(shape, "weight") if zero else uniform(rng, shape, "weight", fan_in)
@@ -150,20 +152,27 @@ class Sum(Rearrangement):
 def gated_mlp(w: Weights, name: str, x: Tensor) -> Tensor:
     """``GatedMlp`` of the weights called ``name`` as a pure function."""
     hidden = gelu(linear(x, w[name + ".fc11.weight"], w[name + ".fc11.bias"]))
-    return linear(hidden * linear(x, w[name + ".fc12.weight"], w[name + ".fc12.bias"]),
-                  w[name + ".fc2.weight"], w[name + ".fc2.bias"])
+    return linear(
+        hidden * linear(x, w[name + ".fc12.weight"], w[name + ".fc12.bias"]), w[name + ".fc2.weight"], w[name + ".fc2.bias"]
+    )
 
 
-def convolutions(cells: Sequence[Conv], slopes: Sequence[float], shuffles: Sequence[int] = (),
-                 exact: bool = False) -> Convolutions:
+def convolutions(
+    cells: Sequence[Conv], slopes: Sequence[float], shuffles: Sequence[int] = (), exact: bool = False
+) -> Convolutions:
     """Return ``Convolutions`` of images, each padded with zeros to its own size.
 
     slopes: of the LeakyReLU behind each, below zero; 1 for none; shuffles: factors of the pixel shuffle behind each; exact: in
     float32 whatever the precision.
     """
     function = _convolved_exactly if exact else _convolved
-    return Convolutions([Convolution(cell, function, Layer("same", shuffle, slope))
-                         for cell, slope, shuffle in zip(cells, slopes, shuffles or [1] * len(cells))], settings=exact)
+    return Convolutions(
+        [
+            Convolution(cell, function, Layer("same", shuffle, slope))
+            for cell, slope, shuffle in zip(cells, slopes, shuffles or [1] * len(cells))
+        ],
+        settings=exact,
+    )
 
 
 def _convolved(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:

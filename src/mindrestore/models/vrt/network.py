@@ -2,6 +2,7 @@
 
 Parameter names and shapes are those of the published checkpoints. Features inside are channels last: (N, D, H, W, C).
 """
+
 from __future__ import annotations
 
 import contextlib
@@ -68,17 +69,42 @@ class VRT(nn.Cell):
         if s.pa_frames:
             self.spynet = SpyNet(rng)
         for index, (scale, change) in enumerate(zip(STAGE_SCALES, CHANGES)):
-            setattr(self, f"stage{index + 1}", Stage(
-                channels[max(index - 1, 0)], channels[index], change, depth=depths[index], heads=heads[index], window=window,
-                drop_rates=rates[index], neighbours=self.distances, deformable_groups=s.deformable_groups, scale=scale,
-                options=options, rng=rng))
+            setattr(
+                self,
+                f"stage{index + 1}",
+                Stage(
+                    channels[max(index - 1, 0)],
+                    channels[index],
+                    change,
+                    depth=depths[index],
+                    heads=heads[index],
+                    window=window,
+                    drop_rates=rates[index],
+                    neighbours=self.distances,
+                    deformable_groups=s.deformable_groups,
+                    scale=scale,
+                    options=options,
+                    rng=rng,
+                ),
+            )
         widen = nn.SequentialCell(
-            nn.Identity(), LayerNorm(channels[STAGES - 1]), Linear(channels[STAGES - 1], channels[STAGES], rng))
-        self.stage8 = nn.CellList([widen] + [
-            Refinement(channels[index], depth=depths[index], heads=heads[index],
-                       window=(1, *window[1:]) if index in s.indep_reconsts else window, drop_rates=rates[index],
-                       options=options, rng=rng)
-            for index in range(STAGES, len(depths))])
+            nn.Identity(), LayerNorm(channels[STAGES - 1]), Linear(channels[STAGES - 1], channels[STAGES], rng)
+        )
+        self.stage8 = nn.CellList(
+            [widen]
+            + [
+                Refinement(
+                    channels[index],
+                    depth=depths[index],
+                    heads=heads[index],
+                    window=(1, *window[1:]) if index in s.indep_reconsts else window,
+                    drop_rates=rates[index],
+                    options=options,
+                    rng=rng,
+                )
+                for index in range(STAGES, len(depths))
+            ]
+        )
         self.widen = NormedLinear(widen[1], widen[2])
         self.norm = LayerNorm(last)
         self.conv_after_body = Linear(last, first, rng)
@@ -139,10 +165,10 @@ class VRT(nn.Cell):
 
     def restore(self, x: Tensor) -> Tensor:
         """Restore a clip of a size that the network takes."""
-        clip = x[:, :, :self.colours]
+        clip = x[:, :, : self.colours]
         flows = self.flows(clip) if self.pa_frames else ()
         if self.pa_frames:
-            x = self.join_neighbours(x, *of_scale(flows, 0)[::self.distances])
+            x = self.join_neighbours(x, *of_scale(flows, 0)[:: self.distances])
         features = self.channels_last(self.embed(x))
         details = self.details(self.pixels_last(self.fuse_body(features, self.body(features, flows))))
         return self.sum(clip if self.upscale == 1 else self.enlarge(clip), details)
@@ -215,7 +241,7 @@ def upsample(channels: int, upscale: int, rng: np.random.Generator) -> nn.Sequen
     """Return the convolutions that enlarge features, indexed as in published checkpoints."""
     layers = []
     for factor in upscale_steps(upscale):
-        layers += [Conv(channels, factor ** 2 * channels, rng, FEATURE_KERNEL)] + [nn.Identity() for _ in range(4)]
+        layers += [Conv(channels, factor**2 * channels, rng, FEATURE_KERNEL)] + [nn.Identity() for _ in range(4)]
     return nn.SequentialCell(*layers, Conv(channels, channels, rng, FEATURE_KERNEL))
 
 
@@ -223,7 +249,7 @@ def drop_rates(depths: Sequence[int], last: float) -> list[list[float]]:
     """Return the drop rates of the blocks of each stage, rising linearly from 0 to ``last`` over all blocks."""
     rates = np.linspace(0, last, sum(depths)).tolist()
     starts = np.cumsum([0, *depths])
-    return [rates[start: start + depth] for start, depth in zip(starts, depths)]
+    return [rates[start : start + depth] for start, depth in zip(starts, depths)]
 
 
 def _whole_size(size: int, least: int) -> int:

@@ -1,4 +1,5 @@
 """The settings of a VRT, found from the names and shapes of published weights."""
+
 from __future__ import annotations
 
 import math
@@ -38,8 +39,9 @@ def _read(shapes: Mapping[str, Sequence[int]]) -> dict[str, Any]:
     alone = [_depth(shapes, f"{stage}.residual_group2") for stage in stages]
     depths = [sum(pair) for pair in zip(mutual, alone)]
     if [int(_MUTUAL_RATIO * depth) for depth in depths] != mutual:
-        raise UserError(f"is a VRT of {mutual} blocks with mutual attention of {depths} in its stages, where 3 of 4 were "
-                        "expected.")
+        raise UserError(
+            f"is a VRT of {mutual} blocks with mutual attention of {depths} in its stages, where 3 of 4 were expected."
+        )
     depths += [_depth(shapes, f"{group}.residual_group") for group in groups]
     owners = [f"{stage}.residual_group2" for stage in stages] + [f"{group}.residual_group" for group in groups]
     tables = [shapes[f"{owner}.blocks.0.attn.relative_position_bias_table"] for owner in owners]
@@ -50,8 +52,9 @@ def _read(shapes: Mapping[str, Sequence[int]]) -> dict[str, Any]:
     inputs = shapes["conv_first.weight"][1]
     aligns = "stage1.pa_deform.weight" in shapes
     if not aligns and "linear_fuse.weight" not in shapes:
-        raise UserError("is a VRT that denoises without flows, of which no published one exists; give its own checkpoint, "
-                        ".ckpt.")
+        raise UserError(
+            "is a VRT that denoises without flows, of which no published one exists; give its own checkpoint, .ckpt."
+        )
     neighbours = (shapes["stage1.pa_deform.conv_offset.0.weight"][1] - channels[0]) // (channels[0] + 2) if aligns else 0
     return {
         "upscale": _upscale(shapes),
@@ -75,8 +78,9 @@ def _read(shapes: Mapping[str, Sequence[int]]) -> dict[str, Any]:
 def _upscale(shapes: Mapping[str, Sequence[int]]) -> int:
     if "conv_before_upsample.0.weight" not in shapes:
         return 1
-    factors = [math.isqrt(shape[0] // shape[1]) for name, shape in shapes.items()
-               if re.fullmatch(r"upsample\.[0-9]+\.weight", name)]
+    factors = [
+        math.isqrt(shape[0] // shape[1]) for name, shape in shapes.items() if re.fullmatch(r"upsample\.[0-9]+\.weight", name)
+    ]
     return math.prod(factors)
 
 

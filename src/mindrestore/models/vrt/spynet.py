@@ -1,4 +1,5 @@
 """SpyNet: optical flow from coarse to fine (arXiv 1611.00850), as VRT uses it."""
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -89,8 +90,15 @@ class WarpedNeighbour(Itemwise):
 
     compiled = True
 
-    def compute(self, w: Weights, shared: Sequence[Tensor], constants: Sequence[Tensor | None], image: Tensor,
-                neighbour: Tensor, flow: Tensor) -> Tensor:
+    def compute(
+        self,
+        w: Weights,
+        shared: Sequence[Tensor],
+        constants: Sequence[Tensor | None],
+        image: Tensor,
+        neighbour: Tensor,
+        flow: Tensor,
+    ) -> Tensor:
         return ops.cat((image, warp(neighbour, flow, "border"), flow), 1)
 
     def native(self, *inputs: Tensor) -> JoinedWarps:

@@ -2,6 +2,7 @@
 
 Source: VRT (arXiv 2201.12288), section 3.1. Features are channels last: (N, D, H, W, C).
 """
+
 from __future__ import annotations
 
 from collections.abc import Sequence
@@ -31,9 +32,22 @@ class Stage(Section):
 
     size = "stage"
 
-    def __init__(self, inputs: int, channels: int, change: str, *, depth: int, heads: int, window: Sizes,
-                 drop_rates: Sequence[float], neighbours: int, deformable_groups: int, scale: int, options: Options,
-                 rng: np.random.Generator) -> None:
+    def __init__(
+        self,
+        inputs: int,
+        channels: int,
+        change: str,
+        *,
+        depth: int,
+        heads: int,
+        window: Sizes,
+        drop_rates: Sequence[float],
+        neighbours: int,
+        deformable_groups: int,
+        scale: int,
+        options: Options,
+        rng: np.random.Generator,
+    ) -> None:
         super().__init__()
         self.reshape = change_of_scale(change, inputs, channels, rng)
         self.changes_scale = change != "same"
@@ -66,11 +80,21 @@ class Refinement(Section):
 
     size = "stage"
 
-    def __init__(self, channels: int, *, depth: int, heads: int, window: Sizes, drop_rates: Sequence[float], options: Options,
-                 rng: np.random.Generator) -> None:
+    def __init__(
+        self,
+        channels: int,
+        *,
+        depth: int,
+        heads: int,
+        window: Sizes,
+        drop_rates: Sequence[float],
+        options: Options,
+        rng: np.random.Generator,
+    ) -> None:
         super().__init__()
-        self.residual_group = Group(channels, depth=depth, heads=heads, window=window, mutual=False, drop_rates=drop_rates,
-                                    options=options, rng=rng)
+        self.residual_group = Group(
+            channels, depth=depth, heads=heads, window=window, mutual=False, drop_rates=drop_rates, options=options, rng=rng
+        )
         self.linear = Linear(channels, channels, rng)
         self.add = ResidualLinear(self.linear)
 

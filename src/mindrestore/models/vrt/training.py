@@ -2,6 +2,7 @@
 
 Source: arXiv 2201.12288, section 4, and its training code.
 """
+
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
@@ -40,8 +41,9 @@ class VRTTrainingKeys(Section):
     """Keys of VRT's own in the section ``training``; the defaults are the published recipe."""
 
     flow_frozen_steps: int = Field(20_000, ge=0, description="steps before SpyNet and alignment are trained too")
-    flow_rate: float = Field(0.125, gt=0, description="their highest learning rate over that of the rest; a cosine ends both "
-                             "alike")
+    flow_rate: float = Field(
+        0.125, gt=0, description="their highest learning rate over that of the rest; a cosine ends both alike"
+    )
     recompute: Recompute = Recompute()
     initial_flow: str | None = Field(None, description="weights of SpyNet to start from")
 
@@ -61,8 +63,9 @@ def refuse_untrained_flow(network: VRT, training: VRTTrainingKeys, loaded: Colle
         training: section of the configuration.
         loaded: names of the parameters that were read from files.
     """
-    flow = [parameter for parameter in network.get_parameters()
-            if parameter.name.startswith(FLOW) and parameter.name not in loaded]
+    flow = [
+        parameter for parameter in network.get_parameters() if parameter.name.startswith(FLOW) and parameter.name not in loaded
+    ]
     never = any(not parameter.requires_grad for parameter in flow)
     if flow and (never or training.flow_frozen_steps):
         setting = "training.frozen" if never else f"training.flow_frozen_steps={training.flow_frozen_steps}"
@@ -70,7 +73,8 @@ def refuse_untrained_flow(network: VRT, training: VRTTrainingKeys, loaded: Colle
             f"{setting} freezes SpyNet, which finds motion, and {len(flow)} of its parameters are untrained; give them with "
             "training.initial_flow=FILE, the published file (spynet_sintel_final-3d2a1287.pth, trained on Sintel) or your own "
             "(python train.py --config configs/vrt/small_flow.yaml makes runs/vrt_small_flow/last.ckpt), or train SpyNet from "
-            "the first step on with training.flow_frozen_steps=0 'training.frozen=[]'.")
+            "the first step on with training.flow_frozen_steps=0 'training.frozen=[]'."
+        )
 
 
 class DroppingSamples:
@@ -98,11 +102,14 @@ class DroppingSamples:
 
 def dropping_gradients(network: VRT, gradients: GradientsOf) -> GradientsOf:
     """Adapt ``gradients`` to samples of ``DroppingSamples``, whose last input is the multipliers (``VRT.dropping``)."""
+
     def of_parameters(parameters: Sequence[Parameter]) -> Gradients:
         of_network = gradients(parameters)
 
         def value_and_gradients(target: Tensor, clip: Tensor, multipliers: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
             with network.dropping(multipliers):
                 return of_network(target, clip)
+
         return value_and_gradients
+
     return of_parameters
