@@ -6,8 +6,12 @@ from typing import NamedTuple
 
 from places import ROOT
 
-CHINESE = ROOT / "README_CN.md"
-DOCUMENTS = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))]
+README = ROOT / "README.md"
+TWINS = {README: ROOT / "README_CN.md"}  # of English pages, the Chinese ones
+TWINS |= {page: page.parent / "zh" / page.name for page in sorted((ROOT / "docs").glob("*.md"))}
+CHINESE = [ROOT / "README_CN.md", *sorted((ROOT / "docs" / "zh").glob("*.md"))]
+ENGLISH = [path for path in (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))) if path not in CHINESE]
+DOCUMENTS = [*ENGLISH, *CHINESE]
 CHANGELOG = ROOT / "CHANGELOG.md"  # names what is gone, too
 KINDS = ("bash", "python", "yaml", "text")  # of blocks; text is looked at by nobody
 PROGRAMS = ("mindrestore", "python", "bash", "pip", "pre-commit", "pytest", "unset")
@@ -75,5 +79,5 @@ def headings(path):
 
 
 def anchors(path):
-    """What a link can name behind ``#``, as GitHub makes it of headings."""
-    return {re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for _, text in headings(path)}
+    """What a link can name behind ``#``, as GitHub makes it of headings, in their order."""
+    return [re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for _, text in headings(path)]

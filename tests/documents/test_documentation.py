@@ -1,5 +1,6 @@
 """The documentation: every command in it runs, or is read by the program that it is for; links lead somewhere; error
-messages are those of the code; the Chinese page says what the English one does.
+messages are those of the code. That Chinese pages say what English ones do is in test_translations.py: what is tried of the
+English ones is not tried again.
 """
 
 import ast
@@ -12,7 +13,7 @@ import numpy as np
 import pytest
 import scipy.io
 from documented_commands import CHECKED, RUN, beginning_of, in_a_process, tried
-from pages import CHANGELOG, CHINESE, DOCUMENTS, KINDS, anchors, blocks, commands_of, headings, inline, links, prose
+from pages import CHANGELOG, DOCUMENTS, ENGLISH, KINDS, README, anchors, blocks, commands_of, inline, links, prose
 from places import CONFIGS, GOLDEN, ROOT
 
 from mindrestore import cli
@@ -20,8 +21,11 @@ from mindrestore.config import configuration_of, load_config
 from mindrestore.config.sections import Section
 from mindrestore.models import BUILT_IN, kind_of
 
-ENGLISH = ROOT / "README.md"
-IDS = [path.relative_to(ROOT).as_posix() for path in DOCUMENTS]
+
+def name_of(path):
+    return path.relative_to(ROOT).as_posix()
+
+
 TINY_VRT = dict(
     upscale=1,
     img_size=[4, 64, 64],
@@ -103,7 +107,7 @@ def folder(tmp_path_factory):
         ],
         folder,
     )
-    for document in DOCUMENTS:
+    for document in ENGLISH:
         for block in blocks(document):
             if block.kind == "yaml":
                 name = re.match(r"# (\S+\.yaml)\n", block.text)
@@ -122,7 +126,7 @@ def inside(folder, monkeypatch):
 _done = set()
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=IDS)
+@pytest.mark.parametrize("document", ENGLISH, ids=name_of)
 def test_commands(document, inside, prepared, in_pynative):
     for words in commands_of(document):
         if tuple(words) not in _done:
@@ -133,7 +137,7 @@ def test_commands(document, inside, prepared, in_pynative):
 
 def test_no_way_to_try_a_command_is_left_over():
     """What no document needs any more has no place in the tables."""
-    used = {beginning_of(words) for document in DOCUMENTS for words in commands_of(document)}
+    used = {beginning_of(words) for document in ENGLISH for words in commands_of(document)}
     assert used == {*RUN, *CHECKED}
 
 
@@ -151,7 +155,7 @@ def in_pynative(monkeypatch):
 
 @pytest.mark.parametrize(
     "document",
-    [path for path in DOCUMENTS if any(block.kind == "python" for block in blocks(path))],
+    [path for path in ENGLISH if any(block.kind == "python" for block in blocks(path))],
     ids=lambda path: path.stem,
 )
 def test_programs(document, inside, prepared, in_pynative, monkeypatch):
@@ -187,7 +191,7 @@ def test_blocks_say_what_they_are():
 # Names
 
 
-@pytest.mark.parametrize("document", DOCUMENTS, ids=IDS)
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name_of)
 def test_links_lead_somewhere(document):
     for link in links(document):
         if not link.startswith("http"):
@@ -198,11 +202,11 @@ def test_links_lead_somewhere(document):
 
 
 def test_every_page_is_linked_from_the_first():
-    linked = {(ROOT / link.partition("#")[0]).resolve() for link in links(ENGLISH)}
-    assert set(DOCUMENTS) - {ENGLISH} <= linked
+    linked = {(ROOT / link.partition("#")[0]).resolve() for link in links(README)}
+    assert set(ENGLISH) - {README} <= linked
 
 
-@pytest.mark.parametrize("document", [path for path in DOCUMENTS if path != CHANGELOG], ids=lambda path: path.stem)
+@pytest.mark.parametrize("document", [path for path in ENGLISH if path != CHANGELOG], ids=lambda path: path.stem)
 def test_files_settings_and_options_that_are_named_exist(document):
     programs = [
         path
@@ -267,24 +271,3 @@ def _texts_of_the_code():
         for line in path.read_text(encoding="utf-8").splitlines():
             texts.append(re.sub(r"\$\w+|\$\{[^}]*\}", "…", line))
     return texts
-
-
-# Two languages
-
-
-def test_both_languages_have_the_same_commands_links_and_figures():
-    assert [(block.kind, _uncommented(block.text)) for block in blocks(CHINESE)] == [
-        (block.kind, _uncommented(block.text)) for block in blocks(ENGLISH)
-    ]
-    assert links(CHINESE) == [link if link != CHINESE.name else ENGLISH.name for link in links(ENGLISH)]
-    assert [depth for depth, _ in headings(CHINESE)] == [depth for depth, _ in headings(ENGLISH)]
-    assert sorted(_figures(CHINESE)) == sorted(_figures(ENGLISH))
-    assert sorted(set(inline(CHINESE))) == sorted(set(inline(ENGLISH)))
-
-
-def _uncommented(text):
-    return [re.sub(r"\s+# .*", "", line).rstrip() for line in text.splitlines()]
-
-
-def _figures(path):
-    return re.findall(r"\d*\.\d+", prose(path))
