@@ -70,6 +70,7 @@ def check_numbers(found):
             assert values.get("s_call", 1) > 0 and values.get("s_step", 1) > 0, record
 
 
+@pytest.mark.long
 def test_cases_compute_on_the_cpu_and_a_second_call_has_nothing_to_do(devices, tmp_path, capfd):
     path = tmp_path / "found.jsonl"
     status, found = measured(devices, path, "--only", *FEW)

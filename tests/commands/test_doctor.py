@@ -42,6 +42,7 @@ def test_everything_is_said():
     assert re.search(r"convolution   fast: [0-9.]+ ms for a small one, [0-9]+ GFLOP/s, kernel \S+", said)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(processor.instruction_set() != "AVX-512", reason="only with AVX-512 is there a slow convolution")
 def test_a_slow_convolution_is_seen():
     said = doctor(ONEDNN_MAX_CPU_ISA="ALL")

@@ -50,7 +50,9 @@ def files(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-@pytest.mark.parametrize("variant", ["two_way", "multi_group", "gap_tv", "colour_gap_tv"])
+@pytest.mark.parametrize(
+    "variant", ["two_way", *(pytest.param(name, marks=pytest.mark.long) for name in ("multi_group", "gap_tv", "colour_gap_tv"))]
+)
 def test_one_file_for_every_size(variant, tmp_path, capfd):
     network, metadata = tiny(**VARIANTS[variant])
     names = [parameter.name for parameter in network.get_parameters()]
@@ -75,8 +77,8 @@ def test_one_file_for_every_size(variant, tmp_path, capfd):
     "variant, height, width, batch",
     [
         ("multi_group", HEIGHT, WIDTH, 2),
-        ("colour", HEIGHT, WIDTH, 1),
-        ("gap_tv", HEIGHT - 1, WIDTH, 2),
+        pytest.param("colour", HEIGHT, WIDTH, 1, marks=pytest.mark.long),
+        pytest.param("gap_tv", HEIGHT - 1, WIDTH, 2, marks=pytest.mark.long),
     ],
 )
 def test_a_file_for_one_size(variant, height, width, batch, tmp_path):

@@ -237,7 +237,7 @@ def test_training_switches_it_on_by_itself(monkeypatch, kind, name, chosen, scal
 @pytest.mark.parametrize(
     "model, execution, size",
     [
-        ("910", "whole", 24),
+        pytest.param("910", "whole", 24, marks=pytest.mark.long),
         ("910", "pieces", 24),
         ("910B", "pieces", 24),
         pytest.param("910", "whole", 256, marks=pytest.mark.long),
@@ -361,7 +361,7 @@ class Step:
         raise UserError(f"step {step}: {what}")
 
 
-@pytest.mark.parametrize("model", ["910", "910B"])
+@pytest.mark.parametrize("model", ["910", pytest.param("910B", marks=pytest.mark.long)])
 @pytest.mark.parametrize("execution", ["whole", "pieces"])
 def test_a_step_that_overflows_is_noticed_and_repeated(unit, model, execution):
     """On a 910 no gradient shows it: what is too large stays at 65504."""

@@ -59,8 +59,9 @@ def run(network, *inputs):
     "name, layout, mode",
     [
         *((name, layout, "pynative") for name in NETWORKS for layout in ("frames", "native")),
-        *((name, "frames", "graph") for name in NETWORKS),
-        ("revsci_two_way", "native", "graph"),
+        *(pytest.param(name, "frames", "graph", marks=pytest.mark.long) for name in NETWORKS if name != "revsci_colour"),
+        ("revsci_colour", "frames", "graph"),
+        pytest.param("revsci_two_way", "native", "graph", marks=pytest.mark.long),
     ],
     indirect=["layout", "mode"],
 )
@@ -79,7 +80,7 @@ def test_golden_gradients(name, layout, mode):
     "name, layout, mode",
     [
         *((name, layout, "pynative") for name in NETWORKS for layout in ("frames", "native")),
-        ("revsci_multi_group_2", "frames", "graph"),
+        pytest.param("revsci_multi_group_2", "frames", "graph", marks=pytest.mark.long),
         ("revsci_colour", "native", "graph"),
     ],
     indirect=["layout", "mode"],

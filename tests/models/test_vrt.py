@@ -40,7 +40,7 @@ def clip(frames, height, width, channels=3, batch=1):
     [
         ("vrt_interpolation", 1e-5, 1e-4),
         ("vrt_sr_2frames", 4e-4, 1e-2),
-        ("vrt_sr_4frames", 4e-4, 1e-2),
+        pytest.param("vrt_sr_4frames", 4e-4, 1e-2, marks=pytest.mark.long),
         ("vrt_denoise_nonblind", 4e-4, 1e-2),
     ],
 )
@@ -159,15 +159,26 @@ def test_drop_rates_rise_over_all_blocks():
     assert [len(stage) for stage in rates] == [2, 3]
 
 
+def target_of(golden):
+    return Tensor(np.random.default_rng(int(golden["target_seed"])).random(golden["output_shape"]).astype(np.float32))
+
+
 def golden_gradients(golden, network, x):
     """Return the Charbonnier loss, the gradient of the input, and by parameter the norm of its gradient."""
-    target = Tensor(np.random.default_rng(int(golden["target_seed"])).random(golden["output_shape"]).astype(np.float32))
+    target = target_of(golden)
     parameters = list(network.trainable_params())
     loss, (of_input, of_parameters) = ms.value_and_grad(
         lambda clip: LOSSES["charbonnier"](network(clip), target), 0, parameters
     )(x)
     norms = {parameter.name: np.linalg.norm(item.asnumpy()) for parameter, item in zip(parameters, of_parameters)}
     return float(loss.asnumpy()), of_input.asnumpy(), norms
+
+
+def tape_gradients(golden, network, x):
+    """Return the Charbonnier loss and by parameter the norm of its gradient, as a training step computes them."""
+    target, parameters = target_of(golden), list(network.trainable_params())
+    loss, gradients = Tape(network, parameters).value_and_gradients(lambda restored: LOSSES["charbonnier"](restored, target), x)
+    return float(loss), {parameter.name: np.linalg.norm(item.asnumpy()) for parameter, item in zip(parameters, gradients)}
 
 
 def relative_errors(norms, arrays):
@@ -199,13 +210,18 @@ def test_golden_gradients_through_alignment(name):
     assert np.linalg.norm(strided(of_input) - expected) < 0.12 * np.linalg.norm(expected)
 
 
-def test_gradients_through_alignment_where_rounding_does_not_grow():
+@pytest.mark.parametrize(
+    "differentiated",
+    [pytest.param(golden_gradients, marks=pytest.mark.long), tape_gradients],
+    ids=["as one function", "piece by piece"],
+)
+def test_gradients_through_alignment_where_rounding_does_not_grow(differentiated):
     """Norms of all gradients, SpyNet's and the offsets' among them, against float64 (benchmarks/rounding.py --reference)."""
     golden, network, x = golden_vrt("vrt_sr_2frames")
     for parameter in network.get_parameters():
         if parameter.ndim > 1:
             parameter.set_data(0.5 * parameter)
-    _, _, norms = golden_gradients(golden, network, x)
+    norms = differentiated(golden, network, x)[-1]
     errors = relative_errors(norms, np.load(GOLDEN / "vrt_sr_2frames_halved.npz"))
     assert np.median(errors) < 5e-4 and errors.max() < 5e-3
 
@@ -225,7 +241,7 @@ def test_every_parameter_gets_a_gradient(settings, frames, channels):
         assert np.abs(gradient.asnumpy()).max() > 0, parameter.name
 
 
-@pytest.mark.parametrize("operators", ["mindspore", "native"], indirect=True)
+@pytest.mark.parametrize("operators", [pytest.param("mindspore", marks=pytest.mark.long), "native"], indirect=True)
 @pytest.mark.parametrize(
     "settings, frames, channels",
     [
@@ -286,7 +302,7 @@ def test_graph_and_pynative_agree():
     np.testing.assert_allclose(whole, eager, atol=1e-5)
 
 
-@pytest.mark.parametrize("operators", ["mindspore", pytest.param("native", marks=pytest.mark.long)], indirect=True)
+@pytest.mark.parametrize("operators", [pytest.param("mindspore", marks=pytest.mark.long), "native"], indirect=True)
 @pytest.mark.parametrize("numbers", [4096, pytest.param(160_000, marks=pytest.mark.long)])
 def test_pieces_are_the_network(numbers, operators):
     """A few windows at a time, padded ones among them."""

@@ -247,6 +247,7 @@ def built(folder, environment):
     return Path(run.stdout.strip())
 
 
+@pytest.mark.long
 @needs_compiler
 def test_two_that_build_at_once_and_one_that_finds_it_damaged(tmp_path, fresh_environment):
     (tmp_path / "one.cpp").write_text('extern "C" int one() { return 1; }\n')

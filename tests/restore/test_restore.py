@@ -366,6 +366,7 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 """
 
 
+@pytest.mark.long
 def test_memory_does_not_grow_with_the_clip(python, tmp_path):
     peaks = []
     for count in (30, 250):

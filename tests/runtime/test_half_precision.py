@@ -182,7 +182,7 @@ def test_a_clip_is_reconstructed_as_well(mode):
 
 
 @pytest.mark.parametrize("mode", ["pynative", pytest.param("graph", marks=pytest.mark.long)], indirect=True)
-@pytest.mark.parametrize("task", ["sr", "denoise"])
+@pytest.mark.parametrize("task", [pytest.param("sr", marks=pytest.mark.long), "denoise"])
 def test_a_video_is_restored_as_well(mode, task):
     clip = np.repeat(render_clip(1, frames=2, height=64, width=64)[:, None], 3, 1)
     given = clip[:, :, ::4, ::4] if task == "sr" else clip + 0.1 * random(*clip.shape)
@@ -275,6 +275,7 @@ def tiny():
     return network, Metadata("revsci", network.settings)
 
 
+@pytest.mark.long
 def test_an_exported_file_carries_its_precision(tmp_path, tiny):
     _, measurement, mask = measured(16)
     inputs = Tensor(measurement[None]), Tensor(mask)
@@ -376,6 +377,7 @@ def test_gradients_are_near_those_of_float32(configure, mode, network):
     assert np.sqrt(sum(np.square(one - other).sum() for one, other in zip(gradients, expected))) < 0.01 * total
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("mode", ["pynative"], indirect=True)
 def test_a_resumed_run_ends_as_one_that_never_stopped(configure, mode, monkeypatch):
     """Stopped within the window of the loss scale, which counts on."""

@@ -55,7 +55,9 @@ onednn_verbose,exec,cpu,deconvolution,ref:any,forward_training,src:f32,,alg:dire
     assert not is_reference("brgconv:avx2_preferred")
 
 
-@pytest.mark.parametrize("how", [("pynative", "pieces"), ("graph", "whole")], ids="-".join)
+@pytest.mark.parametrize(
+    "how", [("pynative", "pieces"), pytest.param(("graph", "whole"), marks=pytest.mark.long)], ids="-".join
+)
 def test_no_convolution_of_a_training_step_takes_the_reference_kernel(python, how):
     process = python(STEP, *how, ONEDNN_VERBOSE="1")
     assert process.returncode == 0, failed(process)

@@ -702,7 +702,7 @@ def test_a_resumed_log_drops_what_came_after_the_state(tmp_path):
     assert [(line["step"], line["loss"]) for line in lines_of(tmp_path)] == [(2, 2.0), (4, 4.0), (6, 0.0)]
 
 
-@pytest.mark.parametrize("size", [1e-3, 1.0, 1e3])
+@pytest.mark.parametrize("size", [pytest.param(1e-3, marks=pytest.mark.long), 1.0, pytest.param(1e3, marks=pytest.mark.long)])
 def test_clipping_leaves_directions_and_bounds_the_global_norm(prepared, size):
     rng = np.random.default_rng(0)
     shapes = ((3, 4), (5,), (1,)) * 400  # as many as a VRT has parameters
