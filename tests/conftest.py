@@ -7,6 +7,21 @@ import sys
 import pytest
 from places import ROOT
 
+MEETING = {"test_cluster.py", "test_launchers.py", "test_starts.py"}  # processes meet at ports, some of them MindSpore's own
+
+
+def pytest_xdist_auto_num_workers():
+    """``pytest -n auto``: a process a core, four at most, for each computes on all cores and holds graphs for gigabytes."""
+    return min(4, os.cpu_count() or 1)
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the marks
+def pytest_collection_modifyitems(items):
+    """With several processes a file stays in one, which compiles and builds once what its tests share."""
+    for item in items:
+        file = item.path.name
+        item.add_marker(pytest.mark.xdist_group("ports" if file in MEETING else file))
+
 
 @pytest.fixture(scope="session")
 def prepared():
