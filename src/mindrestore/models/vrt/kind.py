@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from mindrestore.errors import UserError
 from mindrestore.models.kind import FlowAbilities, FlowKind, Samples, VideoKind
 from mindrestore.models.settings import Settings
 from mindrestore.models.signature import OnnxGraph, Signature
@@ -49,15 +48,9 @@ class VRTKind(VideoKind):
         return super().signature(network, frames, height, width, batch=batch)
 
     def onnx(self, network: VRT, signature: Signature, new_graph: Callable[[], OnnxGraph]) -> OnnxGraph:
-        missing = (
-            ""
-            if network.pa_frames == 0
-            else (
-                "; it warps frames along flows and aligns them by deformable convolution, for which MindSpore's ONNX exporter "
-                "has no operators (GridSampler2D, DeformableOffsets)"
-            )
-        )
-        raise UserError(f"format onnx: a VRT is not written as ONNX{missing}; choose mindir, which runs on every device.")
+        from mindrestore.models.vrt.onnx import drawn
+
+        return drawn(network, signature, new_graph())
 
     # Training: the published recipe
 
