@@ -41,7 +41,7 @@ class VRTKind(VideoKind):
 
         return VRT(settings, seed)
 
-    def signature(self, network: VRT, frames: int, height: int, width: int, batch: int) -> Signature:
+    def signature(self, network: VRT, frames: int, height: int, width: int, batch: int | None) -> Signature:
         can = network.abilities
         channels = can.channels + can.takes_noise_level
         check_clip((batch, frames, channels, height, width), channels, can.interpolates)

@@ -29,7 +29,7 @@ from mindrestore.models.vrt.layers import Conv, LayerNorm, Linear, NormedLinear,
 from mindrestore.models.vrt.settings import STAGE_SCALES, STAGES, Options, VRTSettings
 from mindrestore.models.vrt.spynet import SpyNet
 from mindrestore.models.vrt.stage import Refinement, Stage
-from mindrestore.ops.margins import reflected
+from mindrestore.ops.reflection import reflected
 from mindrestore.runtime.execution import assign_in_place
 
 CHANGES = ("same", "down", "down", "down", "up", "up", "up")

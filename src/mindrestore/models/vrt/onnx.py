@@ -22,7 +22,7 @@ from mindrestore.models.signature import OnnxGraph, Signature
 from mindrestore.models.vrt import alignment, attention, ends, flows, layers, spynet
 from mindrestore.ops import windows
 from mindrestore.ops.deformable import KERNEL, TAPS
-from mindrestore.ops.margins import reflected
+from mindrestore.ops.reflection import reflected
 from mindrestore.ops.rows import EPSILON
 
 if TYPE_CHECKING:
@@ -421,9 +421,7 @@ def _neighbours_joined(piece: ends.NeighboursJoined, w: Arrays, x: Drawn, backwa
     images = _as_images(joined((clip[:, 1:], clip[:, :-1]), 1))
     flow = _as_images(joined((backward, forward), 1))
     around = [(flow + _pixels(flow)).node(rounded) for rounded in ("Floor", "Ceil")]
-    warped = [
-        _sampled(images, joined((column[:, :1], row[:, 1:]), 1), mode="nearest") for column in around for row in around
-    ]
+    warped = [_sampled(images, joined((column[:, :1], row[:, 1:]), 1), mode="nearest") for column in around for row in around]
     pairs = joined(warped, 1)
     neighbours = _by_frame(pairs.reshape(1, -1, *pairs.shape[1:]))
     level = (x[:, :, piece.colours :],) if x.shape[2] > piece.colours else ()
