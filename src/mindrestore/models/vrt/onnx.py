@@ -228,7 +228,7 @@ def _attended(piece: attention.WindowedBlock, w: Arrays, cut: windows.Windows, x
     table = np.ascontiguousarray(w["attn.relative_position_bias_table"].T)
     bias = Drawn(x.graph, x.graph("Gather", table, positions, axis=1), (piece.heads, tokens, tokens))
     query, key, value = _heads_split(_linear(x, w, "attn.qkv_self"), piece)
-    attended = _heads_merged(_attention(query, key, value, bias, _masks(x, cut, tokens)))
+    attended = _heads_merged(_attention(query, key, value, (bias, _masks(x, cut, tokens))))
     if piece.mutual:
         half = tokens // 2
         encoding = np.tile(windows.sine_positions(*piece.window[1:], channels), (2, 1))
@@ -239,12 +239,12 @@ def _attended(piece: attention.WindowedBlock, w: Arrays, cut: windows.Windows, x
         masks = _masks(x, cut, half)
         if masks is not None:
             masks = masks.reshape(count, 1, 1, half, half)
-        aligned = _attention(query.gathered([1, 0], 3), key, value, None, masks)
+        aligned = _attention(query.gathered([1, 0], 3), key, value, (masks,))
         attended = joined((_heads_merged(aligned.reshape(1, count, piece.heads, tokens, -1)), attended), 3)
     return _linear(attended, w, "attn.proj")
 
 
-def _attention(query: Drawn, key: Drawn, value: Drawn, *biases: Drawn | None) -> Drawn:
+def _attention(query: Drawn, key: Drawn, value: Drawn, biases: Sequence[Drawn | None]) -> Drawn:
     """softmax(query @ key.T + biases) @ value for each (tokens, channels)."""
     last = len(key.shape) - 1
     transposed = key.permute(*range(last - 1), last, last - 1)
