@@ -102,7 +102,7 @@ def test_a_vrt_of_every_task_takes_any_number_of_clips(task, prepared, tmp_path)
 @pytest.mark.parametrize(
     "name, mean_error, largest_error",
     [
-        ("vrt_interpolation", 2e-5, 4e-4),
+        ("vrt_interpolation", 1e-5, 1e-4),
         ("vrt_sr_2frames", 4e-4, 1e-2),
         pytest.param("vrt_sr_4frames", 4e-4, 1e-2, marks=pytest.mark.long),
         pytest.param("vrt_denoise_nonblind", 4e-4, 1e-2, marks=pytest.mark.long),

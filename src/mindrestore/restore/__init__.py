@@ -19,8 +19,8 @@
     simulation.py   a clip into measurements, the way back
     masks.py        masks of snapshot cameras as files: made, described, calibrated
 
-The functions that programs call are imported only when they are asked for, and MindSpore only when what needs it is called: ONNX
-files do not.
+The functions that programs call are imported only when they are asked for, and MindSpore only when what needs it is called:
+ONNX files do not.
 """
 
 from __future__ import annotations

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -109,10 +109,13 @@ class Drawn:
         """As of a tensor."""
         return self.node("Transpose", perm=list(axes), shape=tuple(self.shape[axis] for axis in axes))
 
-    def mean(self, axes: tuple[int, ...], keepdim: bool) -> Drawn:
-        """As of a tensor."""
-        shape = tuple(1 if axis in axes else length for axis, length in enumerate(self.shape))
-        return self.node("ReduceMean", axes=list(axes), keepdims=int(keepdim), shape=shape)
+    def mean(self, axes: tuple[int, ...], keepdim: Literal[True]) -> Drawn:
+        """As of a tensor, one axis after the other: ONNX Runtime adds up in float32, and the sum of a clip is off by 1e-5."""
+        mean = self
+        for axis in reversed(axes):
+            shape = tuple(1 if at == axis else length for at, length in enumerate(mean.shape))
+            mean = mean.node("ReduceMean", axes=[axis], shape=shape)
+        return mean
 
     def gathered(self, places: np.ndarray | Sequence[int], axis: int) -> Drawn:
         """Return the entries at ``places`` of an axis."""
