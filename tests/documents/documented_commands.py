@@ -190,7 +190,6 @@ CHECKED = {
     "mindrestore doctor": (only_parsed, "computes for seconds; test_doctor.py runs it"),
     "python train.py": (a_training, "hours; test_training.py and test_video_training.py train tiny networks"),
     "python eval.py": (an_evaluation, "minutes, and data sets that are only named; test_evaluation.py runs it"),
-    "mindrestore export": (an_export, "compiles; test_export_onnx.py runs it"),
     "python export.py": (an_export, "compiles twice; test_export.py and test_export_onnx.py run it"),
     "python benchmarks/devices.py": (a_measurement, "wants the device; test_devices_benchmark.py runs it on a CPU"),
     "pip install": (an_installation, "would change the installation that tests run in; .ci/run runs the README's"),
