@@ -12,6 +12,11 @@ from mindrestore.errors import Stopped, UserError
 from mindrestore.files import FULL, cannot_be_written
 from mindrestore.runtime.release import sigterm_as_keyboard_interrupt
 
+WITHOUT_MINDSPORE = (
+    "this needs MindSpore, which is not installed; run: pip install mindspore, or restore with what was exported where it is: "
+    "--model FILE.onnx"
+)
+
 
 def status_of(run: Callable[..., Any], *arguments: Any) -> int:
     """Call ``run(*arguments)``; return the exit status: what it returns, 0 for None, 2 after a user's mistake, 130 after Ctrl-C
@@ -24,6 +29,10 @@ def status_of(run: Callable[..., Any], *arguments: Any) -> int:
             return run(*arguments) or 0
     except UserError as error:
         return _say(f"error: {error}", 2)
+    except ModuleNotFoundError as error:
+        if error.name != "mindspore":
+            raise
+        return _say(f"error: {WITHOUT_MINDSPORE}", 2)
     except OSError as error:  # a full disk, a file that vanished, cannot be read, is no file: a traceback explains none of it
         return _say(f"error: {_of_system(error)}", 2)
     except MemoryError as error:

@@ -190,6 +190,15 @@ def existing(path: PathLike, kind: str) -> Path:
     return path
 
 
+def digest_of(path: PathLike) -> str:
+    """Return the SHA-256 of a file in hexadecimal digits."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
 def _umask() -> int:
     mask = os.umask(0)
     os.umask(mask)

@@ -45,6 +45,7 @@ ONLY_NAMED = (
     "GT.lmdb",
     "LQ.lmdb",
     "revsci.mindir",
+    "denoise.onnx",
     "camera_mask.mat",
     "SCENES/kobe.mat",
     "CAPTURES/one_cr_8.mat",

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -28,12 +29,12 @@ def noise(count, height, width):
     return (rng.integers(0, 256, (height, width, 3), np.uint8) for _ in range(count))
 
 
-def both_ways(source, task, **options):
-    """Restore with net.ckpt and with net.mindir; return the images of either."""
+def both_ways(source, task, model="net.mindir", **options):
+    """Restore with net.ckpt and with the exported ``model``; return the images of either."""
     extra = [str(text) for key, values in options.items() for text in (f"--{key}", *values)]
     assert main(["restore", source, "one", "--task", task, "--checkpoint", "net.ckpt", *extra]) == 0
     overlap = extra[extra.index("--overlap") :] if "--overlap" in extra else []
-    assert main(["restore", source, "other", "--task", task, "--model", "net.mindir", *overlap]) == 0
+    assert main(["restore", source, "other", "--task", task, "--model", model, *overlap]) == 0
     return ([image.astype(int) for _, image in stored_frames(folder)] for folder in ("one", "other"))
 
 
@@ -51,30 +52,72 @@ def test_snapshots(tmp_path):
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("task, tile", [("interpolate", (4, 64, 64)), ("denoise", (2, 64, 64))])
-def test_videos_through_the_same_tiles(task, tile):
+@pytest.mark.parametrize(
+    "kind, task",
+    [
+        *(("onnx", task) for task in ("sr", "deblur", "denoise", "interpolate")),
+        *(("mindir", task) for task in ("interpolate", "denoise")),
+    ],
+)
+def test_videos_through_the_same_tiles(kind, task):
+    if kind == "onnx":
+        needs_onnx()
     network, metadata = exportable(task)
     save_network("net.ckpt", network, "vrt", network.settings)
-    export_network(network, metadata, "net.mindir")
+    export_network(network, metadata, f"net.{kind}", kind)
     write_clip("in", noise(5, 64, 90), 5)
+    options = dict(tile=(4 if task == "interpolate" else 2, 64, 64), overlap=(1, 16, 16))
     level = {"sigma": [25]} if task == "denoise" else {}
-    one, other = (list(images) for images in both_ways("in", task, tile=tile, overlap=(1, 16, 16), **level))
+    one, other = (list(images) for images in both_ways("in", task, f"net.{kind}", **options, **level))
     assert len(one) == len(other) == (9 if task == "interpolate" else 5)
     assert max(np.abs(a - b).max() for a, b in zip(one, other)) <= 1
 
 
-def test_what_is_smaller_than_the_file_takes_is_reflected_and_cut_off():
-    from mindspore import Tensor
+def needs_onnx():
+    for name in ("onnx", "onnxruntime"):
+        pytest.importorskip(name, reason=f"the package {name} is not installed")
 
+
+WITHOUT_MINDSPORE = """
+import sys
+sys.modules["mindspore"] = None  # importing it fails as where it is not installed
+from mindrestore.cli import main
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_an_onnx_file_restores_where_mindspore_is_not(python):
+    """Snapshots and videos, as with MindSpore; what needs it says so."""
+    needs_onnx()
+    network = create_model("revsci", blocks=1, channels=8, start="gap_tv")
+    export_network(network, Metadata("revsci", network.settings), "sci.onnx", "onnx", frames=4)
+    export_network(*exportable("interpolate"), "video.onnx", "onnx")
+    write_clip("in", noise(4, 40, 50), 4)
+    assert main(["simulate", "in", "coded.mat", "--ratio", "4"]) == 0
+    write_clip("three", noise(3, 40, 50), 3)
+    for source, task, model, count in (("three", "interpolate", "video", 5), ("coded.mat", "sci", "sci", 4)):
+        command = ["restore", source, f"{task} {{}}", "--task", task, "--model", f"{model}.onnx"]
+        assert main([word.format("with") for word in command]) == 0
+        run = python(WITHOUT_MINDSPORE, *(word.format("without") for word in command))
+        assert run.returncode == 0, run.stderr
+        one, other = ([image for _, image in stored_frames(f"{task} {which}")] for which in ("with", "without"))
+        assert len(one) == count
+        np.testing.assert_array_equal(one, other)
+    run = python(WITHOUT_MINDSPORE, "restore", "in", "out", "--task", "denoise", "--sigma", "25")
+    assert run.returncode == 2 and "needs MindSpore, which is not installed" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_what_is_smaller_than_the_file_takes_is_reflected_and_cut_off():
     seen = []
 
     def graph(x):
-        seen.append(x.asnumpy())
-        return Tensor(seen[0].repeat(2, 3).repeat(2, 4))
+        seen.append(x)
+        return x.repeat(2, 3).repeat(2, 4)
 
     network = ExportedVideo(graph, VideoAbilities(("sr",), scale=2), [[1, 6, 3, 16, 24]], "net.mindir")
     clip = np.random.default_rng(0).random((1, 4, 3, 10, 24), np.float32)
-    found = network(Tensor(clip)).asnumpy()
+    found = network(clip)
     np.testing.assert_array_equal(found, clip.repeat(2, 3).repeat(2, 4))
     np.testing.assert_array_equal(seen[0][:, 4:6, :, :10], clip[:, 2:0:-1])
     np.testing.assert_array_equal(seen[0][:, :4, :, 10:], clip[:, :, :, 8:2:-1])
@@ -87,13 +130,54 @@ def test_files_that_are_not_what_was_exported_are_named(tmp_path):
     shutil.copy("net.mindir", "alone.mindir")
     (tmp_path / "text.mindir").write_text("text")
     record = json.loads((tmp_path / "net.json").read_text())
-    (tmp_path / "text.json").write_text(json.dumps(record))
+    (tmp_path / "text.json").write_text(json.dumps({key: value for key, value in record.items() if key != "sha256"}))
+    (tmp_path / "other.mindir").write_text("text")
+    (tmp_path / "other.json").write_text(json.dumps(record))
     (tmp_path / "odd.mindir").write_text("")
     (tmp_path / "odd.json").write_text(json.dumps({**record, "kind": "other"}))
     for name, said in (
         ("alone", "alone.json: no such description"),
         ("text", "text.mindir: MindSpore cannot load it"),
+        ("other", "other.mindir: is not the file that other.json describes, or is damaged"),
         ("odd", "odd.json: does not describe an exported network"),
     ):
         with pytest.raises(UserError, match=said):
             load_exported(f"{name}.mindir")
+
+
+def test_onnx_files_that_are_not_what_was_exported_are_named(tmp_path, capsys):
+    needs_onnx()
+    network = create_model("revsci", blocks=1, channels=8)
+    export_network(network, Metadata("revsci", network.settings), "net.onnx", "onnx", frames=2)
+    content, record = (tmp_path / "net.onnx").read_bytes(), json.loads((tmp_path / "net.json").read_text())
+    flipped = bytearray(content)
+    flipped[len(content) // 2] ^= 64  # a weight: the file still loads
+    old = {key: value for key, value in record.items() if key != "sha256"}
+    other = [dict(port, shape=[None, 5, *port["shape"][2:]]) for port in record["inputs"]]
+    for name, held, description, said in (
+        ("flipped", bytes(flipped), record, "flipped.onnx: is not the file that flipped.json describes, or is damaged"),
+        ("cut", content[: len(content) // 2], record, "cut.onnx: is not the file"),
+        ("old", content[: len(content) // 2], old, "old.onnx: ONNX Runtime cannot load it"),
+        ("text", b"text", old, "text.onnx: ONNX Runtime cannot load it"),
+        ("empty", b"", old, "empty.onnx: ONNX Runtime cannot load it"),
+        ("shapes", content, {**old, "inputs": other}, "shapes.onnx: ONNX Runtime cannot load it .it takes"),
+    ):
+        (tmp_path / f"{name}.onnx").write_bytes(held)
+        (tmp_path / f"{name}.json").write_text(json.dumps(description))
+        with pytest.raises(UserError, match=said) as caught:
+            load_exported(f"{name}.onnx")
+        assert "\n" not in str(caught.value)
+    write_clip("in.tif", noise(2, 16, 16), 2)
+    assert main(["restore", "in.tif", "out", "--task", "sr", "--model", "net.onnx"]) == 2
+    assert main(["restore", "in.tif", "out", "--task", "sci", "--model", "net.onnx", "--device", "gpu"]) == 2
+    said = capsys.readouterr().err
+    assert "for which --task sr has no use" in said and "an ONNX file is run on the CPU" in said
+
+
+def test_without_onnx_runtime_the_way_out_is_named(tmp_path, monkeypatch):
+    needs_onnx()
+    network = create_model("revsci", blocks=1, channels=8)
+    export_network(network, Metadata("revsci", network.settings), "net.onnx", "onnx", frames=2)
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(UserError, match="ONNX Runtime, which runs it, is not installed; run: pip install onnxruntime"):
+        load_exported("net.onnx")

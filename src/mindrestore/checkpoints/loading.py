@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from mindspore import nn
 
 from mindrestore import models
 from mindrestore.checkpoints.named import located
@@ -18,6 +17,9 @@ from mindrestore.files import PathLike
 from mindrestore.models import kind_of, kinds, names, network_of
 from mindrestore.models.kind import NetworkKind
 from mindrestore.models.settings import Settings
+
+if TYPE_CHECKING:
+    from mindspore import nn
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
 

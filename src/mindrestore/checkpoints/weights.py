@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-import mindspore
 import numpy as np
-from mindspore import Parameter, nn
 
 from mindrestore.checkpoints.sources import Arrays, Source, described, read_arrays
 from mindrestore.errors import UserError, some_of
 from mindrestore.files import PathLike
+
+if TYPE_CHECKING:
+    from mindspore import Parameter, nn
 
 
 def load_published_weights(network: nn.Cell, source: Source) -> nn.Cell:
@@ -43,7 +44,13 @@ def set_weights(network: nn.Cell, arrays: Arrays, where: PathLike) -> None:
     if faults:
         raise UserError(f"{where}: the weights do not fit the network's {len(parameters)} parameters: {', '.join(faults)}.")
     for name, parameter in parameters.items():
-        parameter.set_data(mindspore.Tensor(np.asarray(arrays[name], order="C"), parameter.dtype))
+        _set(parameter, arrays[name])
+
+
+def _set(parameter: Parameter, array: np.ndarray) -> None:
+    from mindspore import Tensor
+
+    parameter.set_data(Tensor(np.asarray(array, order="C"), parameter.dtype))
 
 
 def _refuse_not_finite(arrays: Arrays, where: PathLike) -> None:
@@ -109,7 +116,7 @@ def start_from(network: nn.Cell, source: Source, prefix: str = "") -> Taken:
         raise UserError(f"{described(source)}: none of its weights fits the network; give a checkpoint of a similar one.")
     _refuse_not_finite({name: arrays[name] for name in fits}, described(source))
     for name in fits:
-        parameters[name].set_data(mindspore.Tensor(np.asarray(arrays[name], order="C"), parameters[name].dtype))
+        _set(parameters[name], arrays[name])
     unset = {"differ in shape": misshapen, "are missing": missing}
     notes = [f"{len(names)} {reason} ({some_of(names)})" for reason, names in unset.items() if names]
     return Taken(

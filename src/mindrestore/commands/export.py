@@ -14,9 +14,9 @@ def add(commands: Commands) -> None:
         commands,
         "export",
         _run,
-        summary="write a trained network as MINDIR, RevSCI also as ONNX, on Ascend AIR",
-        details="A JSON file beside it says inputs, outputs, shapes, ranges, tile and window. Run a .mindir with "
-        "`mindrestore restore --model`. From MindSpore's documents, not tried here: `converter_lite --fmk=MINDIR "
+        summary="write a trained network as MINDIR or ONNX, on Ascend also as AIR",
+        details="A JSON file beside it says inputs, outputs, shapes, ranges, tile and window. Run a .mindir "
+        "or .onnx with `mindrestore restore --model`. From MindSpore's documents, not tried here: `converter_lite --fmk=MINDIR "
         "--modelFile=NET.mindir --outputFile=NET` makes a MindSpore Lite model, `atc --framework=1 "
         "--model=NET.air --output=NET --soc_version=Ascend910A` an offline model of an AIR file.",
     )

@@ -79,7 +79,7 @@ def add(commands: Commands) -> None:
         action="append",
         default=[],
         metavar="PATH",
-        help="a network that `mindrestore export` wrote (.mindir) instead of a checkpoint",
+        help="a network that `mindrestore export` wrote (.mindir, or .onnx, which needs no MindSpore) instead of a checkpoint",
     )
     command.add_argument("--mask", metavar="PATH", help="mask of the measurements, where their file does not hold it")
     command.add_argument(
@@ -146,10 +146,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.dry_run and (options.preview or options.resume or options.overwrite):
         raise UserError("--dry-run: writes nothing; leave --preview, --resume and --overwrite away.")
     sigma = _sigma(options.sigma)
-    from mindrestore.runtime import cluster, session
-
-    cluster.refuse_other_starts()
-    session.start(options.device, threads=options.threads, precision=options.precision or "float32")
+    _start(options)
     from mindrestore.restore import batch
     from mindrestore.restore.run import Request, restore
     from mindrestore.restore.spans import seconds_of
@@ -187,6 +184,23 @@ def _run(options: argparse.Namespace) -> int:
     if sources != [Path(options.input[0])]:
         return batch.restore_all(request, sources)
     return batch.DONE if restore(request) else batch.DAMAGED
+
+
+def _start(options: argparse.Namespace) -> None:
+    """Prepare MindSpore, unless ONNX files alone restore the clip."""
+    from mindrestore.restore.networks import need_mindspore
+
+    number_type = options.precision or "float32"
+    if need_mindspore(options.task, options.checkpoint, options.model):
+        from mindrestore.runtime import cluster, session
+
+        cluster.refuse_other_starts()
+        session.start(options.device, threads=options.threads, precision=number_type)
+    else:
+        from mindrestore.runtime import onnx_file, precision as of_process
+
+        of_process.use(number_type)
+        onnx_file.start(options.device, options.threads)
 
 
 def _sigma(text: str | None) -> float | str | None:

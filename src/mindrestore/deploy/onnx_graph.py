@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     import onnx
 
 OPSET = 17
-_FREE = ("height", "width")  # names of the axes whose size is free
+_FREE_BATCH, _FREE_SIZE = "batch", ("height", "width")  # names of the axes, first and last, whose size is free
 
 
 class Graph:
@@ -28,21 +29,34 @@ class Graph:
             raise UserError("format onnx: the package onnx is not installed; run: pip install onnx onnxruntime") from None
         self._onnx = onnx
         self._nodes, self._constants, self._inputs, self._outputs = [], [], [], []
+        self._known = {}  # names of constants by content, and of the results of nodes by operator, inputs and attributes
 
     def __call__(self, operator: str, *inputs: ArrayLike, outputs: int = 1, **attributes: Any) -> str | list[str]:
-        """Add a node; arrays among ``inputs`` become constants. Returns the name of its output, or a list of several."""
+        """Add a node; arrays among ``inputs`` become constants. Returns the name of its output, or a list of several.
+
+        A node that is there already is not added again.
+        """
         values = [value if isinstance(value, str) else self.constant(value) for value in inputs]
-        names = [f"{operator.lower()}_{len(self._nodes)}_{index}" for index in range(outputs)]
-        self._nodes.append(self._onnx.helper.make_node(operator, values, names, **attributes))
-        return names[0] if outputs == 1 else names
+        key = operator, *values, outputs, repr(attributes)
+        if key not in self._known:
+            names = [f"{operator.lower()}_{len(self._nodes)}_{index}" for index in range(outputs)]
+            self._nodes.append(self._onnx.helper.make_node(operator, values, names, **attributes))
+            self._known[key] = names
+        names = self._known[key]
+        return names[0] if outputs == 1 else list(names)
 
     def constant(self, array: ArrayLike) -> str:
-        """Add an array; returns its name. Floats are float32, whole numbers int64, as ONNX wants shapes."""
+        """Add an array; returns its name. Floats are float32, whole numbers int64, as ONNX wants shapes.
+
+        Equal arrays are held once.
+        """
         array = np.asarray(array)
         array = array.astype(np.float32 if array.dtype.kind == "f" else np.int64)
-        name = f"constant_{len(self._constants)}"
-        self._constants.append(self._onnx.numpy_helper.from_array(array, name))
-        return name
+        key = array.dtype.str, array.shape, hashlib.sha256(array.tobytes()).digest()
+        if key not in self._known:
+            self._known[key] = f"constant_{len(self._constants)}"
+            self._constants.append(self._onnx.numpy_helper.from_array(array, self._known[key]))
+        return self._known[key]
 
     def input(self, port: Port) -> str:
         """Add a ``mindrestore.models.signature.Port`` as input; returns its name."""
@@ -65,5 +79,6 @@ class Graph:
         self._onnx.save(model, str(path))
 
     def _value(self, port: Port) -> onnx.ValueInfoProto:
-        shape = [*port.shape[:-2], *(name if size is None else size for name, size in zip(_FREE, port.shape[-2:]))]
+        names = (_FREE_BATCH, *[None] * (len(port.shape) - 3), *_FREE_SIZE)
+        shape = [name if size is None else size for name, size in zip(names, port.shape)]
         return self._onnx.helper.make_tensor_value_info(port.name, self._onnx.TensorProto.FLOAT, shape)

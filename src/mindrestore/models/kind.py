@@ -185,8 +185,8 @@ class NetworkKind:
         """Return the default (frames, height, width) of an exported file; height and width None if free."""
         raise UserError(f"the {self.name} network has no exporter.")
 
-    def signature(self, network: nn.Cell, frames: int, height: int | None, width: int | None, batch: int) -> Signature:
-        """Return the ``Signature`` of an exported file; height and width are None if free."""
+    def signature(self, network: nn.Cell, frames: int, height: int | None, width: int | None, batch: int | None) -> Signature:
+        """Return the ``Signature`` of an exported file; height and width, or batch, are None if free."""
         raise UserError(f"the {self.name} network has no exporter.")
 
     def any_size(self, network: nn.Cell) -> nn.Cell:
@@ -212,7 +212,7 @@ class VideoKind(NetworkKind):
     def default_size(self, network: nn.Cell) -> FreeSize:
         return network.abilities.clip
 
-    def signature(self, network: nn.Cell, frames: int, height: int, width: int, batch: int) -> Signature:
+    def signature(self, network: nn.Cell, frames: int, height: int, width: int, batch: int | None) -> Signature:
         can = network.abilities
         if can.interpolates and frames != INTERPOLATED_FRAMES:
             raise UserError(

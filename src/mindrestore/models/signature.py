@@ -32,9 +32,10 @@ class Port(NamedTuple):
     range: tuple[float, float]
     meaning: str
 
-    def of_size(self, height: int, width: int) -> tuple[int, ...]:
-        """Return the shape with ``height`` and ``width`` as its last two axes."""
-        return (*self.shape[:-2], height, width)
+    def of_size(self, height: int, width: int, batch: int = 1) -> tuple[int, ...]:
+        """Return the shape with ``height`` and ``width`` as its last two axes, and ``batch`` as its first if that is free."""
+        first, *others = self.shape[:-2]
+        return (batch if first is None else first, *others, height, width)
 
     def record(self) -> dict[str, Any]:
         """Return the port as JSON values."""

@@ -1,14 +1,8 @@
-"""Padding: by zeros on both sides, or by reflection at the end."""
+"""Padding by zeros on both sides."""
 
 from __future__ import annotations
 
-import numpy as np
 from mindspore import Tensor, ops
-
-
-def reflected(length: int, longer: int) -> np.ndarray:
-    """Return the positions that pad ``length`` to ``longer`` by reflection at the end, repeated if needed: (longer,) int32."""
-    return np.pad(np.arange(length, dtype=np.int32), (0, longer - length), "reflect" if length > 1 else "edge")
 
 
 def with_zeros(x: Tensor, axis: int, before: int, after: int) -> Tensor:

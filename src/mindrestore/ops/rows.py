@@ -13,6 +13,8 @@ from mindspore.ops import constexpr
 from mindrestore.ops.half_precision import product
 from mindrestore.runtime import device
 
+EPSILON = 1e-5  # of normalisation, as the published networks have it
+
 
 @constexpr(reuse_result=False)
 def _copies_first() -> bool:
@@ -63,5 +65,5 @@ def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def layer_norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """Normalise the last axis, with the epsilon of the published networks, 1e-5. x: (..., C); weight, bias: (C,)."""
-    return ops.LayerNorm(begin_norm_axis=-1, begin_params_axis=-1, epsilon=1e-5)(x, weight, bias)[0]
+    """Normalise the last axis, with the epsilon of the published networks. x: (..., C); weight, bias: (C,)."""
+    return ops.LayerNorm(begin_norm_axis=-1, begin_params_axis=-1, epsilon=EPSILON)(x, weight, bias)[0]

@@ -3,6 +3,7 @@
     video.py        a network over a stream of frames, tile by tile
     snapshots.py    a network over measurements
     exported.py     an exported file in the place of a network
+    calls.py        networks of any make as functions of arrays
     tasks.py        the tasks by name
     networks.py     which network a task takes: what ships, a checkpoint, an exported file
     spans.py        which part of a clip
@@ -18,7 +19,8 @@
     simulation.py   a clip into measurements, the way back
     masks.py        masks of snapshot cameras as files: made, described, calibrated
 
-The functions that programs call are imported, and MindSpore with them, only when they are asked for.
+The functions that programs call are imported only when they are asked for, and MindSpore only when what needs it is called:
+ONNX files do not.
 """
 
 from __future__ import annotations

@@ -10,25 +10,20 @@ import itertools
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
-from mindspore import Tensor
 
 TIME, HEIGHT, WIDTH = 1, 3, 4  # axes of (N, D, C, H, W)
 TIME_OF_MASK = -3  # axis of (T, H, W) and (3, T, H, W)
 
 
 class ClipEnsemble:
-    """As ``network``, from Tensor (N, D, C, H, W) to Tensor (N, D', C', sH, sW), the mean over eight views."""
+    """As ``network``, a function of arrays, (N, D, C, H, W) -> (N, D', C', sH, sW), the mean over eight views."""
 
-    def __init__(self, network: Callable[[Tensor], Tensor]) -> None:
+    def __init__(self, network: Callable[[np.ndarray], np.ndarray]) -> None:
         self._network = network
 
-    def __call__(self, clip: Tensor) -> Tensor:
-        frames = clip.numpy()
-        axes = (TIME, HEIGHT, WIDTH) if frames.shape[TIME] > 1 else (HEIGHT, WIDTH)
-        restored = (
-            np.flip(self._network(Tensor(np.ascontiguousarray(np.flip(frames, view)))).numpy(), view) for view in _views(axes)
-        )
-        return Tensor(_mean(restored))
+    def __call__(self, clip: np.ndarray) -> np.ndarray:
+        axes = (TIME, HEIGHT, WIDTH) if clip.shape[TIME] > 1 else (HEIGHT, WIDTH)
+        return _mean(np.flip(self._network(np.flip(clip, view)), view) for view in _views(axes))
 
 
 class SnapshotEnsemble:

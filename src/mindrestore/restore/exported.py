@@ -1,4 +1,7 @@
-"""Run what ``mindrestore export`` wrote: a MINDIR file in the place of the network it was made from."""
+"""Run what ``mindrestore export`` wrote, a MINDIR or an ONNX file, in the place of the network it was made from.
+
+An ONNX file needs no MindSpore.
+"""
 
 from __future__ import annotations
 
@@ -6,37 +9,40 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from mindspore import Tensor
 
 from mindrestore.checkpoints.loading import Loaded
 from mindrestore.checkpoints.native import Metadata
 from mindrestore.data.snapshots import starting_estimate
 from mindrestore.errors import UserError, printable
-from mindrestore.files import PathLike, existing
+from mindrestore.files import PathLike, digest_of, existing
 from mindrestore.models import kind_of
 from mindrestore.models.kind import SnapshotAbilities, VideoAbilities
-from mindrestore.ops.margins import reflected
+from mindrestore.ops.reflection import reflected
 from mindrestore.readers.untrusted import json_object
-from mindrestore.runtime import mindir
+from mindrestore.runtime import mindir, onnx_file
+
+Graph = Callable[..., np.ndarray]  # from arrays to an array
 
 
 def load_exported(path: PathLike) -> Loaded:
     """Load an exported file and the JSON file beside it.
 
     Args:
-        path: of the .mindir file.
+        path: of the .mindir or .onnx file.
 
     Returns:
         ``Loaded``, its network an ``ExportedVideo`` or ``ExportedSnapshot``.
 
     Raises:
-        UserError: either file is missing or not what was exported, or the network is of a kind that is not known here.
+        UserError: either file is missing or not what was exported, the network is of a kind that is not known here, or what
+            runs the file is not installed.
     """
     path = existing(path, "exported network")
     record_path = existing(path.with_suffix(".json"), "description beside the exported network")
     record = json_object(record_path, "description of an exported network")
     try:
-        kind, shapes = kind_of(record["kind"]), [_shape(port["shape"]) for port in record["inputs"]]
+        kind, ports = kind_of(record["kind"]), {str(port["name"]): _shape(port["shape"]) for port in record["inputs"]}
+        shapes = list(ports.values())
         settings, network = kind.settings.of(record["settings"]), EXPORTED[kind.problem]
         metadata = Metadata(kind.name, record["settings"], record.get("mask"))
         precision = PRECISIONS[record.get("precision", "float32")]
@@ -47,11 +53,25 @@ def load_exported(path: PathLike) -> Loaded:
         raise UserError(
             f"{record_path}: does not describe an exported network ({type(error).__name__}: {reason}); export it again."
         ) from error
-    try:
-        graph = mindir.read(path, shapes)
-    except ValueError as error:
-        raise UserError(f"{path}: MindSpore cannot load it ({error}); expected a .mindir file, export it again.") from error
+    if record.get("sha256") not in (None, digest_of(path)):
+        raise UserError(f"{path}: is not the file that {record_path.name} describes, or is damaged; export it again.")
+    graph = _graph_of(path, ports)
     return Loaded(network(graph, settings.abilities, shapes, path, precision=precision), True, str(path), metadata)
+
+
+def _graph_of(path: Path, ports: dict[str, Sequence[int | None]]) -> Graph:
+    """Return the graph in a file as a function of arrays; ports: shapes of its inputs by name."""
+    is_onnx = path.suffix == ".onnx"
+    try:
+        return onnx_file.read(path, ports) if is_onnx else mindir.read(path, list(ports.values()))
+    except ImportError as error:
+        if error.name != "onnxruntime":
+            raise
+        raise UserError(f"{path}: ONNX Runtime, which runs it, is not installed; run: pip install onnxruntime") from None
+    except ValueError as error:
+        program, kind = ("ONNX Runtime", ".onnx") if is_onnx else ("MindSpore", ".mindir")
+        reason = printable(str(error))
+        raise UserError(f"{path}: {program} cannot load it ({reason}); expected a {kind} file, export it again.") from error
 
 
 def _shape(lengths: object) -> list[int | None]:
@@ -70,9 +90,11 @@ class ExportedVideo:
         precision: ``"float32"`` or ``"float16"``, in which it multiplies and convolves whatever ``runtime.precision`` says.
     """
 
+    takes_arrays = True  # see ``mindrestore.restore.calls``
+
     def __init__(
         self,
-        graph: Callable,
+        graph: Graph,
         abilities: VideoAbilities,
         shapes: Sequence[Sequence[int | None]],
         path: Path,
@@ -80,18 +102,17 @@ class ExportedVideo:
     ) -> None:
         self._graph, self.abilities, self.precision = graph, abilities, precision
         batch, frames, _, height, width = shapes[0]
-        if batch != 1:
+        if batch not in (None, 1):
             raise UserError(f"{path}: takes {batch} clips a call; export it with a batch of 1.")
         self.tile = (frames, height, width)
 
-    def __call__(self, clip: Tensor) -> Tensor:
+    def __call__(self, clip: np.ndarray) -> np.ndarray:
         """(1, D, C, H, W) -> (1, D', 3, sH, sW), D, H and W at most those of ``tile``; as the network itself."""
-        x = clip.numpy()
-        _, frames, _, height, width = x.shape
+        x, (_, frames, _, height, width) = clip, clip.shape
         for axis, length in zip((1, 3, 4), self.tile):
             if length > x.shape[axis]:
                 x = np.take(x, reflected(x.shape[axis], length), axis)
-        restored = self._graph(Tensor(np.ascontiguousarray(x)))
+        restored = self._graph(np.ascontiguousarray(x))
         scale = self.abilities.scale
         return restored[:, :frames, :, : scale * height, : scale * width]
 
@@ -103,7 +124,7 @@ class ExportedSnapshot:
 
     def __init__(
         self,
-        graph: Callable,
+        graph: Graph,
         abilities: SnapshotAbilities,
         shapes: Sequence[Sequence[int | None]],
         path: Path,
@@ -125,7 +146,7 @@ class ExportedSnapshot:
         if self._estimates:
             inputs.append(starting_estimate(measurement, mask, self.abilities.colour))
         batch = [inputs[0][None], inputs[1], *(x[None] for x in inputs[2:])]
-        clip = self._graph(*(Tensor(np.ascontiguousarray(x, np.float32)) for x in batch)).numpy()[0]
+        clip = self._graph(*(np.ascontiguousarray(x, np.float32) for x in batch))[0]
         return np.clip(clip, 0, 1)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -14,6 +14,12 @@ from mindrestore.restore.exported import load_exported
 from mindrestore.restore.tasks import STEPS
 from mindrestore.runtime import precision
 from mindrestore.tiling import TASKS, Sizes, default_overlap, default_tile
+
+
+def need_mindspore(task: str, checkpoints: Sequence[PathLike], models: Sequence[PathLike]) -> bool:
+    """Tell whether anything but ONNX files will be used by ``choose``."""
+    only_onnx = not checkpoints and all(Path(path).suffix == ".onnx" for path in models)
+    return not only_onnx or len(models) < len(STEPS.get(task, (task,)))
 
 
 class TaskNetwork(NamedTuple):
@@ -39,7 +45,7 @@ def choose(
     Args:
         task: one of ``mindrestore.restore.tasks.TASKS``.
         checkpoints: paths of weights, ours or published, in any order; what is missing ships, or is an error.
-        models: paths of exported files (.mindir), likewise. Their tile is their own.
+        models: paths of exported files (.mindir, .onnx), likewise. Their tile is their own.
         tile, overlap: (frames, height, width) instead of the task's own.
         size: height and width of the clip, which the task's own tile is fitted to.
 

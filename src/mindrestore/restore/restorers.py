@@ -16,7 +16,7 @@ from mindrestore.errors import UserError, some_of
 from mindrestore.media.clips import Clip
 from mindrestore.models import abilities_of
 from mindrestore.models.kind import INTERPOLATED_FRAMES
-from mindrestore.ops.margins import reflected
+from mindrestore.ops.reflection import reflected
 from mindrestore.restore.cuts import find_cuts
 from mindrestore.restore.ensemble import SnapshotEnsemble
 from mindrestore.restore.exported import ExportedSnapshot

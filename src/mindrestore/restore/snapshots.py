@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import collections
+from typing import TYPE_CHECKING
 
 import numpy as np
-from mindspore import Tensor, nn
 
 from mindrestore.data.snapshots import starting_estimate
 from mindrestore.errors import UserError
-from mindrestore.executor import Piecewise
+from mindrestore.restore.calls import on_arrays
 from mindrestore.sensing.values import all_finite
+
+if TYPE_CHECKING:
+    from mindspore import nn
 
 
 class Reconstructor:
@@ -22,7 +25,7 @@ class Reconstructor:
 
     def __init__(self, network: nn.Cell) -> None:
         self.network = network
-        self._piecewise = Piecewise(network)
+        self._call = on_arrays(network)
         self._prepared = set()
 
     def prepare(self, frames: int, height: int, width: int) -> bool:
@@ -64,4 +67,4 @@ class Reconstructor:
         if self.network.abilities.corrects_estimate:
             shape = ((3,) if self.network.abilities.colour else ()) + mask.shape
             inputs.append((np.zeros(shape, np.float32) if estimate is None else estimate)[None])
-        return self._piecewise(*(Tensor(np.ascontiguousarray(x, np.float32)) for x in inputs)).numpy()[0]
+        return self._call(*(np.asarray(x, np.float32) for x in inputs))[0]

@@ -17,13 +17,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
-from mindspore import Tensor
 
 from mindrestore.errors import UserError
-from mindrestore.executor import Piecewise
 from mindrestore.models import abilities_of
 from mindrestore.models.kind import INTERPOLATED_FRAMES, VideoAbilities
-from mindrestore.models.piece import made_of_pieces
+from mindrestore.restore.calls import on_arrays
 from mindrestore.restore.ensemble import ClipEnsemble
 from mindrestore.restore.progress import tile_bar
 from mindrestore.sensing.values import all_finite, finite
@@ -75,7 +73,7 @@ def restore_video(
             without frames, a frame of another size, or a number that is not finite in a frame or in what becomes of it.
     """
     needs = abilities_of(network)
-    network = Piecewise(network) if made_of_pieces(network) else network
+    network = on_arrays(network)
     network = ClipEnsemble(network) if ensemble else network
     tile, overlap = checked_tiling(tile, overlap, needs.window, blend)
     if needs.takes_noise_level and sigma is None:
@@ -226,8 +224,8 @@ class _Spatial:
         restored = None
         for row in rows.tiles:
             for column in columns.tiles:
-                tile = np.ascontiguousarray(frames[None, :, :, row.start : row.stop, column.start : column.stop])
-                restored_tile = self.network(Tensor(tile)).numpy()[0]  # (D', 3, sh, sw)
+                tile = frames[None, :, :, row.start : row.stop, column.start : column.stop]
+                restored_tile = self.network(tile)[0]  # (D', 3, sh, sw)
                 weights = row.weights[:, None] * column.weights
                 if restored is None:
                     restored = [np.zeros((restored_tile.shape[1], *self._size), np.float32) for _ in restored_tile]

@@ -5,7 +5,7 @@
     execution.py   compiled functions, and what MindSpore's compiler refuses
     cluster.py     processes that train together; starts.py says who started them
     dataset.py     samples through MindSpore's dataset engine
-    mindir.py      graphs in files
+    mindir.py      graphs in files, run by MindSpore; onnx_file.py, run without it
     process.py     memory and subnormal numbers of this process
     processor.py, convolution_probe.py, accelerators.py, ascend_server.py   what the machine has, and how fast it is
 

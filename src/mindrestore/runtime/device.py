@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import mindspore as ms
-
 from mindrestore.errors import UserError
 
 CHOICES = ("auto", "cpu", "gpu", "ascend")
@@ -13,6 +11,8 @@ FASTEST_FIRST = ("ascend", "gpu", "cpu")
 
 def name() -> str:
     """Return ``"cpu"``, ``"gpu"`` or ``"ascend"``: what MindSpore has been told to compute on."""
+    import mindspore as ms
+
     return ms.get_current_device().device_target.lower()
 
 
@@ -29,6 +29,8 @@ def count(kind: str) -> int:
     """Return how many devices of a kind this process may use; ``CUDA_VISIBLE_DEVICES`` and its like count."""
     if kind == "cpu":
         return 1
+    import mindspore as ms
+
     context = ms.device_context.ascend if kind == "ascend" else ms.device_context.gpu
     try:
         return context.device_count()
@@ -61,5 +63,7 @@ def select(choice: str = "auto", number: int = 0) -> str:
             f"DEVICE_ID, or --device-id of the launchers, a number from 0 to {devices - 1}."
         )
     if (name(), kind) != ("cpu", "cpu"):  # MindSpore refuses to set a device again once it has computed
+        import mindspore as ms
+
         ms.set_device(TARGETS[kind], number)
     return kind

@@ -9,11 +9,12 @@ and clears the register; elsewhere it looks at the numbers. From MindSpore's sou
 from __future__ import annotations
 
 from collections.abc import Iterable
-
-import mindspore as ms
-from mindspore import Tensor, amp
+from typing import TYPE_CHECKING
 
 from mindrestore.runtime import device
+
+if TYPE_CHECKING:
+    from mindspore import Tensor
 
 CHOICES = ("float32", "float16")
 _chosen = "float32"
@@ -33,9 +34,15 @@ def chosen() -> str:
 def forget_overflow() -> None:
     """Forget earlier overflows, such as of a validation. Call it before what ``none_overflowed`` is to judge."""
     if device.name() == "ascend":
+        import mindspore as ms
+        from mindspore import Tensor, amp
+
         amp.all_finite([Tensor([0.0], ms.float32)])  # asking clears
 
 
 def none_overflowed(tensors: Iterable[Tensor]) -> Tensor:
     """Return a float32 scalar tensor: 1 if nothing in ``tensors``, or computed since ``forget_overflow``, overflowed."""
+    import mindspore as ms
+    from mindspore import amp
+
     return amp.all_finite(list(tensors)).to(ms.float32)

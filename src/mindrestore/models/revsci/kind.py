@@ -48,7 +48,7 @@ class RevSCIKind(SnapshotKind):
     def default_size(self, network: RevSCI) -> FreeSize:
         return 8, None, None
 
-    def signature(self, network: RevSCI, frames: int, height: int | None, width: int | None, batch: int) -> Signature:
+    def signature(self, network: RevSCI, frames: int, height: int | None, width: int | None, batch: int | None) -> Signature:
         image = (height, width)
         planes = (batch, 3, frames) if network.colour else (batch, frames)
         inputs = [

@@ -20,6 +20,7 @@ from mindrestore.ops.convolution_images import conv2d
 from mindrestore.ops.margins import with_zeros
 
 LAST_KERNEL = 7  # of interpolation's last convolution
+FUSED_SLOPE = 0.2  # of LeakyReLU behind the fusion of its frames
 
 
 class NeighboursJoined(Piece):
@@ -78,7 +79,7 @@ class MiddleFrame(Piece):
     def compute(self, w: Weights, features: Tensor, mean: Tensor) -> Tensor:
         features = pixels_last(features)
         fused = features.reshape(features.shape[0], -1, *features.shape[3:])  # (N, 4 · channels, H, W)
-        fused = leaky_relu(conv2d(fused, _image_kernel(w["linear_fuse.weight"]), w["linear_fuse.bias"]), 0.2)
+        fused = leaky_relu(conv2d(fused, _image_kernel(w["linear_fuse.weight"]), w["linear_fuse.bias"]), FUSED_SLOPE)
         height, width = fused.shape[2:]
         for axis, length in ((2, height), (3, width)):
             fused = ops.gather(fused, _margins(length, LAST_KERNEL // 2), axis)
@@ -106,7 +107,11 @@ def upscale_steps(upscale: int) -> tuple[int, ...]:
     return (3,) if upscale == 3 else (2,) * int(math.log2(upscale))
 
 
+def with_margins(length: int, margin: int) -> np.ndarray:
+    """Return the positions 0 ... length - 1 with ``margin`` reflected ones at both ends: int32."""
+    return np.pad(np.arange(length, dtype=np.int32), margin, "reflect")
+
+
 @constexpr
 def _margins(length: int, margin: int) -> Tensor:
-    """Return the positions 0 ... length - 1 with ``margin`` reflected ones at both ends."""
-    return Tensor(np.pad(np.arange(length, dtype=np.int32), margin, "reflect"))
+    return Tensor(with_margins(length, margin))

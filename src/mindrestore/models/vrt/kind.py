@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from mindrestore.errors import UserError
 from mindrestore.models.kind import FlowAbilities, FlowKind, Samples, VideoKind
 from mindrestore.models.settings import Settings
 from mindrestore.models.signature import OnnxGraph, Signature
@@ -42,22 +41,16 @@ class VRTKind(VideoKind):
 
         return VRT(settings, seed)
 
-    def signature(self, network: VRT, frames: int, height: int, width: int, batch: int) -> Signature:
+    def signature(self, network: VRT, frames: int, height: int, width: int, batch: int | None) -> Signature:
         can = network.abilities
         channels = can.channels + can.takes_noise_level
         check_clip((batch, frames, channels, height, width), channels, can.interpolates)
         return super().signature(network, frames, height, width, batch=batch)
 
     def onnx(self, network: VRT, signature: Signature, new_graph: Callable[[], OnnxGraph]) -> OnnxGraph:
-        missing = (
-            ""
-            if network.pa_frames == 0
-            else (
-                "; it warps frames along flows and aligns them by deformable convolution, for which MindSpore's ONNX exporter "
-                "has no operators (GridSampler2D, DeformableOffsets)"
-            )
-        )
-        raise UserError(f"format onnx: a VRT is not written as ONNX{missing}; choose mindir, which runs on every device.")
+        from mindrestore.models.vrt.onnx import drawn
+
+        return drawn(network, signature, new_graph())
 
     # Training: the published recipe
 

@@ -29,7 +29,7 @@ from mindrestore.models.vrt.layers import Conv, LayerNorm, Linear, NormedLinear,
 from mindrestore.models.vrt.settings import STAGE_SCALES, STAGES, Options, VRTSettings
 from mindrestore.models.vrt.spynet import SpyNet
 from mindrestore.models.vrt.stage import Refinement, Stage
-from mindrestore.ops.margins import reflected
+from mindrestore.ops.reflection import reflected
 from mindrestore.runtime.execution import assign_in_place
 
 CHANGES = ("same", "down", "down", "down", "up", "up", "up")
@@ -156,12 +156,15 @@ class VRT(nn.Cell):
 
     def padded(self, x: Tensor) -> Tensor:
         """Pad a clip by reflection at its end, bottom and right to a size that the network takes."""
-        fewest = settings.FEWEST_FRAMES[self.pa_frames]
-        lengths = (max(x.shape[1], fewest), *(_whole_size(size, least) for size, least in zip(x.shape[3:], self.least_size)))
-        for axis, length in zip((1, 3, 4), lengths):
+        for axis, length in zip((1, 3, 4), self.whole_size(x.shape[1], *x.shape[3:])):
             if length > x.shape[axis]:
                 x = ops.gather(x, _reflected(x.shape[axis], length), axis)
         return x
+
+    def whole_size(self, frames: int, height: int, width: int) -> tuple[int, int, int]:
+        """Return the least (frames, height, width), no smaller, that the network takes without padding."""
+        fewest = settings.FEWEST_FRAMES[self.pa_frames]
+        return (max(frames, fewest), *(_whole_size(size, least) for size, least in zip((height, width), self.least_size)))
 
     def restore(self, x: Tensor) -> Tensor:
         """Restore a clip of a size that the network takes."""

@@ -8,7 +8,7 @@ import numpy as np
 from mindspore import Tensor, nn, ops
 from mindspore.ops import constexpr
 
-from mindrestore.models.piece import Itemwise, Piece, Weights
+from mindrestore.models.piece import Itemwise, Piece, Rearrangement, Shape, Weights
 from mindrestore.models.vrt.layers import Conv, Sum, convolutions
 from mindrestore.native.warp import JoinedWarps
 from mindrestore.ops.warp import warp
@@ -34,8 +34,8 @@ class SpyNet(nn.Cell):
         self.settings = {}
         rng = np.random.default_rng(seed)
         self.basic_module = nn.CellList([FlowUpdate(rng) for _ in range(LEVELS)])
-        self.pyramid, self.twice_as_fine, self.warp = Pyramid(), TwiceAsFine(), WarpedNeighbour()
-        self.sum, self.resize = Sum(), ResizedFlow()
+        self.pyramid, self.no_flow, self.twice_as_fine = Pyramid(), NoFlow(), TwiceAsFine()
+        self.warp, self.sum, self.resize = WarpedNeighbour(), Sum(), ResizedFlow()
 
     def published_buffers(self, name: str) -> bool:
         """Whether ``name`` is that of ``MEAN`` or ``STD`` in a file of weights."""
@@ -44,7 +44,7 @@ class SpyNet(nn.Cell):
     def construct(self, image: Tensor, neighbour: Tensor) -> tuple[Tensor, ...]:
         height, width = image.shape[2:]
         images, neighbours = self.pyramid(image), self.pyramid(neighbour)
-        flow, flows = _no_flow(*images[0].shape), ()
+        flow, flows = self.no_flow(images[0]), ()
         for level in range(LEVELS):
             if level > 0:
                 flow = self.twice_as_fine(flow)
@@ -75,6 +75,16 @@ class Pyramid(Piece):
 
     def compute(self, w: Weights, images: Tensor) -> tuple[Tensor, ...]:
         return pyramid(images)
+
+
+class NoFlow(Rearrangement):
+    """Images (N, C, H, W) -> a flow of zeros (N, 2, H, W), which does not depend on them."""
+
+    def compute(self, w: Weights, images: Tensor) -> Tensor:
+        return _zeros((images.shape[0], 2) + images.shape[2:])
+
+    def adjoint(self, shapes: Sequence[Shape], gradient: Tensor) -> tuple[None]:
+        return (None,)
 
 
 class TwiceAsFine(Piece):
@@ -115,7 +125,7 @@ class ResizedFlow(Piece):
 def pyramid(x: Tensor) -> tuple[Tensor, ...]:
     """Return the image pyramid of (N, 3, H, W), coarsest level first, normalised by the statistics of ImageNet."""
     height, width = x.shape[2:]
-    size = (_multiple(height), _multiple(width))
+    size = whole_size(height, width)
     x = (x - _statistic(MEAN)) / _statistic(STD)
     levels = (x if size == (height, width) else ops.interpolate(x, size=size, mode="bilinear", align_corners=False),)
     for _ in range(LEVELS - 1):
@@ -132,13 +142,14 @@ def resized_flow(flow: Tensor, height: int, width: int) -> Tensor:
     return ops.cat((flow[:, :1] * (width / old_width), flow[:, 1:] * (height / old_height)), 1)
 
 
-def _multiple(length: int) -> int:
-    return -(-length // SIZE_MULTIPLE) * SIZE_MULTIPLE
+def whole_size(height: int, width: int) -> tuple[int, int]:
+    """Return the least (height, width), no smaller, that has all levels of the pyramid."""
+    return -(-height // SIZE_MULTIPLE) * SIZE_MULTIPLE, -(-width // SIZE_MULTIPLE) * SIZE_MULTIPLE
 
 
 @constexpr
-def _no_flow(images: int, channels: int, height: int, width: int) -> Tensor:
-    return Tensor(np.zeros((images, 2, height, width), np.float32))
+def _zeros(shape: Shape) -> Tensor:
+    return Tensor(np.zeros(shape, np.float32))
 
 
 @constexpr
