@@ -22,6 +22,7 @@ from mindrestore.evaluation.snapshot_results import Reconstruct, Reconstruction,
 from mindrestore.evaluation.snapshot_scenes import evaluation_mask, evaluation_scenes
 from mindrestore.files import PathLike, check_writable, existing
 from mindrestore.media import pictures
+from mindrestore.media.player import Player
 from mindrestore.media.trust import mean_residual, trust_pictures, write_trust
 from mindrestore.metrics import psnr
 from mindrestore.restore.ensemble import SnapshotEnsemble
@@ -201,7 +202,7 @@ def _record(name: str, by_heading: Mapping[str, list[Reconstruction]]) -> FrameR
     """Return the ``FrameRecord`` of a scene from its reconstructions by heading, the network's first."""
     judged, by_network = next(iter(by_heading.items()))
     frames = by_network[0].truth.shape[-3]
-    record = FrameRecord(name, judged, middle=len(by_network) * frames // 2)
+    record = FrameRecord(name, judged, middle=len(by_network) * frames // 2, player=Player())
     record.trust = trust_pictures(
         {f"measurement {number + 1}": reconstruction.residual for number, reconstruction in enumerate(by_network)}
     )
