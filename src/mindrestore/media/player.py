@@ -56,10 +56,10 @@ class Player:
         self.count += 1
         self._full = self.count == MOST_FRAMES or self._content.tell() > MOST_BYTES
 
-    def section(self, judged: str) -> str:
+    def section(self, judged: str, of: int | None = None) -> str:
         """Return the part of a page that plays the clip, ``judged`` on the right at first; nothing where no frame was added.
 
-        Afterwards no frame can be added.
+        ``of``: frames of the clip, by default those given. Afterwards no frame can be added.
         """
         if self._writer is None:
             return ""
@@ -77,11 +77,11 @@ class Player:
             f'<div class="controls"><button type="button">play</button><input class="scrub" type="range" min="0" '
             f'max="{self.count - 1}" value="0" aria-label="frame"><output>1 / {self.count}</output></div>'
             f'<video muted loop playsinline src="{data_address("video/mp4", self._content.getvalue())}"></video>'
-            f"<p>{self._described()}</p></div>"
+            f"<p>{self._described(self.given if of is None else of)}</p></div>"
         )
 
-    def _described(self) -> str:
-        part = "" if self.count == self.given else f"; the first {self.count} of {self.given} frames"
+    def _described(self, total: int) -> str:
+        part = "" if self.count == total else f"; the first {self.count} of {total} frames"
         smaller = f", made smaller, {self._size[1]} × {self._size[0]} pixels" if self._shrunk else ""
         return f"{self.rate:g} frames a second, in H.264{smaller}{part}. Pictures below are exact."
 
