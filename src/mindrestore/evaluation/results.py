@@ -19,6 +19,7 @@ from mindrestore.metrics import finite_mean
 from mindrestore.runtime import device, precision
 from mindrestore.version import __version__
 
+SIDE = 1024  # of the frames, about a megapixel, that operations are counted for
 AS_GIVEN = "as given"
 """Heading of the input itself, where that is what a network is compared with."""
 
@@ -222,6 +223,18 @@ def network_line(network: nn.Cell, kind: str) -> str:
     settings = ", ".join(f"{key} {value}" for key, value in network.settings.items())
     count = sum(parameter.size for parameter in network.get_parameters())
     return f"{kind}: {settings}; {count:,} parameters"
+
+
+def operations_line(network: nn.Cell, kind: str, frames: int) -> str:
+    """Return how many multiply-adds a network takes for a frame that it makes, in one line.
+
+    frames: of a clip or measurement. A network without a method ``multiply_adds(frames, height, width)`` is not counted.
+    """
+    if not hasattr(network, "multiply_adds"):
+        return f"{kind}: not counted"
+    count = network.multiply_adds(frames, SIDE, SIDE)
+    made = 1 if getattr(network.abilities, "interpolates", False) else frames
+    return f"{kind}: {count / made / 1e9:,.1f} G a frame of {SIDE} x {SIDE} as given, {frames} frames at a time"
 
 
 def environment() -> dict[str, str]:

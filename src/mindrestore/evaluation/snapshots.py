@@ -17,7 +17,7 @@ from mindrestore.data.folders import files_ending
 from mindrestore.data.scenes import BENCHMARK
 from mindrestore.errors import UserError
 from mindrestore.evaluation.report import FrameRecord, write_report
-from mindrestore.evaluation.results import ENSEMBLE, Row, environment, network_line
+from mindrestore.evaluation.results import ENSEMBLE, Row, environment, network_line, operations_line
 from mindrestore.evaluation.snapshot_results import Reconstruct, Reconstruction, SceneResults, reconstruct_scene, score
 from mindrestore.evaluation.snapshot_scenes import evaluation_mask, evaluation_scenes
 from mindrestore.files import PathLike, check_writable, existing
@@ -99,6 +99,7 @@ def evaluate(
     circumstances = {
         "checkpoint": str(checkpoint),
         "network": network_line(network, metadata.kind),
+        "multiply-adds": operations_line(network, metadata.kind, frames),
         "mask": "; ".join(f"{camera.origin} (fingerprint {key})" for key, camera in masks.items()),
         "mask trained with": metadata.mask or "unknown",
         **environment(),
