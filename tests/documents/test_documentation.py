@@ -287,4 +287,5 @@ def _uncommented(text):
 
 
 def _figures(path):
-    return re.findall(r"\d*\.\d+", prose(path))
+    in_millions = re.sub(r"(\d+) 万", lambda match: f"{int(match[1]) / 100:g}", prose(path))  # 57 万 is 0.57 million
+    return re.findall(r"\d*\.\d+", in_millions)

@@ -26,7 +26,6 @@ def test_it_holds_no_results(path):
     assert NOTEBOOKS and json.loads(path.read_text(encoding="utf-8"))["nbformat"] == 4
 
 
-@pytest.mark.long
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=IDS)
 def test_it_runs_as_it_is(path, monkeypatch, tmp_path):
     """Its cells, one after the other in one namespace, as a notebook has them."""

@@ -91,7 +91,9 @@ class Player:
         self._size = (max(1, round(height * scale)), max(1, round(width * scale)))
         stored = tuple(-(-side // BLOCK) * BLOCK for side in self._size)
         times = Times.steady(self.rate)
-        self._writer = VideoWriter(self._content, "mp4", VideoSettings(crf=CRF), times, stored[0] * len(headings), stored[1])
+        self._writer = VideoWriter(
+            self._content, "mp4", VideoSettings(crf=CRF), times, height=stored[0] * len(headings), width=stored[1]
+        )
 
     def _band(self, image: np.ndarray) -> np.ndarray:
         """An image as a band: made smaller where it is too large, filled up to whole blocks by its edges."""

@@ -352,7 +352,8 @@ def _write_report(path: Path, job: Job, request: Request) -> str:
     lines = [f"{request.task}, by {' and '.join(network.origin.name for network in job.networks)}"]
     lines += [] if job.restorer.sigma is None else [f"sigma {job.restorer.sigma:g}"]
     restored = open_clip(request.target).frames()
-    write_report(path, f"{Path(request.source).name}: {', '.join(lines)}", job.restorer, restored, _rate(job))
+    title = f"{Path(request.source).name}: {', '.join(lines)}"
+    write_report(path, title, job.restorer, restored=restored, rate=_rate(job))
     return f"Report: {path}"
 
 
