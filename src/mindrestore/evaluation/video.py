@@ -224,7 +224,7 @@ def _circumstances(config: VideoConfig, loaded: Sequence[Loaded]) -> dict[str, s
         "weights": "; ".join(part.origin if part.trained else UNTRAINED for part in loaded),
         "network": "; ".join(network_line(part.network, model.name) for part, model in zip(loaded, models)),
         "multiply-adds": "; ".join(
-            operations_line(part.network, model.name, part.network.abilities.clip[0]) for part, model in zip(loaded, models)
+            operations_line(part.network, model.name, model.abilities.clip[0]) for part, model in zip(loaded, models)
         ),
         "tiles": f"{tiling.tile}, overlap {tiling.overlap}, {tiling.blend} blend (frames, height, width)",
     }
