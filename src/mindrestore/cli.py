@@ -17,6 +17,7 @@ from mindrestore.commands import (
     mask,
     plot,
     restore,
+    serve,
     simulate,
     train,
     weights,
@@ -24,7 +25,7 @@ from mindrestore.commands import (
 from mindrestore.exit_status import status_of
 from mindrestore.version import __version__
 
-COMMANDS = (train, evaluate, restore, simulate, mask, export, convert, weights, data, launch, plot, doctor, completion)
+COMMANDS = (train, evaluate, restore, serve, simulate, mask, export, convert, weights, data, launch, plot, doctor, completion)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -186,6 +186,7 @@ CHECKED = {
     "mindrestore restore coded.mat back.mp4 --task sci --model": (a_restoration, "compiles; test_restore_exported.py runs it"),
     "mindrestore weights": (only_parsed, "fetches over the network; test_named_weights.py runs it against a server of its own"),
     "mindrestore mask calibrate": (a_calibration, "wants snapshots through the mask; test_mask.py runs it"),
+    "mindrestore serve": (only_parsed, "runs until it is stopped, and wants Gradio; test_serve.py runs it"),
     "mindrestore plot": (only_parsed, "wants runs that were trained; test_plot.py runs it"),
     "mindrestore doctor": (only_parsed, "computes for seconds; test_doctor.py runs it"),
     "python train.py": (a_training, "hours; test_training.py and test_video_training.py train tiny networks"),

@@ -2,21 +2,25 @@
 
 import base64
 import html
+import io
+import math
 import re
 import shutil
 import subprocess
 from html.parser import HTMLParser
 
+import av
 import cv2
 import numpy as np
 import pytest
 from builders import stand_ins, video_config
 
 from mindrestore.cli import main
-from mindrestore.evaluation.report import TRUTH, FrameRecord, _largest_error, write_report
+from mindrestore.evaluation.report import TRUTH, FrameRecord, _largest_error, _round_scale, write_report
 from mindrestore.evaluation.results import Row
 from mindrestore.evaluation.video import evaluate_videos
 from mindrestore.evaluation.video_results import ClipResults, ClipScore
+from mindrestore.media.player import Player
 from mindrestore.media.writing import write_clip
 
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
@@ -126,7 +130,7 @@ def test_the_page_holds_everything_itself(page):
 def test_pictures_are_the_frames_and_curves_are_the_scores(page):
     sources = Elements(page.read_text()).sources()
     kinds = [source.split(";")[0] for source in sources]
-    assert kinds.count("data:image/svg+xml") == 1 and kinds.count("data:image/png") == 3 * 3 + 3
+    assert kinds.count("data:image/svg+xml") == 1 and kinds.count("data:image/png") == 3 * 3 + 2 + 3
     images = [
         cv2.imdecode(np.frombuffer(base64.b64decode(source.split(",")[1]), np.uint8), cv2.IMREAD_COLOR)
         for source in sources
@@ -201,3 +205,155 @@ def test_the_divider_uncovers_one_frame_over_the_other(at, white, page, tmp_path
     assert np.abs(row[8 : max(8, border - 8)] - 128).max(initial=0) <= 2
     assert row[min(504, border + 8) : 504].max(initial=0) <= 2
     assert (np.abs(row - 128) <= 2).any() == white
+
+
+# The clip playing, the gain, the errors, and a phone
+
+
+def moving(number):
+    """Frame ``number`` by two methods: a vertical edge that moves 6 pixels a frame, and the same in a darker grey."""
+    edge = np.where(np.arange(SIDE) < 6 * number, 0.9, 0.1).astype(np.float32)
+    return {"plain <b>": np.tile(edge * 0.5, (3, 40, 1)), "network": np.tile(edge, (3, 40, 1))}
+
+
+def played(player, judged="network"):
+    """(the section, the frames (T, H, W, 3) of the video in it)"""
+    section = player.section(judged)
+    address = next(attributes["src"] for tag, attributes in Elements(section).found if tag == "video")
+    assert address.startswith("data:video/mp4;base64,")
+    with av.open(io.BytesIO(base64.b64decode(address.split(",")[1]))) as file:
+        assert file.streams.video[0].codec_context.name == "h264"
+        return section, np.stack([frame.to_ndarray(format="rgb24") for frame in file.decode(video=0)])
+
+
+def test_a_clip_plays_as_bands_of_one_video():
+    player = Player()
+    for number in range(7):
+        player.add(moving(number))
+    section, frames = played(player)
+    assert frames.shape == (7, 2 * 48, SIDE, 3)  # 40 rows, filled up to whole blocks
+    for number, frame in enumerate(frames):
+        for band, image in enumerate(moving(number).values()):
+            expected = 255 * image.transpose(1, 2, 0)
+            error = np.abs(frame[48 * band : 48 * band + 40] - expected)
+            assert error.mean() < 2 and np.median(error) <= 1, (number, band)
+    elements = Elements(section)
+    assert elements.open == [] and "<b>" not in section.replace("&lt;b&gt;", "")
+    assert [a["data-name"] for tag, a in elements.found if tag == "canvas"] == ["plain <b>", "network"]
+    assert all((a["width"], a["height"]) == ("64", "40") for tag, a in elements.found if tag == "canvas")
+    assert "first" not in section and "smaller" not in section
+
+
+def test_the_video_of_a_page_is_bounded(monkeypatch):
+    monkeypatch.setattr("mindrestore.media.player.MOST_FRAMES", 3)
+    monkeypatch.setattr("mindrestore.media.player.MOST_PIXELS", 64 * 40 // 4)
+    player = Player()
+    for number in range(5):
+        player.add(moving(number))
+    section, frames = played(player)
+    assert frames.shape == (3, 2 * 32, 32, 3)  # 20 rows and 32 columns of pixels
+    assert "32 × 20 pixels" in section and "the first 3 of 5 frames" in section
+    monkeypatch.setattr("mindrestore.media.player.MOST_BYTES", 5000)
+    monkeypatch.setattr("mindrestore.media.player.MOST_FRAMES", 10**6)
+    noise, player = np.random.default_rng(0), Player()
+    for _ in range(200):
+        player.add({"network": noise.random((64, 64), np.float32)})
+    assert 0 < player.count < 200 and len(player.section("network")) < 2**20
+    assert Player().section("network") == ""
+
+
+def results_of(pairs, plain="as given"):
+    def score(value):
+        return ClipScore("", 5, value, 0.9, value, 0.8, 1.0)
+
+    rows = [Row(str(n), {"network": score(a), "plain": score(b)}) for n, (a, b) in enumerate(pairs)]
+    return ClipResults("title", {"network": "VRT", "plain": plain}, [*rows, Row("absent")], {})
+
+
+@pytest.mark.parametrize(
+    "pairs, plain, line",
+    [
+        ([(30.0, 25.0), (29.0, 24.2)], "as given", "+4.90 dB over the input on 2 clips"),
+        ([(30.0, 31.25)], "bicubic", "-1.25 dB over bicubic on 1 clip"),
+        ([(math.inf, 20.0), (30.0, 29.0)], "bicubic", "+1.00 dB over bicubic on 1 clip"),
+        ([(None, None)], "bicubic", None),
+    ],
+)
+def test_the_gain_is_one_line(pairs, plain, line, tmp_path):
+    results = results_of(pairs, plain)
+    assert results.gain() == line
+    write_report(tmp_path / "r.html", results, [], {})
+    text = (tmp_path / "r.html").read_text()
+    assert (f'<p class="headline">{line}</p>' in text) if line else ('class="headline"' not in text)
+    assert line is None or f"VRT: {line}" in results.table()
+
+
+def test_the_error_map_says_its_scale(page):
+    """The worst frame: error 1 in a corner of 12 x 12 by one method, 0.5 everywhere by the other."""
+    text = page.read_text()
+    assert "black = 0, pale yellow = 255 of 255 and above" in text
+    pngs = [source for source in Elements(text).sources() if source.startswith("data:image/png")]
+    network, plain = (
+        cv2.imdecode(np.frombuffer(base64.b64decode(png.split(",")[1]), np.uint8), cv2.IMREAD_COLOR) for png in pngs[9:11]
+    )
+    colours = cv2.applyColorMap(np.array([[0, 128, 255]], np.uint8), cv2.COLORMAP_INFERNO)[0].astype(int)
+    expected = np.zeros((SIDE, SIDE), int)
+    expected[40:52, 8:20] = 2
+    assert np.abs(network - colours[expected]).max() <= 1 and np.abs(plain - colours[1]).max() <= 6
+    assert _round_scale(0.0) == 4 and _round_scale(17 / 255) == 32 and _round_scale(1.0) == 255
+
+
+@pytest.fixture
+def playing(tmp_path):
+    made = record("clip " + "with_a_long_name" * 6)
+    made.player = Player()
+    for number in range(7):
+        made.player.add(moving(number))
+    results = results_of([(30.0, 25.0), (29.0, 24.2)])
+    write_report(tmp_path / "report.html", results, [made], {"model": {"name": "vrt" * 40}})
+    return tmp_path / "report.html"
+
+
+@needs_browser
+def test_a_browser_plays_the_bands_over_each_other(playing, tmp_path):
+    script = """
+      const player = document.querySelector(".player"), video = player.querySelector("video");
+      const scrub = player.querySelector(".scrub"), canvases = [...player.querySelectorAll("canvas")];
+      const said = () => canvases.map((canvas) => [15, 27, 45].map(
+        (column) => canvas.getContext("2d").getImageData(column, 20, 1, 1).data[0]).join(" ")).join(" ");
+      let asked = false;
+      video.addEventListener("loadeddata", () => {
+        scrub.value = 5;
+        scrub.dispatchEvent(new Event("input"));
+        asked = true;
+      });
+      video.addEventListener("seeked", () => {
+        if (asked) document.body.dataset.result = said() + " " + player.querySelector("output").textContent;
+      });"""
+    dom = in_browser(playing, script, tmp_path, "--dump-dom", "--virtual-time-budget=4000", "--timeout=4000")
+    found = re.search(r'data-result="([^"]*)"', dom)
+    assert found, "no frame was sought"
+    *values, number, _, count = found[1].split()
+    # frame 5 has its edge at column 30: bright left of it
+    expected = [115, 115, 13, 230, 230, 26]
+    assert (number, count) == ("6", "7") and np.abs(np.subtract(list(map(int, values)), expected)).max() <= 8
+
+
+@needs_browser
+def test_a_phone_scrolls_down_only(playing, tmp_path):
+    """In a frame of 360 pixels, as headless windows are no narrower than 500."""
+    host = tmp_path / "host.html"
+    host.write_text(
+        f'<body><iframe width="360" height="800" style="border:0" srcdoc="{html.escape(playing.read_text())}"></iframe></body>'
+    )
+    script = """
+      window.addEventListener("load", () => {
+        const {innerWidth, document: page} = document.querySelector("iframe").contentWindow;
+        const seen = [...page.querySelectorAll(".scores td, .scores th, .divided, .figures, h1, h2, .made td")]
+          .filter((element) => element.offsetParent).map((element) => element.getBoundingClientRect().right);
+        const right = Math.ceil(Math.max(...seen));
+        document.body.dataset.result = [innerWidth, page.documentElement.scrollWidth, right, seen.length].join(" ");
+      });"""
+    dom = in_browser(host, script, tmp_path, "--dump-dom", "--virtual-time-budget=3000")
+    inner, scrolled, right, seen = map(int, re.search(r'data-result="([^"]*)"', dom)[1].split())
+    assert inner == 360 and scrolled <= 360 and right <= 360 and seen > 20

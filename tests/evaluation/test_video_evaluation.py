@@ -171,9 +171,12 @@ def test_videos_of_two_lengths(shorter, named, clip, tmp_path):
 
 def test_training_is_validated_on_a_video(clip, tmp_path):
     settings = video_config("sr", gt=str(as_video(clip, tmp_path / "clip.mkv")))
-    validated = video_validation(settings, stand_in("sr").network)()
+    shown = []
+    validated = video_validation(settings, stand_in("sr").network)(lambda *picture: shown.append(picture))
     scored = evaluate_videos(settings, stand_ins("sr"), tmp_path / "out").rows[0].scores["network"].psnr
     assert validated == pytest.approx(scored)
+    [(_, images)] = shown
+    assert len(images) == 3 and len({image.shape for image in images}) == 1
 
 
 def test_noisy_frames_without_a_reference(clip, tmp_path):

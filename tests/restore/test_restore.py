@@ -1,5 +1,7 @@
 """``mindrestore restore``: what a clip must keep, runs that are stopped and gone on with, bounded memory, mistakes."""
 
+import base64
+import io
 import itertools
 import re
 import signal
@@ -10,6 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -25,6 +28,7 @@ from mindrestore.cli import main
 from mindrestore.data.frames import stored_frames
 from mindrestore.errors import UserError
 from mindrestore.media.clips import Clip, open_clip
+from mindrestore.media.video_writer import VideoSettings
 from mindrestore.media.writing import write_clip
 from mindrestore.models.revsci import RevSCISettings
 from mindrestore.restore import networks, run
@@ -185,6 +189,34 @@ def test_what_tasks_change(task, chosen, count, scale, speed, with_network, tmp_
         left, right = image[:, : clip.width].astype(int), image[:, -clip.width :].astype(int)
         assert np.abs(left - right).mean() < 12  # the frame before against one of this moment
     assert open_clip(tmp_path / "out_preview.png").width > 2 * clip.width
+
+
+@pytest.mark.parametrize("target", ["out.mp4", "out"])
+def test_a_page_plays_input_and_output(target, with_network, tmp_path):
+    """Of odd sizes, with a name that is no HTML; beside a video and beside a folder of frames."""
+    source = tmp_path / "a <b>.mkv"
+    write_clip(source, (image[:21, :37] for image in smooth(5)), 5, 10, video=VideoSettings("ffv1"))
+    with_network(StandIn(4))
+    lines = restored(source, tmp_path / target, "sr", report=True)
+    page = tmp_path / "out_report.html"
+    assert lines[-1] == f"Report: {page}"
+    text = page.read_text()
+    assert "a &lt;b&gt;.mkv: sr, by" in text and "<b>" not in text and "10 frames a second" in text
+    coded = re.search(r'src="data:video/mp4;base64,([^"]+)"', text)[1]
+    with av.open(io.BytesIO(base64.b64decode(coded))) as file:
+        frames = [frame.to_ndarray(format="bgr24") for frame in file.decode(video=0)]
+    assert len(frames) == 5 and frames[0].shape == (2 * 96, 160, 3)  # 84 x 148, filled up to whole blocks
+    for frame, image in zip(frames, read(tmp_path / target)):
+        assert np.abs(frame[96 : 96 + 84, :148].astype(int) - image[:84, :148]).mean() < 3
+        assert np.abs(frame[:84, :148].astype(int) - image[:84, :148]).mean() < 12  # enlarged otherwise
+
+
+def test_a_page_is_not_replaced_unasked(clips, with_network):
+    (clips / "out_report.html").write_text("precious")
+    with_network(StandIn())
+    with pytest.raises(UserError, match="out_report.html: is there already"):
+        restored("frames", "out", report=True)
+    assert (clips / "out_report.html").read_text() == "precious"
 
 
 # Runs that are stopped

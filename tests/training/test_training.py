@@ -679,14 +679,35 @@ def test_tensorboard_gets_the_metrics_where_it_is_installed(tmp_path, monkeypatc
         def add_scalar(self, *scalar):
             written.append(scalar)
 
+        def add_image(self, name, image, step, dataformats):
+            assert dataformats == "HWC" and image.dtype == np.uint8
+            pictures.append((name, image, step))
+
         def close(self):
             written.append("closed")
 
+    pictures = []
     monkeypatch.setitem(sys.modules, "tensorboardX", SimpleNamespace(SummaryWriter=SummaryWriter))
     log = training_log.TrainingLog(tmp_path, steps=3)
     log.metrics(2, loss=0.5)
+    red = np.zeros((3, 4, 5), np.float32)
+    red[0] = 1
+    log.picture(2, "cat", [np.full((4, 5), 0.2, np.float32), red])
     log.close()
     assert written[:2] == [str(tmp_path / "tensorboard"), ("loss", 0.5, 2)] and written[-1] == "closed"
+    [(name, image, step)] = pictures
+    assert (name, step, image.shape) == ("validation/cat", 2, (4, 10, 3))
+    assert (image[:, :5] == 51).all() and (image[:, 5:] == (255, 0, 0)).all()
+
+
+def test_a_board_that_is_installed_takes_pictures(tmp_path):
+    """The real package, where it is."""
+    pytest.importorskip("tensorboardX", reason="tensorboardX, which writes for TensorBoard, is not installed")
+    log = training_log.TrainingLog(tmp_path, steps=3)
+    log.picture(2, "cat", [np.zeros((3, 16, 16), np.float32)] * 3)
+    log.close()
+    [file] = (tmp_path / "tensorboard").iterdir()
+    assert b"validation/cat" in file.read_bytes() and b"\x89PNG" in file.read_bytes()
 
 
 def test_a_resumed_log_drops_what_came_after_the_state(tmp_path):

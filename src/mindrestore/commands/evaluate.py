@@ -34,7 +34,7 @@ def add(commands: Commands) -> None:
     evaluate.add_argument(
         "--report",
         action="store_true",
-        help="also write report.html: table, curves and frames to compare in one page that needs nothing else",
+        help="also write report.html: table, curves, clips playing and frames to compare in one page that needs nothing else",
     )
     evaluate.add_argument(
         "--ensemble",
@@ -93,6 +93,8 @@ def _run(options: argparse.Namespace) -> None:
     with held(folder, Path(folder, ".lock")):
         EVALUATIONS[config.problem](config, options, folder)
     print(f"\nPictures and tables are in {folder}.")
+    if options.report:
+        print(f"Report: {Path(folder, 'report.html')}")
 
 
 def _eval_videos(config: VideoConfig, options: argparse.Namespace, folder: str) -> None:

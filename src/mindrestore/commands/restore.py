@@ -129,6 +129,11 @@ def add(commands: Commands) -> None:
         action="store_true",
         help="also write OUTPUT_compare: input and output side by side, as a clip of the same kind",
     )
+    command.add_argument(
+        "--report",
+        action="store_true",
+        help="also write OUTPUT_report.html: a page on which input and output play under a divider",
+    )
     command.add_argument("--resume", action="store_true", help="go on with a run that was stopped")
     command.add_argument("--overwrite", action="store_true", help="replace an OUTPUT that is there")
     command.add_argument("--device", default="auto", choices=("auto", "cpu", "gpu", "ascend"), help="default: auto")
@@ -177,6 +182,7 @@ def _run(options: argparse.Namespace) -> int:
         preview=options.preview,
         go_on=options.go_on,
         compare=options.compare,
+        report=options.report,
         dry_run=options.dry_run,
         resume=options.resume,
         overwrite=options.overwrite,

@@ -1,19 +1,17 @@
 """One HTML page of an evaluation, which needs no other file and no internet.
 
-It holds the table, a curve of the PSNR of every frame, frames to compare under a divider that can be dragged, the part of the
-worst frame with the largest error, enlarged, and how the results were obtained.
+It holds the gain in one line, the table, and of every clip: the clip playing, a curve of the PSNR of every frame, frames to
+compare under a divider that can be dragged, the error of the worst one at every pixel, and its part with the largest, enlarged.
+Last it says how the results were obtained.
 """
 
 from __future__ import annotations
 
-import base64
 import html
 import io
 import math
-import string
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -21,14 +19,17 @@ import numpy as np
 import yaml
 
 from mindrestore.evaluation.results import Results
-from mindrestore.files import PathLike, write_text
+from mindrestore.files import PathLike
 from mindrestore.media.figures import figure_style
-from mindrestore.media.pixels import to_image
+from mindrestore.media.page import data_address, divided_frames, figures, write_page
+from mindrestore.media.pictures import heat
+from mindrestore.media.player import Player
 
-TEMPLATE = Path(__file__).resolve().parent.parent / "assets" / "report.html"
 ZOOMED = 48  # side of the enlarged part, in pixels
 COLOURS = ("#1f77b4", "#d9822b", "#5b8c5a", "#8a5b9e")
+SCALES = (4, 8, 16, 32, 64, 128, 255)  # ends of the scale of an error map, for white = 255
 TRUTH = "ground truth"
+MOST_PLAYERS = 24  # clips of a page that play; of the others there are pictures
 
 
 @dataclass(eq=False)
@@ -44,6 +45,7 @@ class FrameRecord:
         worst: number of the frame that ``judged`` restored worst; None without ground truth.
         count: frames added so far.
         trust: of snapshots, by heading the pictures (3, H, W) of what each measurement says against its reconstruction.
+        player: receives every frame; None: the clip does not play.
     """
 
     name: str
@@ -54,6 +56,7 @@ class FrameRecord:
     worst: int | None = None
     count: int = 0
     trust: dict[str, np.ndarray] = field(default_factory=dict)
+    player: Player | None = None
 
     def add(
         self, images: Mapping[str, np.ndarray], truth: np.ndarray | None = None, scores: Mapping[str, float] | None = None
@@ -71,6 +74,8 @@ class FrameRecord:
                 self.shown[number] = images
         if number in (0, self.middle):
             self.shown[number] = images
+        if self.player:
+            self.player.add(images)
 
     def lowest(self) -> float | None:
         """Return the PSNR in dB of the worst frame, None without ground truth or where it is perfect."""
@@ -92,24 +97,24 @@ def write_report(path: PathLike, results: Results, records: Sequence[FrameRecord
         records: one a clip, all of its frames added.
         settings: of the configuration, JSON values.
     """
-    page = string.Template(TEMPLATE.read_text(encoding="utf-8"))
-    write_text(
-        path,
-        page.substitute(
-            title=html.escape(results.title),
-            table=_table(results),
-            clips="\n".join(map(_clip, records)),
-            circumstances="\n".join(
-                f"<tr><th>{html.escape(key)}</th><td>{html.escape(str(value))}</td></tr>"
-                for key, value in results.circumstances.items()
-            ),
-            settings=html.escape(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True)),
-        ),
+    gain = results.gain()
+    circumstances = "".join(
+        f"<tr><th>{html.escape(key)}</th><td>{html.escape(str(value))}</td></tr>"
+        for key, value in results.circumstances.items()
     )
+    stored = html.escape(yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
+    parts = [
+        f'<p class="headline">{html.escape(gain)}</p>' if gain else "",
+        _table(results),
+        *map(_clip, records),
+        f'<h2>Made with</h2><table class="made">{circumstances}</table>',
+        f"<details><summary>settings</summary><pre>{stored}</pre></details>",
+    ]
+    write_page(path, results.title, "\n".join(parts))
 
 
 def _table(results: Results) -> str:
-    """Return the scores as an HTML table."""
+    """Return the scores as an HTML table, which narrow pages show as a card a row."""
     columns = results.columns
     heads = "".join(f'<th colspan="{len(columns)}">{html.escape(text)}</th>' for text in results.methods.values())
     units = "".join(f"<th>{html.escape(column.heading)}</th>" for _ in results.methods for column in columns)
@@ -119,8 +124,8 @@ def _table(results: Results) -> str:
         rows.append(_row(results.mean_name(), means, results, ' class="mean"'))
     notes = "".join(f"<p>{html.escape(note)}</p>" for note in results.notes())
     return (
-        f'<table class="scores"><thead><tr><th rowspan="2" class="item">{results.item}</th><th rowspan="2">'
-        f"{html.escape(results.counted.heading)}</th>{heads}</tr><tr>{units}</tr></thead>"
+        f'<table class="scores" style="--columns:{len(columns)}"><thead><tr><th rowspan="2" class="item">{results.item}</th>'
+        f'<th rowspan="2">{html.escape(results.counted.heading)}</th>{heads}</tr><tr>{units}</tr></thead>'
         f"<tbody>{''.join(rows)}</tbody></table>{notes}"
     )
 
@@ -129,68 +134,73 @@ def _row(name: str, scores: Mapping[str, Any], results: Results, kind: str = "")
     if not scores:
         return f'<tr{kind}><td>{html.escape(name)}</td><td colspan="99" class="absent">absent</td></tr>'
     count = getattr(next(iter(scores.values())), results.counted.key)
+    counted = f'<td class="count" data-heading="{html.escape(results.counted.heading)}">{count}</td>'
     values = "".join(
-        f"<td>{column.text(getattr(score, column.key)).strip()}</td>" for score in scores.values() for column in results.columns
+        f'<th class="narrow">{html.escape(results.methods[method])}</th>'
+        + "".join(
+            f'<td data-heading="{html.escape(column.heading)}">{column.text(getattr(score, column.key)).strip()}</td>'
+            for column in results.columns
+        )
+        for method, score in scores.items()
     )
-    return f"<tr{kind}><td>{html.escape(name)}</td><td>{count}</td>{values}</tr>"
+    return f"<tr{kind}><td>{html.escape(name)}</td>{counted}{values}</tr>"
 
 
 def _clip(record: FrameRecord) -> str:
     """Return the section of one clip."""
     parts = [f"<section><h2>{html.escape(record.name)}</h2>"]
+    if record.player:
+        parts.append(record.player.section(record.judged))
     if record.curves:
-        parts.append(f'<img class="curve" alt="PSNR of every frame" src="{_data("svg+xml", _curve(record))}">')
-    for number in sorted(record.shown):
-        worst = number == record.worst
-        lowest = record.lowest()
-        note = "" if not worst else " – the worst" + ("" if lowest is None else f", {lowest:.2f} dB")
-        parts.append(f"<h3>frame {number + 1} of {record.count}{note}</h3>" + _divided(record.shown[number], record.judged))
-        if worst and lowest is not None:
-            parts.append(_zoomed(record.shown[number], record.judged))
+        address = data_address("image/svg+xml", _curve(record))
+        parts.append(f'<div class="curve"><img alt="PSNR of every frame" src="{address}"></div>')
+    shots = "".join(_shot(record, number) for number in sorted(record.shown))
+    parts.append(f'<div class="shots">{shots}</div>')
+    if record.worst is not None and record.lowest() is not None:
+        parts += [_errors(record.shown[record.worst]), _zoomed(record.shown[record.worst], record.judged)]
     if record.trust:
         parts.append(
             "<h3>trust</h3><p>|y − Σ M x| at every pixel, white = 255: where it is bright the clip contradicts what "
-            f"was measured; where it is dark it may still be wrong.</p>{_figures(record.trust)}"
+            f"was measured; where it is dark it may still be wrong.</p>{figures(record.trust)}"
         )
     return "".join(parts) + "</section>"
 
 
-def _divided(images: Mapping[str, np.ndarray], judged: str) -> str:
-    """Return the part that shows two of the images under a divider; the reader chooses which two."""
-    left = next((heading for heading in images if heading != judged), judged)
-    options = {
-        side: "".join(
-            f"<option{' selected' if heading == selected else ''}>{html.escape(heading)}</option>" for heading in images
-        )
-        for side, selected in (("left", left), ("right", judged))
-    }
-    pictures = "".join(
-        f'<img data-name="{html.escape(heading)}" alt="{html.escape(heading)}" src="{_png(image)}">'
-        for heading, image in images.items()
-    )
+def _shot(record: FrameRecord, number: int) -> str:
+    """Return the part that shows one frame under a divider."""
+    lowest = record.lowest()
+    note = "" if number != record.worst else " – the worst" + ("" if lowest is None else f", {lowest:.2f} dB")
+    heading = f"<h3>frame {number + 1} of {record.count}{note}</h3>"
+    return f"<div>{heading}{divided_frames(record.shown[number], record.judged)}</div>"
+
+
+def _errors(images: Mapping[str, np.ndarray]) -> str:
+    """Return the part that shows the error of every method at every pixel, all in one scale, which it says."""
+    truth = images[TRUTH]
+    errors = {heading: _error(image, truth) for heading, image in images.items() if heading != TRUTH}
+    top = _round_scale(max(np.quantile(error, 0.999) for error in errors.values()))
     return (
-        f'<div class="pair"><div class="choice"><select class="left">{options["left"]}</select>'
-        f'<span>drag the line</span><select class="right">{options["right"]}</select></div>'
-        f'<div class="divided" style="--at:50%">{pictures}'
-        '<div class="line"></div><input type="range" min="0" max="100" step="0.1" value="50" aria-label="divider">'
-        "</div></div>"
+        f"<h4>error of the worst frame, |restored − ground truth|, black = 0, pale yellow = {top} of 255 and above</h4>"
+        f"{figures({heading: heat(error, top / 255) for heading, error in errors.items()})}"
     )
+
+
+def _error(image: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Return the absolute difference (H, W) of two images, mean of their colours."""
+    error = np.abs(np.clip(image, 0, 1) - truth)
+    return error.mean(0) if error.ndim == 3 else error
+
+
+def _round_scale(value: float) -> int:
+    """Return the least of ``SCALES``, in 255ths, that reaches ``value`` of 0–1."""
+    return next((scale for scale in SCALES if scale >= 255 * value), SCALES[-1])
 
 
 def _zoomed(images: Mapping[str, np.ndarray], judged: str) -> str:
     """Return the part that shows, by every method, the square where ``judged`` has the largest error, enlarged."""
     top, left, side = _largest_error(images[judged], images[TRUTH])
     parts = {heading: image[..., top : top + side, left : left + side] for heading, image in images.items()}
-    return f"<h4>where most is wrong: {side} × {side} pixels at column {left}, row {top}</h4>{_figures(parts)}"
-
-
-def _figures(images: Mapping[str, np.ndarray]) -> str:
-    """Return images side by side, each above its heading."""
-    cells = "".join(
-        f'<figure><img src="{_png(image)}" alt=""><figcaption>{html.escape(heading)}</figcaption></figure>'
-        for heading, image in images.items()
-    )
-    return f'<div class="zoomed">{cells}</div>'
+    return f"<h4>where most is wrong: {side} × {side} pixels at column {left}, row {top}</h4>{figures(parts)}"
 
 
 def _largest_error(image: np.ndarray, truth: np.ndarray) -> tuple[int, int, int]:
@@ -227,11 +237,3 @@ def _curve(record: FrameRecord) -> bytes:
         svg = io.BytesIO()
         figure.savefig(svg, format="svg", metadata={"Date": None})
     return svg.getvalue()
-
-
-def _png(image: np.ndarray) -> str:
-    return _data("png", cv2.imencode(".png", to_image(image))[1].tobytes())
-
-
-def _data(kind: str, content: bytes) -> str:
-    return f"data:image/{kind};base64,{base64.b64encode(content).decode()}"

@@ -19,6 +19,10 @@ from mindrestore.metrics import finite_mean
 from mindrestore.runtime import device, precision
 from mindrestore.version import __version__
 
+SIDE = 1024  # of the frames, about a megapixel, that operations are counted for
+AS_GIVEN = "as given"
+"""Heading of the input itself, where that is what a network is compared with."""
+
 
 class Column(NamedTuple):
     """One number of a score: its field, its heading, width and digits in the table, its heading in the CSV."""
@@ -85,6 +89,23 @@ class Results:
             equal=sum(score.equal for score in scores),
         )
 
+    def gain(self) -> str | None:
+        """Return what the first method has over the second in one line, such as ``+4.91 dB over bicubic on 4 clips``.
+
+        The mean of the difference in PSNR, over the rows where both have a finite one; None where there is no such row, or no
+        second method.
+        """
+        if len(self.methods) < 2:
+            return None
+        first, second, *_ = self.methods
+        pairs = [(row.scores[first].psnr, row.scores[second].psnr) for row in self.present()]
+        gains = [ours - theirs for ours, theirs in pairs if None not in (ours, theirs) and math.isfinite(ours - theirs)]
+        if not gains:
+            return None
+        items = f"{len(gains)} {self.item}{'s' * (len(gains) > 1)}"
+        over = self.methods[second]
+        return f"{sum(gains) / len(gains):+.2f} dB over {'the input' if over == AS_GIVEN else over} on {items}"
+
     def mean_name(self) -> str:
         """Return what to call the mean: it says of how many rows it is."""
         return f"mean of {len(self.present())}"
@@ -122,6 +143,8 @@ class Results:
         if self.present():
             means = Row(self.mean_name(), {method: self.mean(method) for method in self.methods})
             lines += [rule, self._line(means, name)]
+        gain = self.gain()
+        lines += ["", f"{next(iter(self.methods.values()))}: {gain}"] if gain else []
         return "\n".join(lines + [""] + self.notes() + [f"{key}: {value}" for key, value in self.circumstances.items()])
 
     def _line(self, row: Row, width: int, star: str = "") -> str:
@@ -200,6 +223,18 @@ def network_line(network: nn.Cell, kind: str) -> str:
     settings = ", ".join(f"{key} {value}" for key, value in network.settings.items())
     count = sum(parameter.size for parameter in network.get_parameters())
     return f"{kind}: {settings}; {count:,} parameters"
+
+
+def operations_line(network: nn.Cell, kind: str, frames: int) -> str:
+    """Return how many multiply-adds a network takes for a frame that it makes, in one line.
+
+    frames: of a clip or measurement. A network without a method ``multiply_adds(frames, height, width)`` is not counted.
+    """
+    if not hasattr(network, "multiply_adds"):
+        return f"{kind}: not counted"
+    count = network.multiply_adds(frames, SIDE, SIDE)
+    made = 1 if getattr(network.abilities, "interpolates", False) else frames
+    return f"{kind}: {count / made / 1e9:,.1f} G a frame of {SIDE} x {SIDE} as given, {frames} frames at a time"
 
 
 def environment() -> dict[str, str]:

@@ -17,11 +17,12 @@ from mindrestore.data.folders import files_ending
 from mindrestore.data.scenes import BENCHMARK
 from mindrestore.errors import UserError
 from mindrestore.evaluation.report import FrameRecord, write_report
-from mindrestore.evaluation.results import ENSEMBLE, Row, environment, network_line
+from mindrestore.evaluation.results import ENSEMBLE, Row, environment, network_line, operations_line
 from mindrestore.evaluation.snapshot_results import Reconstruct, Reconstruction, SceneResults, reconstruct_scene, score
 from mindrestore.evaluation.snapshot_scenes import evaluation_mask, evaluation_scenes
 from mindrestore.files import PathLike, check_writable, existing
 from mindrestore.media import pictures
+from mindrestore.media.player import Player
 from mindrestore.media.trust import mean_residual, trust_pictures, write_trust
 from mindrestore.metrics import psnr
 from mindrestore.restore.ensemble import SnapshotEnsemble
@@ -98,6 +99,7 @@ def evaluate(
     circumstances = {
         "checkpoint": str(checkpoint),
         "network": network_line(network, metadata.kind),
+        "multiply-adds": operations_line(network, metadata.kind, frames),
         "mask": "; ".join(f"{camera.origin} (fingerprint {key})" for key, camera in masks.items()),
         "mask trained with": metadata.mask or "unknown",
         **environment(),
@@ -201,7 +203,7 @@ def _record(name: str, by_heading: Mapping[str, list[Reconstruction]]) -> FrameR
     """Return the ``FrameRecord`` of a scene from its reconstructions by heading, the network's first."""
     judged, by_network = next(iter(by_heading.items()))
     frames = by_network[0].truth.shape[-3]
-    record = FrameRecord(name, judged, middle=len(by_network) * frames // 2)
+    record = FrameRecord(name, judged, middle=len(by_network) * frames // 2, player=Player())
     record.trust = trust_pictures(
         {f"measurement {number + 1}": reconstruction.residual for number, reconstruction in enumerate(by_network)}
     )

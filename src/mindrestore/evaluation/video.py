@@ -14,12 +14,13 @@ from mindrestore.config.video import VideoConfig
 from mindrestore.data.named_sets import DEMO
 from mindrestore.data.video_sets import evaluation_clips
 from mindrestore.errors import UserError
-from mindrestore.evaluation.report import FrameRecord, write_report
-from mindrestore.evaluation.results import ENSEMBLE, Row, environment, network_line
+from mindrestore.evaluation.report import MOST_PLAYERS, FrameRecord, write_report
+from mindrestore.evaluation.results import ENSEMBLE, Row, environment, network_line, operations_line
 from mindrestore.evaluation.video_results import ClipResults, ClipScore, ClipScorer
 from mindrestore.evaluation.video_tasks import PLAIN, Case, case_of
 from mindrestore.files import PathLike, check_writable
 from mindrestore.media import pictures
+from mindrestore.media.player import Player
 from mindrestore.media.room import room_for
 
 TITLES = {
@@ -71,6 +72,8 @@ def evaluate_videos(
         frames = folder / "frames" / name if config.evaluation.save_frames else None
         picture = _picture(folder, name)
         record = FrameRecord(name, heading, middle=count and count // 2) if report else None
+        if record and len(records) < MOST_PLAYERS:
+            record.player = Player()
         scores = _scored(evaluated, networks, config, picture=picture, frames=frames, methods=methods, record=record)
         rows.append(Row(name, scores))
         if record:
@@ -220,6 +223,9 @@ def _circumstances(config: VideoConfig, loaded: Sequence[Loaded]) -> dict[str, s
     circumstances = {
         "weights": "; ".join(part.origin if part.trained else UNTRAINED for part in loaded),
         "network": "; ".join(network_line(part.network, model.name) for part, model in zip(loaded, models)),
+        "multiply-adds": "; ".join(
+            operations_line(part.network, model.name, model.abilities.clip[0]) for part, model in zip(loaded, models)
+        ),
         "tiles": f"{tiling.tile}, overlap {tiling.overlap}, {tiling.blend} blend (frames, height, width)",
     }
     if not settings.lq and config.degradation:

@@ -6,6 +6,8 @@
     video_writer.py  videos: codecs, tags, times, and what is copied of another video
     segments.py      long videos, a segment at a time
     pictures.py      clips as arrays into pictures and videos to look at
+    page.py          a web page to look at frames, which needs nothing else
+    player.py        clips playing on it
 
 Videos are read in ``mindrestore.data.video_file``, because data sets hold them too.
 """

@@ -30,7 +30,7 @@ from mindrestore.restore.finished import MOST_PICTURES, FinishedFrames, check_un
 from mindrestore.restore.networks import TaskNetwork, choose
 from mindrestore.restore.progress import FrameBar
 from mindrestore.restore.restorers import SnapshotRestorer, VideoRestorer
-from mindrestore.restore.side_by_side import beside, previewed, write_preview
+from mindrestore.restore.side_by_side import beside, previewed, write_preview, write_report
 from mindrestore.restore.spans import USUAL_RATE, part_of, span_of
 from mindrestore.restore.tasks import PROBLEMS
 from mindrestore.runtime import precision
@@ -59,6 +59,7 @@ class Request:
         cuts: find cuts, and restore scenes apart.
         preview: write a picture of a few frames, and no more unless ``go_on``.
         compare: write a clip of input and output side by side too.
+        report: write a page on which input and output play under a divider too.
         dry_run: write nothing, say what it would take.
         resume: go on with a run that was stopped.
         overwrite: replace results that are there.
@@ -85,6 +86,7 @@ class Request:
     preview: bool = False
     go_on: bool = False
     compare: bool = False
+    report: bool = False
     dry_run: bool = False
     resume: bool = False
     overwrite: bool = False
@@ -120,7 +122,8 @@ def restore(request: Request, say: Callable[[str], None] = print) -> bool:
         KeyboardInterrupt: passed on; finished frames are kept.
     """
     target, place = Path(request.target), Path(os.path.realpath(request.target))
-    for path in (target, _compared(request), _previewed(request), part_folder(target), request.trust and Path(request.trust)):
+    trust = request.trust and Path(request.trust)
+    for path in (target, _compared(request), _reported(request), _previewed(request), part_folder(target), trust):
         if path is not None:
             check_writable(path)
             _check_apart(path, Path(request.source))
@@ -135,7 +138,7 @@ def restore(request: Request, say: Callable[[str], None] = print) -> bool:
 def _restore(request: Request, say: Callable[[str], None]) -> bool:
     """Do what a ``Request`` asks for, its place held; return as ``restore``."""
     target, compared, picture = Path(request.target), _compared(request), _previewed(request)
-    results = [path for path in (target, compared) if path]
+    results = [path for path in (target, compared, _reported(request)) if path]
     if request.resume and not request.only_looks and not part_folder(target).exists() and _is_there(target):
         say(f"{target}: is there, and no run that was stopped; nothing is left to do.")
         return True
@@ -144,7 +147,7 @@ def _restore(request: Request, say: Callable[[str], None]) -> bool:
     job = _prepared(request, kind_of(target))
     _say_gap(Path(request.source), say)
     size = (job.restorer.height, job.restorer.width)
-    for path in results:
+    for path in filter(None, (target, compared)):
         check_target(path, job.restorer.count, size, job.video)
         check_encoder(path)
     for line in job.restorer.look(request.cuts):
@@ -158,9 +161,10 @@ def _restore(request: Request, say: Callable[[str], None]) -> bool:
     if request.only_looks:
         return True
     notes = _restore_into(target, compared, job, request, say=say)
-    say(_account(target, job))
-    for note in [*notes, *_unkept(job.clip, target)]:
-        say(note)
+    for line in [_account(target, job), *notes, *_unkept(job.clip, target)]:
+        say(line)
+    if request.report:
+        say(_write_report(_reported(request), job, request))
     if job.clip is None or job.clip.contents is None or job.clip.contents.expected == job.clip.contents.count:
         return True
     say(damage(job.clip.path, job.clip.contents))
@@ -343,6 +347,16 @@ def _video_settings(request: Request, clip: Clip, speed: int) -> VideoSettings:
     )
 
 
+def _write_report(path: Path, job: Job, request: Request) -> str:
+    """Write the page of a clip and what became of it, as it was written; return a sentence about it."""
+    lines = [f"{request.task}, by {' and '.join(network.origin.name for network in job.networks)}"]
+    lines += [] if job.restorer.sigma is None else [f"sigma {job.restorer.sigma:g}"]
+    restored = open_clip(request.target).frames()
+    title = f"{Path(request.source).name}: {', '.join(lines)}"
+    write_report(path, title, job.restorer, restored=restored, rate=_rate(job))
+    return f"Report: {path}"
+
+
 def _write_trust(path: Path, maps: Iterator[np.ndarray]) -> str:
     """Write the trust maps of all measurements; return a sentence about them."""
     named = {f"measurement {number + 1}": image for number, image in enumerate(maps)}
@@ -404,6 +418,12 @@ def _compared(request: Request) -> Path | None:
     """Return the path of the clip of input and output side by side, None where none is asked for."""
     target = Path(request.target)
     return target.parent / f"{target.stem}_compare{target.suffix}" if request.compare else None
+
+
+def _reported(request: Request) -> Path | None:
+    """Return the path of the page on which input and output play, None where none is asked for."""
+    target = Path(request.target)
+    return target.parent / f"{target.stem}_report.html" if request.report else None
 
 
 def _previewed(request: Request) -> Path | None:

@@ -16,7 +16,7 @@ from mindrestore.metrics import psnr
 from mindrestore.models import network_of
 from mindrestore.ops.warp import warp
 from mindrestore.training.gradients import whole_gradients
-from mindrestore.training.job import Job
+from mindrestore.training.job import Job, Show, nobody
 from mindrestore.training.loss_scale import needed_loss_scale
 from mindrestore.training.optimizers import adam_updates, learning_rates
 
@@ -63,14 +63,17 @@ def end_point_error(flows: Sequence[Tensor], truth: Tensor) -> Tensor:
     return total
 
 
-def _validation(network: nn.Cell, data: FlowData) -> Callable[[], float]:
-    """Return a function that gives the PSNR, in dB, of held-out neighbours warped along the flow against the images."""
+def _validation(network: nn.Cell, data: FlowData) -> Callable[[Show], float]:
+    """Return a function that gives the PSNR, in dB, of held-out neighbours warped along the flow against the images, and shows
+    the first of them: neighbour, warped, image.
+    """
     samples = FlowSamples(data.patch, seed=VALIDATION_SEED, photographs=HELD_OUT_PHOTOGRAPHS)
     _, images, neighbours = (np.stack(arrays) for arrays in zip(*(samples[number] for number in range(VALIDATION_PAIRS))))
 
-    def validate() -> float:
+    def validate(show: Show = nobody) -> float:
         flow = network(Tensor(images), Tensor(neighbours))[0]
         warped = warp(Tensor(neighbours), flow, "border").numpy()
+        show("neighbours", [neighbours[0], warped[0], images[0]])
         return psnr(warped, images, channel_axis=1)
 
     return validate

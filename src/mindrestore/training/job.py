@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
 
+import numpy as np
 from mindspore import Parameter, nn
 
 from mindrestore.runtime import dataset
@@ -12,6 +13,13 @@ from mindrestore.training.average import Average
 from mindrestore.training.gradients import Gradients
 from mindrestore.training.loss_scale import LossScale
 from mindrestore.training.optimizers import Update
+
+Show = Callable[[str, Sequence[np.ndarray]], None]
+"""Is given the name of a picture and images of one size, (H, W) or (3, H, W), 0–1, side by side from left to right."""
+
+
+def nobody(name: str, images: Sequence[np.ndarray]) -> None:
+    """Look at no picture."""
 
 
 class Samples(dataset.Samples, Protocol):
@@ -35,7 +43,7 @@ class Job(NamedTuple):
         rates: learning rate of each step.
         updates: what each optimiser moves.
         gradients: of a list of parameters makes their ``Gradients``.
-        validate: gives the mean PSNR in dB; ``None`` where there is nothing to score.
+        validate: gives the mean PSNR in dB, and shows a frame (``Show``); ``None`` where there is nothing to score.
         mask: what a checkpoint records of the mask trained with.
         average: of the weights, or ``None``.
         sqrt_loss: the loss is the square root of the one that ``gradients`` is of, taken of the whole batch.
@@ -50,7 +58,7 @@ class Job(NamedTuple):
     rates: list[float]
     updates: list[Update]
     gradients: Callable[[Sequence[Parameter]], Gradients]
-    validate: Callable[[], float] | None
+    validate: Callable[[Show], float] | None
     mask: str | None = None
     average: Average | None = None
     sqrt_loss: bool = False

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from tqdm import tqdm
 
 from mindrestore.errors import UserError, printable
 from mindrestore.files import told_of_full_disks, write_text
+from mindrestore.media.pixels import in_colour, to_image
 from mindrestore.readers.untrusted import text_of
 
 if TYPE_CHECKING:
@@ -28,6 +30,9 @@ class SilentLog:
         pass
 
     def metrics(self, step: int, **values: float) -> None:
+        pass
+
+    def picture(self, step: int, name: str, images: Sequence[np.ndarray]) -> None:
         pass
 
     def say(self, text: str) -> None:
@@ -68,6 +73,12 @@ class TrainingLog:
         for name, value in values.items():
             if self._board and isinstance(value, (int, float)):
                 self._board.add_scalar(name, value, step)
+
+    def picture(self, step: int, name: str, images: Sequence[np.ndarray]) -> None:
+        """Show images of one step side by side in TensorBoard, where that is: (H, W) or (3, H, W), 0–1, all of one size."""
+        if self._board:
+            bgr = np.concatenate([in_colour(to_image(image)) for image in images], 1)
+            self._board.add_image(f"validation/{name}", bgr[..., ::-1], step, dataformats="HWC")
 
     def say(self, text: str) -> None:
         """Print a line above the progress bar."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+import numpy as np
 from mindspore import nn
 
 from mindrestore.checkpoints import load_published_weights, native
@@ -18,7 +19,7 @@ from mindrestore.models import kind_of, network_of
 from mindrestore.restore.snapshots import Reconstructor
 from mindrestore.sensing.masks import fingerprint, load_mask, random_mask
 from mindrestore.training.gradients import GRADIENTS, MEAN_OVER_RANKS
-from mindrestore.training.job import Job
+from mindrestore.training.job import Job, Show, nobody
 from mindrestore.training.loss_scale import needed_loss_scale
 from mindrestore.training.losses import LOSSES, SQRT_LOSSES
 from mindrestore.training.optimizers import adam_updates, learning_rates
@@ -84,18 +85,25 @@ def _samples(config: SnapshotConfig) -> tuple[SnapshotSamples, str]:
     return samples, record
 
 
-def _validation(config: SnapshotConfig, network: nn.Cell) -> Callable[[], float] | None:
-    """Return a function that gives the mean PSNR in dB of the scenes; ``None`` for captures, which have no ground truth."""
+def _validation(config: SnapshotConfig, network: nn.Cell) -> Callable[[Show], float] | None:
+    """Return a function that gives the mean PSNR in dB of the scenes, and shows the first frame of the first one: measurement
+    over mask sum, reconstruction, ground truth. ``None`` for captures, which have no ground truth.
+    """
     if config.evaluation.kind == "captures":
         return None
     reconstruct = Reconstructor(network)
     scenes = [scene for scene in evaluation_scenes(config).values() if scene]
 
-    def psnr(scene: Scene) -> float:
-        camera = evaluation_mask(config, *scene.clip.shape[-2:], config.evaluation.frames, scene.mask)
-        return score(scene.name, reconstruct_scene(scene, camera.mask, reconstruct)).psnr
+    def validate(show: Show = nobody) -> float:
+        def psnr(scene: Scene) -> float:
+            camera = evaluation_mask(config, *scene.clip.shape[-2:], config.evaluation.frames, scene.mask)
+            reconstructions = reconstruct_scene(scene, camera.mask, reconstruct)
+            if scene is scenes[0]:
+                first = reconstructions[0]
+                mean = first.measurement / np.maximum(camera.mask.sum(0), 1)
+                show(scene.name, [mean, first.clip[..., 0, :, :], first.truth[..., 0, :, :]])
+            return score(scene.name, reconstructions).psnr
 
-    def validate() -> float:
         return shared_mean(psnr, scenes)
 
     return validate

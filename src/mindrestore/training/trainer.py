@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import shutil
 import sys
 from collections.abc import Callable, Mapping
@@ -184,7 +185,7 @@ class _Run:
         """Return the PSNR in dB of the job's validation, with averaged weights where there are any."""
         self.failures.check_weights(self.job.network, self.counter.step)
         with self._averaged():
-            return self.job.validate()
+            return self.job.validate(functools.partial(self.log.picture, self.counter.step))
 
     def save(self, step: int) -> None:
         """Write the network after ``step`` and the state to resume from, in the main process."""

@@ -14,24 +14,29 @@ from mindrestore.evaluation.video_results import ClipScorer
 from mindrestore.evaluation.video_tasks import Case
 from mindrestore.metrics import finite_mean
 from mindrestore.runtime import cluster
+from mindrestore.training.job import Show, nobody
 
 Item = TypeVar("Item")
 
 
-def video_validation(config: VideoConfig, network: nn.Cell) -> Callable[[], float] | None:
-    """Return a function that gives the mean PSNR, in dB, of the evaluation's clips; ``None`` where none has ground truth."""
+def video_validation(config: VideoConfig, network: nn.Cell) -> Callable[[Show], float] | None:
+    """Return a function that gives the mean PSNR, in dB, of the evaluation's clips, and shows the first frame of the first one:
+    by the trivial method, restored, ground truth. ``None`` where no clip has ground truth.
+    """
     settings = config.evaluation
     if not (settings.path or settings.gt or settings.set == DEMO):
         return None
     cases = [case for case in video_cases(config) if case.truth]
 
-    def psnr(case: Case) -> float:
-        scorer = ClipScorer()
-        for restored, truth in zip(case.restored([network], config), case.truth()):
-            scorer.add(restored, truth)
-        return scorer.result(case.name, 0, 0.0).psnr
+    def validate(show: Show = nobody) -> float:
+        def psnr(case: Case) -> float:
+            scorer = ClipScorer()
+            for restored, truth in zip(case.restored([network], config), case.truth()):
+                if case is cases[0] and not scorer.scores:
+                    show(case.name, [next(iter(case.plain())), restored, truth])
+                scorer.add(restored, truth)
+            return scorer.result(case.name, 0, 0.0).psnr
 
-    def validate() -> float:
         return shared_mean(psnr, cases)
 
     return validate if cases else None

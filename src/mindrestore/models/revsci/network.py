@@ -105,6 +105,18 @@ class RevSCI(nn.Cell):
             groups = block(groups)
         return self.output(self.tail(self.join(*groups)), *inputs)
 
+    def multiply_adds(self, frames: int, height: int, width: int) -> int:
+        """Return how many multiply-adds one measurement of ``frames`` frames of even size takes: those of its convolutions.
+
+        Head and tail work at full size but for the strided convolution, which makes features of half the height and width, and
+        the transposed one, which takes them.
+        """
+        *head, strided = _products(self.conv1)
+        transposed, *tail = _products(self.conv2)
+        blocks = sum(weight.size for block in self.layers for weight in block.weights if weight.ndim > 1)
+        full, half = frames * height * width, frames * (height // 2) * (width // 2)
+        return full * (sum(head) + sum(tail)) + half * (strided + blocks + transposed)
+
 
 class ReversibleBlock(nn.Cell):
     """One block: steps target += conv(LeakyReLU(conv(source))) between groups of channels, listed by its ``Coupling``."""
@@ -144,6 +156,11 @@ class UnusedConvolution(nn.Cell):
         super().__init__()
         self.weight = Parameter(Tensor(np.zeros((channels, 1, 3, 3), np.float32)), name="weight")
         self.bias = Parameter(Tensor(np.zeros(channels, np.float32)), name="bias")
+
+
+def _products(cells: nn.SequentialCell) -> list[int]:
+    """Return the products a pixel takes in each convolution."""
+    return [cell.weight.size for cell in cells if hasattr(cell, "weight")]
 
 
 def _residual_weight(rng: np.random.Generator, layer: str, channels: int) -> Tensor:

@@ -13,7 +13,7 @@ import numpy as np
 from mindspore import Parameter, Tensor, nn, ops
 from mindspore.ops import constexpr
 
-from mindrestore.models.vrt import settings
+from mindrestore.models.vrt import operations, settings
 from mindrestore.models.vrt.attention import Block, WindowedBlock
 from mindrestore.models.vrt.ends import (
     ChannelsLast,
@@ -234,6 +234,10 @@ class VRT(nn.Cell):
                 if isinstance(block, WindowedBlock):
                     second = second_groups and name.startswith("residual_group2.")
                     block.recompute_parts(index in attention or second, index in mlp)
+
+    def multiply_adds(self, frames: int, height: int, width: int) -> int:
+        """Return how many multiply-adds one clip of a size takes that is not padded, see ``operations``."""
+        return operations.multiply_adds(self, frames, height, width)
 
     def published_buffers(self, name: str) -> bool:
         """Tell whether an entry of a published checkpoint is a constant that this network computes itself."""
