@@ -22,6 +22,8 @@ struct Layer {
     int64_t results() const { return change == DOUBLED ? 4 * outputs : outputs; }  // phases are channels
     int64_t joined() const { return change == DOUBLED ? 2 : shuffle; }
     int64_t split() const { return change == HALVED ? 2 : 1; }
+    // Whether it is filtered over time and rows, which takes fewer products and more sums for each channel.
+    bool filtered() const { return change == SAME && taps == 3 && kernel == 3 && std::min(inputs, outputs) >= 8; }
 };
 
 struct Sizes {
@@ -102,7 +104,7 @@ void apply(const Map &map, const float *weight, const Features &from, int64_t th
         packed(matrix, map.rows, depth, numbers);
         const Packed left{numbers, depth};
         in_turns(threads, from.frames * blocks, [&](int64_t number) {
-            const int64_t frame = number / blocks, first = number % blocks * AT_ONCE * PANEL;
+            const int64_t frame = number % from.frames, first = number / from.frames * AT_ONCE * PANEL;
             for (int64_t at = first; at < std::min(first + AT_ONCE * PANEL, from.places); at += PANEL) {
                 const Vector inside[2] = {load(from.mask() + at), load(from.mask() + at + LANES)};
                 product(map.rows, left, Shifted{from.at(frame, 0) + at, shifts}, [&](int64_t row, Vector one, Vector other) {
@@ -263,13 +265,24 @@ class Chain {
 
     Owned convolved(const Layer &layer, const Owned &taken) const {
         auto to = std::make_shared<Features>(taken->frames, layer.results(), taken->height, taken->width, margins);
-        const Map map(layer);
         const float slope = layer.slope, *bias = layer.bias;
+        const auto activated = [=](Vector x, int64_t channel) {
+            x += bias[channel];
+            return x > 0.0f ? x : slope * x;
+        };
+        if (layer.filtered()) {
+            const FilteredWeights weights(layer.weight, layer.outputs, layer.inputs, false);
+            convolve_filtered(weights, taken->clip(), s.threads,
+                              [&](int64_t channel, int64_t frame, int64_t row, int64_t column, int64_t count, Vector first, Vector second) {
+                                  store_some(to->at(frame, channel) + row * to->pitch + column, count, activated(first, channel),
+                                             activated(second, channel));
+                              });
+            return to;
+        }
+        const Map map(layer);
         apply(map, layer.weight, *taken, s.threads,
               [&](int64_t frame, int64_t channel, int64_t place, Vector first, Vector second, const Vector *inside) {
-                  const float number = bias[channel / map.to_phases];
-                  first += number, second += number;
-                  first = first > 0.0f ? first : slope * first, second = second > 0.0f ? second : slope * second;
+                  first = activated(first, channel / map.to_phases), second = activated(second, channel / map.to_phases);
                   store(to->at(frame, channel) + place, first * inside[0], second * inside[1]);
               });
         return to;
@@ -291,6 +304,14 @@ class Chain {
 
     Owned convolved_back(const Layer &layer, const Map &map, const Features &of_made, const Features &taken) const {
         const Owned of_taken = like(taken);
+        if (layer.filtered()) {
+            const FilteredWeights weights(layer.weight, layer.inputs, layer.outputs, true);
+            convolve_filtered(weights, of_made.clip(), s.threads,
+                              [&](int64_t channel, int64_t frame, int64_t row, int64_t column, int64_t count, Vector first, Vector second) {
+                                  store_some(of_taken->at(frame, channel) + row * of_taken->pitch + column, count, first, second);
+                              });
+            return of_taken;
+        }
         apply(map.adjoint(), layer.weight, of_made, s.threads,
               [&](int64_t frame, int64_t channel, int64_t place, Vector first, Vector second, const Vector *inside) {
                   store(of_taken->at(frame, channel) + place, first * inside[0], second * inside[1]);

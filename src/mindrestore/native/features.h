@@ -1,5 +1,6 @@
 // Features of the frames of a clip with zeros around them, so that each tap of a convolution is a shift of the place in memory.
 #pragma once
+#include "filtered.h"
 #include "products.h"
 #include "workers.h"
 
@@ -29,6 +30,7 @@ class Features {
     }
 
     float *at(int64_t frame, int64_t channel) const { return numbers + before + (frame * channels + channel) * plane; }
+    Clip clip() const { return {at(0, 0), frames, channels, height, width, channels * plane, plane, pitch}; }
     const float *mask() const { return inside; }  // 1 for each place that is a pixel
     int64_t shift(int64_t channel, int64_t time, int64_t down, int64_t across) const {
         return (time * channels + channel) * plane + down * pitch + across;
@@ -61,12 +63,18 @@ class Features {
 
     template <class Move>
     void phases(const Features &whole, int64_t step, int64_t threads, const Move &move) const {
-        in_turns(threads, frames * channels, [&](int64_t number) {
-            const int64_t phase = number % channels % (step * step), down = phase / step, across = phase % step;
-            float *from = at(0, number), *to = whole.at(number / channels, number % channels / (step * step));
+        const int64_t of_whole = step * step;
+        in_turns(threads, frames * channels / step, [&](int64_t number) {  // a row of phases of a channel
+            const int64_t first = number * step, frame = first / channels, down = first % of_whole / step;
+            float *const from = at(frame, first % channels), *const to = whole.at(frame, first % channels / of_whole);
             for (int64_t row = 0; row < height; row++) {
-                float *a = from + row * pitch, *b = to + (row * step + down) * whole.pitch + across;
-                for (int64_t x = 0; x < width; x++) move(a[x], b[x * step]);
+                float *a = from + row * pitch, *b = to + (row * step + down) * whole.pitch;
+                if (step == 2) {  // which the compiler makes vectors of
+                    for (int64_t x = 0; x < width; x++) move(a[x], b[2 * x]), move(a[x + plane], b[2 * x + 1]);
+                } else {
+                    for (int64_t across = 0; across < step; across++)
+                        for (int64_t x = 0; x < width; x++) move(a[x + across * plane], b[x * step + across]);
+                }
             }
         });
     }
