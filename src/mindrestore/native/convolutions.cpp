@@ -203,7 +203,11 @@ class Chain {
 
     void forward(const float *x, float *y) {
         Owned features = entered(x);
-        for (const Layer &layer : layers) features = joined(layer, convolved(layer, split(layer, features)));
+        for (const Layer &layer : layers) {  // each takes what it no longer needs along
+            features = split(layer, std::move(features));
+            features = convolved(layer, features);
+            features = joined(layer, std::move(features));
+        }
         features->write(y, s.threads);
     }
 
@@ -238,18 +242,18 @@ class Chain {
 
   private:
     Owned entered(const float *x) const {
-        auto features = std::make_shared<Features>(s.frames, layers.front().inputs, s.height, s.width, margins);
+        auto features = std::make_shared<Features>(s.frames, layers.front().inputs, s.height, s.width, margins, s.threads);
         features->read(x, s.threads);
         return features;
     }
 
-    Owned like(const Features &f) const { return std::make_shared<Features>(f.frames, f.channels, f.height, f.width, margins); }
+    Owned like(const Features &f) const { return std::make_shared<Features>(f.frames, f.channels, f.height, f.width, margins, s.threads); }
 
     Owned split(const Layer &layer, Owned whole) const { return layer.split() > 1 ? in_phases(*whole, layer.split()) : whole; }
 
     Owned in_phases(const Features &whole, int64_t step) const {
         auto features = std::make_shared<Features>(whole.frames, whole.channels * step * step, whole.height / step,
-                                                   whole.width / step, margins);
+                                                   whole.width / step, margins, s.threads);
         features->split(whole, step, s.threads);
         return features;
     }
@@ -258,13 +262,13 @@ class Chain {
 
     Owned of_phases(const Features &made, int64_t step) const {
         auto whole = std::make_shared<Features>(made.frames, made.channels / (step * step), made.height * step,
-                                                made.width * step, margins);
+                                                made.width * step, margins, s.threads);
         made.join(*whole, step, s.threads);
         return whole;
     }
 
     Owned convolved(const Layer &layer, const Owned &taken) const {
-        auto to = std::make_shared<Features>(taken->frames, layer.results(), taken->height, taken->width, margins);
+        auto to = std::make_shared<Features>(taken->frames, layer.results(), taken->height, taken->width, margins, s.threads);
         const float slope = layer.slope, *bias = layer.bias;
         const auto activated = [=](Vector x, int64_t channel) {
             x += bias[channel];

@@ -182,7 +182,7 @@ extern "C" int mindrestore_coupling_forward(const Sizes *sizes, const Given *giv
     Call call(*sizes, *given);
     const int64_t channels = sizes->channels;
     const FilteredWeights first(given->weight0, channels, channels, false), second(given->weight2, channels, channels, false);
-    Floats inner(call.size);
+    Floats inner(call.size, Filled::LATER);
     for (int64_t clip = 0; clip < sizes->clips; clip++) {
         call.activate(first, given->source + clip * call.size, inner);
         call.add(second, inner, target + clip * call.size, 1, to + clip * call.size);
@@ -202,7 +202,7 @@ extern "C" int mindrestore_coupling_backward(const Sizes *sizes, const Given *gi
     const FilteredWeights first_back(given->weight0, channels, channels, true), second_back(given->weight2, channels, channels, true);
     auto of_first = call.correlations(), of_second = call.correlations();
     const bool outer = of_weights[2] || of_weights[3], inmost = of_weights[0] || of_weights[1];
-    Floats inner(call.size), of_inner(call.size), turned(outer || inmost ? of_first[0]->turned_size() : 0);
+    Floats inner(call.size, Filled::LATER), of_inner(call.size, Filled::LATER), turned(outer || inmost ? of_first[0]->turned_size() : 0);
     for (int64_t clip = 0; clip < sizes->clips; clip++) {
         const int64_t at = clip * call.size;
         call.activate(first, given->source + at, inner);

@@ -21,11 +21,12 @@ class Features {
     const Margins margins;
     const int64_t pitch, places, plane;  // numbers of a row, of all rows in whole panels, and from plane to plane
 
-    Features(int64_t frames, int64_t channels, int64_t height, int64_t width, Margins margins)
+    Features(int64_t frames, int64_t channels, int64_t height, int64_t width, Margins margins, int64_t threads)
         : frames(frames), channels(channels), height(height), width(width), margins(margins), pitch(width + margins.pixels),
           places(rounded_up(height * pitch, PANEL)), plane(places + margins.pixels * pitch),
           before(rounded_up(margins.pixels * (pitch + 1), LANES) + margins.frames * channels * plane),
-          numbers(before + (frames + margins.frames) * channels * plane + margins.pixels + PANEL), inside(places) {
+          numbers(before + (frames + margins.frames) * channels * plane + margins.pixels + PANEL, Filled::LATER), inside(places) {
+        clear_margins(threads);
         for (int64_t row = 0; row < height; row++) std::fill_n(inside + row * pitch, width, 1.0f);
     }
 
@@ -53,6 +54,22 @@ class Features {
     }
 
   private:
+    // Zeros wherever there are no pixels: pixels are written later.
+    void clear_margins(int64_t threads) const {
+        const int64_t of_margins = margins.frames * channels;
+        std::fill(+numbers, at(-margins.frames, 0), 0.0f);
+        std::fill_n(at(frames + margins.frames, 0), margins.pixels + PANEL, 0.0f);
+        in_turns(threads, frames * channels + 2 * of_margins, [&](int64_t number) {
+            float *from = at(-margins.frames, number);
+            if (number < of_margins || number >= of_margins + frames * channels) {
+                std::fill_n(from, plane, 0.0f);
+                return;
+            }
+            for (int64_t row = 0; row < height; row++) std::fill_n(from + row * pitch + width, margins.pixels, 0.0f);
+            std::fill_n(from + height * pitch, plane - height * pitch, 0.0f);
+        });
+    }
+
     template <class Work>
     void rows_of_planes(int64_t threads, const Work &work) const {
         in_turns(threads, frames * channels, [&](int64_t number) {
