@@ -247,7 +247,9 @@ class Chain {
         return features;
     }
 
-    Owned like(const Features &f) const { return std::make_shared<Features>(f.frames, f.channels, f.height, f.width, margins, s.threads); }
+    Owned like(const Features &f) const {
+        return std::make_shared<Features>(f.frames, f.channels, f.height, f.width, margins, s.threads);
+    }
 
     Owned split(const Layer &layer, Owned whole) const { return layer.split() > 1 ? in_phases(*whole, layer.split()) : whole; }
 
@@ -277,9 +279,10 @@ class Chain {
         if (layer.filtered()) {
             const FilteredWeights weights(layer.weight, layer.outputs, layer.inputs, false);
             convolve_filtered(weights, taken->clip(), s.threads,
-                              [&](int64_t channel, int64_t frame, int64_t row, int64_t column, int64_t count, Vector first, Vector second) {
-                                  store_some(to->at(frame, channel) + row * to->pitch + column, count, activated(first, channel),
-                                             activated(second, channel));
+                              [&](int64_t channel, int64_t frame, int64_t row, int64_t column, int64_t count, Vector first,
+                                  Vector second) {
+                                  float *at = to->at(frame, channel) + row * to->pitch + column;
+                                  store_some(at, count, activated(first, channel), activated(second, channel));
                               });
             return to;
         }
@@ -311,7 +314,8 @@ class Chain {
         if (layer.filtered()) {
             const FilteredWeights weights(layer.weight, layer.inputs, layer.outputs, true);
             convolve_filtered(weights, of_made.clip(), s.threads,
-                              [&](int64_t channel, int64_t frame, int64_t row, int64_t column, int64_t count, Vector first, Vector second) {
+                              [&](int64_t channel, int64_t frame, int64_t row, int64_t column, int64_t count, Vector first,
+                                  Vector second) {
                                   store_some(of_taken->at(frame, channel) + row * of_taken->pitch + column, count, first, second);
                               });
             return of_taken;

@@ -96,16 +96,16 @@ class Call {
   public:
     Call(const Sizes &sizes, const Given &given) : s(sizes), given(given), size(s.frames * s.channels * s.height * s.width) {}
 
-    // Call `done(channel, place, count, first, second)` for each panel of the result: `place` of its first number, of which `count`
-    // are there.
+    // Call `done(channel, place, count, first, second)` for each panel of the result: `place` is that of the first of its `count`
+    // numbers.
     template <class Done>
     void convolve(const FilteredWeights &weights, const float *clip, const Done &done) {
         const int64_t plane = s.height * s.width;
-        convolve_filtered(weights, {clip, s.frames, s.channels, s.height, s.width, s.channels * plane, plane, s.width}, s.threads,
-                          [&](int64_t channel, int64_t frame, int64_t row, int64_t column, int64_t count, Vector first, Vector second) {
-                              const int64_t place = (frame * s.channels + channel) * plane + row * s.width + column;
-                              done(channel, place, count, first, second);
-                          });
+        const Clip of{clip, s.frames, s.channels, s.height, s.width, s.channels * plane, plane, s.width};
+        convolve_filtered(weights, of, s.threads, [&](int64_t channel, int64_t frame, int64_t row, int64_t column, int64_t count,
+                                                      Vector first, Vector second) {
+            done(channel, (frame * s.channels + channel) * plane + row * s.width + column, count, first, second);
+        });
     }
 
     // inner = LeakyReLU(convolution0(source))
@@ -199,10 +199,12 @@ extern "C" int mindrestore_coupling_backward(const Sizes *sizes, const Given *gi
     Call call(*sizes, *given);
     const int64_t channels = sizes->channels;
     const FilteredWeights first(given->weight0, channels, channels, false), second(given->weight2, channels, channels, false);
-    const FilteredWeights first_back(given->weight0, channels, channels, true), second_back(given->weight2, channels, channels, true);
+    const FilteredWeights first_back(given->weight0, channels, channels, true);
+    const FilteredWeights second_back(given->weight2, channels, channels, true);
     auto of_first = call.correlations(), of_second = call.correlations();
     const bool outer = of_weights[2] || of_weights[3], inmost = of_weights[0] || of_weights[1];
-    Floats inner(call.size, Filled::LATER), of_inner(call.size, Filled::LATER), turned(outer || inmost ? of_first[0]->turned_size() : 0);
+    Floats inner(call.size, Filled::LATER), of_inner(call.size, Filled::LATER);
+    Floats turned(outer || inmost ? of_first[0]->turned_size() : 0);
     for (int64_t clip = 0; clip < sizes->clips; clip++) {
         const int64_t at = clip * call.size;
         call.activate(first, given->source + at, inner);

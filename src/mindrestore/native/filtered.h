@@ -17,7 +17,8 @@ struct Clip {
 };
 
 constexpr int FILTER_TAPS = 3, FILTER_IMAGE_TAPS = 9, FILTER_ALL_TAPS = 27;
-constexpr int PAIR = 2, FILTERS = 4, FILTER_PRODUCTS = FILTERS * FILTERS;  // what comes out at once, and what is multiplied for it
+constexpr int PAIR = 2, FILTERS = 4;  // how many come out at once along time or rows, and how many are multiplied for them
+constexpr int FILTER_PRODUCTS = FILTERS * FILTERS;
 
 // to = the filter of three numbers, `step` apart.
 inline void filter_weights(const float *g, int64_t step, float *to, int64_t to_step) {
@@ -30,7 +31,7 @@ class FilteredWeights {
   public:
     const int64_t outputs, inputs, depth;
 
-    // weight: (outputs, inputs, 3, 3, 3); turned: of the convolution that is the adjoint, for which it is (inputs, outputs, 3, 3, 3).
+    // weight: (outputs, inputs, 3, 3, 3); turned: of the adjoint of a convolution whose weight is (inputs, outputs, 3, 3, 3).
     FilteredWeights(const float *weight, int64_t outputs, int64_t inputs, bool turned)
         : outputs(outputs), inputs(inputs), depth(FILTER_TAPS * inputs), size(rounded_up(outputs, ROWS) * depth),
           numbers(FILTER_PRODUCTS * size) {
@@ -45,9 +46,9 @@ class FilteredWeights {
                     float over_time[FILTERS][FILTER_TAPS];
                     for (int down = 0; down < FILTER_TAPS; down++)
                         filter_weights(g + down * FILTER_TAPS + across, FILTER_IMAGE_TAPS, over_time[0] + down, FILTER_TAPS);
+                    float *to = &matrices[row * depth + across * inputs + column];
                     for (int time = 0; time < FILTERS; time++)
-                        filter_weights(over_time[time], 1,
-                                       &matrices[(time * FILTERS * outputs + row) * depth + across * inputs + column], outputs * depth);
+                        filter_weights(over_time[time], 1, to + time * FILTERS * outputs * depth, outputs * depth);
                 }
             }
         for (int number = 0; number < FILTER_PRODUCTS; number++)
@@ -66,8 +67,8 @@ class FilteredWeights {
 class Filter {
   public:
     explicit Filter(const FilteredWeights &weights, int64_t width)
-        : w(weights), strip(strip_of(weights, width)), stride(strip + LANES), in_part(w.inputs * stride), out_part(w.outputs * stride),
-          in(FILTER_PRODUCTS * in_part), out(FILTER_PRODUCTS * out_part), over_time(FILTERS * FILTERS * stride), none(stride) {}
+        : w(weights), strip(strip_of(weights, width)), stride(strip + LANES), in_part(w.inputs * stride),
+          out_part(w.outputs * stride), in(FILTER_PRODUCTS * in_part), out(FILTER_PRODUCTS * out_part), over_time(FILTERS * FILTERS * stride), none(stride) {}
 
     // Call `done(channel, frame, row, column, count, first, second)` with each panel of the convolution of two rows of two frames
     // from `frame` and `row` on, without bias: its first `count` numbers are there.
@@ -81,16 +82,18 @@ class Filter {
             for (int64_t channel = 0; channel < w.outputs; channel++)
                 for (int64_t x = 0; x < count; x += PANEL)
                     leave(channel, x, [&](int later, int below, Vector first, Vector second) {
-                        if (frame + later < clip.frames && row + below < clip.height)
-                            done(channel, frame + later, row + below, column + x, std::min<int64_t>(PANEL, count - x), first, second);
+                        if (frame + later >= clip.frames || row + below >= clip.height) return;
+                        const int64_t there = std::min<int64_t>(PANEL, count - x);
+                        done(channel, frame + later, row + below, column + x, there, first, second);
                     });
         }
     }
 
   private:
     static int64_t strip_of(const FilteredWeights &w, int64_t width) {
-        constexpr int64_t MOST = 1 << 17;  // numbers
-        return std::min(rounded_up(width, PANEL), std::max<int64_t>(1, MOST / (FILTER_PRODUCTS * (w.inputs + w.outputs)) / PANEL) * PANEL);
+        constexpr int64_t MOST = 1 << 17;  // numbers, half a megabyte
+        const int64_t panels = MOST / (FILTER_PRODUCTS * (w.inputs + w.outputs)) / PANEL;
+        return std::min(rounded_up(width, PANEL), std::max<int64_t>(1, panels) * PANEL);
     }
 
     // Four numbers from four, `d[k]` and `to + k * step`, of each column.
@@ -107,13 +110,15 @@ class Filter {
 
     // Filter a channel of four rows of four frames, of columns from one before `column` to one behind them.
     void enter(const Clip &clip, int64_t channel, int64_t frame, int64_t row, int64_t column, int64_t count) {
-        const int64_t first = std::max<int64_t>(column - 1, 0), last = std::min(column + count + 1, clip.width), offset = first - column + 1;
+        const int64_t first = std::max<int64_t>(column - 1, 0), last = std::min(column + count + 1, clip.width);
+        const int64_t offset = first - (column - 1);
         for (int64_t down = 0; down < FILTERS; down++) {
             const float *d[FILTERS];
             for (int64_t time = 0; time < FILTERS; time++) {
                 const int64_t of_frame = frame + time - 1, of_row = row + down - 1;
                 const bool outside = of_frame < 0 || of_frame >= clip.frames || of_row < 0 || of_row >= clip.height;
-                d[time] = outside ? none : clip.data + of_frame * clip.frame_step + channel * clip.channel_step + of_row * clip.row_step + first;
+                const int64_t place = of_frame * clip.frame_step + channel * clip.channel_step + of_row * clip.row_step + first;
+                d[time] = outside ? none : clip.data + place;
             }
             filter(d, last - first, over_time + down * stride, FILTERS * stride);
         }
@@ -187,20 +192,6 @@ void convolve_filtered(const FilteredWeights &weights, const Clip &clip, int64_t
         for (int64_t number = next++; number < count; number = next++)
             filters[thread]->convolve(clip, number % pairs * PAIR, number / pairs * PAIR, done);
     });
-}
-
-// The first `count` numbers of a panel; the others are zero, and are left alone.
-inline void load_some(const float *from, int64_t count, Vector &first, Vector &second) {
-    float numbers[PANEL] = {};
-    if (count < PANEL) std::memcpy(numbers, from, sizeof(float) * count), from = numbers;
-    first = load(from), second = load(from + LANES);
-}
-
-inline void store_some(float *to, int64_t count, Vector first, Vector second) {
-    if (count == PANEL) return store(to, first, second);
-    float numbers[PANEL];
-    store(numbers, first, second);
-    std::memcpy(to, numbers, sizeof(float) * count);
 }
 
 }  // namespace mindrestore
