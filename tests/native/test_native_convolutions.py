@@ -5,7 +5,7 @@ import pytest
 from builders import assert_only_wanted, needs_compiler
 from mindspore import Parameter, Tensor, nn
 
-from mindrestore.executor.piecewise import Run
+from mindrestore.executor.piecewise import Piecewise, Run
 from mindrestore.models.revsci.layers import convolutions as of_clips
 from mindrestore.models.vrt.layers import Conv, convolutions as of_images
 from mindrestore.ops import convolution_frames
@@ -28,8 +28,10 @@ def enlarging():
     return [cell for widths in ((4, 6), (6, 24), (6, 54), (6, 6), (6, 3)) for cell in cells(*widths)]
 
 
-def head_and_tail():
-    """One that halves height and width, one that doubles them, with kernels of 5, 3 and 1 along one axis or more."""
+def over_time():
+    """One that halves height and width, one that doubles them, with kernels of 5, 3 and 1 along one axis or more; and one with
+    channels enough to be filtered.
+    """
     rng = np.random.default_rng(0)
     using = convolution_frames
     head = nn.SequentialCell(
@@ -40,15 +42,20 @@ def head_and_tail():
         Conv3d(13, 6, (3, 3, 3), rng, stride=2, using=using),
         LeakyReLU(),
     )
+    filtered = nn.SequentialCell(
+        Conv3d(9, 30, (3, 3, 3), rng, using=using), LeakyReLU(), Conv3d(30, 8, (3, 3, 3), rng, using=using)
+    )
     tail = nn.SequentialCell(Conv3dTranspose(3, 14, rng, using=using), LeakyReLU(), Conv3d(14, 1, (3, 3, 3), rng, using=using))
-    return {"head": of_clips(head, using.CHANNEL_AXIS), "tail": of_clips(tail, using.CHANNEL_AXIS)}
+    return {
+        name: of_clips(cells, using.CHANNEL_AXIS) for name, cells in (("head", head), ("filtered", filtered), ("tail", tail))
+    }
 
 
 CHAINS = {
     "offsets": lambda: of_images(cells(5, 24, 3, 27), (0.1, 0.1, 1.0), exact=True),
     "enlarged": lambda: of_images(enlarging(), (0.01, 0.1, 0.1, 1.0, 1.0), (1, 2, 3, 1, 1)),
     "flow": lambda: of_images(cells(3, 16, 2, kernel=7), (0.0, 1.0)),
-    **{name: lambda name=name: head_and_tail()[name] for name in ("head", "tail")},
+    **{name: lambda name=name: over_time()[name] for name in ("head", "filtered", "tail")},
 }
 
 
@@ -60,7 +67,8 @@ def clip(piece, *shape):
     "name, sizes",
     [
         *((name, size) for name in ("offsets", "enlarged", "flow") for size in IMAGES.values()),
-        *((name, size) for name in ("head", "tail") for size in CLIPS.values()),
+        *((name, size) for name in ("head", "filtered", "tail") for size in CLIPS.values()),
+        ("filtered", (1, 4, 3, 391)),  # wider than what is filtered at once
     ],
 )
 def test_a_chain_and_its_gradients_are_equal_to_mindspores(name, sizes):
@@ -90,7 +98,13 @@ def results_of(piece, shape, numbers):
 
 @pytest.mark.parametrize(
     "name, shape",
-    [("enlarged", (2, 4, 40, 6)), ("flow", (1, 3, 64, 5)), ("head", (1, 2, 3, 48, 6)), ("tail", (1, 2, 3, 24, 5))],
+    [
+        ("enlarged", (2, 4, 40, 6)),
+        ("flow", (1, 3, 64, 5)),
+        ("head", (1, 2, 3, 48, 6)),
+        ("tail", (1, 2, 3, 24, 5)),
+        ("filtered", (1, 3, 9, 25, 5)),
+    ],
 )
 def test_rows_at_a_time_are_the_whole(name, shape):
     """With what a row depends on around them: the halo follows from kernels and changes of size."""
@@ -100,9 +114,21 @@ def test_rows_at_a_time_are_the_whole(name, shape):
         np.testing.assert_allclose(one, other, atol=1e-4 * np.abs(other).max())
 
 
+def test_forwards_more_rows_are_computed_at_a_time():
+    piece = CHAINS["head"]()
+    x = clip(piece, 1, 2, 3, 96, 6)
+    numbers = 12 * piece.cost(x)  # of 48 rows, all forwards
+    network = Piecewise(piece, numbers)
+    assert len(Run(piece, (x,), numbers).parts) > 1
+    calls, forward = [], piece.operator.forward
+    piece.operator.forward = lambda *tensors: calls.append(tensors) or forward(*tensors)
+    np.testing.assert_allclose(network(x).numpy(), Run(piece, (x,), 2**24).forward().numpy(), atol=1e-5)
+    assert len(calls) == 2  # one of the network, one of the run
+
+
 def test_the_halo_is_no_larger_than_it_must_be():
     halos = {name: make().halo for name, make in CHAINS.items()}
-    assert halos == {"offsets": 3, "enlarged": 3, "flow": 6, "head": 2, "tail": 1}
+    assert halos == {"offsets": 3, "enlarged": 3, "flow": 6, "head": 2, "filtered": 2, "tail": 1}
 
 
 def test_only_what_is_wanted_is_computed():
@@ -112,9 +138,10 @@ def test_only_what_is_wanted_is_computed():
     assert_only_wanted(run, run.forward(), inputs=1, weights=len(piece.weights))
 
 
-def test_equal_from_run_to_run():
-    piece = CHAINS["head"]()
-    first, second = (results_of(piece, (1, 4, 3, 16, 20), 2**24)[0] for _ in range(2))
+@pytest.mark.parametrize("name", ["head", "filtered"])
+def test_equal_from_run_to_run(name):
+    piece = CHAINS[name]()
+    first, second = (results_of(piece, (1, 4, piece.widths[0][0], 16, 20), 2**24)[0] for _ in range(2))
     for one, other in zip(first, second):
         np.testing.assert_array_equal(one, other)
 

@@ -18,6 +18,7 @@ SIZES = {  # (clips, frames, channels, height, width)
     "one frame, one row": (1, 1, 4, 1, 3),
     "two frames, one column": (1, 2, 16, 6, 1),
     "wider than a panel": (1, 3, 2, 5, 70),
+    "wider than what is filtered at once": (1, 2, 64, 3, 73),
 }
 
 

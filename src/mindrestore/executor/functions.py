@@ -14,7 +14,7 @@ import mindspore as ms
 from mindspore import Tensor
 
 from mindrestore import native
-from mindrestore.models.piece import Added, ItemOperator, Itemwise, named
+from mindrestore.models.piece import Added, ItemOperator, Itemwise, Piece, named
 from mindrestore.runtime import execution
 
 Present = tuple[bool, ...]
@@ -85,6 +85,12 @@ def shared_backward(
         ("shared backward", items, present, count, wanted),
         lambda: _pulled_back_tuple(_shared(piece, items, present), count, wanted),
     )
+
+
+def forward_room(piece: Piece) -> int:
+    """Return how many times as many values a piece may work on at a time forwards as backwards."""
+    operator = _operator(piece) if isinstance(piece, Itemwise) else None
+    return 1 if operator is None else operator.forward_room
 
 
 def _operator(piece: Itemwise) -> ItemOperator | None:

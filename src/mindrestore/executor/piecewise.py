@@ -54,7 +54,7 @@ class Piecewise:
 
     def execute(self, piece: Piece, inputs: Sequence[Tensor]) -> Results:
         """Return the result of a piece; see ``mindrestore.models.piece.Executor``."""
-        return run_of(piece, inputs, self.numbers).forward()
+        return run_of(piece, inputs, self.numbers * functions.forward_room(piece)).forward()
 
     def execute_section(self, section: Section, inputs: Sequence[Tensor]) -> Tensor:
         """Return the result of a section, executed piece by piece."""

@@ -26,7 +26,12 @@ class ItemOperator(Protocol):
     """Computes items of an ``Itemwise`` natively.
 
     Tensors are items, constants, what is shared, and weights, one after the other.
+
+    Attributes:
+        forward_room: how many times as many values, by ``Itemwise.cost``, it may be given at a time forwards as backwards.
     """
+
+    forward_room: int
 
     def forward(self, *tensors: Tensor) -> Tensor:
         """Return the result's items."""

@@ -22,6 +22,8 @@ struct Layer {
     int64_t results() const { return change == DOUBLED ? 4 * outputs : outputs; }  // phases are channels
     int64_t joined() const { return change == DOUBLED ? 2 : shuffle; }
     int64_t split() const { return change == HALVED ? 2 : 1; }
+    // Whether it is filtered over time and rows, which takes fewer products and more sums for each channel.
+    bool filtered() const { return change == SAME && taps == 3 && kernel == 3 && std::min(inputs, outputs) >= 8; }
 };
 
 struct Sizes {
@@ -102,7 +104,7 @@ void apply(const Map &map, const float *weight, const Features &from, int64_t th
         packed(matrix, map.rows, depth, numbers);
         const Packed left{numbers, depth};
         in_turns(threads, from.frames * blocks, [&](int64_t number) {
-            const int64_t frame = number / blocks, first = number % blocks * AT_ONCE * PANEL;
+            const int64_t frame = number % from.frames, first = number / from.frames * AT_ONCE * PANEL;
             for (int64_t at = first; at < std::min(first + AT_ONCE * PANEL, from.places); at += PANEL) {
                 const Vector inside[2] = {load(from.mask() + at), load(from.mask() + at + LANES)};
                 product(map.rows, left, Shifted{from.at(frame, 0) + at, shifts}, [&](int64_t row, Vector one, Vector other) {
@@ -201,7 +203,11 @@ class Chain {
 
     void forward(const float *x, float *y) {
         Owned features = entered(x);
-        for (const Layer &layer : layers) features = joined(layer, convolved(layer, split(layer, features)));
+        for (const Layer &layer : layers) {  // each takes what it no longer needs along
+            features = split(layer, std::move(features));
+            features = convolved(layer, features);
+            features = joined(layer, std::move(features));
+        }
         features->write(y, s.threads);
     }
 
@@ -236,18 +242,20 @@ class Chain {
 
   private:
     Owned entered(const float *x) const {
-        auto features = std::make_shared<Features>(s.frames, layers.front().inputs, s.height, s.width, margins);
+        auto features = std::make_shared<Features>(s.frames, layers.front().inputs, s.height, s.width, margins, s.threads);
         features->read(x, s.threads);
         return features;
     }
 
-    Owned like(const Features &f) const { return std::make_shared<Features>(f.frames, f.channels, f.height, f.width, margins); }
+    Owned like(const Features &f) const {
+        return std::make_shared<Features>(f.frames, f.channels, f.height, f.width, margins, s.threads);
+    }
 
     Owned split(const Layer &layer, Owned whole) const { return layer.split() > 1 ? in_phases(*whole, layer.split()) : whole; }
 
     Owned in_phases(const Features &whole, int64_t step) const {
         auto features = std::make_shared<Features>(whole.frames, whole.channels * step * step, whole.height / step,
-                                                   whole.width / step, margins);
+                                                   whole.width / step, margins, s.threads);
         features->split(whole, step, s.threads);
         return features;
     }
@@ -256,20 +264,32 @@ class Chain {
 
     Owned of_phases(const Features &made, int64_t step) const {
         auto whole = std::make_shared<Features>(made.frames, made.channels / (step * step), made.height * step,
-                                                made.width * step, margins);
+                                                made.width * step, margins, s.threads);
         made.join(*whole, step, s.threads);
         return whole;
     }
 
     Owned convolved(const Layer &layer, const Owned &taken) const {
-        auto to = std::make_shared<Features>(taken->frames, layer.results(), taken->height, taken->width, margins);
-        const Map map(layer);
+        auto to = std::make_shared<Features>(taken->frames, layer.results(), taken->height, taken->width, margins, s.threads);
         const float slope = layer.slope, *bias = layer.bias;
+        const auto activated = [=](Vector x, int64_t channel) {
+            x += bias[channel];
+            return x > 0.0f ? x : slope * x;
+        };
+        if (layer.filtered()) {
+            const FilteredWeights weights(layer.weight, layer.outputs, layer.inputs, false);
+            convolve_filtered(weights, taken->clip(), s.threads,
+                              [&](int64_t channel, int64_t frame, int64_t row, int64_t column, int64_t count, Vector first,
+                                  Vector second) {
+                                  float *at = to->at(frame, channel) + row * to->pitch + column;
+                                  store_some(at, count, activated(first, channel), activated(second, channel));
+                              });
+            return to;
+        }
+        const Map map(layer);
         apply(map, layer.weight, *taken, s.threads,
               [&](int64_t frame, int64_t channel, int64_t place, Vector first, Vector second, const Vector *inside) {
-                  const float number = bias[channel / map.to_phases];
-                  first += number, second += number;
-                  first = first > 0.0f ? first : slope * first, second = second > 0.0f ? second : slope * second;
+                  first = activated(first, channel / map.to_phases), second = activated(second, channel / map.to_phases);
                   store(to->at(frame, channel) + place, first * inside[0], second * inside[1]);
               });
         return to;
@@ -291,6 +311,15 @@ class Chain {
 
     Owned convolved_back(const Layer &layer, const Map &map, const Features &of_made, const Features &taken) const {
         const Owned of_taken = like(taken);
+        if (layer.filtered()) {
+            const FilteredWeights weights(layer.weight, layer.inputs, layer.outputs, true);
+            convolve_filtered(weights, of_made.clip(), s.threads,
+                              [&](int64_t channel, int64_t frame, int64_t row, int64_t column, int64_t count, Vector first,
+                                  Vector second) {
+                                  store_some(of_taken->at(frame, channel) + row * of_taken->pitch + column, count, first, second);
+                              });
+            return of_taken;
+        }
         apply(map.adjoint(), layer.weight, of_made, s.threads,
               [&](int64_t frame, int64_t channel, int64_t place, Vector first, Vector second, const Vector *inside) {
                   store(of_taken->at(frame, channel) + place, first * inside[0], second * inside[1]);

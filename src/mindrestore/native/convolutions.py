@@ -45,6 +45,8 @@ class ConvolutionChain:
         layers: first to last.
     """
 
+    forward_room = 4  # two layers are held at once instead of all, nothing is unfolded, and fewer halos are computed twice
+
     def __init__(self, layers: Sequence[Layer]) -> None:
         self.layers = tuple(layers)
 

@@ -23,6 +23,20 @@ typedef float Unaligned __attribute__((vector_size(4 * LANES), aligned(4), may_a
 inline Vector load(const float *from) { return *reinterpret_cast<const Unaligned *>(from); }
 inline void store(float *to, Vector x) { *reinterpret_cast<Unaligned *>(to) = x; }
 inline void store(float *to, Vector first, Vector second) { store(to, first), store(to + LANES, second); }
+// The first `count` numbers of a panel: the others are read as zero, and not written.
+inline void load_some(const float *from, int64_t count, Vector &first, Vector &second) {
+    float numbers[PANEL] = {};
+    if (count < PANEL) std::memcpy(numbers, from, sizeof(float) * count), from = numbers;
+    first = load(from), second = load(from + LANES);
+}
+
+inline void store_some(float *to, int64_t count, Vector first, Vector second) {
+    if (count == PANEL) return store(to, first, second);
+    float numbers[PANEL];
+    store(numbers, first, second);
+    std::memcpy(to, numbers, sizeof(float) * count);
+}
+
 inline void add(float *to, Vector x) { store(to, load(to) + x); }
 inline void add(float *to, Vector first, Vector second) { store(to, load(to) + first, load(to + LANES) + second); }
 inline Vector all(float x) { return x - Vector{}; }

@@ -36,15 +36,17 @@ void in_turns(int64_t threads, int64_t count, const Work &work) {
     });
 }
 
-// Zeros, aligned for vectors.
+enum class Filled { ZEROS, LATER };
+
+// Numbers aligned for vectors, zeros unless they are written later.
 class Floats {
   public:
-    explicit Floats(int64_t count = 0) {
+    explicit Floats(int64_t count = 0, Filled filled = Filled::ZEROS) {
         if (!count) return;
         const size_t bytes = (static_cast<size_t>(count) * sizeof(float) + 63) / 64 * 64;
         data_.reset(static_cast<float *>(std::aligned_alloc(64, bytes)));
         if (!data_) throw std::bad_alloc();
-        std::memset(data_.get(), 0, bytes);
+        if (filled == Filled::ZEROS) std::memset(data_.get(), 0, bytes);
     }
     operator float *() const { return data_.get(); }
 
