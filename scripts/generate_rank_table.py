@@ -158,7 +158,7 @@ def table(servers):
 
 def read(path):
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
         raise Mistake(f"{path}: not a readable rank table ({error}).") from error
     try:
@@ -214,6 +214,7 @@ def lines(content):
 
 
 def write(path, content):
+    path = Path(os.path.realpath(path))  # what a link leads to is written, the link stays
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-")

@@ -64,7 +64,7 @@ def create_lmdb(
         raise UserError(f"{output}: the name of an LMDB folder ends in .lmdb; add it.")
     partial = output.parent / f"{output.name}.partial"
     check_writable(partial)
-    if output.exists():
+    if os.path.lexists(output):
         raise UserError(f"{output}: it exists; remove it or choose another output.")
     if not 0 <= compression <= 9:
         raise UserError(f"PNG's compression is 0 to 9, got {compression}.")
