@@ -184,6 +184,15 @@ def synced(path: PathLike) -> None:
         os.close(handle)
 
 
+def sha256_of(path: PathLike) -> str:
+    """Return the SHA-256 of a file, in hexadecimal digits."""
+    digest = hashlib.sha256()
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
 def write_bytes(path: PathLike, content: bytes) -> None:
     """Write ``content`` to ``path``, complete or not at all."""
     with replacing(path) as scratch:

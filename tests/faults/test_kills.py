@@ -173,7 +173,7 @@ def test_a_training_killed_ten_times_goes_on_to_bit_equal_weights(started, tmp_p
         assert ended[-1] in (-signal.SIGKILL, 128 + signal.SIGTERM, 128 + signal.SIGINT), said(tmp_path)
         during += bool(scratch_files(tmp_path / "run"))
         assert read_state(state).progress["step"] < steps, "too few steps for so many kills"
-        for path in (tmp_path / "run").glob("*.ckpt"):
+        for path in (tmp_path / "run").glob("[!.]*.ckpt"):
             load_arrays(path)
     assert started(TRAINING, "train", "--config", "run.yaml", "--resume").wait(PATIENCE) == 0
     assert whole.wait(PATIENCE) == 0

@@ -1,21 +1,28 @@
 """``mindrestore restore --model``: an exported file gives what its checkpoint gives."""
 
 import json
+import random
 import shutil
 
 import numpy as np
 import pytest
 from builders import exportable
+from mindspore import Tensor, nn
+from places import TESTS, module_at
 
 from mindrestore.checkpoints.native import Metadata, save_network
 from mindrestore.cli import main
 from mindrestore.data.frames import stored_frames
 from mindrestore.deploy import export_network
 from mindrestore.errors import UserError
+from mindrestore.files import sha256_of
 from mindrestore.media.writing import write_clip
 from mindrestore.models import create_model
 from mindrestore.models.kind import VideoAbilities
 from mindrestore.restore.exported import ExportedVideo, load_exported
+from mindrestore.runtime import mindir
+
+reader_mutations = module_at(TESTS / "faults" / "reader_mutations.py")
 
 
 @pytest.fixture(autouse=True)
@@ -64,8 +71,6 @@ def test_videos_through_the_same_tiles(task, tile):
 
 
 def test_what_is_smaller_than_the_file_takes_is_reflected_and_cut_off():
-    from mindspore import Tensor
-
     seen = []
 
     def graph(x):
@@ -87,13 +92,60 @@ def test_files_that_are_not_what_was_exported_are_named(tmp_path):
     shutil.copy("net.mindir", "alone.mindir")
     (tmp_path / "text.mindir").write_text("text")
     record = json.loads((tmp_path / "net.json").read_text())
-    (tmp_path / "text.json").write_text(json.dumps(record))
+    (tmp_path / "text.json").write_text(json.dumps({**record, "sha256": sha256_of("text.mindir")}))
+    (tmp_path / "other.mindir").write_text("text")
+    (tmp_path / "other.json").write_text(json.dumps(record))
+    shutil.copy("net.mindir", "former.mindir")
+    (tmp_path / "former.json").write_text(json.dumps({key: value for key, value in record.items() if key != "sha256"}))
     (tmp_path / "odd.mindir").write_text("")
     (tmp_path / "odd.json").write_text(json.dumps({**record, "kind": "other"}))
     for name, said in (
         ("alone", "alone.json: no such description"),
         ("text", "text.mindir: MindSpore cannot load it"),
+        ("other", "other.mindir: is not the file that other.json beside it was written for"),
+        ("former", "former.mindir: is not the file that former.json"),
         ("odd", "odd.json: does not describe an exported network"),
     ):
         with pytest.raises(UserError, match=said):
             load_exported(f"{name}.mindir")
+
+
+def test_a_graph_changed_in_any_place_does_not_reach_mindspore(tmp_path, monkeypatch):
+    """Which may die of it: the process would end without a sentence."""
+    graph = np.random.default_rng(0).bytes(5000)
+    path = tmp_path / "net.mindir"
+    path.write_bytes(graph)
+    record = {
+        "kind": "revsci",
+        "settings": {"blocks": 1, "channels": 8},
+        "inputs": [{"shape": [1, 8, 8]}, {"shape": [2, 8, 8]}],
+        "sha256": sha256_of(path),
+    }
+    path.with_suffix(".json").write_text(json.dumps(record))
+    reached = []
+    monkeypatch.setattr("mindrestore.restore.exported.mindir.read", lambda *_: reached.append(path.read_bytes()))
+    load_exported(path)
+    rng = random.Random(0)
+    for _ in range(300):
+        path.write_bytes(changed := reader_mutations.of_bytes(graph, rng))
+        if changed != graph:
+            with pytest.raises(
+                UserError, match=r"net.mindir: is not the file that net.json beside it was written for.*again\.$"
+            ):
+                load_exported(path)
+    assert reached == [graph]
+
+
+def test_a_graph_is_written_and_read_where_mindspore_takes_no_path(tmp_path, monkeypatch):
+    folder = tmp_path / "with a space" / "é"
+    folder.mkdir(parents=True)
+    for temporary in (tmp_path, folder):  # as TMPDIR names it
+        monkeypatch.setattr("tempfile.tempdir", str(temporary))
+        mindir.write(nn.ReLU(), [(1, 4)], folder / "a graph.mindir")
+        graph = mindir.read(folder / "a graph.mindir", [(1, 4)])
+        np.testing.assert_array_equal(graph(Tensor([[-1.0, 0.0, 1.0, 2.0]])).asnumpy(), [[0, 0, 1, 2]])
+        assert [path.name for path in folder.iterdir()] == ["a graph.mindir"]
+        (folder / "a graph.mindir").unlink()
+    monkeypatch.setattr(mindir, "PLACES", ())
+    with pytest.raises(UserError, match="let TMPDIR name a folder"):
+        mindir.write(nn.ReLU(), [(1, 4)], folder / "a graph.mindir")

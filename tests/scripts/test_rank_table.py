@@ -167,6 +167,20 @@ def test_servers_that_disagree_are_refused(make, one_server, tmp_path):
     assert done.returncode == 2 and "both.json: has 2 servers; merge tables of one server each" in done.stderr
 
 
+def test_a_table_saved_with_a_byte_order_mark_is_read(make, one_server):
+    path = one_server(0)
+    shown = make("--show", path)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    marked = make("--show", path)
+    assert marked.returncode == 0 and marked.stdout == shown.stdout, marked.stderr
+
+
+def test_a_table_written_to_a_link_leaves_the_link(one_server, tmp_path):
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "server0.json").symlink_to("tables/first.json")
+    assert one_server(0).is_symlink() and table_of(tmp_path / "tables" / "first.json")["server_count"] == "1"
+
+
 @pytest.mark.parametrize(
     "change, words",
     [

@@ -6,13 +6,12 @@ authors publish none. A file that has changed since is refused.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator
 from pathlib import Path
 
 from mindrestore.checkpoints.download import Failed, alone, cache, download
 from mindrestore.errors import UserError, nearest
-from mindrestore.files import PathLike, write_text
+from mindrestore.files import PathLike, sha256_of, write_text
 from mindrestore.models import kinds
 from mindrestore.models.kind import NetworkKind, PublishedFile
 
@@ -106,7 +105,7 @@ def _check_digest(kind: NetworkKind, file: PublishedFile, path: Path) -> None:
         _check_fit(kind, file, path)
         _record(path, path)
         return
-    was, now = record.read_text(encoding="utf-8").split(" ")[0].strip(), _digest(path)
+    was, now = record.read_text(encoding="utf-8").split(" ")[0].strip(), sha256_of(path)
     if now != was:
         raise UserError(
             f"{path}: has changed since it was first used (SHA-256 {now[:12]}..., then {was[:12]}...); remove it "
@@ -135,12 +134,4 @@ def _record_of(path: Path) -> Path:
 
 def _record(content: Path, path: Path) -> None:
     """Write beside ``path`` the digest of ``content``, the file itself or what will be it."""
-    write_text(_record_of(path), f"{_digest(content)}  {path.name}\n")
-
-
-def _digest(path: Path) -> str:
-    with open(path, "rb") as file:
-        digest = hashlib.sha256()
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    write_text(_record_of(path), f"{sha256_of(content)}  {path.name}\n")

@@ -27,7 +27,7 @@ from mindspore import Tensor, nn
 from mindrestore.checkpoints.native import Metadata
 from mindrestore.deploy.onnx_graph import Graph
 from mindrestore.errors import UserError
-from mindrestore.files import PathLike, check_writable, replacing, told_of_full_disks, write_text
+from mindrestore.files import PathLike, check_writable, replacing, sha256_of, told_of_full_disks, write_text
 from mindrestore.models import kind_of, names
 from mindrestore.models.kind import NetworkKind
 from mindrestore.models.signature import Port, Signature
@@ -106,6 +106,7 @@ def export_network(
         summary = dict(
             file=path.name,
             format=path.suffix[1:],
+            sha256=sha256_of(exported),
             kind=metadata.kind,
             settings=dict(metadata.settings),
             mask=metadata.mask,

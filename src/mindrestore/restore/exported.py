@@ -12,7 +12,7 @@ from mindrestore.checkpoints.loading import Loaded
 from mindrestore.checkpoints.native import Metadata
 from mindrestore.data.snapshots import starting_estimate
 from mindrestore.errors import UserError, printable
-from mindrestore.files import PathLike, existing
+from mindrestore.files import PathLike, existing, sha256_of
 from mindrestore.models import kind_of
 from mindrestore.models.kind import SnapshotAbilities, VideoAbilities
 from mindrestore.ops.margins import reflected
@@ -31,6 +31,7 @@ def load_exported(path: PathLike) -> Loaded:
 
     Raises:
         UserError: either file is missing or not what was exported, or the network is of a kind that is not known here.
+            MindSpore may die of a damaged .mindir, and is given none but the file whose SHA-256 was noted as it was written.
     """
     path = existing(path, "exported network")
     record_path = existing(path.with_suffix(".json"), "description beside the exported network")
@@ -47,6 +48,11 @@ def load_exported(path: PathLike) -> Loaded:
         raise UserError(
             f"{record_path}: does not describe an exported network ({type(error).__name__}: {reason}); export it again."
         ) from error
+    if record.get("sha256") != sha256_of(path):
+        raise UserError(
+            f"{path}: is not the file that {record_path.name} beside it was written for, as one of them is damaged, exchanged "
+            "or of a former version; export it again."
+        )
     try:
         graph = mindir.read(path, shapes)
     except ValueError as error:
