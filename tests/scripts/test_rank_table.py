@@ -186,6 +186,9 @@ def test_a_table_written_to_a_link_leaves_the_link(one_server, tmp_path):
     [
         (lambda table: table.update(version="1.2"), "version 1.2, status completed; expected 1.0, completed"),
         (lambda table: table.update(server_count="3"), "server_count is 3, but it lists 1 servers"),
+        (lambda table: table.update(server_count="9" * 5000), f"server_count is {'9' * 100}..., but it lists 1 servers"),
+        (lambda table: table["server_list"][0].update(server_id="x\n" * 5000), "server_id is"),
+        (lambda table: table["server_list"][0]["device"][0].update(device_ip="1" * 5000), "for an address"),
         (lambda table: table["server_list"][0]["device"][1].update(rank_id="5"), "its ranks are"),
         (
             lambda table: table["server_list"][0]["device"][1].update(device_id="0"),
@@ -202,3 +205,4 @@ def test_a_broken_table_is_refused(make, one_server, change, words):
     path.write_text(json.dumps(table))
     done = make("--show", path)
     assert done.returncode == 2 and words in done.stderr and "Traceback" not in done.stderr, done.stderr
+    assert done.stderr.count("\n") == 1 and len(done.stderr) < 500
