@@ -90,7 +90,8 @@ def test_a_restoration_of_many_frames(tmp_path, fresh_environment, output):
 @pytest.mark.long
 def test_a_training_of_many_steps(tmp_path, fresh_environment):
     steps = 3000
-    config = tiny_run(tmp_path / "run", f"training.steps={steps}", "training.save_every=50", "training.log_every=10")
+    often = ["training.save_every=50", "training.log_every=10", "training.batch_size=1", "runtime.mode=graph"]
+    config = tiny_run(tmp_path / "run", f"training.steps={steps}", *often)
     (tmp_path / "run.yaml").write_text(config.model_dump_json())
     log = tmp_path / "run" / "log.jsonl"
 
