@@ -20,6 +20,7 @@ import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "src"))
+from mindrestore.errors import printable, shown
 from mindrestore.runtime.ascend_server import MOST_DEVICES, Mistake, addresses, refuse_unconnected
 
 VERSION, COMPLETED, NO_HOST_NIC = "1.0", "completed", "reserve"
@@ -158,50 +159,55 @@ def table(servers):
 
 def read(path):
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError) as error:
-        raise Mistake(f"{path}: not a readable rank table ({error}).") from error
+        raise Mistake(f"{path}: not a readable rank table ({printable(error)}).") from error
     try:
         check(content, path)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         if isinstance(error, Mistake):
             raise
-        raise Mistake(f"{path}: not a rank table of schema {VERSION}: {error!r} is missing or of another kind.") from error
+        raise Mistake(f"{path}: not a rank table of schema {VERSION}: {shown(error)} is missing or of another kind.") from error
     return content
 
 
 def check(content, origin):
     if content["version"] != VERSION or content["status"] != COMPLETED:
-        raise Mistake(f"{origin}: version {content['version']}, status {content['status']}; expected {VERSION}, {COMPLETED}.")
+        raise Mistake(
+            f"{origin}: version {printable(content['version'])}, status {printable(content['status'])}; expected {VERSION}, "
+            f"{COMPLETED}."
+        )
     servers = content["server_list"]
     if content["server_count"] != str(len(servers)) or not servers:
-        raise Mistake(f"{origin}: server_count is {content['server_count']}, but it lists {len(servers)} servers.")
+        raise Mistake(f"{origin}: server_count is {printable(content['server_count'])}, but it lists {len(servers)} servers.")
     owner = {}
     for one in servers:
         seen = set()
         if not re.fullmatch(r"\S+", one["server_id"]):
-            raise Mistake(f"{origin}: a server's server_id is {one['server_id']!r}; expected its address.")
+            raise Mistake(f"{origin}: a server's server_id is {shown(one['server_id'])}; expected its address.")
         for device in one["device"]:
             for key in ("device_id", "rank_id"):
                 if not re.fullmatch("0|[1-9][0-9]{0,5}", device[key]):
                     raise Mistake(
-                        f"{origin}: a device of server {one['server_id']} has {device[key]!r} for its {key}; "
+                        f"{origin}: a device of server {printable(one['server_id'])} has {shown(device[key])} for its {key}; "
                         "expected a number, as text."
                     )
-            name = f"device {device['device_id']} of server {one['server_id']}"
+            name = f"device {printable(device['device_id'])} of server {printable(one['server_id'])}"
             try:
                 ipaddress.ip_address(device["device_ip"])
             except ValueError as error:
-                raise Mistake(f"{origin}: {name} has {device['device_ip']!r} for an address.") from error
+                raise Mistake(f"{origin}: {name} has {shown(device['device_ip'])} for an address.") from error
             if device["device_id"] in seen:
                 raise Mistake(f"{origin}: {name} is listed twice.")
             seen.add(device["device_id"])
             if device["device_ip"] in owner:
-                raise Mistake(f"{origin}: {name} and {owner[device['device_ip']]} have the same address {device['device_ip']}.")
+                raise Mistake(
+                    f"{origin}: {name} and {owner[device['device_ip']]} have the same address {printable(device['device_ip'])}."
+                )
             owner[device["device_ip"]] = name
     ranks = [int(device["rank_id"]) for one in servers for device in one["device"]]
     if ranks != list(range(len(ranks))):
-        raise Mistake(f"{origin}: its ranks are {ranks}; expected 0, 1, 2, ... in the order of servers and devices.")
+        raise Mistake(f"{origin}: its ranks are {printable(ranks)}; expected 0, 1, 2, ... in the order of servers and devices.")
 
 
 def lines(content):
@@ -214,6 +220,7 @@ def lines(content):
 
 
 def write(path, content):
+    path = Path(os.path.realpath(path))  # what a link leads to is written, the link stays
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-")

@@ -1,5 +1,7 @@
 """The command line: one sentence and exit status 2 for a user's mistake, in real processes."""
 
+import io
+import os
 import subprocess
 import sys
 
@@ -62,6 +64,27 @@ def test_a_real_process_prints_no_traceback(tmp_path):
     assert run.returncode == 2
     assert "Traceback" not in run.stderr and "nowhere.ckpt" in run.stderr
     assert not list(tmp_path.iterdir())
+
+
+def test_a_terminal_of_ascii_is_printed_to(tmp_path):
+    """Help holds an ellipsis; a name may hold anything."""
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    for arguments, status in ((["restore", "--help"], 0), (["convert", "Größe.pth", "\u7a7a.ckpt"], 2)):
+        command = [sys.executable, "-m", "mindrestore", *arguments]
+        run = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True)
+        assert run.returncode == status and b"Traceback" not in run.stderr, run.stderr.decode()
+        assert (run.stdout if status == 0 else run.stderr).isascii()
+
+
+def test_what_ascii_lacks_is_printed_as_its_escape(monkeypatch):
+    for encoding, errors in (("ascii", "strict"), ("ascii", "surrogateescape"), ("utf-8", "strict")):
+        stream = io.TextIOWrapper(io.BytesIO(), encoding, errors)
+        monkeypatch.setattr(sys, "stdout", stream)
+        with pytest.raises(SystemExit):
+            main(["--version"])
+        print("é \udcff")
+        stream.flush()
+        assert stream.buffer.getvalue().endswith(b"\\udcff\n")
 
 
 def test_the_three_entry_points_are_the_commands():

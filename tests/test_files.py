@@ -7,7 +7,8 @@ import sys
 
 import pytest
 
-from mindrestore.files import replacing
+from mindrestore.errors import UserError
+from mindrestore.files import check_writable, replacing, replacing_folder
 
 WRITING = """
 import sys, time
@@ -109,3 +110,51 @@ def test_a_writer_that_fails_leaves_both(tmp_path):
         scratch.write_text("2")
         raise KeyboardInterrupt
     assert (path.read_text(), former.read_text()) == ("1", "0") and len(os.listdir(tmp_path)) == 2
+
+
+# Places that are links
+
+
+@pytest.mark.parametrize("target", ["there.json", "absent.json"])
+def test_a_link_stays_a_link_and_what_it_leads_to_is_written(tmp_path, target):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "there.json").write_text("old")
+    link = tmp_path / "link.json"
+    link.symlink_to(tmp_path / "elsewhere" / target)
+    check_writable(link)
+    with replacing(link) as scratch:
+        assert scratch.parent == tmp_path / "elsewhere"  # of one file system with its place
+        scratch.write_text("new")
+    assert link.is_symlink() and (tmp_path / "elsewhere" / target).read_text() == "new"
+
+
+def test_a_link_to_an_empty_folder_is_filled(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "out").symlink_to("elsewhere")
+    with replacing_folder(tmp_path / "out") as scratch:
+        (scratch / "0.png").write_text("frame")
+    assert (tmp_path / "out").is_symlink() and os.listdir(tmp_path / "elsewhere") == ["0.png"]
+
+
+def test_a_file_of_which_the_former_is_kept_may_be_a_link(tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    path, former = tmp_path / "state.ckpt", tmp_path / "former.ckpt"
+    path.symlink_to("elsewhere/state.ckpt")
+    for text in "01":
+        with replacing(path, former) as scratch:
+            scratch.write_text(text)
+    assert path.is_symlink() and (path.read_text(), former.read_text()) == ("1", "0")
+
+
+@pytest.mark.parametrize("check", [check_writable, lambda path: replacing(path).__enter__()])
+def test_what_is_no_place_for_a_file_is_refused(tmp_path, check):
+    loop, pipe = tmp_path / "loop.png", tmp_path / "pipe.png"
+    loop.symlink_to(loop), os.mkfifo(pipe)
+    with pytest.raises(UserError, match=r"loop.png: .*leads back to itself"):
+        check(loop)
+    with pytest.raises(UserError, match=r"pipe.png: is a pipe or a device"):
+        check(pipe)
+    (tmp_path / "through.png").symlink_to(pipe)
+    with pytest.raises(UserError, match=r"through.png: is a pipe or a device"):
+        check(tmp_path / "through.png")
+    assert sorted(os.listdir(tmp_path)) == ["loop.png", "pipe.png", "through.png"]

@@ -90,7 +90,8 @@ def make_video(
         frames: for each frame a list of planes in ``form``.
         ticks: at which frames begin, in units of ``base``; by default ``RATE`` a second.
         matrix, full, primaries, transfer: what the video says of its colours; 2 and None: nothing.
-        sound: whether a second of AAC is added; ``delay`` seconds after it the pictures begin.
+        sound: whether a second of AAC is added, or with ``"empty"`` a stream that holds nothing; ``delay`` seconds after the
+            sound the pictures begin.
         subtitles: whether a line of SubRip is added (Matroska).
     """
     frames = list(frames)
@@ -126,7 +127,7 @@ def make_video(
                     packet.stream = spoken
                     file.mux(packet)
             words.close()
-        if audio:
+        if audio and sound != "empty":
             tone = (8000 * np.sin(np.arange(44100) * 0.06)).astype(np.int16)
             for start in range(0, 43 * 1024, 1024):
                 samples = av.AudioFrame.from_ndarray(tone[None, start : start + 1024], "s16", "mono")

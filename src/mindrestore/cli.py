@@ -22,7 +22,7 @@ from mindrestore.commands import (
     train,
     weights,
 )
-from mindrestore.exit_status import status_of
+from mindrestore.exit_status import print_in_any_encoding, status_of
 from mindrestore.version import __version__
 
 COMMANDS = (train, evaluate, restore, serve, simulate, mask, export, convert, weights, data, launch, plot, doctor, completion)
@@ -34,6 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     arguments: of the command line, by default those of the process.
     """
+    print_in_any_encoding()
     options = parsed(arguments)
     return status_of(options.run, options)
 

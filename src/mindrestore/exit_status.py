@@ -18,6 +18,14 @@ WITHOUT_MINDSPORE = (
 )
 
 
+def print_in_any_encoding() -> None:
+    """Have a letter that the terminal's encoding lacks printed as its escape, such as ``\\u2026``, instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        of_bytes = stream is not None and stream.errors == "surrogateescape" and "utf" in stream.encoding.lower()
+        if hasattr(stream, "reconfigure") and not of_bytes:
+            stream.reconfigure(errors="backslashreplace")
+
+
 def status_of(run: Callable[..., Any], *arguments: Any) -> int:
     """Call ``run(*arguments)``; return the exit status: what it returns, 0 for None, 2 after a user's mistake, 130 after Ctrl-C
     or SIGTERM.

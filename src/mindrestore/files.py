@@ -1,7 +1,8 @@
 """Files that are complete or absent: everything is written to a scratch file beside its place, has reached the disk, and is
 then moved into its place.
 
-The name of a scratch file says which process writes it, so that a later process can remove what a killed one left.
+The name of a scratch file says which process writes it, so that a later process can remove what a killed one left. A place that
+is a link stays one: what it leads to is written. A device or a pipe is no place for a file that is moved there.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import re
 import shutil
 import socket
+import stat
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -45,12 +47,12 @@ def replacing(path: PathLike, former: PathLike | None = None) -> Iterator[Path]:
     """
     path = Path(path)
     try:
-        check_name(path)
-        if path.is_dir():
+        place = _place(path)
+        if place.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(path.parent)
-        handle, scratch = tempfile.mkstemp(prefix=_prefix(path.stem), suffix=path.suffix, dir=path.parent)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(place.parent)
+        handle, scratch = tempfile.mkstemp(prefix=_prefix(path.stem), suffix=path.suffix, dir=place.parent)
     except OSError as error:
         raise cannot_be_written(path, error) from error
     os.close(handle)
@@ -59,9 +61,9 @@ def replacing(path: PathLike, former: PathLike | None = None) -> Iterator[Path]:
             yield Path(scratch)
             os.chmod(scratch, 0o666 & ~_umask())
             synced(scratch)
-            if former is not None and path.exists():
-                _keep(path, former, Path(scratch).with_suffix(".former"))
-            os.replace(scratch, path)
+            if former is not None and place.exists():
+                _keep(place, former, Path(scratch).with_suffix(".former"))
+            os.replace(scratch, place)
     except BaseException:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(scratch)
@@ -75,18 +77,19 @@ def replacing_folder(path: PathLike) -> Iterator[Path]:
     """
     path = Path(path)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _remove_leftovers(path.parent)
-        scratch = Path(tempfile.mkdtemp(prefix=_prefix(path.name), dir=path.parent))
+        place = _place(path)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        _remove_leftovers(place.parent)
+        scratch = Path(tempfile.mkdtemp(prefix=_prefix(path.name), dir=place.parent))
     except OSError as error:
         raise cannot_be_written(path, error) from error
     try:
         with told_of_full_disks(path):
             yield scratch
             scratch.chmod(0o777 & ~_umask())
-            if path.is_dir():
-                path.rmdir()
-            scratch.rename(path)
+            if place.is_dir():
+                place.rmdir()
+            scratch.rename(place)
     except BaseException:
         shutil.rmtree(scratch, ignore_errors=True)
         raise
@@ -110,6 +113,8 @@ def cannot_be_written(path: PathLike, error: Exception) -> UserError:
         return UserError(f"{path}: cannot be written, {FULL[number]}; free some space, or name a place on another disk.")
     if number == errno.ENAMETOOLONG:
         return UserError(f"{path}: cannot be written, the name is too long; choose a shorter one.")
+    if number == errno.ELOOP:
+        return UserError(f"{path}: cannot be written, it is a link that leads back to itself; remove it.")
     if number == errno.EISDIR:
         return UserError(f"{path}: is a folder; give the name of a file.")
     reason = getattr(error, "strerror", None) or error
@@ -123,8 +128,7 @@ def check_writable(path: PathLike, size: float = 0) -> None:
     """
     path = Path(path)
     try:
-        check_name(path)
-        folder = next(parent for parent in path.absolute().parents if os.path.lexists(parent))
+        folder = next(parent for parent in _place(path).absolute().parents if os.path.lexists(parent))
         handle, scratch = tempfile.mkstemp(prefix=_prefix(path.stem), dir=folder)
         os.close(handle)
         os.unlink(scratch)
@@ -136,6 +140,19 @@ def check_writable(path: PathLike, size: float = 0) -> None:
             f"{path}: takes about {size / 1e6:,.1f} MB, and {free / 1e6:,.1f} MB are free on its disk; free some "
             "space, or name a place on another disk."
         )
+
+
+def _place(path: Path) -> Path:
+    """Return where a file called ``path`` lies: itself, or what it is a link to, which may be absent.
+
+    Raises ``OSError`` for links in a circle and for too long a name, ``UserError`` for what is neither file nor folder.
+    """
+    check_name(path)
+    with contextlib.suppress(FileNotFoundError):
+        mode = os.stat(path).st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            raise UserError(f"{path}: is a pipe or a device, where a file would be put in its place; give the name of a file.")
+    return Path(os.path.realpath(path)) if path.is_symlink() else path
 
 
 def _keep(path: Path, former: PathLike, link: Path) -> None:

@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.io
+from builders import TINY_VRT
 from places import CONFIGS, GOLDEN
 
 from mindrestore.checkpoints import mindspore_file, torch_file
-from mindrestore.checkpoints.loading import load, load_for_settings, load_network
+from mindrestore.checkpoints.loading import load, load_for_settings, load_network, published_network
 from mindrestore.checkpoints.native import save_network
+from mindrestore.checkpoints.weights import set_weights
 from mindrestore.cli import main
 from mindrestore.config import load_config
 from mindrestore.errors import UserError
@@ -81,6 +83,26 @@ def test_mistakes_are_named(tmp_path):
     save_network(tmp_path / "other.ckpt", revsci, "revsci", revsci.settings)
     with pytest.raises(UserError, match="holds a revsci network, expected a vrt as configuration tiny says"):
         load_for_settings(TINY, tmp_path / "other.ckpt", "tiny")
+
+
+@pytest.mark.parametrize("prefix", ["net.", "generator.", "model.net.", "a.b.c."])
+@pytest.mark.parametrize("others", [(), ("step_counter", "other.head.weight", "other.tail.weight")])
+def test_what_is_in_front_of_all_names_is_shown_and_said_to_be_taken_off(prefix, others):
+    network = create_model("vrt", **TINY_VRT)
+    arrays = {f"{prefix}{name}": array for name, array in weights(network).items()}
+    arrays.update({name: np.zeros(3) for name in others})
+    advice = f"save what begins with {prefix} by itself, without {prefix} in front of its names."
+    with pytest.raises(UserError) as caught:
+        published_network(arrays)
+    assert f"Behind {prefix} its names are those of a VRT; {advice}" in str(caught.value)
+    with pytest.raises(UserError, match="unexpected") as caught:
+        set_weights(network, arrays, "file.pth")
+    assert str(caught.value).endswith(advice)
+
+
+def test_names_that_nobody_knows_are_shown():
+    with pytest.raises(UserError, match=r"Its names are layer0.weight, layer1.weight, layer2.weight and 6 more\.$"):
+        published_network({f"layer{number}.weight": np.zeros(2) for number in range(9)})
 
 
 # One read

@@ -219,6 +219,13 @@ def test_an_lmdb_is_not_overwritten(clips, tmp_path):
         create_lmdb(clips, tmp_path / "out.lmdb")
 
 
+def test_a_link_that_leads_nowhere_is_no_place_for_an_lmdb(clips, tmp_path):
+    (tmp_path / "out.lmdb").symlink_to("nowhere")
+    with pytest.raises(UserError, match="it exists"):
+        create_lmdb(clips, tmp_path / "out.lmdb")
+    assert not (tmp_path / "out.lmdb.partial").exists()
+
+
 def test_a_killed_run_goes_on(tmp_path):
     """SIGKILL to the whole group while frames are stored; the second run stores only the others."""
     write_clip(tmp_path / "clips/000", frames=300, size=(180, 320))

@@ -40,6 +40,8 @@ def without_work(monkeypatch):
     monkeypatch.setattr("mindrestore.deploy.export._exported", fails)
     monkeypatch.setattr("mindrestore.checkpoints.convert.recognised", fails)
     monkeypatch.setattr(simulation, "draw_mask", fails)
+    monkeypatch.setattr("mindrestore.restore.masks.draw_mask", fails)
+    monkeypatch.setattr("mindrestore.data.lmdb_writer._create", fails)
 
 
 def commands(tmp_path):
@@ -58,11 +60,25 @@ def commands(tmp_path):
         "convert": (main, ["convert", GOLDEN / "revsci_two_way.pth"]),
         "plot": (main, ["plot", tmp_path / "in" / "log.jsonl", "--output"]),
         "create_lmdb": (lmdb, [frames.parent]),
+        "list": (lmdb, [frames.parent, tmp_path / "set.lmdb", "--write-list"]),
+        "mask": (main, ["mask", "make", "--size", "8", "8"]),
+        "sheet": (main, ["mask", "make", tmp_path / "mask.npz", "--size", "8", "8", "--sheet"]),
+        "calibrate": (main, ["mask", "calibrate", frames, frames]),
     }
 
 
-OUTPUTS = {"simulate": "out.mat", "export": "out.mindir", "convert": "out.ckpt", "plot": "out.svg", "create_lmdb": "out.lmdb"}
-NAMES = ["train", "eval", "captures", "restore", "simulate", "export", "convert", "plot", "create_lmdb"]
+OUTPUTS = {
+    "simulate": "out.mat",
+    "export": "out.mindir",
+    "convert": "out.ckpt",
+    "plot": "out.svg",
+    "create_lmdb": "out.lmdb",
+    "list": "out.txt",
+    "mask": "out.npz",
+    "sheet": "out.png",
+    "calibrate": "out.mat",
+}
+NAMES = ["train", "eval", "captures", "restore", *OUTPUTS]
 
 
 def refused(run_command, arguments, capsys):

@@ -20,6 +20,7 @@ from builders import assert_same_state, lines_of, tiny_run
 from places import ROOT, TESTS
 
 from mindrestore.checkpoints.native import load_arrays
+from mindrestore.config import make_config
 from mindrestore.data.frames import stored_frames
 from mindrestore.data.lmdb_writer import create_lmdb
 from mindrestore.errors import UserError
@@ -71,6 +72,22 @@ files.synced = slowly
 run.choose = lambda task, *_, **__: [TaskNetwork(task, PlaceDependent(), Path(run.__file__), (4, 16, 16), (2, 4, 4))]
 sys.exit(main(sys.argv[1:]))
 """
+
+
+def flow_run(output, *overrides):
+    """As ``tiny_run``, of the network that estimates flow."""
+    training = {"batch_size": 2, "save_every": 1, "log_every": 1, "validate_every": 1000}
+    content = {"name": "flow", "model": {"name": "spynet"}, "data": {"patch": 32, "clips": 6}, "training": training}
+    return make_config({**content, "output": str(output), "runtime": {"mode": "pynative"}}, overrides)
+
+
+RUNS = {  # of trainings; VRT's are killed in tests/training/test_video_resume.py
+    "plain": tiny_run,
+    "reversible": lambda *settings: tiny_run(*settings, "training.mode=reversible"),
+    "groups": lambda *settings: tiny_run(*settings, "model.coupling=multi_group", "model.groups=2"),
+    "colour": lambda *settings: tiny_run(*settings, "model.colour=true"),
+    "flow": flow_run,
+}
 
 
 @pytest.fixture
@@ -154,12 +171,12 @@ def test_a_killed_writer_leaves_the_last_file_or_the_one_before(started, tmp_pat
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("batch", range(5))
-def test_a_training_killed_ten_times_goes_on_to_bit_equal_weights(started, tmp_path, rng, batch):
+@pytest.mark.parametrize("kind", RUNS)
+def test_a_training_killed_ten_times_goes_on_to_bit_equal_weights(started, tmp_path, rng, kind):
     """By SIGKILL, SIGTERM and SIGINT, between steps and while a checkpoint is written."""
     kills, steps = 10, 90
     for name in ("whole", "run"):
-        content = tiny_run(tmp_path / name, f"training.steps={steps}")
+        content = RUNS[kind](tmp_path / name, f"training.steps={steps}")
         (tmp_path / f"{name}.yaml").write_text(content.model_dump_json())
     whole = started(COMMAND, "train", "--config", "whole.yaml")
     state, during, ended = tmp_path / "run" / "last_state.ckpt", 0, []
@@ -173,11 +190,11 @@ def test_a_training_killed_ten_times_goes_on_to_bit_equal_weights(started, tmp_p
         assert ended[-1] in (-signal.SIGKILL, 128 + signal.SIGTERM, 128 + signal.SIGINT), said(tmp_path)
         during += bool(scratch_files(tmp_path / "run"))
         assert read_state(state).progress["step"] < steps, "too few steps for so many kills"
-        for path in (tmp_path / "run").glob("*.ckpt"):
+        for path in (tmp_path / "run").glob("[!.]*.ckpt"):
             load_arrays(path)
     assert started(TRAINING, "train", "--config", "run.yaml", "--resume").wait(PATIENCE) == 0
     assert whole.wait(PATIENCE) == 0
-    print(f"trainings stopped: {kills} (statuses {sorted(ended)}), {during} of them while they wrote")
+    print(f"trainings stopped, {kind}: {kills} (statuses {sorted(ended)}), {during} of them while they wrote")
     assert_same_state(tmp_path / "whole", tmp_path / "run")
     losses = [[(line["step"], line["loss"]) for line in lines_of(tmp_path / name)] for name in ("whole", "run")]
     assert losses[0] == losses[1] and [step for step, _ in losses[0]] == list(range(1, steps + 1))

@@ -219,6 +219,17 @@ def test_of_a_silent_video_nothing_is_said(tmp_path):
     assert write_video(tmp_path / "out.mp4", images(3), 25, VideoSettings(source=source)) == []
 
 
+def test_of_a_silent_stream_no_sound_is_said_to_be_copied(tmp_path):
+    """A stream that holds nothing at all, or nothing in the part that is restored."""
+    source = make_video(tmp_path / "in.mkv", videos.grey_frames(3), "yuv420p", sound="empty")
+    notes = write_video(tmp_path / "out.mp4", images(3), 25, VideoSettings(source=source))
+    assert notes == ["Empty in the input: audio (aac)."]
+    source = make_video(tmp_path / "heard.mkv", videos.grey_frames(75), "yuv420p", sound=True)
+    for part, words in (((0, 1), "Copied from the input"), ((2, 3), "Empty in this part of the input")):
+        settings = VideoSettings(source=source, span=tuple(map(Fraction, part)))
+        assert write_video(tmp_path / "out.mp4", images(3), 25, settings) == [f"{words}: audio (aac)."]
+
+
 # What is refused before the work
 
 

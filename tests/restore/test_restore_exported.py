@@ -1,22 +1,30 @@
 """``mindrestore restore --model``: an exported file gives what its checkpoint gives."""
 
+import hashlib
 import json
+import random
 import shutil
 import sys
 
 import numpy as np
 import pytest
 from builders import exportable
+from mindspore import Tensor, nn
+from places import TESTS, module_at
 
 from mindrestore.checkpoints.native import Metadata, save_network
 from mindrestore.cli import main
 from mindrestore.data.frames import stored_frames
 from mindrestore.deploy import export_network
 from mindrestore.errors import UserError
+from mindrestore.files import digest_of
 from mindrestore.media.writing import write_clip
 from mindrestore.models import create_model
 from mindrestore.models.kind import VideoAbilities
 from mindrestore.restore.exported import ExportedVideo, load_exported
+from mindrestore.runtime import mindir
+
+reader_mutations = module_at(TESTS / "faults" / "reader_mutations.py")
 
 
 @pytest.fixture(autouse=True)
@@ -130,15 +138,18 @@ def test_files_that_are_not_what_was_exported_are_named(tmp_path):
     shutil.copy("net.mindir", "alone.mindir")
     (tmp_path / "text.mindir").write_text("text")
     record = json.loads((tmp_path / "net.json").read_text())
-    (tmp_path / "text.json").write_text(json.dumps({key: value for key, value in record.items() if key != "sha256"}))
+    (tmp_path / "text.json").write_text(json.dumps({**record, "sha256": digest_of("text.mindir")}))
     (tmp_path / "other.mindir").write_text("text")
     (tmp_path / "other.json").write_text(json.dumps(record))
+    shutil.copy("net.mindir", "former.mindir")
+    (tmp_path / "former.json").write_text(json.dumps({key: value for key, value in record.items() if key != "sha256"}))
     (tmp_path / "odd.mindir").write_text("")
     (tmp_path / "odd.json").write_text(json.dumps({**record, "kind": "other"}))
     for name, said in (
         ("alone", "alone.json: no such description"),
         ("text", "text.mindir: MindSpore cannot load it"),
-        ("other", "other.mindir: is not the file that other.json describes, or is damaged"),
+        ("other", "other.mindir: is not the file that other.json beside it was written for"),
+        ("former", "former.mindir: is not the file that former.json"),
         ("odd", "odd.json: does not describe an exported network"),
     ):
         with pytest.raises(UserError, match=said):
@@ -152,15 +163,23 @@ def test_onnx_files_that_are_not_what_was_exported_are_named(tmp_path, capsys):
     content, record = (tmp_path / "net.onnx").read_bytes(), json.loads((tmp_path / "net.json").read_text())
     flipped = bytearray(content)
     flipped[len(content) // 2] ^= 64  # a weight: the file still loads
-    old = {key: value for key, value in record.items() if key != "sha256"}
     other = [dict(port, shape=[None, 5, *port["shape"][2:]]) for port in record["inputs"]]
+
+    def sealed(held):
+        return {**record, "sha256": hashlib.sha256(held).hexdigest()}
+
     for name, held, description, said in (
-        ("flipped", bytes(flipped), record, "flipped.onnx: is not the file that flipped.json describes, or is damaged"),
+        ("flipped", bytes(flipped), record, "flipped.onnx: is not the file that flipped.json beside it was written for"),
         ("cut", content[: len(content) // 2], record, "cut.onnx: is not the file"),
-        ("old", content[: len(content) // 2], old, "old.onnx: ONNX Runtime cannot load it"),
-        ("text", b"text", old, "text.onnx: ONNX Runtime cannot load it"),
-        ("empty", b"", old, "empty.onnx: ONNX Runtime cannot load it"),
-        ("shapes", content, {**old, "inputs": other}, "shapes.onnx: ONNX Runtime cannot load it .it takes"),
+        (
+            "sealed",
+            content[: len(content) // 2],
+            sealed(content[: len(content) // 2]),
+            "sealed.onnx: ONNX Runtime cannot load it",
+        ),
+        ("text", b"text", sealed(b"text"), "text.onnx: ONNX Runtime cannot load it"),
+        ("empty", b"", sealed(b""), "empty.onnx: ONNX Runtime cannot load it"),
+        ("shapes", content, {**record, "inputs": other}, "shapes.onnx: ONNX Runtime cannot load it .it takes"),
     ):
         (tmp_path / f"{name}.onnx").write_bytes(held)
         (tmp_path / f"{name}.json").write_text(json.dumps(description))
@@ -181,3 +200,44 @@ def test_without_onnx_runtime_the_way_out_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(UserError, match="ONNX Runtime, which runs it, is not installed; run: pip install onnxruntime"):
         load_exported("net.onnx")
+
+
+def test_a_graph_changed_in_any_place_does_not_reach_mindspore(tmp_path, monkeypatch):
+    """Which may die of it: the process would end without a sentence."""
+    graph = np.random.default_rng(0).bytes(5000)
+    path = tmp_path / "net.mindir"
+    path.write_bytes(graph)
+    record = {
+        "kind": "revsci",
+        "settings": {"blocks": 1, "channels": 8},
+        "inputs": [{"name": "measurement", "shape": [1, 8, 8]}, {"name": "mask", "shape": [2, 8, 8]}],
+        "sha256": digest_of(path),
+    }
+    path.with_suffix(".json").write_text(json.dumps(record))
+    reached = []
+    monkeypatch.setattr("mindrestore.restore.exported.mindir.read", lambda *_: reached.append(path.read_bytes()))
+    load_exported(path)
+    rng = random.Random(0)
+    for _ in range(300):
+        path.write_bytes(changed := reader_mutations.of_bytes(graph, rng))
+        if changed != graph:
+            with pytest.raises(
+                UserError, match=r"net.mindir: is not the file that net.json beside it was written for.*again\.$"
+            ):
+                load_exported(path)
+    assert reached == [graph]
+
+
+def test_a_graph_is_written_and_read_where_mindspore_takes_no_path(tmp_path, monkeypatch):
+    folder = tmp_path / "with a space" / "é"
+    folder.mkdir(parents=True)
+    for temporary in (tmp_path, folder):  # as TMPDIR names it
+        monkeypatch.setattr("tempfile.tempdir", str(temporary))
+        mindir.write(nn.ReLU(), [(1, 4)], folder / "a graph.mindir")
+        graph = mindir.read(folder / "a graph.mindir", [(1, 4)])
+        np.testing.assert_array_equal(graph(np.array([[-1, 0, 1, 2]], np.float32)), [[0, 0, 1, 2]])
+        assert [path.name for path in folder.iterdir()] == ["a graph.mindir"]
+        (folder / "a graph.mindir").unlink()
+    monkeypatch.setattr(mindir, "PLACES", ())
+    with pytest.raises(UserError, match="let TMPDIR name a folder"):
+        mindir.write(nn.ReLU(), [(1, 4)], folder / "a graph.mindir")

@@ -167,11 +167,28 @@ def test_servers_that_disagree_are_refused(make, one_server, tmp_path):
     assert done.returncode == 2 and "both.json: has 2 servers; merge tables of one server each" in done.stderr
 
 
+def test_a_table_saved_with_a_byte_order_mark_is_read(make, one_server):
+    path = one_server(0)
+    shown = make("--show", path)
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    marked = make("--show", path)
+    assert marked.returncode == 0 and marked.stdout == shown.stdout, marked.stderr
+
+
+def test_a_table_written_to_a_link_leaves_the_link(one_server, tmp_path):
+    (tmp_path / "tables").mkdir()
+    (tmp_path / "server0.json").symlink_to("tables/first.json")
+    assert one_server(0).is_symlink() and table_of(tmp_path / "tables" / "first.json")["server_count"] == "1"
+
+
 @pytest.mark.parametrize(
     "change, words",
     [
         (lambda table: table.update(version="1.2"), "version 1.2, status completed; expected 1.0, completed"),
         (lambda table: table.update(server_count="3"), "server_count is 3, but it lists 1 servers"),
+        (lambda table: table.update(server_count="9" * 5000), f"server_count is {'9' * 100}..., but it lists 1 servers"),
+        (lambda table: table["server_list"][0].update(server_id="x\n" * 5000), "server_id is"),
+        (lambda table: table["server_list"][0]["device"][0].update(device_ip="1" * 5000), "for an address"),
         (lambda table: table["server_list"][0]["device"][1].update(rank_id="5"), "its ranks are"),
         (
             lambda table: table["server_list"][0]["device"][1].update(device_id="0"),
@@ -188,3 +205,4 @@ def test_a_broken_table_is_refused(make, one_server, change, words):
     path.write_text(json.dumps(table))
     done = make("--show", path)
     assert done.returncode == 2 and words in done.stderr and "Traceback" not in done.stderr, done.stderr
+    assert done.stderr.count("\n") == 1 and len(done.stderr) < 500

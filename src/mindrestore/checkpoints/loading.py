@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -10,9 +11,9 @@ import numpy as np
 from mindrestore import models
 from mindrestore.checkpoints.named import located
 from mindrestore.checkpoints.native import Metadata, load_arrays, metadata_in
-from mindrestore.checkpoints.sources import Arrays, Source, described, is_mindspore_file, read_arrays
-from mindrestore.checkpoints.weights import set_weights
-from mindrestore.errors import UserError, printable, shown
+from mindrestore.checkpoints.sources import Arrays, Source, described, is_mindspore_file, prefixes, read_arrays
+from mindrestore.checkpoints.weights import set_weights, stripped
+from mindrestore.errors import UserError, printable, shown, some_of
 from mindrestore.files import PathLike
 from mindrestore.models import kind_of, kinds, names, network_of
 from mindrestore.models.kind import NetworkKind
@@ -165,7 +166,20 @@ def recognised(arrays: Arrays, where: PathLike, kind: str | None = None) -> tupl
         else:
             set_weights(network, arrays, where)
             return network, Metadata(candidate.name, network.settings)
-    raise UserError(f"{where}: {' '.join(reasons)}")
+    raise UserError(f"{where}: {' '.join(reasons)} {_about_names(shapes)}")
+
+
+def _about_names(shapes: Mapping[str, tuple[int, ...]]) -> str:
+    """Return a sentence that shows the first names of weights that were not recognised, and what is in front of them."""
+    for prefix in prefixes(shapes):
+        inner = {name.removeprefix(prefix): shape for name, shape in shapes.items() if name.startswith(prefix)}
+        for kind in (kind for kind in kinds() if kind.published_settings):
+            try:
+                kind.published_settings(inner)
+            except UserError:
+                continue
+            return f"Behind {printable(prefix)} its names are those of a {kind.title}; {stripped(prefix)}."
+    return f"Its names are {some_of(shapes)}."
 
 
 def shipped(task: str) -> Path | None:

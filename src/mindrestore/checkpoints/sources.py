@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import collections.abc
+import collections
 import os
 import re
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,10 @@ WRAPPERS = ("params_ema", "params", "state_dict", "model", "net")
 """Keys under which training programs store a network's weights, the first that is there counts. BasicSR stores the running
 average of the weights beside them and restores with the average."""
 
-_DATA_PARALLEL = re.compile(r"\A(?:module\.)+")  # before every name in data-parallel training, once for each wrapping
+_WRAPPING = re.compile(r"\A(?:(?:module|_orig_mod)\.)+|(?<=\.)_orig_mod\.")
+"""What data-parallel training puts before every name, once for each wrapping, and compiling before those of its parts."""
 _LONGEST_NAME = 500
+_PREFIX_PARTS, _PREFIXES = 3, 3  # that are looked for
 _SAFETENSORS_KINDS = {
     "BOOL": "bool",
     "U8": "uint8",
@@ -54,8 +56,9 @@ def read_arrays(source: Source) -> Arrays:
     ``source`` is the path of a PyTorch file, .npz, .safetensors or MindSpore .ckpt (told apart by their content, not
     by their suffix), a word for published weights such as ``"006"``, or a dict whose values are arrays or tensors
     (anything with ``numpy()``).
-    Where there is one of ``WRAPPERS``, the weights are what lies under it. ``module.`` is taken off the front of names;
-    half precision becomes float32; numbers and text among the weights are left out. Arrays may share memory and may be
+    Where there is one of ``WRAPPERS`` with something in it, the weights are what lies under it. ``module.`` and
+    ``_orig_mod.`` are taken off names; half precision becomes float32; numbers and text among the weights are left out.
+    Arrays may share memory and may be
     read-only. Raises ``UserError`` if the source cannot be read or holds no weights.
     """
     return arrays_in(read_contents(source), described(source))
@@ -64,14 +67,14 @@ def read_arrays(source: Source) -> Arrays:
 def arrays_in(contents: Any, where: str) -> Arrays:
     """As ``read_arrays``, of the ``contents`` that ``read_contents`` gives; ``where`` names their source in an error."""
     weights = _unwrapped(contents)
-    if not isinstance(weights, collections.abc.Mapping):
+    if not isinstance(weights, Mapping):
         raise UserError(f"{where}: holds a {type(weights).__name__}; expected arrays by name.")
     arrays = {}
     for name, value in weights.items():
         array = _array(value)
         if array is not None:
             arrays[_plain_name(name, weights, where)] = number_types.for_use(array)
-        elif isinstance(value, (collections.abc.Mapping, list, tuple)):
+        elif isinstance(value, (Mapping, list, tuple)):
             raise UserError(
                 f"{where}: holds a {type(value).__name__} under {printable(name)}, where weights would be arrays by "
                 f"name, or under one of {', '.join(WRAPPERS)}."
@@ -79,6 +82,16 @@ def arrays_in(contents: Any, where: str) -> Arrays:
     if not arrays:
         raise UserError(f"{where}: holds no weights, only {some_of(weights) or 'nothing'}; expected arrays by name.")
     return arrays
+
+
+def prefixes(names: Iterable[str]) -> Iterator[str]:
+    """Iterate over what ``names`` may have in front of a network's own, such as ``generator.``: the beginnings, up to a full
+    stop, that most of them share, of one to ``_PREFIX_PARTS`` parts.
+    """
+    split = [name.split(".") for name in names]
+    for parts in range(1, _PREFIX_PARTS + 1):
+        begins = collections.Counter(tuple(name[:parts]) for name in split if len(name) > parts)
+        yield from (".".join((*begin, "")) for begin, _ in begins.most_common(_PREFIXES))
 
 
 def described(source: Source) -> str:
@@ -93,7 +106,7 @@ def is_mindspore_file(path: PathLike) -> bool:
 
 def read_contents(source: Source) -> Any:
     """Return everything that a source holds: of a file what its format's reader gives, of a dict itself."""
-    if isinstance(source, collections.abc.Mapping):
+    if isinstance(source, Mapping):
         return source
     if not isinstance(source, (str, os.PathLike)):
         raise UserError(f"weights cannot be read from a {type(source).__name__}; expected a path or a dict of arrays.")
@@ -140,11 +153,11 @@ def _read_safetensors(path: PathLike) -> Arrays:
 
 
 def _unwrapped(contents: Any) -> Any:
-    """Return what lies under one of ``WRAPPERS``, or ``contents`` where there is none."""
+    """Return what lies under one of ``WRAPPERS``, or ``contents`` where there is none or all are empty."""
     for _ in WRAPPERS:  # one may be inside another
-        if isinstance(contents, collections.abc.Mapping):
-            inner = (contents[key] for key in WRAPPERS if isinstance(contents.get(key), collections.abc.Mapping))
-            contents = next(inner, contents)
+        if isinstance(contents, Mapping):
+            inner = [contents[key] for key in WRAPPERS if isinstance(contents.get(key), Mapping)]
+            contents = next((weights for weights in inner if weights), contents)
     return contents
 
 
@@ -160,14 +173,14 @@ def _array(value: Any) -> np.ndarray | None:
 
 
 def _plain_name(name: Any, weights: Mapping[Any, Any], where: str) -> str:
-    """Return ``name`` without the ``module.`` that data-parallel training puts before it."""
+    """Return ``name`` without ``_WRAPPING``."""
     if not isinstance(name, str):
         raise UserError(f"{where}: has {printable(name)} for a name; expected text such as conv1.0.weight.")
     if len(name) > _LONGEST_NAME:
         raise UserError(
             f"{where}: has a name of {len(name)} letters ({printable(name)}); expected text such as conv1.0.weight."
         )
-    plain = _DATA_PARALLEL.sub("", name)
+    plain = _WRAPPING.sub("", name)
     if plain != name and plain in weights:
         raise UserError(f"{where}: holds both {printable(name)} and {printable(plain)}; expected one of them.")
     return plain

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from mindrestore.checkpoints.sources import Arrays, Source, described, read_arrays
-from mindrestore.errors import UserError, some_of
+from mindrestore.checkpoints.sources import Arrays, Source, described, prefixes, read_arrays
+from mindrestore.errors import UserError, printable, some_of
 from mindrestore.files import PathLike
 
 if TYPE_CHECKING:
@@ -42,7 +42,11 @@ def set_weights(network: nn.Cell, arrays: Arrays, where: PathLike) -> None:
     _refuse_not_finite({name: arrays[name] for name in parameters if name in arrays}, where)
     faults = [f"{len(names)} {kind} ({some_of(names)})" for kind, names in kinds.items() if names]
     if faults:
-        raise UserError(f"{where}: the weights do not fit the network's {len(parameters)} parameters: {', '.join(faults)}.")
+        prefix = next((each for each in prefixes(unexpected) if all(each + name in arrays for name in missing)), None)
+        advice = f"; {stripped(prefix)}" if prefix and missing else ""
+        raise UserError(
+            f"{where}: the weights do not fit the network's {len(parameters)} parameters: {', '.join(faults)}{advice}."
+        )
     for name, parameter in parameters.items():
         _set(parameter, arrays[name])
 
@@ -51,6 +55,11 @@ def _set(parameter: Parameter, array: np.ndarray) -> None:
     from mindspore import Tensor
 
     parameter.set_data(Tensor(np.asarray(array, order="C"), parameter.dtype))
+
+
+def stripped(prefix: str) -> str:
+    """Return what to do with names that have ``prefix`` in front of a network's own."""
+    return f"save what begins with {printable(prefix)} by itself, without {printable(prefix)} in front of its names"
 
 
 def _refuse_not_finite(arrays: Arrays, where: PathLike) -> None:

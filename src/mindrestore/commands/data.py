@@ -60,13 +60,18 @@ def add(commands: Commands) -> None:
 
 
 def _make_lmdb(options: argparse.Namespace) -> None:
-    from mindrestore.data.clip_lists import read_list, write_list
+    from mindrestore.data.clip_lists import read_list
     from mindrestore.data.lmdb_writer import create_lmdb
 
     clips = read_list(options.list) if options.list else None
-    stored = create_lmdb(options.folder, options.output, clips, workers=options.workers, compression=options.compression)
-    if options.write_list:
-        write_list(options.write_list, stored)
+    stored = create_lmdb(
+        options.folder,
+        options.output,
+        clips,
+        workers=options.workers,
+        compression=options.compression,
+        listing=options.write_list,
+    )
     print(f"{options.output}: {len(stored)} clips, {sum(clip.frames for clip in stored)} frames, verified")
 
 

@@ -13,12 +13,12 @@ import threading
 from pathlib import Path
 from typing import Any, Protocol
 
-import cv2
 import lmdb
 import numpy as np
 
 from mindrestore.data.clip_lists import SHAPE, numbered_lines
 from mindrestore.data.folders import IMAGE_SUFFIXES, clips_folder, find_clips, natural_order
+from mindrestore.data.picture_files import IN_COLOUR, image_in
 from mindrestore.errors import UserError, printable
 from mindrestore.files import PathLike, existing
 
@@ -193,7 +193,7 @@ def stored_bytes(path: PathLike) -> np.ndarray:
 
 def decoded(stored: np.ndarray, where: object) -> np.ndarray:
     """The frame in an array of a file's bytes, (H, W, 3) uint8 BGR; ``UserError`` naming ``where`` if it does not decode."""
-    image = cv2.imdecode(stored, cv2.IMREAD_COLOR) if stored.size else None
+    image = image_in(stored, where, IN_COLOUR)
     if image is None:
         raise UserError(f"{where}: this frame does not decode; copy or make it again.")
     return image

@@ -10,12 +10,11 @@ import cv2
 import numpy as np
 
 from mindrestore.data.folders import IMAGE_SUFFIXES, PAGED_SUFFIXES, frame_files
+from mindrestore.data.picture_files import EXPECTED, image_in, page_count, pages
 from mindrestore.data.video_file import VideoReader, warn_of_damage
 from mindrestore.errors import UserError
 from mindrestore.files import PathLike, existing
 from mindrestore.readers.untrusted import reading
-
-PAGES_AT_ONCE = 8
 
 
 def stream_frames(path: PathLike, colour: bool = False, first: int = 0) -> Iterator[np.ndarray]:
@@ -58,7 +57,7 @@ def stored_frames(path: PathLike | Sequence[PathLike], first: int = 0) -> Iterat
     if is_video(path):
         return _video_frames(path, first)
     if path.suffix.lower() in PAGED_SUFFIXES:
-        return _pages(path, first)
+        return ((path, page) for page in pages(path, first))
     return ((file, _load_image(file)) for file in [path][first:])
 
 
@@ -74,7 +73,7 @@ def count_frames(path: PathLike | Sequence[PathLike]) -> int:
         return len(frame_files(path))
     if is_video(path):
         return VideoReader(path).contents().count
-    return _page_count(path) if path.suffix.lower() in PAGED_SUFFIXES else 1
+    return page_count(path) if path.suffix.lower() in PAGED_SUFFIXES else 1
 
 
 def is_video(path: Path) -> bool:
@@ -128,33 +127,12 @@ def _converted(image: np.ndarray, colour: bool) -> np.ndarray:
 
 
 def _load_image(path: Path) -> np.ndarray:
-    with reading(path, "image", "one of 8 or 16 bits"):
+    with reading(path, "image", EXPECTED):
         stored = np.fromfile(path, np.uint8)
-        image = cv2.imdecode(stored, cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH) if stored.size else None
-    if image is None or image.dtype not in (np.uint8, np.uint16):
-        raise UserError(f"{path}: not a readable image; expected one of 8 or 16 bits.")
+    image = image_in(stored, path)
+    if image is None:
+        raise UserError(f"{path}: not a readable image; expected {EXPECTED}.")
     return image
-
-
-def _pages(path: Path, first: int) -> Iterator[tuple[Path, np.ndarray]]:
-    """The pages of a TIFF file, a few at a time."""
-    total = _page_count(path)
-    for start in range(first, total, PAGES_AT_ONCE):
-        count = min(PAGES_AT_ONCE, total - start)
-        with reading(path, "picture", "TIFF pages of 8 or 16 bits"):
-            read, pages = cv2.imreadmulti(str(path), start, count, flags=cv2.IMREAD_ANYCOLOR | cv2.IMREAD_ANYDEPTH)
-        if not read or len(pages) != count or any(page.dtype not in (np.uint8, np.uint16) for page in pages):
-            raise UserError(f"{path}: page {start + 1} or one soon after it is not readable; expected pages of 8 or 16 bits.")
-        for page in pages:
-            yield path, page
-
-
-def _page_count(path: Path) -> int:
-    with reading(path, "picture", "TIFF pages of 8 or 16 bits"):
-        count = cv2.imcount(str(path))
-    if not count:
-        raise UserError(f"{path}: not a readable picture; expected TIFF pages of 8 or 16 bits.")
-    return count
 
 
 def _video_frames(path: Path, first: int) -> Iterator[tuple[Path, np.ndarray]]:

@@ -13,7 +13,7 @@ import cv2
 import lmdb
 from tqdm import tqdm
 
-from mindrestore.data.clip_lists import ListedClip, check_name
+from mindrestore.data.clip_lists import ListedClip, check_name, write_list
 from mindrestore.data.folders import digest, frame_numbers
 from mindrestore.data.frame_stores import META_INFO, FolderStore, LmdbStore, decoded, stored_bytes
 from mindrestore.errors import UserError
@@ -37,6 +37,7 @@ def create_lmdb(
     *,
     workers: int | None = None,
     compression: int = 1,
+    listing: PathLike | None = None,
 ) -> list[ListedClip]:
     """Store the frames of a folder of clips as PNG files in an LMDB.
 
@@ -50,6 +51,7 @@ def create_lmdb(
             frame must hold.
         workers: threads that decode and encode; as many as there are cores by default.
         compression: of PNG, 0 to 9.
+        listing: where to write the list of what was stored; None for nowhere.
 
     Returns:
         The ``ListedClip`` stored.
@@ -64,7 +66,9 @@ def create_lmdb(
         raise UserError(f"{output}: the name of an LMDB folder ends in .lmdb; add it.")
     partial = output.parent / f"{output.name}.partial"
     check_writable(partial)
-    if output.exists():
+    if listing is not None:
+        check_writable(listing)
+    if os.path.lexists(output):
         raise UserError(f"{output}: it exists; remove it or choose another output.")
     if not 0 <= compression <= 9:
         raise UserError(f"PNG's compression is 0 to 9, got {compression}.")
@@ -72,11 +76,14 @@ def create_lmdb(
     keys = _frames_to_store(store, clips)
     with held(output, output.parent / f".{output.name}.lock"):
         try:
-            return _create(
+            stored = _create(
                 store, keys, partial, output, clips=clips, workers=workers or os.cpu_count() or 1, compression=compression
             )
         except OSError as error:
             raise cannot_be_written(output, error) from error
+    if listing is not None:
+        write_list(listing, stored)
+    return stored
 
 
 def _create(

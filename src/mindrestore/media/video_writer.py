@@ -227,9 +227,6 @@ class VideoWriter:
         times: when frames are shown.
         height, width: of the images.
 
-    Attributes:
-        notes: sentences, as ``write_video`` returns them.
-
     Raises:
         av.error.FFmpegError, ValueError: encoder or muxer refuse; of all methods.
     """
@@ -244,7 +241,11 @@ class VideoWriter:
         self._colour = settings.colour.coded() if self._codec.lossy else settings.colour.plain()
         self._stream = self._add_stream(settings, container, height, width)
         self._carried = Carried(settings.source, self._file, container, settings.span) if settings.source else None
-        self.notes = self._carried.notes if self._carried else []
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences, as ``write_video`` returns them; known after ``close``."""
+        return self._carried.notes if self._carried else []
 
     def begin(self) -> None:
         """Open the encoder and write the file's header."""
@@ -331,13 +332,14 @@ class Carried:
         span: as of ``VideoSettings``.
 
     Attributes:
-        notes: sentences that say what is copied and what is left out.
+        notes: sentences that say what was copied and what was left out; known after ``finish``.
     """
 
     def __init__(
         self, source: Path, file: av.container.OutputContainer, container: str, span: tuple[Fraction, Fraction] | None = None
     ) -> None:
         self._source, self._file, self._streams, self._next, self._lost = opened(source), file, {}, None, 0
+        self._names, self._full, self._of_part = {}, set(), span is not None  # by stream its name; those with something in them
         clock = self._source.start_time if self._source.format.name in CLOCKS else 0
         self._start, self._until = Fraction(clock or 0, av.time_base), None
         if span:
@@ -345,34 +347,30 @@ class Carried:
         file.metadata.update(_titles(self._source.metadata))
         pictures = pictures_of(self._source)
         file.streams.video[0].metadata.update(_titles(pictures.metadata))
-        copied, left_out, others = [], [], []
+        self._counted, self._left_out, self._others = [], [], []
         chapters = [] if span else self._source.chapters()
         for stream in self._source.streams:
             name = _described(stream)
             if stream.index == pictures.index or (chapters or span) and name in CHAPTER_TRACKS:
                 continue
             if stream.type not in COPIED:
-                others.append(name)
+                self._others.append(name)
             elif not _is_held(stream, container):
-                left_out.append(name)
+                self._left_out.append(name)
             else:
                 added = self._streams[stream.index] = file.add_stream_from_template(stream)
                 added.metadata.update(_titles(stream.metadata))
                 added.disposition = stream.disposition.value
-                copied.append(name)
+                self._names[stream.index] = name
+                if stream.type == "attachment":  # which comes without packets
+                    self._full.add(stream.index)
         if chapters and container not in UNTIMED:
             file.set_chapters(chapters)
         if chapters:
             counted = f"{len(chapters)} chapter{'s' if len(chapters) > 1 else ''}"
-            (left_out if container in UNTIMED else copied).append(counted)
-        self.notes = [f"Copied from the input: {', '.join(copied)}."] if copied else []
-        if left_out:
-            self.notes.append(
-                f"Not copied, because this kind of file cannot hold it: {', '.join(left_out)}"
-                f"{'' if container == 'matroska' else '; .mkv holds most'}."
-            )
-        if others:
-            self.notes.append(f"Not copied: {', '.join(others)}.")
+            (self._left_out if container in UNTIMED else self._counted).append(counted)
+        self._elsewhere = "" if container == "matroska" else "; .mkv holds most"
+        self.notes = []
         streams = [self._source.streams[index] for index in self._streams]
         self._packets = self._source.demux(*streams) if streams else iter(())
 
@@ -393,9 +391,11 @@ class Carried:
             shift = round(self._start / packet.time_base)
             packet.pts = None if packet.pts is None else packet.pts - shift
             packet.dts = packet.pts if packet.dts is None else packet.dts - shift
-            packet.stream = self._streams[packet.stream_index]
+            index = packet.stream_index
+            packet.stream = self._streams[index]
             try:
                 self._file.mux(packet)
+                self._full.add(index)
             except av.error.FFmpegError as error:
                 if isinstance(error, OSError):
                     raise  # the disk's; all else is the muxer's, which refuses this packet of a damaged source
@@ -408,8 +408,20 @@ class Carried:
         return not 0 <= packet.pts * packet.time_base - self._start < self._until
 
     def finish(self) -> None:
-        """Copy what is left, and note how much of it could not be."""
+        """Copy what is left, and note what there was and what could not be copied."""
         self.copy_until(None)
+        copied = [name for index, name in self._names.items() if index in self._full] + self._counted
+        empty = [name for index, name in self._names.items() if index not in self._full]
+        if copied:
+            self.notes.append(f"Copied from the input: {', '.join(copied)}.")
+        if empty:
+            self.notes.append(f"Empty in {'this part of ' if self._of_part else ''}the input: {', '.join(empty)}.")
+        if self._left_out:
+            self.notes.append(
+                f"Not copied, because this kind of file cannot hold it: {', '.join(self._left_out)}{self._elsewhere}."
+            )
+        if self._others:
+            self.notes.append(f"Not copied: {', '.join(self._others)}.")
         if self._lost:
             self.notes.append(f"{self._lost} packets of what was to be copied are damaged and left out.")
 

@@ -35,7 +35,8 @@ def load_exported(path: PathLike) -> Loaded:
 
     Raises:
         UserError: either file is missing or not what was exported, the network is of a kind that is not known here, or what
-            runs the file is not installed.
+            runs the file is not installed. MindSpore may die of a damaged .mindir, and is given none but the file whose
+            SHA-256 was noted as it was written.
     """
     path = existing(path, "exported network")
     record_path = existing(path.with_suffix(".json"), "description beside the exported network")
@@ -53,8 +54,11 @@ def load_exported(path: PathLike) -> Loaded:
         raise UserError(
             f"{record_path}: does not describe an exported network ({type(error).__name__}: {reason}); export it again."
         ) from error
-    if record.get("sha256") not in (None, digest_of(path)):
-        raise UserError(f"{path}: is not the file that {record_path.name} describes, or is damaged; export it again.")
+    if record.get("sha256") != digest_of(path):
+        raise UserError(
+            f"{path}: is not the file that {record_path.name} beside it was written for, as one of them is damaged, exchanged "
+            "or of a former version; export it again."
+        )
     graph = _graph_of(path, ports)
     return Loaded(network(graph, settings.abilities, shapes, path, precision=precision), True, str(path), metadata)
 

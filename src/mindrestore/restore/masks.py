@@ -6,7 +6,7 @@ import numpy as np
 
 from mindrestore.data.measurements import load_measurements
 from mindrestore.errors import UserError
-from mindrestore.files import PathLike
+from mindrestore.files import PathLike, check_writable
 from mindrestore.media.pictures import write_sheet
 from mindrestore.media.writing import check_picture
 from mindrestore.sensing.calibration import calibrate_on_scene, calibrate_on_white
@@ -33,6 +33,7 @@ def make_mask(
     Raises ``UserError`` for a mask that cannot be, or a path that cannot be written.
     """
     check_suffix(path)
+    check_writable(path)
     _check_sheet(sheet)
     mask = draw_mask(kind, frames, height, width, density=density, rng=seed)
     save_mask(path, mask)
@@ -65,6 +66,7 @@ def calibrate_mask(
         UserError: a file that cannot be read or written, or snapshots that do not tell.
     """
     check_suffix(output)
+    check_writable(output)
     file = load_measurements(snapshots, path)
     if not 1 <= number <= len(file.measurements):
         raise UserError(
@@ -81,6 +83,7 @@ def calibrate_mask(
 def _check_sheet(sheet: PathLike | None) -> None:
     if sheet is not None:
         check_picture(sheet, "--sheet")
+        check_writable(sheet)
 
 
 def _described(path: PathLike, mask: np.ndarray, sheet: PathLike | None) -> list[str]:

@@ -2,24 +2,38 @@
 
 from __future__ import annotations
 
+import os
+import re
+import shutil
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mindrestore.errors import UserError
+
 if TYPE_CHECKING:
     from mindspore import Tensor, nn
 
+PLAIN = re.compile(r"[0-9a-zA-Z@_\-.:/\\]+")  # MindSpore's own expression
+PLACES = ("/tmp", "/var/tmp", "/dev/shm")
 Shape = Sequence[int | None]  # of an input; None is a free size
 
 
 def write(cell: nn.Cell, shapes: Sequence[Shape], path: Path) -> None:
     """Write ``cell`` for inputs of ``shapes``; the suffix of ``path``, .mindir or .air, says the format.
 
-    MindSpore takes ASCII paths without spaces only, makes the file read-only and, above 1 GB, writes several: give a path in a
-    temporary folder.
+    MindSpore makes the file read-only and, above 1 GB, writes several: give a path in a temporary folder. It takes ``PLAIN``
+    paths only; where ``path`` is none, the file is written elsewhere and moved.
     """
+    if not PLAIN.fullmatch(str(path)):
+        with tempfile.TemporaryDirectory(prefix="mindrestore-", dir=_plain_folder(path)) as folder:
+            write(cell, shapes, Path(folder, f"network{path.suffix}"))
+            for file in Path(folder).iterdir():
+                shutil.move(file, path.with_name(file.name.replace("network", path.stem, 1)))
+        return
     import mindspore as ms
 
     level = ms.get_context("jit_syntax_level")
@@ -27,6 +41,19 @@ def write(cell: nn.Cell, shapes: Sequence[Shape], path: Path) -> None:
         ms.export(cell, *map(_of_shape, shapes), file_name=str(path), file_format=path.suffix[1:].upper())
     finally:
         ms.set_context(jit_syntax_level=level)  # a failing export leaves it changed
+
+
+def _plain_folder(path: Path) -> str:
+    """Return the first of the usual places for temporary files whose path MindSpore takes; ``UserError`` if there is none."""
+    folder = next(
+        (each for each in (tempfile.gettempdir(), *PLACES) if PLAIN.fullmatch(each) and os.access(each, os.W_OK)), None
+    )
+    if folder is None:
+        raise UserError(
+            f"{path.parent}: MindSpore writes no graph to a path of other letters than ASCII, digits and @_-.:/; let TMPDIR "
+            "name a folder of such a path."
+        )
+    return folder
 
 
 def read(path: str | Path, shapes: Sequence[Shape]) -> Callable[..., np.ndarray]:
