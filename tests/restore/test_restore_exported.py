@@ -9,7 +9,7 @@ import sys
 import numpy as np
 import pytest
 from builders import exportable
-from mindspore import Tensor, nn
+from mindspore import nn
 from places import TESTS, module_at
 
 from mindrestore.checkpoints.native import Metadata, save_network
