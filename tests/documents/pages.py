@@ -1,5 +1,6 @@
-"""What a Markdown document holds: blocks of code, commands in them and between them, links, headings."""
+"""What a document holds, Markdown or a notebook: blocks of code, commands in them and between them, links, headings."""
 
+import json
 import re
 import shlex
 from typing import NamedTuple
@@ -8,10 +9,11 @@ from places import ROOT
 
 README = ROOT / "README.md"
 TWINS = {README: ROOT / "README_CN.md"}  # of English pages, the Chinese ones
-TWINS |= {page: page.parent / "zh" / page.name for page in sorted((ROOT / "docs").glob("*.md"))}
-CHINESE = [ROOT / "README_CN.md", *sorted((ROOT / "docs" / "zh").glob("*.md"))]
+NOTEBOOKS = sorted((ROOT / "docs").glob("*.ipynb"))
+TWINS |= {page: page.parent / "zh" / page.name for page in (*sorted((ROOT / "docs").glob("*.md")), *NOTEBOOKS)}
+CHINESE = [ROOT / "README_CN.md", *sorted((ROOT / "docs" / "zh").glob("*.md")), *sorted((ROOT / "docs" / "zh").glob("*.ipynb"))]
 ENGLISH = [path for path in (*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").glob("*.md"))) if path not in CHINESE]
-DOCUMENTS = [*ENGLISH, *CHINESE]
+DOCUMENTS = [*ENGLISH, *NOTEBOOKS, *CHINESE]
 CHANGELOG = ROOT / "CHANGELOG.md"  # names what is gone, too
 KINDS = ("bash", "python", "yaml", "text")  # of blocks; text is looked at by nobody
 PROGRAMS = ("mindrestore", "python", "bash", "pip", "pre-commit", "pytest", "unset")
@@ -28,15 +30,28 @@ class Block(NamedTuple):
     text: str
 
 
+def cells(path):
+    """The cells of a notebook."""
+    return json.loads(path.read_text(encoding="utf-8"))["cells"]
+
+
+def text_of(path):
+    """A document as Markdown; of a notebook, its cells of code are fenced blocks."""
+    if path.suffix != ".ipynb":
+        return path.read_text(encoding="utf-8")
+    sources = [("".join(cell["source"]), cell["cell_type"]) for cell in cells(path)]
+    return "\n\n".join(f"```python\n{text}\n```" if kind == "code" else text for text, kind in sources) + "\n"
+
+
 def blocks(path) -> list[Block]:
     """The fenced blocks of a document."""
-    text = path.read_text(encoding="utf-8")
+    text = text_of(path)
     return [Block(match[1], text.count("\n", 0, match.start()) + 1, match[2]) for match in _BLOCK.finditer(text)]
 
 
 def prose(path):
     """The document without its fenced blocks."""
-    return _BLOCK.sub("", path.read_text(encoding="utf-8"))
+    return _BLOCK.sub("", text_of(path))
 
 
 def inline(path):

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import scipy.io
 from documented_commands import CHECKED, RUN, beginning_of, in_a_process, tried
-from pages import CHANGELOG, DOCUMENTS, ENGLISH, KINDS, README, anchors, blocks, commands_of, inline, links, prose
+from pages import CHANGELOG, DOCUMENTS, ENGLISH, KINDS, NOTEBOOKS, README, anchors, blocks, commands_of, inline, links, prose
 from places import CONFIGS, GOLDEN, ROOT
 
 from mindrestore import cli
@@ -204,7 +204,7 @@ def test_links_lead_somewhere(document):
 
 def test_every_page_is_linked_from_the_first():
     linked = {(ROOT / link.partition("#")[0]).resolve() for link in links(README)}
-    assert set(ENGLISH) - {README} <= linked
+    assert {*ENGLISH, *NOTEBOOKS} - {README} <= linked
 
 
 @pytest.mark.parametrize("document", [path for path in ENGLISH if path != CHANGELOG], ids=lambda path: path.stem)
