@@ -3,9 +3,9 @@
     python benchmarks/performance.py --page docs/performance.md     # wants a quiet machine with 24 GB, and half an hour
     python benchmarks/performance.py --what "VRT, small step"       # one of the rows
 
-Writes what it measured, processor and versions included, between two marks of the page, and a plot beside it. Rates are
-operations of products and convolutions, as PyTorch counts them in its own network, over the seconds of a step; beside them is
-what the machine reaches in a product of matrices. See README.md in this folder.
+Writes what it measured, processor included, between two marks of the page and of its Chinese twin in ``zh``, and a plot beside
+the page. Rates are operations of products and convolutions, as PyTorch counts them in its own network, over the seconds of a
+step; beside them is what the machine reaches in a product of matrices. See README.md in this folder.
 """
 
 import argparse
@@ -37,6 +37,53 @@ FRAMES = 20
 RESTORE, EVALUATE = f"restore {FRAMES} frames of 640 x 272, denoise", "python eval.py"
 SIDE, TURNS = 3072, 5  # of the matrices whose product is the machine's rate
 
+MACHINE = (
+    "{processor}, {cores} cores, {threads} threads. A product of matrices of {side} x {side} reaches {peak_gflops:.0f} GFLOP/s "
+    "in NumPy."
+)
+STEP_COLUMNS = (
+    "one step",
+    "ours, s",
+    "PyTorch, s",
+    "tuned, s",
+    "ours / tuned",
+    "processor, ours / tuned",
+    "ours, GFLOP/s",
+    "of the machine's",
+    "ours, GB",
+    "PyTorch, GB",
+    "first call, s",
+)
+COMMAND_COLUMNS = ("command", "seconds", "processor, s", "peak, GB", "first frame, s", "frames a second after it")
+FAILED = ", FAILED"
+CHINESE = {  # all that a page says beside figures
+    MACHINE: "{processor}，{cores} 核，{threads} 线程。{side} x {side} 的矩阵乘法在 NumPy 中达到 {peak_gflops:.0f} GFLOP/s。",
+    "one step": "一步",
+    "ours, s": "本项目，s",
+    "PyTorch, s": "PyTorch，s",
+    "tuned, s": "调优，s",
+    "ours / tuned": "本项目 / 调优",
+    "processor, ours / tuned": "处理器时间，本项目 / 调优",
+    "ours, GFLOP/s": "本项目，GFLOP/s",
+    "of the machine's": "占机器的比例",
+    "ours, GB": "本项目，GB",
+    "PyTorch, GB": "PyTorch，GB",
+    "first call, s": "首次调用，s",
+    "command": "命令",
+    "seconds": "秒",
+    "processor, s": "处理器时间，s",
+    "peak, GB": "峰值，GB",
+    "first frame, s": "第一帧，s",
+    "frames a second after it": "此后每秒帧数",
+    "VRT 001, forward": "VRT 001，前向",
+    "VRT, small step": "VRT，小网络训练步",
+    "RevSCI 50 blocks, forward": "RevSCI 50 个块，前向",
+    "RevSCI 10 blocks, reversible step": "RevSCI 10 个块，可逆训练步",
+    RESTORE: f"复原 {FRAMES} 帧 640 x 272，去噪",
+    EVALUATE: EVALUATE,
+    FAILED: "，失败",
+}
+
 
 def main(arguments=None):
     options = parse(arguments)
@@ -57,12 +104,12 @@ def main(arguments=None):
             measured["rows"].append(row)
         else:
             measured["commands"].append(command_row(name))
-    text = page(measured)
-    print(text)
+    print(block(measured))
     if options.json:
         Path(options.json).write_text(json.dumps(measured, indent=2) + "\n", encoding="utf-8")
     if options.page:
-        write_page(Path(options.page), text, measured)
+        write_pages(options.page, measured)
+        draw(options.page.with_suffix(".svg"), measured["rows"])
 
 
 def parse(arguments):
@@ -72,8 +119,25 @@ def parse(arguments):
     parser.add_argument("--repeats", type=int, default=5, help="steps timed after the first; default 5")
     parser.add_argument("--threads", type=int, default=2, help="of both libraries; default 2")
     parser.add_argument("--json", help="file to write everything measured to")
-    parser.add_argument("--page", help="page to write the table into, between its marks")
+    parser.add_argument("--page", type=marked, help="page to write the table into, and into its twin in zh, between its marks")
     return parser.parse_args(arguments)
+
+
+def marked(name):
+    """Return the path of a page that has the marks, as its twin has: asked before half an hour is measured in vain."""
+    for path in languages(Path(name)):
+        if not path.is_file():
+            raise argparse.ArgumentTypeError(f"{path}: no such page")
+        before, begin, after = path.read_text(encoding="utf-8").partition(BEGIN)
+        if not begin or END in before or END not in after:
+            raise argparse.ArgumentTypeError(f"{path}: expected {BEGIN} and after it {END}")
+    return Path(name)
+
+
+def languages(path):
+    """Return path -> phrases (see ``block``) of a page, and of its Chinese twin if there is one."""
+    twin = path.parent / "zh" / path.name
+    return {path: {}, **({twin: CHINESE} if twin.exists() else {})}
 
 
 def processor_name():
@@ -169,34 +233,37 @@ def _first_frame(folder, process, began):
     return None
 
 
-def page(measured):
-    """Return the table as Markdown."""
-    lines = [
-        f"{measured['processor']}, {measured['cores']} cores, {measured['threads']} threads. A product of matrices of "
-        f"{SIDE} x {SIDE} reaches {measured['peak_gflops']:.0f} GFLOP/s in NumPy.",
-        "",
-    ]
-    if measured["rows"]:
-        lines += [
-            "| one step | ours, s | PyTorch, s | tuned, s | ours / tuned | processor, ours / tuned "
-            "| ours, GFLOP/s | of the machine's | ours, GB | PyTorch, GB | first call, s |",
-            "|---|---|---|---|---|---|---|---|---|---|---|",
-        ]
-        lines += [_row(row, measured["peak_gflops"]) for row in measured["rows"]]
-    if measured["commands"]:
-        lines += [
-            "",
-            "| command | seconds | processor, s | peak, GB | first frame, s | frames a second after it |",
-            "|---|---|---|---|---|---|",
-        ]
-        for row in measured["commands"]:
-            frames = [f"{row['first_frame']:.1f}", f"{row['rate']:.2f}"] if "rate" in row else ["", ""]
-            cells = [row["label"], f"{row['seconds']:.1f}", f"{row['processor']:.1f}", f"{row['peak_gb']:.2f}", *frames]
-            lines.append("| " + " | ".join(cells) + " |" + (" FAILED" if row["failed"] else ""))
+def block(measured, phrases=None):
+    """Return the tables as Markdown, in what ``phrases`` has for the English ones, or in English."""
+
+    def said(phrase):
+        return (phrases or {}).get(phrase, phrase)
+
+    def label(row):
+        return said(row["label"]) + (said(FAILED) if row.get("failed") else "")
+
+    peak = measured["peak_gflops"]
+    tables = {
+        STEP_COLUMNS: [[label(row), *_step(row, peak)] for row in measured["rows"]],
+        COMMAND_COLUMNS: [[label(row), *_command(row)] for row in measured["commands"]],
+    }
+    lines = [said(MACHINE).format(**measured, side=SIDE)]
+    for columns, rows in tables.items():
+        if rows:
+            lines += ["", _line(map(said, columns)), "|" + "---|" * len(columns), *map(_line, rows)]
     return "\n".join(lines)
 
 
-def _row(row, peak):
+def _line(cells):
+    return "| " + " | ".join(cells) + " |"
+
+
+def _command(row):
+    frames = [f"{row['first_frame']:.1f}", f"{row['rate']:.2f}"] if "rate" in row else ["", ""]
+    return [f"{row['seconds']:.1f}", f"{row['processor']:.1f}", f"{row['peak_gb']:.2f}", *frames]
+
+
+def _step(row, peak):
     def value(library, key):
         return row["results"].get(library, {}).get(key)
 
@@ -209,8 +276,7 @@ def _row(row, peak):
 
     seconds = value(OURS, "seconds")
     rate = row["gflop"] / seconds if row.get("gflop") and seconds else None
-    cells = [
-        row["label"],
+    return [
         cell(seconds),
         cell(value(THEIRS, "seconds")),
         cell(value(TUNED, "seconds")),
@@ -222,17 +288,14 @@ def _row(row, peak):
         cell(value(THEIRS, "above_start_gb")),
         cell(value(OURS, "first_seconds"), "{:.1f}"),
     ]
-    return "| " + " | ".join(cells) + " |"
 
 
-def write_page(path, text, measured):
-    content = path.read_text(encoding="utf-8")
-    before, _, rest = content.partition(BEGIN)
-    _, _, after = rest.partition(END)
-    if not rest or END not in rest:
-        sys.exit(f"{path}: the marks {BEGIN} and {END} are not there")
-    path.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}", encoding="utf-8")
-    draw(path.with_suffix(".svg"), measured["rows"])
+def write_pages(path, measured):
+    """Write what was measured between the marks of a page and its twin: the same figures, each in its language."""
+    for page, phrases in languages(path).items():
+        before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+        _, _, after = rest.partition(END)
+        page.write_text(f"{before}{BEGIN}\n\n{block(measured, phrases)}\n\n{END}{after}", encoding="utf-8")
 
 
 def draw(path, rows):

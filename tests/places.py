@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+import sys
 from pathlib import Path
 
 TESTS = Path(__file__).resolve().parent
@@ -14,8 +15,12 @@ REAL_DATA = Path(os.environ.get("MINDRESTORE_DATA", ROOT.parent / "shared" / "da
 
 
 def module_at(path):
-    """Return the module that a file outside of any package is."""
+    """Return the module that a file outside of any package is; it imports what lies beside it, as a script does."""
     specification = importlib.util.spec_from_file_location(path.stem, path)
     module = importlib.util.module_from_spec(specification)
-    specification.loader.exec_module(module)
+    sys.path.insert(0, str(path.parent))
+    try:
+        specification.loader.exec_module(module)
+    finally:
+        sys.path.remove(str(path.parent))
     return module

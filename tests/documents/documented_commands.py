@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from places import HCCN_TOOL, ROOT
+from places import HCCN_TOOL, ROOT, module_at
 
 from mindrestore import cli
 from mindrestore.checkpoints.loading import shipped
@@ -152,6 +152,11 @@ def a_measurement(words, folder):
     in_a_process(["python", str(ROOT / words[1]), *words[2:], "--list"], folder)
 
 
+def a_benchmark(words, folder):
+    """Its own parser reads it, which looks into the pages that it is to write."""
+    module_at(ROOT / words[1]).parse(words[2:])
+
+
 def an_image(words, folder):
     """The description of the image is there, and is built of files that are."""
     if words[1] == "build":
@@ -193,6 +198,7 @@ CHECKED = {
     "python eval.py": (an_evaluation, "minutes, and data sets that are only named; test_evaluation.py runs it"),
     "python export.py": (an_export, "compiles twice; test_export.py and test_export_onnx.py run it"),
     "python benchmarks/devices.py": (a_measurement, "wants the device; test_devices_benchmark.py runs it on a CPU"),
+    "python benchmarks/performance.py": (a_benchmark, "half an hour; test_performance.py writes a page"),
     "pip install": (an_installation, "would change the installation that tests run in; .ci/run runs the README's"),
     "pre-commit": (nothing, "changes the checkout; .ci/run runs its hooks"),
     "pytest": (markers, "is what runs this"),

@@ -75,7 +75,7 @@ def write_frames(folder, count, size=(32, 32)):
 def folder(tmp_path_factory):
     """A folder where every example has what it names, tiny, beside the repository's own files."""
     folder = tmp_path_factory.mktemp("documentation")
-    for name in ("configs", "scripts", "src", "train.py", "eval.py", "export.py", "pyproject.toml"):
+    for name in ("configs", "docs", "scripts", "src", "train.py", "eval.py", "export.py", "pyproject.toml"):
         (folder / name).symlink_to(ROOT / name)
     for name in ONLY_NAMED:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
