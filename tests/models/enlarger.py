@@ -46,6 +46,9 @@ class Enlarger(nn.Cell):
         enlarged = ops.repeat_interleave(ops.repeat_interleave(frames, self.times, 2), self.times, 3)
         return (enlarged + corrections).reshape(n, d, c, self.times * h, self.times * w)
 
+    def multiply_adds(self, frames, height, width):
+        return frames * height * width * self.conv.weight.size
+
 
 class EnlargerKind(VideoKind):
     settings = EnlargerSettings

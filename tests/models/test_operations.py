@@ -1,5 +1,6 @@
 """Multiply-adds: what is computed from settings against what a forward pass multiplies, and against layers by hand."""
 
+import enlarger
 import numpy as np
 import pytest
 from builders import EXPORTABLE, INTERPOLATING, TINY_VRT, WITHOUT_FLOWS
@@ -56,6 +57,12 @@ def test_a_vrt_multiplies_as_often_as_is_said(settings, frames, multiplied):
     network(Tensor(clip))
     said = network.multiply_adds(frames, 64, 128)
     assert sum(multiplied) == said
+
+
+def test_a_network_of_a_user_multiplies_as_often_as_it_says(multiplied):
+    network = enlarger.KIND.network(enlarger.EnlargerSettings(times=3, kernel=5))
+    network(Tensor(np.zeros((1, 2, 3, 16, 24), np.float32)))
+    assert sum(multiplied) == network.multiply_adds(2, 16, 24)
 
 
 def test_layers_of_a_vrt_by_hand():

@@ -170,7 +170,11 @@ class NetworkKind:
         return self.settings.title
 
     def network(self, settings: Settings, seed: int = 0) -> nn.Cell:
-        """Build the cell of ``settings``, an object of the kind's type. ``seed`` alone decides its first weights."""
+        """Build the cell of ``settings``, an object of the kind's type. ``seed`` alone decides its first weights.
+
+        Tables of evaluation name what its method ``multiply_adds(frames, height, width)`` returns, if it has one: how many one
+        clip, or one measurement, of that size as given takes.
+        """
         raise NotImplementedError
 
     def execution(self, training: Section) -> str:
