@@ -160,7 +160,7 @@ def main(device, *names):
     if device.startswith("like-"):
         session.start("cpu")
         devices.name = lambda: device.partition("-")[2]
-        number_type.amp.all_finite = lambda gradients: ones()  # it asks MindSpore for the device and answers as on a CPU
+        ms.amp.all_finite = lambda gradients: ones()  # it asks MindSpore for the device and answers as on a CPU
     else:
         session.start(device)
     for name in names:
