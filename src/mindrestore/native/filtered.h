@@ -1,6 +1,6 @@
-// Convolutions 3 x 3 x 3 with zeros around, filtered over time and rows: Winograd's F(2, 3) in both, so that two rows of two frames
-// take 16 products of matrices instead of 36, and so do the gradients of weights. Pixels of a row lie in the lanes of vectors as
-// they lie in memory, and the taps beside them are loads from the next places.
+// Convolutions 3 x 3 x 3 with zeros around, filtered over time and rows: Winograd's F(2, 3) in both, so that two rows of two
+// frames take 16 products of matrices instead of 36, and so do the gradients of weights. Pixels of a row lie in the lanes of
+// vectors as they lie in memory, and the taps beside them are loads from the next places.
 #pragma once
 #include "products.h"
 #include "workers.h"
@@ -91,8 +91,8 @@ class Filter {
           out_part(w.outputs * stride), in(FILTER_PRODUCTS * in_part), out(FILTER_PRODUCTS * out_part),
           over_time(FILTERS * FILTERS * stride), none(stride) {}
 
-    // Call `done(channel, frame, row, column, count, first, second)` with each panel of the convolution of two rows of two frames
-    // from `frame` and `row` on, without bias: its first `count` numbers are there.
+    // Call `done(channel, frame, row, column, count, first, second)` with each panel of the convolution of two rows of two
+    // frames from `frame` and `row` on, without bias: its first `count` numbers are there.
     template <class Done>
     void convolve(const Clip &clip, int64_t frame, int64_t row, const Done &done) {
         for (int64_t column = 0; column < clip.width; column += strip) {
@@ -242,8 +242,8 @@ class TurnedRows {
     Floats numbers;
 };
 
-// Sums over pixels of gradient times input for each tap, and of the gradient, of one thread. Each of the 16 products is filtered
-// right before it is summed, so that it lies in the first caches; only at the end are the sums taken back to taps.
+// Sums over pixels of gradient times input for each tap, and of the gradient, of one thread. What goes into each of the 16
+// products is filtered right before it, so that it lies in the first caches; the sums are taken back to taps once, at the end.
 class FilteredSums {
   public:
     FilteredSums(int64_t outputs, int64_t inputs, int64_t width)
