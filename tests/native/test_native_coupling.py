@@ -19,6 +19,7 @@ SIZES = {  # (clips, frames, channels, height, width)
     "two frames, one column": (1, 2, 16, 6, 1),
     "wider than a panel": (1, 3, 2, 5, 70),
     "wider than what is filtered at once": (1, 2, 64, 3, 73),
+    "wider than what is summed at once": (1, 3, 3, 4, 267),
 }
 
 

@@ -4,7 +4,7 @@
 // It computes what models/convolutions.py computes operator by operator. All pixels of a plane are one row of numbers, with zeros
 // between (features.h), of which a panel at a time meets the weights of several results in registers: small images waste little,
 // and nothing is unrolled. A convolution that halves or doubles height and width is one between phases, the pixels at even and
-// odd rows and columns. Each gradient of a weight is summed by one thread, in the order of pixels: equal from run to run.
+// odd rows and columns. Each gradient of a weight is summed in an order of its own: equal from run to run of as many threads.
 #include "features.h"
 
 namespace mindrestore {
@@ -229,8 +229,14 @@ class Chain {
             const Owned of_made = activated_back(layer, *made[number], of_result);
             made[number].reset();
             const Map map(layer);
-            if (of_weight) Correlation(map, *of_made, *taken[number], of_weight).compute(s.threads);
-            if (of_bias) add_sums(*of_made, of_made->channels / layer.outputs, of_bias);
+            if (layer.filtered() && of_weight) {
+                FilteredCorrelation sums(layer.outputs, layer.inputs, taken[number]->width, s.threads);
+                sums.add(of_made->clip(), taken[number]->clip());
+                sums.write(of_weight, of_bias);
+            } else {
+                if (of_weight) Correlation(map, *of_made, *taken[number], of_weight).compute(s.threads);
+                if (of_bias) add_sums(*of_made, of_made->channels / layer.outputs, of_bias);
+            }
             if (number == 0 && !of_x) return;
             of_result = convolved_back(layer, map, *of_made, *taken[number]);
             taken[number].reset();

@@ -1,6 +1,6 @@
-// Convolutions 3 x 3 x 3 with zeros around, filtered over time and rows: Winograd's F(2, 3) in both, so that two rows of two frames
-// take 16 products of matrices instead of 36. Pixels of a row lie in the lanes of vectors as they lie in memory, and the taps beside
-// them are loads from the next places.
+// Convolutions 3 x 3 x 3 with zeros around, filtered over time and rows: Winograd's F(2, 3) in both, so that two rows of two
+// frames take 16 products of matrices instead of 36, and so do the gradients of weights. Pixels of a row lie in the lanes of
+// vectors as they lie in memory, and the taps beside them are loads from the next places.
 #pragma once
 #include "products.h"
 #include "workers.h"
@@ -20,10 +20,30 @@ constexpr int FILTER_TAPS = 3, FILTER_IMAGE_TAPS = 9, FILTER_ALL_TAPS = 27;
 constexpr int PAIR = 2, FILTERS = 4;  // how many come out at once along time or rows, and how many are multiplied for them
 constexpr int FILTER_PRODUCTS = FILTERS * FILTERS;
 
+// Which number of what is filtered is the sum of which two, or their difference: of four rows of inputs, and of two rows of
+// gradients and one of zeros.
+struct Pair {
+    int one, other;
+    float sign;  // of the other
+};
+constexpr Pair OF_INPUTS[FILTERS] = {{0, 2, -1}, {1, 2, 1}, {2, 1, -1}, {1, 3, -1}};
+constexpr Pair OF_GRADIENTS[FILTERS] = {{0, 2, 1}, {0, 1, 1}, {0, 1, -1}, {2, 1, -1}};
+
+inline void combine(const float *const *rows, const Pair &pair, int64_t count, float *to) {
+    const float *one = rows[pair.one], *other = rows[pair.other];
+    for (int64_t x = 0; x < count; x++) to[x] = one[x] + pair.sign * other[x];
+}
+
 // to = the filter of three numbers, `step` apart.
 inline void filter_weights(const float *g, int64_t step, float *to, int64_t to_step) {
     const float ends = g[0] + g[2 * step], middle = g[step];
     to[0] = g[0], to[to_step] = (ends + middle) / 2, to[2 * to_step] = (ends - middle) / 2, to[3 * to_step] = g[2 * step];
+}
+
+// Its adjoint: to = three numbers, `to_step` apart, of four.
+inline void unfilter_weights(const float *g, int64_t step, float *to, int64_t to_step) {
+    const float sum = (g[step] + g[2 * step]) / 2, difference = (g[step] - g[2 * step]) / 2;
+    to[0] = g[0] + sum, to[to_step] = difference, to[2 * to_step] = sum + g[3 * step];
 }
 
 // Weights of a convolution laid out for products: for each product (rows, (tap across, channel)).
@@ -68,10 +88,11 @@ class Filter {
   public:
     explicit Filter(const FilteredWeights &weights, int64_t width)
         : w(weights), strip(strip_of(weights, width)), stride(strip + LANES), in_part(w.inputs * stride),
-          out_part(w.outputs * stride), in(FILTER_PRODUCTS * in_part), out(FILTER_PRODUCTS * out_part), over_time(FILTERS * FILTERS * stride), none(stride) {}
+          out_part(w.outputs * stride), in(FILTER_PRODUCTS * in_part), out(FILTER_PRODUCTS * out_part),
+          over_time(FILTERS * FILTERS * stride), none(stride) {}
 
-    // Call `done(channel, frame, row, column, count, first, second)` with each panel of the convolution of two rows of two frames
-    // from `frame` and `row` on, without bias: its first `count` numbers are there.
+    // Call `done(channel, frame, row, column, count, first, second)` with each panel of the convolution of two rows of two
+    // frames from `frame` and `row` on, without bias: its first `count` numbers are there.
     template <class Done>
     void convolve(const Clip &clip, int64_t frame, int64_t row, const Done &done) {
         for (int64_t column = 0; column < clip.width; column += strip) {
@@ -98,14 +119,8 @@ class Filter {
 
     // Four numbers from four, `d[k]` and `to + k * step`, of each column.
     static void filter(const float *const *d, int64_t count, float *to, int64_t step) {
-        difference(d[0], d[2], count, to), sum_of(d[1], d[2], count, to + step);
-        difference(d[2], d[1], count, to + 2 * step), difference(d[1], d[3], count, to + 3 * step);
-    }
-    static void difference(const float *a, const float *b, int64_t count, float *to) {
-        for (int64_t x = 0; x < count; x++) to[x] = a[x] - b[x];
-    }
-    static void sum_of(const float *a, const float *b, int64_t count, float *to) {
-        for (int64_t x = 0; x < count; x++) to[x] = a[x] + b[x];
+#pragma GCC unroll 4
+        for (int number = 0; number < FILTERS; number++) combine(d, OF_INPUTS[number], count, to + number * step);
     }
 
     // Filter a channel of four rows of four frames, of columns from one before `column` to one behind them.
@@ -193,5 +208,186 @@ void convolve_filtered(const FilteredWeights &weights, const Clip &clip, int64_t
             filters[thread]->convolve(clip, number % pairs * PAIR, number / pairs * PAIR, done);
     });
 }
+
+// Rows of all frames of a clip with channels last and zeros beside them, (width + 2, columns), of which the last four are kept.
+class TurnedRows {
+  public:
+    const int64_t columns;
+
+    explicit TurnedRows(const Clip &clip)
+        : columns(rounded_up(clip.channels, PANEL)), clip(clip), size((clip.width + 2) * columns),
+          numbers(FILTERS * clip.frames * size) {}
+
+    float *at(int64_t frame, int64_t row) const { return numbers + (row % FILTERS * clip.frames + frame) * size; }
+
+    // Have rows from `first` up to `last`, both no lower than the time before.
+    void reach(int64_t first, int64_t last) {
+        for (int64_t row = std::max(first, reached); row < last; row++)
+            for (int64_t frame = 0; frame < clip.frames; frame++) turn(frame, row);
+        reached = std::max(reached, last);
+    }
+
+  private:
+    void turn(int64_t frame, int64_t row) {
+        float *to = at(frame, row) + columns;
+        for (int64_t channel = 0; channel < clip.channels; channel++) {
+            const float *from = clip.data + frame * clip.frame_step + channel * clip.channel_step + row * clip.row_step;
+            for (int64_t x = 0; x < clip.width; x++) to[x * columns + channel] = from[x];
+        }
+    }
+
+    const Clip &clip;
+    const int64_t size;
+    int64_t reached = 0;
+    Floats numbers;
+};
+
+// Sums over pixels of gradient times input for each tap, and of the gradient, of one thread. What goes into each of the 16
+// products is filtered right before it, so that it lies in the first caches; the sums are taken back to taps once, at the end.
+class FilteredSums {
+  public:
+    FilteredSums(int64_t outputs, int64_t inputs, int64_t width)
+        : outputs(outputs), inputs(inputs), columns(rounded_up(inputs, PANEL)), strip(std::min(width, LONGEST)),
+          stride(rounded_up(strip, PANEL)), sums(FILTER_PRODUCTS * FILTER_TAPS * outputs * columns), of_bias(outputs),
+          gradient_over_time(PAIR * outputs * stride), gradient(outputs * stride),
+          input_over_time(FILTERS * (strip + 2) * columns), input((strip + 2) * columns), none((strip + 2) * columns) {}
+
+    // Add two rows of two frames, from `frame` and `row` on.
+    void add(const Clip &of, const TurnedRows &taken, int64_t frame, int64_t row) {
+        for (int64_t column = 0; column < of.width; column += strip) {
+            const int64_t count = std::min(strip, of.width - column);
+            for (int time = 0; time < FILTERS; time++) {
+                filter_time(of, taken, frame, row, column, count, time);
+                for (int down = 0; down < FILTERS; down++) {
+                    filter_rows(count, down);
+                    multiply(count, (time * FILTERS + down) * FILTER_TAPS);
+                    if (time == 1 && down == 1) add_bias(count);
+                }
+            }
+        }
+    }
+
+    void add(const FilteredSums &other) {
+        for (int64_t at = 0; at < FILTER_PRODUCTS * FILTER_TAPS * outputs * columns; at++) sums[at] += other.sums[at];
+        for (int64_t at = 0; at < outputs; at++) of_bias[at] += other.of_bias[at];
+    }
+
+    // Add to weight (outputs, inputs, 3, 3, 3) and bias (outputs,), where not null.
+    void write(float *weight, float *bias) const {
+        const int64_t step = FILTER_TAPS * outputs * columns;
+        for (int64_t output = 0; weight && output < outputs; output++)
+            for (int64_t column = 0; column < inputs; column++)
+                for (int across = 0; across < FILTER_TAPS; across++) {
+                    const float *from = sums + (across * outputs + output) * columns + column;
+                    float over_time[FILTERS][FILTER_TAPS], g[FILTER_IMAGE_TAPS];
+                    for (int time = 0; time < FILTERS; time++)
+                        unfilter_weights(from + time * FILTERS * step, step, over_time[time], 1);
+                    for (int down = 0; down < FILTER_TAPS; down++)
+                        unfilter_weights(over_time[0] + down, FILTER_TAPS, g + down, FILTER_TAPS);
+                    float *to = weight + (output * inputs + column) * FILTER_ALL_TAPS + across;
+                    for (int tap = 0; tap < FILTER_IMAGE_TAPS; tap++) to[tap * FILTER_TAPS] += g[tap];
+                }
+        for (int64_t output = 0; bias && output < outputs; output++) bias[output] += of_bias[output];
+    }
+
+  private:
+    static constexpr int64_t LONGEST = 256;  // columns at a time, so that they stay in the second-level cache
+
+    struct Planes {  // the left operand: rows `stride` apart
+        const float *data;
+        int64_t stride;
+        const float *at(int64_t row) const { return data + row * stride; }
+        int64_t place(int row, int64_t k) const { return row * stride + k; }
+    };
+
+    // Two rows of gradients and four of inputs.
+    void filter_time(const Clip &of, const TurnedRows &taken, int64_t frame, int64_t row, int64_t column, int64_t count,
+                     int time) {
+        for (int64_t channel = 0; channel < outputs; channel++)
+            for (int64_t down = 0; down < PAIR; down++) {
+                const int64_t place = frame * of.frame_step + channel * of.channel_step + (row + down) * of.row_step + column;
+                const float *first = of.data + place;
+                const bool below = row + down >= of.height, behind = frame + 1 >= of.frames;
+                const float *y[] = {below ? none : first, below || behind ? none : first + of.frame_step, none};
+                combine(y, OF_GRADIENTS[time], count, gradient_over_time + (down * outputs + channel) * stride);
+            }
+        for (int64_t down = 0; down < FILTERS; down++) {
+            const float *d[FILTERS];
+            for (int64_t later = 0; later < FILTERS; later++) {
+                const int64_t of_frame = frame + later - 1, of_row = row + down - 1;
+                const bool outside = of_frame < 0 || of_frame >= of.frames || of_row < 0 || of_row >= of.height;
+                d[later] = outside ? none : taken.at(of_frame, of_row) + column * columns;
+            }
+            combine(d, OF_INPUTS[time], (count + 2) * columns, input_over_time + down * (strip + 2) * columns);
+        }
+    }
+
+    void filter_rows(int64_t count, int down) {
+        for (int64_t channel = 0; channel < outputs; channel++) {
+            const float *y[] = {gradient_over_time + channel * stride, gradient_over_time + (outputs + channel) * stride, none};
+            combine(y, OF_GRADIENTS[down], count, gradient + channel * stride);
+        }
+        const float *d[FILTERS];
+        for (int64_t number = 0; number < FILTERS; number++) d[number] = input_over_time + number * (strip + 2) * columns;
+        combine(d, OF_INPUTS[down], (count + 2) * columns, input);
+    }
+
+    void multiply(int64_t count, int64_t number) {
+        for (int64_t across = 0; across < FILTER_TAPS; across++) {
+            float *to = sums + (number + across) * outputs * columns;
+            for (int64_t column = 0; column < columns; column += PANEL)
+                product(outputs, Planes{gradient, stride}, Panel{input + across * columns + column, columns, count},
+                        [=](int64_t output, Vector first, Vector second) {
+                            mindrestore::add(to + output * columns + column, first, second);
+                        });
+        }
+    }
+
+    // What is summed over both rows and both frames.
+    void add_bias(int64_t count) {
+        for (int64_t channel = 0; channel < outputs; channel++) {
+            Vector total{};
+            float *from = gradient + channel * stride;
+            std::fill(from + count, from + rounded_up(count, LANES), 0.0f);
+            for (int64_t x = 0; x < count; x += LANES) total += load(from + x);
+            of_bias[channel] += sum(total);
+        }
+    }
+
+    const int64_t outputs, inputs, columns, strip, stride;
+    Floats sums, of_bias, gradient_over_time, gradient, input_over_time, input, none;
+};
+
+// Sums of all threads, each of a fixed part of a clip: they are equal from run to run of as many threads.
+class FilteredCorrelation {
+  public:
+    FilteredCorrelation(int64_t outputs, int64_t inputs, int64_t width, int64_t threads) {
+        for (int64_t thread = 0; thread < threads; thread++)
+            totals.push_back(std::make_unique<FilteredSums>(outputs, inputs, width));
+    }
+
+    void add(const Clip &gradient, const Clip &inputs) {
+        const int64_t pairs = (gradient.frames + 1) / PAIR, count = pairs * ((gradient.height + 1) / PAIR);
+        const int64_t threads = totals.size();
+        std::vector<std::unique_ptr<TurnedRows>> turned;
+        for (int64_t thread = 0; thread < threads; thread++) turned.push_back(std::make_unique<TurnedRows>(inputs));
+        side_by_side(threads, [&](int64_t thread) {
+            for (int64_t number = count * thread / threads; number < count * (thread + 1) / threads; number++) {
+                const int64_t row = number / pairs * PAIR;
+                turned[thread]->reach(std::max<int64_t>(row - 1, 0), std::min(row + FILTERS - 1, inputs.height));
+                totals[thread]->add(gradient, *turned[thread], number % pairs * PAIR, row);
+            }
+        });
+    }
+
+    // Add to the gradients of weight and bias, where not null; only once.
+    void write(float *weight, float *bias) {
+        for (size_t thread = 1; thread < totals.size(); thread++) totals[0]->add(*totals[thread]);
+        totals[0]->write(weight, bias);
+    }
+
+  private:
+    std::vector<std::unique_ptr<FilteredSums>> totals;
+};
 
 }  // namespace mindrestore
