@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from places import CONFIGS
 
-from mindrestore.runtime import environment, release
+from mindrestore.errors import UserError
+from mindrestore.runtime import environment, onnx_file, release, session
 
 STEP = """
 import numpy as np, sys
@@ -209,3 +210,16 @@ print(os.environ["MS_OM_PATH"])
         MS_OM_PATH="/mine",
     )
     assert process.stdout == "/mine\n", failed(process)
+
+
+@pytest.mark.parametrize("start", [session.start, onnx_file.start])
+def test_no_core_is_no_number_of_threads(start):
+    for count in (0, -1):
+        with pytest.raises(UserError, match=f"--threads {count}: it must be at least 1"):
+            start("cpu", threads=count)
+
+
+def test_numpy_2_is_refused_before_an_operator_fails(monkeypatch):
+    monkeypatch.setattr(release.np, "__version__", "2.4.6")
+    with pytest.raises(UserError, match='NumPy 2.4.6 is installed, and MindSpore 2.10 needs NumPy 1; run: pip install "numpy'):
+        session.start("cpu")
