@@ -82,7 +82,7 @@ ARROWS = {
         "errors",
         "version",
     },
-    "deploy": {"checkpoints", "executor", "models", "runtime", "files", "errors", "version"},
+    "deploy": {"checkpoints", "executor", "models", "readers", "runtime", "files", "errors", "version"},
     "checkpoints": {"models", "readers", "files", "errors", "version"},
     "config": {"data", "models", "sections", "tiling", "readers", "files", "errors"},
     "media": {"data", "files", "errors"},

@@ -197,13 +197,15 @@ def write_text(path: PathLike, text: str) -> None:
 
 
 def existing(path: PathLike, kind: str) -> Path:
-    """Return ``path`` as a ``Path``; raise ``UserError`` if it does not exist.
+    """Return ``path`` as a ``Path``; raise ``UserError`` if it does not exist, or is a pipe or a device, which may have no end.
 
     kind: what the error calls it, such as ``"mask file"``.
     """
     path = Path(path)
     if not path.exists():
         raise UserError(f"{path}: no such {kind}; give the path of an existing {kind}.")
+    if not path.is_file() and not path.is_dir():
+        raise UserError(f"{path}: is a pipe or a device; give the path of an existing {kind}.")
     return path
 
 

@@ -56,6 +56,9 @@ def test_it_listens_to_this_machine_alone_unless_asked(capsys):
         (["--host", "203.0.113.7"], "--host 203.0.113.7 --port 7860: nobody can listen there"),
         (["--max-frames", "0"], "--max-frames 0: it must be above 0"),
         (["--max-megapixels", "nan"], "--max-megapixels nan: it must be above 0"),
+        (["--max-megabytes", "inf"], "--max-megabytes inf: it must be above 0 and below 1e+09"),
+        (["--host", "a" * 64], "--port 7860: nobody can listen there"),
+        (["--threads", "-1"], "--threads -1: it must be at least 1"),
     ],
 )
 def test_mistakes_are_one_sentence(options, sentence, capsys):
@@ -67,7 +70,18 @@ def test_without_gradio_it_says_what_to_install(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "gradio", None)
     monkeypatch.setattr(os, "environ", dict(os.environ))
     assert main(["serve", "--port", "0"]) == 2
-    assert 'serve needs Gradio; run: pip install "gradio>=6"' in capsys.readouterr().err
+    assert 'serve needs Gradio; run: pip install "gradio>=6" "numpy<2"' in capsys.readouterr().err
+
+
+def test_a_gradio_that_cannot_start_is_not_called_absent(tmp_path, monkeypatch, capsys):
+    """As with NumPy 1 and a pandas that is built for NumPy 2."""
+    (tmp_path / "gradio.py").write_text("raise ImportError('C extension: None not built')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "gradio", raising=False)
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    assert main(["serve", "--port", "0"]) == 2
+    said = capsys.readouterr().err
+    assert "Gradio, which fails to start (C extension: None not built); run: pip install" in said and "numpy<2" in said
 
 
 def stand_in(tmp_path, code):
@@ -103,13 +117,15 @@ def iter_results(jobs, clip):
     [
         ("import sys; print('mindrestore: error: it cannot be.', file=sys.stderr); sys.exit(2)", "^it cannot be.$"),
         ("import os; os.kill(os.getpid(), 9)", "ended with status -9, perhaps for want of memory"),
+        ("raise SystemError('a fault')", "ended with status 1, by a fault; what it said stands where serve was started"),
     ],
 )
-def test_what_ends_a_job_is_one_sentence(code, sentence, tmp_path):
+def test_what_ends_a_job_is_one_sentence(code, sentence, tmp_path, capsys):
     (tmp_path / "a.mp4").write_bytes(b"clip")
     with pytest.raises(UserError, match=sentence):
         list(iter_results(stand_in(tmp_path, code), tmp_path / "a.mp4"))
     assert [entry.name for entry in tmp_path.iterdir()] == ["a.mp4"]
+    assert ("SystemError: a fault" in capsys.readouterr().err) == ("by a fault" in sentence)  # for who started the page
 
 
 def test_a_job_that_nobody_waits_for_ends(tmp_path):

@@ -58,11 +58,11 @@ def test_one_file_for_every_size(variant, tmp_path, capfd):
     names = [parameter.name for parameter in network.get_parameters()]
     summary = export_network(network, metadata, tmp_path / "net.mindir", frames=FRAMES)
 
-    assert files(tmp_path) == ["net.json", "net.mindir"]
+    assert files(tmp_path) == ["net.mindir", "net.mindir.json"]
     captured = capfd.readouterr()
     assert captured.out == "" and "WARNING" not in captured.err
     assert [parameter.name for parameter in network.get_parameters()] == names
-    assert json.loads((tmp_path / "net.json").read_text()) == summary
+    assert json.loads((tmp_path / "net.mindir.json").read_text()) == summary
     assert summary["inputs"][0]["shape"] == [1, None, None] and summary["inputs"][1]["shape"] == [FRAMES, None, None]
     assert ("estimate" in [port["name"] for port in summary["inputs"]]) == ("gap_tv" in variant)
     assert summary["compared"]["largest_difference"] < 1e-4 and len(summary["compared"]["sizes"]) == 2
@@ -85,7 +85,7 @@ def test_a_file_for_one_size(variant, height, width, batch, tmp_path):
     network, metadata = tiny(**VARIANTS[variant])
     summary = export_network(network, metadata, tmp_path / "new" / "net", "MINDIR", FRAMES, height, width, batch)
     path = tmp_path / "new" / "net.mindir"
-    assert files(path.parent) == ["net.json", "net.mindir"] and files(tmp_path) == ["new"]
+    assert files(path.parent) == ["net.mindir", "net.mindir.json"] and files(tmp_path) == ["new"]
     assert summary["file"] == "net.mindir" and summary["inputs"][0]["shape"] == [batch, height, width]
     inputs = random_inputs(summary["inputs"], height, width)
     np.testing.assert_allclose(call(path, summary["inputs"], *inputs), network(*inputs).asnumpy(), atol=1e-5)

@@ -53,7 +53,7 @@ def test_onnxruntime_computes_the_same_at_every_size(variant, prepared, tmp_path
     last.set_data(Tensor(np.random.default_rng(1).normal(0, 0.1, last.shape).astype(np.float32)))
     summary = export_network(network, metadata, tmp_path / "net.onnx", "onnx", frames=FRAMES)
     assert summary["format"] == "onnx" and summary["compared"]["largest_difference"] < 1e-5
-    assert len(summary["compared"]["sizes"]) == 2 and json.loads((tmp_path / "net.json").read_text()) == summary
+    assert len(summary["compared"]["sizes"]) == 2 and json.loads((tmp_path / "net.onnx.json").read_text()) == summary
     assert summary["tile"] == [FRAMES, None, None]
     session = onnxruntime.InferenceSession(str(tmp_path / "net.onnx"), providers=["CPUExecutionProvider"])
     assert [port.name for port in session.get_inputs()] == [port["name"] for port in summary["inputs"]]

@@ -18,11 +18,11 @@ from mindrestore.errors import UserError
 def test_a_file_for_every_task(task, prepared, tmp_path):
     network, metadata = exportable(task)
     summary = export_network(network, metadata, tmp_path / f"{task}.mindir")
-    assert json.loads((tmp_path / f"{task}.json").read_text()) == summary
+    assert json.loads((tmp_path / f"{task}.mindir.json").read_text()) == summary
     assert summary["compared"]["largest_difference"] < 1e-5
     (clip,), (restored,) = summary["inputs"], summary["outputs"]
     assert clip["shape"] == [1, *network.settings["img_size"][:1], 4 if task == "denoise" else 3, 64, 64]
-    assert ("the frame in the middle of four" in (tmp_path / f"{task}.json").read_text()) == (task == "interpolate")
+    assert ("the frame in the middle of four" in (tmp_path / f"{task}.mindir.json").read_text()) == (task == "interpolate")
     scale = 4 if task == "sr" else 1
     assert restored["shape"] == [1, 1 if task == "interpolate" else 2, 3, scale * 64, scale * 64]
     x = Tensor(np.random.default_rng(1).random(clip["shape"], np.float32))

@@ -16,7 +16,7 @@ import pytest
 from builders import stand_ins, video_config
 
 from mindrestore.cli import main
-from mindrestore.evaluation.report import TRUTH, FrameRecord, _largest_error, _round_scale, write_report
+from mindrestore.evaluation.report import TRUTH, FrameRecord, _curve, _largest_error, _round_scale, write_report
 from mindrestore.evaluation.results import Row
 from mindrestore.evaluation.video import evaluate_videos
 from mindrestore.evaluation.video_results import ClipResults, ClipScore
@@ -357,3 +357,22 @@ def test_a_phone_scrolls_down_only(playing, tmp_path):
     dom = in_browser(host, script, tmp_path, "--dump-dom", "--virtual-time-budget=3000")
     inner, scrolled, right, seen = map(int, re.search(r'data-result="([^"]*)"', dom)[1].split())
     assert inner == 360 and scrolled <= 360 and right <= 360 and seen > 20
+
+
+@needs_browser
+def test_every_column_of_scores_is_set_under_its_heading(page, tmp_path):
+    script = """
+      const cells = [...document.querySelectorAll(".scores tbody tr:first-child td:not(:first-child)")];
+      document.body.dataset.result = [cells.length, ...new Set(cells.map((cell) => getComputedStyle(cell).textAlign))]
+        .join(" ");
+    """
+    dom = in_browser(page, script, tmp_path, "--dump-dom")
+    assert re.fullmatch(r"\d+ right", re.search(r'data-result="([^"]*)"', dom)[1])
+
+
+def test_a_curve_of_few_frames_counts_in_whole_ones():
+    made = FrameRecord("two", "network")
+    made.curves = {"network": [30.0, 29.0]}
+    svg = _curve(made).decode()
+    numbers = re.findall(r"<text[^>]*>([^<]*)</text>", svg)
+    assert "2" in numbers and "1.2" not in numbers and "1.0" not in numbers

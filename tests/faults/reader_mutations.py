@@ -255,7 +255,7 @@ def exported(path):
         "inputs": [{"name": "clip", "shape": [1, 6, 3, 64, None]}],
     }
     path.write_text(json.dumps(record, indent=1))
-    path.with_suffix(".mindir").write_bytes(b"graph")
+    path.with_suffix("").write_bytes(b"graph")
 
 
 def record_of_run(path):
@@ -338,7 +338,7 @@ def description(path):
     from mindrestore.restore import exported as room
 
     room.mindir.read = lambda path, shapes: None  # MindSpore's own reader is not ours to mend
-    room.load_exported(path.with_suffix(".mindir"))
+    room.load_exported(path.with_suffix(""))
 
 
 def unfinished(path):
@@ -384,7 +384,7 @@ READERS = {  # name -> (suffix, what makes a valid file, what changes it, what r
     "npy_mask": (".npy", npy, of_bytes, mask),
     "yaml": (".yaml", configuration, of_text, settings),
     "log": (".jsonl", log, of_text, curves),
-    "exported": (".json", exported, of_text, description),
+    "exported": (".mindir.json", exported, of_text, description),
     "run_record": (".json", record_of_run, of_text, unfinished),
     "hccn_conf": (".conf", addresses, of_text, hccn),
     "rank_table": (".json", rank_table, of_text, table),

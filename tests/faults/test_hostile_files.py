@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import signal
 import struct
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from mindrestore import exit_status, mat_files
 from mindrestore.checkpoints import native, read_arrays
 from mindrestore.checkpoints.loading import load
 from mindrestore.data.frames import read_clip
+from mindrestore.data.measurements import load_measurements
 from mindrestore.errors import UserError
 from mindrestore.evaluation.report import FrameRecord, write_report
 from mindrestore.evaluation.results import Row
@@ -337,8 +339,8 @@ def test_a_record_of_a_run_that_is_none(text, tmp_path):
 def test_a_description_of_an_export_that_is_none(change, tmp_path):
     (tmp_path / "n.mindir").touch()
     record = {"kind": "vrt", "settings": {"upscale": 1}, "inputs": [{"shape": [1, 6, 3, 64, 64]}], **change}
-    (tmp_path / "n.json").write_text(json.dumps(record))
-    assert "n.json: does not describe an exported network" in refusal(exported.load_exported, tmp_path / "n.mindir")
+    (tmp_path / "n.mindir.json").write_text(json.dumps(record))
+    assert "n.mindir.json: does not describe an exported network" in refusal(exported.load_exported, tmp_path / "n.mindir")
 
 
 @pytest.mark.parametrize("name", ["$x$ and $", "a$b_{$^", r"\frac", "{}", "%s"])
@@ -414,3 +416,32 @@ def test_reading_matlab_files_does_not_import_the_libraries_that_can_crash(tmp_p
     )
     subprocess.run([sys.executable, "-c", program], check=True, env=fresh_environment)
     assert mat_files.read_mat(tmp_path / "m.mat")["mask"].shape == (2, 2, 2)
+
+
+@pytest.mark.parametrize(
+    "read, suffix",
+    [
+        (load, ".pth"),
+        (load, ".ckpt"),
+        (read_arrays, ".npz"),
+        (load_mask, ".mat"),
+        (load_measurements, ".mat"),
+        (read_clip, ".png"),
+        (exported.load_exported, ".onnx"),
+    ],
+)
+def test_a_pipe_is_not_waited_for(read, suffix, tmp_path):
+    """Nobody may ever write to it."""
+    path = tmp_path / f"pipe{suffix}"
+    os.mkfifo(path)
+
+    def give_up(number, frame):
+        raise TimeoutError("it waits for the pipe")
+
+    former = signal.signal(signal.SIGALRM, give_up)
+    signal.alarm(3)
+    try:
+        assert "is a pipe or a device" in refusal(read, path)
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, former)

@@ -116,12 +116,25 @@ def test_simulate_restore_and_evaluate(colour, inside, prepared, capsys):
         (["coded.mat", "out", "--task", "sci", "--trust", "trust.mp4"], "--trust trust.mp4: a picture is written"),
         (["in", "out", "--task", "sr", "--trust", "trust.png"], "--trust: has no meaning for --task sr"),
         (["coded.mat", "out", "--task", "sci", "--trust", "coded.mat"], "coded.mat: is the input itself"),
+        (["coded.mat", "out", "--task", "sci", "--trust", "mine.png"], "mine.png: is there already; add --overwrite"),
+        (["coded.mat", "out", "--task", "sci", "--mask", "mine.png", "--trust", "link.png"], "link.png: is the mask itself"),
+        (
+            ["coded.mat", "out", "--task", "sci", "--model", "mine.png", "--trust", "link.png"],
+            "link.png: is the network itself",
+        ),
+        (
+            ["coded.mat", "out.mp4", "--task", "sci", "--preview", "--trust", "out_preview.png"],
+            "out_preview.png: two results would be written there",
+        ),
     ],
 )
 def test_trust_maps_that_cannot_be(arguments, named, inside, prepared, capsys):
     rendered(False)
+    Path("mine.png").write_text("mine")
+    Path("link.png").symlink_to("mine.png")
     assert main(["restore", *arguments]) == 2
     assert named in capsys.readouterr().err and not Path("out").exists()
+    assert Path("mine.png").read_text() == "mine"
 
 
 def test_a_kind_of_mask_and_a_mask_exclude_each_other(inside, capsys):

@@ -21,6 +21,7 @@ from mindrestore.files import digest_of
 from mindrestore.media.writing import write_clip
 from mindrestore.models import create_model
 from mindrestore.models.kind import VideoAbilities
+from mindrestore.models.signature import description_of
 from mindrestore.restore.exported import ExportedVideo, load_exported
 from mindrestore.runtime import mindir
 
@@ -137,20 +138,20 @@ def test_files_that_are_not_what_was_exported_are_named(tmp_path):
     export_network(network, Metadata("revsci", network.settings), "net.mindir", frames=2, height=8, width=8)
     shutil.copy("net.mindir", "alone.mindir")
     (tmp_path / "text.mindir").write_text("text")
-    record = json.loads((tmp_path / "net.json").read_text())
-    (tmp_path / "text.json").write_text(json.dumps({**record, "sha256": digest_of("text.mindir")}))
+    record = json.loads((tmp_path / "net.mindir.json").read_text())
+    (tmp_path / "text.mindir.json").write_text(json.dumps({**record, "sha256": digest_of("text.mindir")}))
     (tmp_path / "other.mindir").write_text("text")
-    (tmp_path / "other.json").write_text(json.dumps(record))
+    (tmp_path / "other.mindir.json").write_text(json.dumps(record))
     shutil.copy("net.mindir", "former.mindir")
-    (tmp_path / "former.json").write_text(json.dumps({key: value for key, value in record.items() if key != "sha256"}))
+    (tmp_path / "former.mindir.json").write_text(json.dumps({key: value for key, value in record.items() if key != "sha256"}))
     (tmp_path / "odd.mindir").write_text("")
-    (tmp_path / "odd.json").write_text(json.dumps({**record, "kind": "other"}))
+    (tmp_path / "odd.mindir.json").write_text(json.dumps({**record, "kind": "other"}))
     for name, said in (
-        ("alone", "alone.json: no such description"),
+        ("alone", "alone.mindir: alone.mindir.json, which describes it, is not beside it"),
         ("text", "text.mindir: MindSpore cannot load it"),
-        ("other", "other.mindir: is not the file that other.json beside it was written for"),
-        ("former", "former.mindir: is not the file that former.json"),
-        ("odd", "odd.json: does not describe an exported network"),
+        ("other", "other.mindir: is not the file that other.mindir.json beside it was written for"),
+        ("former", "former.mindir: is not the file that former.mindir.json"),
+        ("odd", "odd.mindir.json: does not describe an exported network"),
     ):
         with pytest.raises(UserError, match=said):
             load_exported(f"{name}.mindir")
@@ -160,7 +161,7 @@ def test_onnx_files_that_are_not_what_was_exported_are_named(tmp_path, capsys):
     needs_onnx()
     network = create_model("revsci", blocks=1, channels=8)
     export_network(network, Metadata("revsci", network.settings), "net.onnx", "onnx", frames=2)
-    content, record = (tmp_path / "net.onnx").read_bytes(), json.loads((tmp_path / "net.json").read_text())
+    content, record = (tmp_path / "net.onnx").read_bytes(), json.loads((tmp_path / "net.onnx.json").read_text())
     flipped = bytearray(content)
     flipped[len(content) // 2] ^= 64  # a weight: the file still loads
     other = [dict(port, shape=[None, 5, *port["shape"][2:]]) for port in record["inputs"]]
@@ -169,7 +170,7 @@ def test_onnx_files_that_are_not_what_was_exported_are_named(tmp_path, capsys):
         return {**record, "sha256": hashlib.sha256(held).hexdigest()}
 
     for name, held, description, said in (
-        ("flipped", bytes(flipped), record, "flipped.onnx: is not the file that flipped.json beside it was written for"),
+        ("flipped", bytes(flipped), record, "flipped.onnx: is not the file that flipped.onnx.json beside it was written for"),
         ("cut", content[: len(content) // 2], record, "cut.onnx: is not the file"),
         (
             "sealed",
@@ -182,7 +183,7 @@ def test_onnx_files_that_are_not_what_was_exported_are_named(tmp_path, capsys):
         ("shapes", content, {**record, "inputs": other}, "shapes.onnx: ONNX Runtime cannot load it .it takes"),
     ):
         (tmp_path / f"{name}.onnx").write_bytes(held)
-        (tmp_path / f"{name}.json").write_text(json.dumps(description))
+        (tmp_path / f"{name}.onnx.json").write_text(json.dumps(description))
         with pytest.raises(UserError, match=said) as caught:
             load_exported(f"{name}.onnx")
         assert "\n" not in str(caught.value)
@@ -191,6 +192,69 @@ def test_onnx_files_that_are_not_what_was_exported_are_named(tmp_path, capsys):
     assert main(["restore", "in.tif", "out", "--task", "sci", "--model", "net.onnx", "--device", "gpu"]) == 2
     said = capsys.readouterr().err
     assert "for which --task sr has no use" in said and "an ONNX file is run on the CPU" in said
+
+
+def test_two_formats_of_one_name_lie_side_by_side_and_replace_no_other_file(tmp_path):
+    needs_onnx()
+    network = create_model("revsci", blocks=1, channels=8)
+    (tmp_path / "net.json").write_text("mine")
+    for file_format in ("mindir", "onnx"):
+        export_network(network, Metadata("revsci", network.settings), f"net.{file_format}", file_format, 2, 8, 8)
+    assert [load_exported(f"net.{file_format}").metadata.kind for file_format in ("mindir", "onnx")] == ["revsci"] * 2
+    assert (tmp_path / "net.json").read_text() == "mine"
+    (tmp_path / "other.onnx.json").write_text('{"inputs": "mine"}')
+    with pytest.raises(UserError, match="other.onnx.json: is in the way and describes no exported network"):
+        export_network(network, Metadata("revsci", network.settings), "other.onnx", "onnx", frames=2)
+    assert (tmp_path / "other.onnx.json").read_text() == '{"inputs": "mine"}' and not (tmp_path / "other.onnx").exists()
+
+
+def onnx_of(node, constant, path):
+    """Write an ONNX file of one node, which takes what a denoiser does, and its description."""
+    onnx = pytest.importorskip("onnx", reason="the package onnx is not installed")
+    helper, kind = onnx.helper, onnx.TensorProto.FLOAT
+    graph = helper.make_graph(
+        [helper.make_node(node, ["clip", "constant"], ["restored"])],
+        "one",
+        [helper.make_tensor_value_info("clip", kind, ["batch", 2, 4, 16, 16])],
+        [helper.make_tensor_value_info("restored", kind, None)],
+        [onnx.numpy_helper.from_array(np.array(constant), "constant")],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
+    record = {
+        "kind": "vrt",
+        "settings": {"upscale": 1, "nonblind_denoising": True},
+        "inputs": [{"name": "clip", "shape": [None, 2, 4, 16, 16]}],
+        "sha256": digest_of(path),
+    }
+    description_of(path).write_text(json.dumps(record))
+
+
+@pytest.mark.parametrize(
+    "node, constant, said",
+    [
+        ("Reshape", [7, 11], "net.onnx: ONNX Runtime cannot compute it"),
+        ("Tile", [1, 10**4, 1, 10**4, 10**4], "net.onnx: ONNX Runtime cannot compute it"),  # more than there is memory for
+        ("Reshape", [-1], r"net.onnx: gives \[2048\] where \[1, 2, 3, 16, 16\] is expected; export it again"),
+    ],
+)
+def test_a_graph_that_fails_as_it_is_computed_is_named(node, constant, said, tmp_path):
+    needs_onnx()
+    onnx_of(node, constant, tmp_path / "net.onnx")
+    network = load_exported("net.onnx").network
+    with pytest.raises(UserError, match=said) as caught:
+        network(np.zeros((1, 2, 4, 16, 16), np.float32))
+    assert "\n" not in str(caught.value)
+
+
+def test_what_is_taken_for_an_exported_file_is_said_by_its_name(tmp_path, capsys):
+    needs_onnx()
+    onnx_of("Reshape", [-1], tmp_path / "net.ONNX")
+    assert load_exported("net.ONNX").network.tile == (2, 16, 16)
+    (tmp_path / "folder.onnx").mkdir()
+    for name in ("net.ckpt", "folder.onnx"):
+        (tmp_path / "net.ckpt").write_text("weights")
+        with pytest.raises(UserError, match=f"{name}: is no file that ends in .mindir or .onnx"):
+            load_exported(name)
 
 
 def test_without_onnx_runtime_the_way_out_is_named(tmp_path, monkeypatch):
@@ -213,7 +277,7 @@ def test_a_graph_changed_in_any_place_does_not_reach_mindspore(tmp_path, monkeyp
         "inputs": [{"name": "measurement", "shape": [1, 8, 8]}, {"name": "mask", "shape": [2, 8, 8]}],
         "sha256": digest_of(path),
     }
-    path.with_suffix(".json").write_text(json.dumps(record))
+    description_of(path).write_text(json.dumps(record))
     reached = []
     monkeypatch.setattr("mindrestore.restore.exported.mindir.read", lambda *_: reached.append(path.read_bytes()))
     load_exported(path)
@@ -222,7 +286,7 @@ def test_a_graph_changed_in_any_place_does_not_reach_mindspore(tmp_path, monkeyp
         path.write_bytes(changed := reader_mutations.of_bytes(graph, rng))
         if changed != graph:
             with pytest.raises(
-                UserError, match=r"net.mindir: is not the file that net.json beside it was written for.*again\.$"
+                UserError, match=r"net.mindir: is not the file that net.mindir.json beside it was written for.*again\.$"
             ):
                 load_exported(path)
     assert reached == [graph]

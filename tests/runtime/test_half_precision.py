@@ -284,7 +284,7 @@ def test_an_exported_file_carries_its_precision(tmp_path, tiny):
     near = tiny[0](*inputs).asnumpy()
     summary = export_network(*tiny, tmp_path / "half.mindir", height=16, width=16)
     precision.use("float32")
-    assert summary["precision"] == json.loads((tmp_path / "half.json").read_text())["precision"] == "float16"
+    assert summary["precision"] == json.loads((tmp_path / "half.mindir.json").read_text())["precision"] == "float16"
     assert {port["type"] for port in (*summary["inputs"], *summary["outputs"])} == {"float32"}
     restored = nn.GraphCell(ms.load(str(tmp_path / "half.mindir")))(*inputs)
     assert restored.dtype == ms.float32
@@ -294,9 +294,9 @@ def test_an_exported_file_carries_its_precision(tmp_path, tiny):
 
 def test_what_an_exported_file_cannot_be(tmp_path, tiny):
     export_network(*tiny, tmp_path / "one.mindir", frames=2, height=16, width=16)
-    described = json.loads((tmp_path / "one.json").read_text())
+    described = json.loads((tmp_path / "one.mindir.json").read_text())
     assert described.pop("precision") == "float32"
-    (tmp_path / "one.json").write_text(json.dumps(described))  # as of a former version
+    (tmp_path / "one.mindir.json").write_text(json.dumps(described))  # as of a former version
     precision.use("float16")
     with pytest.raises(UserError, match="one.mindir: was exported in float32 and computes in that; leave --precision away"):
         choose("sci", models=[tmp_path / "one.mindir"])

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 from places import CONFIGS
 
-from mindrestore.runtime import environment, release
+from mindrestore.errors import UserError
+from mindrestore.runtime import environment, onnx_file, release, session
 
 STEP = """
 import numpy as np, sys
@@ -95,6 +96,8 @@ from mindrestore.models import kind_of
 print(load_config(sys.argv[1]).model.abilities.tasks, kind_of("vrt").title, "mindspore" in sys.modules)
 from mindrestore import create_model, load_network, load_published_weights, restore_video
 print(create_model.__module__, restore_video.__module__, "mindspore" in sys.modules)
+create_model("revsci", blocks=1, channels=8)
+print("mindspore" in sys.modules)
 try:
     from mindrestore import create_modle
 except ImportError as error:
@@ -104,9 +107,10 @@ except ImportError as error:
 
 def test_mindspore_is_imported_when_it_is_needed(python):
     process = python(LAZY, CONFIGS / "vrt" / "small_sr.yaml")
-    first, second, third = process.stdout.splitlines()
+    first, second, third, fourth = process.stdout.splitlines()
     assert first == "('sr',) VRT False", process.stderr
-    assert second == "mindrestore.checkpoints.loading mindrestore.restore.video False" and "create_modle" in third
+    assert second == "mindrestore.checkpoints.loading mindrestore.restore.video False"
+    assert third == "True" and "create_modle" in fourth
 
 
 def test_importing_the_package_sets_it_before_mindspore_is_there(python):
@@ -209,3 +213,16 @@ print(os.environ["MS_OM_PATH"])
         MS_OM_PATH="/mine",
     )
     assert process.stdout == "/mine\n", failed(process)
+
+
+@pytest.mark.parametrize("start", [session.start, onnx_file.start])
+def test_no_core_is_no_number_of_threads(start):
+    for count in (0, -1):
+        with pytest.raises(UserError, match=f"--threads {count}: it must be at least 1"):
+            start("cpu", threads=count)
+
+
+def test_numpy_2_is_refused_before_an_operator_fails(monkeypatch):
+    monkeypatch.setattr(release.np, "__version__", "2.4.6")
+    with pytest.raises(UserError, match='NumPy 2.4.6 is installed, and MindSpore 2.10 needs NumPy 1; run: pip install "numpy'):
+        session.start("cpu")

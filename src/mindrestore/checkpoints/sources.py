@@ -116,7 +116,7 @@ def read_contents(source: Source) -> Any:
 
 def _reader(path: PathLike) -> Callable[[PathLike], Any]:
     """Return the function that reads the file at ``path``, chosen by how the file begins."""
-    path = Path(path)
+    path = existing(path, "checkpoint file")
     try:
         with open(path, "rb") as file:
             head = file.read(16)

@@ -7,6 +7,7 @@ a clip that takes too much memory takes nothing down but itself.
 from __future__ import annotations
 
 import argparse
+import collections
 import contextlib
 import html
 import ipaddress
@@ -23,8 +24,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from mindrestore.commands.shared import Commands, precision
-from mindrestore.errors import UserError
+from mindrestore.errors import UserError, printable
 from mindrestore.restore.tasks import PROBLEMS
+from mindrestore.runtime.release import check_cores
 
 if TYPE_CHECKING:
     import gradio
@@ -32,7 +34,9 @@ if TYPE_CHECKING:
 TASKS = tuple(task for task, problem in PROBLEMS.items() if problem == "video")
 PORT = 7860
 WAITING = 8  # clips, beside the one that is restored
+LARGEST = 1e9  # limit that can be asked for
 KEPT = 3600  # seconds that uploads and results are kept
+LAST = 40  # lines of a job that failed, for the terminal
 DONE, DAMAGED = 0, 3  # exit statuses of ``mindrestore restore`` that leave a result
 ERROR = "mindrestore: error: "
 
@@ -86,8 +90,9 @@ def add(commands: Commands) -> None:
 def _run(options: argparse.Namespace) -> None:
     limits = Limits(options.max_megabytes, options.max_frames, options.max_megapixels)
     for name, value in limits._asdict().items():
-        if not value > 0:
-            raise UserError(f"--max-{name} {value:g}: it must be above 0.")
+        if not 0 < value < LARGEST:
+            raise UserError(f"--max-{name} {value:g}: it must be above 0 and below {LARGEST:g}.")
+    check_cores(options.threads)
     port = _free_port(options.host, options.port)
     with tempfile.TemporaryDirectory(prefix="mindrestore-serve-") as folder:
         # asked for by Gradio when it is imported: where uploads go, and that it tells nobody
@@ -126,7 +131,12 @@ def _gradio() -> Any:
     try:
         import gradio
     except ImportError as error:
-        raise UserError('serve needs Gradio; run: pip install "gradio>=6"') from error
+        if error.name == "gradio":
+            raise UserError('serve needs Gradio; run: pip install "gradio>=6" "numpy<2"') from error
+        reason = printable(" ".join(str(error).split()))
+        raise UserError(
+            f'serve needs Gradio, which fails to start ({reason}); run: pip install "gradio>=6" "numpy<2"'
+        ) from error
     return gradio
 
 
@@ -138,7 +148,7 @@ def _free_port(host: str, port: int) -> int:
             trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             trial.bind((host, port))
             return trial.getsockname()[1]
-    except (OSError, OverflowError) as error:
+    except (OSError, OverflowError, UnicodeError) as error:  # the last of a host's name that is none
         reason = getattr(error, "strerror", None) or error
         raise UserError(
             f"--host {host} --port {port}: nobody can listen there ({reason}); give another --port, or 0 for a free one."
@@ -252,11 +262,13 @@ class Jobs:
     def _lines(self, command: list[str]) -> Iterator[str]:
         """Run a command and yield what it says, each state of a progress bar as a line; ``UserError`` where it fails."""
         said = mistake = ""
+        last = collections.deque(maxlen=LAST)
         with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL) as process:
             self._processes.add(process)
             try:
                 while content := process.stdout.read1(4096):
                     *lines, said = re.split(r"[\r\n]+", said + content.decode(errors="replace"))
+                    last.extend(filter(str.strip, lines))
                     mistake = next((line for line in lines if line.startswith(ERROR)), mistake)
                     yield from filter(None, map(str.strip, lines))
             except BaseException:  # nobody waits for the result any more
@@ -267,9 +279,13 @@ class Jobs:
         if mistake:
             raise UserError(mistake[len(ERROR) :])
         if process.returncode not in (DONE, DAMAGED):
-            raise UserError(
-                f"the restoration ended with status {process.returncode}, perhaps for want of memory; try a smaller clip."
+            print(*last, said, sep="\n", file=sys.stderr, flush=True)
+            reason = (
+                "perhaps for want of memory"
+                if process.returncode < 0
+                else "by a fault; what it said stands where serve was started"
             )
+            raise UserError(f"the restoration ended with status {process.returncode}, {reason}; try a smaller clip.")
 
 
 def _is_bar(line: str) -> bool:

@@ -1,7 +1,7 @@
 """Write a network as a file that runs without this package: MINDIR and ONNX anywhere, AIR on Ascend.
 
-A MINDIR or ONNX file is read back and compared with the network before it takes its place. Beside it stands a JSON file of the
-same stem that says what the file is and what it takes. A file of free size is called like this; thanks to
+A MINDIR or ONNX file is read back and compared with the network before it takes its place. Beside it stands a JSON file, of its
+name with .json behind it, that says what the file is and what it takes. A file of free size is called like this; thanks to
 ``set_inputs`` it is compiled once for all sizes:
 
     graph = nn.GraphCell(ms.load("revsci.mindir"))
@@ -35,7 +35,8 @@ from mindrestore.files import PathLike, check_writable, digest_of, replacing, to
 from mindrestore.models import kind_of, names
 from mindrestore.models.kind import NetworkKind
 from mindrestore.models.piece import made_of_pieces
-from mindrestore.models.signature import Port, Signature
+from mindrestore.models.signature import Port, Signature, description_of
+from mindrestore.readers.untrusted import json_object
 from mindrestore.runtime import device, mindir, onnx_file, precision
 from mindrestore.version import __version__
 
@@ -57,7 +58,7 @@ def export_network(
     width: int | None = None,
     batch: int | None = None,
 ) -> dict[str, Any]:
-    """Export ``network`` to ``path``, and a description of the file to ``path`` with suffix .json.
+    """Export ``network`` to ``path``, and a description of the file to ``path`` with .json behind it.
 
     Inputs of the exported RevSCI, in order: measurement (B, H, W), mask (T, H, W) and, with ``start="gap_tv"``,
     estimate (B, T, H, W), in colour (B, 3, T, H, W). Output: clip, shaped like the estimate, not clamped.
@@ -81,8 +82,9 @@ def export_network(
         network on random inputs of the sizes tried, None where the file could not be run.
 
     Raises:
-        UserError: a value that is not allowed, a path that cannot be written, AIR elsewhere than on Ascend, ONNX in float16, or
-            a file that computes something else than the network. Then no file is left behind.
+        UserError: a value that is not allowed, a path that cannot be written, in the place of its description another JSON
+            file, AIR elsewhere than on Ascend, ONNX in float16, or a file that computes something else than the network. Then
+            no file is left behind.
     """
     path = _checked_path(path, _checked_format(file_format))
     if metadata.kind not in names():
@@ -99,7 +101,7 @@ def export_network(
         batch = 1
     signature = kind.signature(network, frames, height, width, batch=batch)
     check_writable(path, sum(parameter.nbytes for parameter in network.get_parameters()))
-    check_writable(path.with_suffix(".json"))
+    _check_description(description_of(path))
     with _exported(network, kind, signature, free=free, suffix=path.suffix) as exported:
         compared = None
         run = _opened(exported, signature.inputs, path.suffix)
@@ -128,7 +130,7 @@ def export_network(
         )
         with replacing(path) as scratch:
             shutil.copyfile(exported, scratch)
-            write_text(path.with_suffix(".json"), json.dumps(summary, indent=2) + "\n")
+            write_text(description_of(path), json.dumps(summary, indent=2) + "\n")
     return summary
 
 
@@ -211,6 +213,17 @@ def _checked_path(path: PathLike, file_format: str) -> Path:
     if path.is_dir():
         raise UserError(f"{path}: is a folder; give the path of a file.")
     return path
+
+
+def _check_description(path: Path) -> None:
+    """Raise ``UserError`` where a description cannot be written, or would replace a file that is none."""
+    check_writable(path)
+    if not path.exists():
+        return
+    with contextlib.suppress(UserError):
+        if {"kind", "inputs", "outputs"} <= json_object(path, "description of an exported network").keys():
+            return
+    raise UserError(f"{path}: is in the way and describes no exported network; move it elsewhere, or give another name.")
 
 
 def _check_sizes(frames: int | None, height: int | None, width: int | None, batch: int | None) -> None:

@@ -217,6 +217,7 @@ def _largest_error(image: np.ndarray, truth: np.ndarray) -> tuple[int, int, int]
 def _curve(record: FrameRecord) -> bytes:
     """Return PSNR over frames as SVG, a line for each method."""
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     with figure_style(record.name):
         figure = Figure(figsize=(9, 2.6), layout="constrained")
@@ -232,6 +233,7 @@ def _curve(record: FrameRecord) -> bytes:
                 marker="o" if len(values) < 60 else None,
                 markersize=3,
             )
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))  # no frame 1.2
         axes.grid(alpha=0.3)
         axes.legend(frameon=False, fontsize=9)
         svg = io.BytesIO()

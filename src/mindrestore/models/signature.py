@@ -1,4 +1,6 @@
-"""Inputs and outputs of an exported network: names, shapes and ranges, in the order of its arguments."""
+"""Inputs and outputs of an exported network: names, shapes and ranges, in the order of its arguments; and where the description
+that holds them lies.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +8,13 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 from numpy.typing import ArrayLike
+
+
+def description_of(path: Path) -> Path:
+    """Return the path of the description beside an exported file: net.onnx.json of net.onnx, so that a net.mindir beside it has
+    one of its own.
+    """
+    return path.with_name(f"{path.name}.json")
 
 
 class OnnxGraph(Protocol):

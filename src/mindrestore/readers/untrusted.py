@@ -58,8 +58,8 @@ def text_of(path: PathLike, kind: str, most: int = MOST_TEXT) -> str:
     Raises ``UserError`` for a file that is absent, unreadable, no regular file, longer than ``most`` bytes or no UTF-8.
     """
     path = existing(path, kind)
-    if not path.is_file():
-        raise UserError(f"{path}: is {'a folder' if path.is_dir() else 'no regular file'}; give a {kind}.")
+    if path.is_dir():
+        raise UserError(f"{path}: is a folder; give a {kind}.")
     with reading(path, kind, "text in UTF-8"):
         if path.stat().st_size > most:
             raise UserError(f"{path}: has {path.stat().st_size} bytes, too many for a {kind}; expected {most} at most.")

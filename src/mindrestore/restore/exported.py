@@ -17,11 +17,20 @@ from mindrestore.errors import UserError, printable
 from mindrestore.files import PathLike, digest_of, existing
 from mindrestore.models import kind_of
 from mindrestore.models.kind import SnapshotAbilities, VideoAbilities
+from mindrestore.models.signature import description_of
 from mindrestore.ops.reflection import reflected
 from mindrestore.readers.untrusted import json_object
 from mindrestore.runtime import mindir, onnx_file
 
 Graph = Callable[..., np.ndarray]  # from arrays to an array
+
+
+SUFFIXES = (".mindir", ".onnx")
+
+
+def is_onnx(path: PathLike) -> bool:
+    """Tell whether a file's name says that it is an ONNX file."""
+    return Path(path).suffix.lower() == ".onnx"
 
 
 def load_exported(path: PathLike) -> Loaded:
@@ -39,7 +48,14 @@ def load_exported(path: PathLike) -> Loaded:
             SHA-256 was noted as it was written.
     """
     path = existing(path, "exported network")
-    record_path = existing(path.with_suffix(".json"), "description beside the exported network")
+    if path.is_dir() or path.suffix.lower() not in SUFFIXES:
+        raise UserError(f"{path}: is no file that ends in {' or '.join(SUFFIXES)}; give one that `mindrestore export` wrote.")
+    record_path = description_of(path)
+    if not record_path.exists():
+        raise UserError(
+            f"{path}: {record_path.name}, which describes it, is not beside it; give a file that `mindrestore export` wrote, "
+            "and keep the two together."
+        )
     record = json_object(record_path, "description of an exported network")
     try:
         kind, ports = kind_of(record["kind"]), {str(port["name"]): _shape(port["shape"]) for port in record["inputs"]}
@@ -64,18 +80,40 @@ def load_exported(path: PathLike) -> Loaded:
 
 
 def _graph_of(path: Path, ports: dict[str, Sequence[int | None]]) -> Graph:
-    """Return the graph in a file as a function of arrays; ports: shapes of its inputs by name."""
-    is_onnx = path.suffix == ".onnx"
+    """Return the graph in a file as a function of arrays, which raises ``UserError`` where it cannot be computed; ports: shapes
+    of its inputs by name.
+    """
+    onnx = is_onnx(path)
+    program = "ONNX Runtime" if onnx else "MindSpore"
     try:
-        return onnx_file.read(path, ports) if is_onnx else mindir.read(path, list(ports.values()))
+        graph = onnx_file.read(path, ports) if onnx else mindir.read(path, list(ports.values()))
     except ImportError as error:
         if error.name != "onnxruntime":
             raise
         raise UserError(f"{path}: ONNX Runtime, which runs it, is not installed; run: pip install onnxruntime") from None
     except ValueError as error:
-        program, kind = ("ONNX Runtime", ".onnx") if is_onnx else ("MindSpore", ".mindir")
         reason = printable(str(error))
-        raise UserError(f"{path}: {program} cannot load it ({reason}); expected a {kind} file, export it again.") from error
+        raise UserError(
+            f"{path}: {program} cannot load it ({reason}); expected a {path.suffix.lower()} file, export it again."
+        ) from error
+
+    def computed(*arrays: np.ndarray) -> np.ndarray:
+        try:
+            return graph(*arrays)
+        except Exception as error:  # of a dozen kinds, for want of memory too
+            reason = printable(" ".join(str(error).split()) or type(error).__name__)
+            raise UserError(
+                f"{path}: {program} cannot compute it ({reason}); export it again, for smaller tiles if memory is short."
+            ) from error
+
+    return computed
+
+
+def _of_shape(array: np.ndarray, shape: Sequence[int], path: Path) -> np.ndarray:
+    """Return ``array``, what a graph gave; ``UserError`` if it has another shape than is expected of it."""
+    if array.shape != tuple(shape):
+        raise UserError(f"{path}: gives {list(array.shape)} where {list(shape)} is expected; export it again.")
+    return array
 
 
 def _shape(lengths: object) -> list[int | None]:
@@ -104,7 +142,7 @@ class ExportedVideo:
         path: Path,
         precision: str = "float32",
     ) -> None:
-        self._graph, self.abilities, self.precision = graph, abilities, precision
+        self._graph, self._path, self.abilities, self.precision = graph, path, abilities, precision
         batch, frames, _, height, width = shapes[0]
         if batch not in (None, 1):
             raise UserError(f"{path}: takes {batch} clips a call; export it with a batch of 1.")
@@ -116,8 +154,10 @@ class ExportedVideo:
         for axis, length in zip((1, 3, 4), self.tile):
             if length > x.shape[axis]:
                 x = np.take(x, reflected(x.shape[axis], length), axis)
-        restored = self._graph(np.ascontiguousarray(x))
-        scale = self.abilities.scale
+        able, scale = self.abilities, self.abilities.scale
+        made, (height_given, width_given) = (1 if able.interpolates else x.shape[1]), x.shape[3:]
+        shape = (1, made, able.out_channels, scale * height_given, scale * width_given)
+        restored = _of_shape(self._graph(np.ascontiguousarray(x)), shape, self._path)
         return restored[:, :frames, :, : scale * height, : scale * width]
 
 
@@ -150,8 +190,10 @@ class ExportedSnapshot:
         if self._estimates:
             inputs.append(starting_estimate(measurement, mask, self.abilities.colour))
         batch = [inputs[0][None], inputs[1], *(x[None] for x in inputs[2:])]
-        clip = self._graph(*(np.ascontiguousarray(x, np.float32) for x in batch))[0]
-        return np.clip(clip, 0, 1)
+        frames, size = mask.shape[0], measurement.shape
+        shape = (1, 3, frames, *size) if self.abilities.colour else (1, frames, *size)
+        clip = _of_shape(self._graph(*(np.ascontiguousarray(x, np.float32) for x in batch)), shape, self._path)
+        return np.clip(clip[0], 0, 1)
 
 
 EXPORTED = {"video": ExportedVideo, "snapshot": ExportedSnapshot}

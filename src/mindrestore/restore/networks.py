@@ -10,7 +10,7 @@ from mindrestore.checkpoints.loading import load, load_for_task
 from mindrestore.errors import UserError
 from mindrestore.files import PathLike
 from mindrestore.models import abilities_of
-from mindrestore.restore.exported import load_exported
+from mindrestore.restore.exported import is_onnx, load_exported
 from mindrestore.restore.tasks import STEPS
 from mindrestore.runtime import precision
 from mindrestore.tiling import TASKS, Sizes, default_overlap, default_tile
@@ -18,7 +18,7 @@ from mindrestore.tiling import TASKS, Sizes, default_overlap, default_tile
 
 def need_mindspore(task: str, checkpoints: Sequence[PathLike], models: Sequence[PathLike]) -> bool:
     """Tell whether anything but ONNX files will be used by ``choose``."""
-    only_onnx = not checkpoints and all(Path(path).suffix == ".onnx" for path in models)
+    only_onnx = not checkpoints and all(is_onnx(path) for path in models)
     return not only_onnx or len(models) < len(STEPS.get(task, (task,)))
 
 

@@ -123,10 +123,12 @@ def restore(request: Request, say: Callable[[str], None] = print) -> bool:
     """
     target, place = Path(request.target), Path(os.path.realpath(request.target))
     trust = request.trust and Path(request.trust)
-    for path in (target, _compared(request), _reported(request), _previewed(request), part_folder(target), trust):
-        if path is not None:
-            check_writable(path)
-            _check_apart(path, Path(request.source))
+    written = [target, _compared(request), _reported(request), _previewed(request), part_folder(target), trust]
+    written = [path for path in written if path is not None]
+    for path in written:
+        check_writable(path)
+        _check_apart(path, request)
+    _check_distinct(written)
     if request.trust:
         check_picture(request.trust, "--trust")
     if request.dry_run:
@@ -138,7 +140,7 @@ def restore(request: Request, say: Callable[[str], None] = print) -> bool:
 def _restore(request: Request, say: Callable[[str], None]) -> bool:
     """Do what a ``Request`` asks for, its place held; return as ``restore``."""
     target, compared, picture = Path(request.target), _compared(request), _previewed(request)
-    results = [path for path in (target, compared, _reported(request)) if path]
+    results = [Path(path) for path in (target, compared, _reported(request), request.trust) if path]
     if request.resume and not request.only_looks and not part_folder(target).exists() and _is_there(target):
         say(f"{target}: is there, and no run that was stopped; nothing is left to do.")
         return True
@@ -247,9 +249,21 @@ def _check_free(paths: list[Path], request: Request) -> None:
             raise UserError(f"{path}: is there already; add --overwrite to replace it, or give another name.")
 
 
-def _check_apart(path: Path, source: Path) -> None:
-    if path.exists() and source.exists() and path.samefile(source):
-        raise UserError(f"{path}: is the input itself; give another name for the output.")
+def _check_apart(path: Path, request: Request) -> None:
+    """Refuse to write to what is read."""
+    read = [(request.source, "input"), (request.mask, "mask")]
+    read += [(file, "network") for file in (*request.checkpoints, *request.models)]
+    for source, what in read:
+        if source is not None and path.exists() and os.path.exists(source) and path.samefile(source):
+            raise UserError(f"{path}: is the {what} itself; give another name for the output.")
+
+
+def _check_distinct(paths: list[Path]) -> None:
+    """Refuse to write two results to one place."""
+    places = [os.path.realpath(path) for path in paths]
+    for path, place in zip(paths, places):
+        if places.count(place) > 1:
+            raise UserError(f"{path}: two results would be written there; give another name for one of them.")
 
 
 def _prepared(request: Request, kind: str) -> Job:

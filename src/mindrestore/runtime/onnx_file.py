@@ -26,7 +26,7 @@ def start(choice: str = "auto", threads: int | None = None) -> None:
     if choice not in ("auto", "cpu"):
         raise UserError(f"--device {choice}: an ONNX file is run on the CPU; leave --device away, or give a .mindir file.")
     process.keep_freed_memory()
-    if threads:
+    if threads is not None:
         release.limit_cores(threads)
 
 

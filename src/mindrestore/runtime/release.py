@@ -14,6 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import FrameType
 
+import numpy as np
+
+from mindrestore.errors import UserError
+
 _CORES = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
 
 
@@ -44,12 +48,30 @@ def compute_operators_in_turn() -> None:
     ms.runtime.launch_blocking()
 
 
+def refuse_numpy_2() -> None:
+    """Raise ``UserError`` where another package brought NumPy 2: MindSpore is built against NumPy 1, and its operators fail or
+    abort the process.
+    """
+    if int(np.__version__.split(".")[0]) >= 2:
+        raise UserError(
+            f"NumPy {np.__version__} is installed, and MindSpore 2.10 needs NumPy 1; run: pip install "
+            '"numpy>=1.26,<2" "opencv-python-headless>=4.8,<4.12"'
+        )
+
+
+def check_cores(count: int | None) -> None:
+    """Raise ``UserError`` if ``count``, as ``--threads`` gives it, is no number of cores."""
+    if count is not None and count < 1:
+        raise UserError(f"--threads {count}: it must be at least 1.")
+
+
 def limit_cores(count: int) -> None:
-    """Keep all threads of this process, those to come too, on ``count`` cores.
+    """Keep all threads of this process, those to come too, on ``count`` cores; ``UserError`` for less than one.
 
     MindSpore takes a number of threads for a hint: told 1, two compute. So on Linux the system sees to it. Which of the
     cores depends on the process, so that several processes of few threads do not crowd on the first ones.
     """
+    check_cores(count)
     if not _CORES:
         import mindspore as ms
 

@@ -19,8 +19,9 @@ def start(choice: str = "auto", mode: str = "graph", threads: int | None = None,
         precision: ``float32``, or ``float16`` for products and convolutions (``mindrestore.ops.half_precision``).
 
     Raises:
-        UserError: a device that is not there.
+        UserError: a device that is not there, or NumPy 2.
     """
+    release.refuse_numpy_2()
     selected = device.select(choice, cluster.device_number())
     execution.use(mode)
     number_type.use(precision)
@@ -31,7 +32,7 @@ def start(choice: str = "auto", mode: str = "graph", threads: int | None = None,
         process.keep_freed_memory()
         process.flush_subnormals()
         release.compute_operators_in_turn()
-    if threads:
+    if threads is not None:
         release.limit_cores(threads)
     release.keep_dumps_away()
     if selected == "gpu":
