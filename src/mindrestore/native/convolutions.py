@@ -45,7 +45,7 @@ class ConvolutionChain:
         layers: first to last.
     """
 
-    forward_room = 4  # two layers are held at once instead of all, nothing is unfolded, and fewer halos are computed twice
+    forward_room = 3  # two layers are held at once instead of all, nothing is unfolded, and fewer halos are computed twice
 
     def __init__(self, layers: Sequence[Layer]) -> None:
         self.layers = tuple(layers)
