@@ -39,6 +39,11 @@ def test_what_is_too_large_is_refused(limits, sentence, tmp_path):
         serve.Limits(**{"megabytes": 1, "frames": 4, "megapixels": 0.0031, **limits}).check(tmp_path / "noisy.mp4")
 
 
+def test_only_what_a_network_ships_for_is_offered():
+    """The page takes no weights, so another task would fail at every clip."""
+    assert serve._tasks() == ["sr", "denoise"]
+
+
 def test_it_listens_to_this_machine_alone_unless_asked(capsys):
     assert parsed(["serve"]).host == "127.0.0.1"
     for host in ("127.0.0.1", "::1", "localhost", "127.0.0.2"):

@@ -31,7 +31,6 @@ from mindrestore.runtime.release import check_cores
 if TYPE_CHECKING:
     import gradio
 
-TASKS = tuple(task for task, problem in PROBLEMS.items() if problem == "video")
 PORT = 7860
 WAITING = 8  # clips, beside the one that is restored
 LARGEST = 1e9  # limit that can be asked for
@@ -172,6 +171,13 @@ def _warn(host: str) -> None:
         )
 
 
+def _tasks() -> list[str]:
+    """Return what can be asked for: videos' tasks for which a network ships, as the page takes none."""
+    from mindrestore.checkpoints.loading import shipped
+
+    return [task for task, problem in PROBLEMS.items() if problem == "video" and shipped(task)]
+
+
 def _page(gradio: Any, limits: Limits, jobs: Jobs) -> gradio.Blocks:
     """Return the page, on which ``jobs`` are started."""
 
@@ -193,7 +199,7 @@ def _page(gradio: Any, limits: Limits, jobs: Jobs) -> gradio.Blocks:
         with gradio.Row():
             with gradio.Column(scale=1):
                 clip = gradio.File(label="clip", file_types=["video", "image"])
-                task = gradio.Radio(TASKS, value="denoise", label="task")
+                task = gradio.Radio(_tasks(), value="denoise", label="task")
                 sigma = gradio.Textbox("auto", label="noise level, for denoise: 0 to 255, or auto", max_lines=1)
                 start, stop = gradio.Button("Restore", variant="primary"), gradio.Button("Stop")
                 said = gradio.Markdown()
