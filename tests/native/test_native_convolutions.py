@@ -117,7 +117,7 @@ def test_rows_at_a_time_are_the_whole(name, shape):
 def test_forwards_more_rows_are_computed_at_a_time():
     piece = CHAINS["head"]()
     x = clip(piece, 1, 2, 3, 96, 6)
-    numbers = 12 * piece.cost(x)  # of 48 rows, all forwards
+    numbers = 16 * piece.cost(x)  # of 48 rows, all forwards
     network = Piecewise(piece, numbers)
     assert len(Run(piece, (x,), numbers).parts) > 1
     calls, forward = [], piece.operator.forward
