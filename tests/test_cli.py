@@ -66,6 +66,14 @@ def test_a_real_process_prints_no_traceback(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
+def test_a_reader_that_leaves_ends_the_command_in_silence(tmp_path):
+    """As ``mindrestore weights list | head -1`` does."""
+    command = [sys.executable, "-m", "mindrestore", "weights", "list"]
+    process = subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process.stdout.close()
+    assert process.stderr.read() == "" and process.wait(60) == 141
+
+
 def test_a_terminal_of_ascii_is_printed_to(tmp_path):
     """Help holds an ellipsis; a name may hold anything."""
     environment = {**os.environ, "PYTHONIOENCODING": "ascii"}

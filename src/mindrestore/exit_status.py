@@ -28,13 +28,19 @@ def print_in_any_encoding() -> None:
 
 def status_of(run: Callable[..., Any], *arguments: Any) -> int:
     """Call ``run(*arguments)``; return the exit status: what it returns, 0 for None, 2 after a user's mistake, 130 after Ctrl-C
-    or SIGTERM.
+    or SIGTERM, 141 where nobody reads what is printed any more.
 
     Training, which saves first, tells the two apart: 130 and 143.
     """
     try:
         with sigterm_as_keyboard_interrupt():
-            return run(*arguments) or 0
+            status = run(*arguments) or 0
+            if sys.stdout is not None:
+                sys.stdout.flush()  # here, and not when Python ends, a reader that has left is noticed
+            return status
+    except BrokenPipeError:  # what read the output, such as head, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 141
     except UserError as error:
         return _say(f"error: {error}", 2)
     except ModuleNotFoundError as error:
