@@ -192,7 +192,7 @@ def test_a_training_killed_ten_times_goes_on_to_bit_equal_weights(started, tmp_p
         assert read_state(state).progress["step"] < steps, "too few steps for so many kills"
         for path in (tmp_path / "run").glob("[!.]*.ckpt"):
             load_arrays(path)
-    assert started(TRAINING, "train", "--config", "run.yaml", "--resume").wait(PATIENCE) == 0
+    assert started(COMMAND, "train", "--config", "run.yaml", "--resume").wait(PATIENCE) == 0
     assert whole.wait(PATIENCE) == 0
     print(f"trainings stopped, {kind}: {kills} (statuses {sorted(ended)}), {during} of them while they wrote")
     assert_same_state(tmp_path / "whole", tmp_path / "run")
