@@ -153,7 +153,8 @@ def _run(options: argparse.Namespace) -> int:
     sigma = _sigma(options.sigma)
     _start(options)
     from mindrestore.restore import batch
-    from mindrestore.restore.run import Request, restore
+    from mindrestore.restore.request import Request
+    from mindrestore.restore.run import restore
     from mindrestore.restore.spans import seconds_of
 
     start, end = (

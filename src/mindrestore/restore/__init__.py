@@ -14,6 +14,7 @@
     finished.py     finished frames, held on disk until the clip is whole, so that a stopped run can go on
     progress.py     progress bars
     side_by_side.py input and output side by side
+    request.py      what is asked for, where it goes, and what is refused beforehand
     run.py          all of it, in order
     batch.py        several clips in one call
     simulation.py   a clip into measurements, the way back

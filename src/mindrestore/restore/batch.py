@@ -12,7 +12,8 @@ from mindrestore.errors import UserError
 from mindrestore.files import existing
 from mindrestore.media.video_writer import CONTAINERS
 from mindrestore.media.writing import kind_of
-from mindrestore.restore.run import Request, restore
+from mindrestore.restore.request import Request
+from mindrestore.restore.run import restore
 
 DONE, MISTAKE, DAMAGED = 0, 2, 3  # exit statuses of ``mindrestore restore``
 WORST = (DONE, DAMAGED, MISTAKE)  # the last is worst

@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from fractions import Fraction
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,11 +23,12 @@ from mindrestore.media.room import room_for
 from mindrestore.media.segments import SegmentedVideo
 from mindrestore.media.trust import mean_residual, write_trust
 from mindrestore.media.video_writer import CODECS, VideoSettings
-from mindrestore.media.writing import check_encoder, check_picture, check_target, kind_of, stored_size, write_clip
+from mindrestore.media.writing import check_encoder, check_target, kind_of, stored_size, write_clip
 from mindrestore.restore.estimate import estimate
-from mindrestore.restore.finished import MOST_PICTURES, FinishedFrames, check_unfinished, part_folder
+from mindrestore.restore.finished import MOST_PICTURES, FinishedFrames, part_folder
 from mindrestore.restore.networks import TaskNetwork, choose
 from mindrestore.restore.progress import FrameBar
+from mindrestore.restore.request import Request, check_free, check_places
 from mindrestore.restore.restorers import SnapshotRestorer, VideoRestorer
 from mindrestore.restore.side_by_side import beside, previewed, write_preview, write_report
 from mindrestore.restore.spans import USUAL_RATE, part_of, span_of
@@ -37,64 +37,6 @@ from mindrestore.runtime import precision
 from mindrestore.version import __version__
 
 USUAL_CODEC = "h264"
-
-
-@dataclass(frozen=True)
-class Request:
-    """What is to be done.
-
-    Attributes:
-        source, target: paths of the clip, or for ``sci`` of the measurements, and of the result.
-        task: one of ``mindrestore.restore.tasks.TASKS``.
-        checkpoints, models: as for ``choose``; without any what ships.
-        sigma: noise level of 0–255, for denoising, or ``"auto"``: estimated.
-        mask: file of the mask that measurements were made through, where their own file does not hold it.
-        trust: file of the trust maps of reconstructed measurements, to be written too.
-        tile, overlap: (frames, height, width), None for the task's.
-        ensemble: average over mirror images and the reversal in time, in eight times the time.
-        rate: frames a second of the source, where it does not say or says wrong.
-        codec, crf: of a video that is written, as in ``mindrestore.media.video_writer.VideoSettings``; None for H.264 and 18.
-        start, end: seconds of the clip between which frames begin that are wanted, None for its own.
-        frames: so many frames of the clip at most.
-        cuts: find cuts, and restore scenes apart.
-        preview: write a picture of a few frames, and no more unless ``go_on``.
-        compare: write a clip of input and output side by side too.
-        report: write a page on which input and output play under a divider too.
-        dry_run: write nothing, say what it would take.
-        resume: go on with a run that was stopped.
-        overwrite: replace results that are there.
-    """
-
-    source: Path
-    target: Path
-    task: str
-    checkpoints: tuple[str, ...] = ()
-    models: tuple[str, ...] = ()
-    sigma: float | str | None = None
-    mask: str | None = None
-    trust: str | None = None
-    tile: tuple[int, int, int] | None = None
-    overlap: tuple[int, int, int] | None = None
-    ensemble: bool = False
-    rate: float | None = None
-    codec: str | None = None
-    crf: int | None = None
-    start: Fraction | None = None
-    end: Fraction | None = None
-    frames: int | None = None
-    cuts: bool = True
-    preview: bool = False
-    go_on: bool = False
-    compare: bool = False
-    report: bool = False
-    dry_run: bool = False
-    resume: bool = False
-    overwrite: bool = False
-
-    @property
-    def only_looks(self) -> bool:
-        """Whether no result is wanted."""
-        return self.dry_run or self.preview and not self.go_on
 
 
 class Job(NamedTuple):
@@ -121,31 +63,22 @@ def restore(request: Request, say: Callable[[str], None] = print) -> bool:
             that are finished.
         KeyboardInterrupt: passed on; finished frames are kept.
     """
-    target, place = Path(request.target), Path(os.path.realpath(request.target))
-    trust = request.trust and Path(request.trust)
-    written = [target, _compared(request), _reported(request), _previewed(request), part_folder(target), trust]
-    written = [path for path in written if path is not None]
-    for path in written:
-        check_writable(path)
-        _check_apart(path, request)
-    _check_distinct(written)
-    if request.trust:
-        check_picture(request.trust, "--trust")
+    check_places(request)
     if request.dry_run:
         return _restore(request, say)
+    target, place = Path(request.target), Path(os.path.realpath(request.target))
     with held(target, place.parent / f".{place.name}.lock"):
         return _restore(request, say)
 
 
 def _restore(request: Request, say: Callable[[str], None]) -> bool:
     """Do what a ``Request`` asks for, its place held; return as ``restore``."""
-    target, compared, picture = Path(request.target), _compared(request), _previewed(request)
-    results = [Path(path) for path in (target, compared, _reported(request), request.trust) if path]
+    target, compared, picture = Path(request.target), request.compared, request.previewed
     if request.resume and not request.only_looks and not part_folder(target).exists() and _is_there(target):
         say(f"{target}: is there, and no run that was stopped; nothing is left to do.")
         return True
     if not request.only_looks:
-        _check_free(results, request)
+        check_free(request)
     job = _prepared(request, kind_of(target))
     _say_gap(Path(request.source), say)
     size = (job.restorer.height, job.restorer.width)
@@ -166,7 +99,7 @@ def _restore(request: Request, say: Callable[[str], None]) -> bool:
     for line in [_account(target, job), *notes, *_unkept(job.clip, target)]:
         say(line)
     if request.report:
-        say(_write_report(_reported(request), job, request))
+        say(_write_report(request.reported, job, request))
     if job.clip is None or job.clip.contents is None or job.clip.contents.expected == job.clip.contents.count:
         return True
     say(damage(job.clip.path, job.clip.contents))
@@ -239,31 +172,6 @@ def _preview(picture: Path, job: Job, goes_on: bool, say: Callable[[str], None])
 
 def _is_there(path: Path) -> bool:
     return path.is_file() or path.is_dir() and any(path.iterdir())
-
-
-def _check_free(paths: list[Path], request: Request) -> None:
-    """Refuse to replace files unasked, and to mix with another run; one that goes on was asked when it began."""
-    check_unfinished(request.target, request.resume)
-    for path in paths:
-        if path.is_file() and not request.overwrite and not (request.resume and part_folder(request.target).exists()):
-            raise UserError(f"{path}: is there already; add --overwrite to replace it, or give another name.")
-
-
-def _check_apart(path: Path, request: Request) -> None:
-    """Refuse to write to what is read."""
-    read = [(request.source, "input"), (request.mask, "mask")]
-    read += [(file, "network") for file in (*request.checkpoints, *request.models)]
-    for source, what in read:
-        if source is not None and path.exists() and os.path.exists(source) and path.samefile(source):
-            raise UserError(f"{path}: is the {what} itself; give another name for the output.")
-
-
-def _check_distinct(paths: list[Path]) -> None:
-    """Refuse to write two results to one place."""
-    places = [os.path.realpath(path) for path in paths]
-    for path, place in zip(paths, places):
-        if places.count(place) > 1:
-            raise UserError(f"{path}: two results would be written there; give another name for one of them.")
 
 
 def _prepared(request: Request, kind: str) -> Job:
@@ -426,24 +334,6 @@ def _record(request: Request, job: Job) -> dict[str, Any]:
 
 def _identity(path: str | Path) -> list:
     return [str(Path(path).resolve()), *identity(path)]
-
-
-def _compared(request: Request) -> Path | None:
-    """Return the path of the clip of input and output side by side, None where none is asked for."""
-    target = Path(request.target)
-    return target.parent / f"{target.stem}_compare{target.suffix}" if request.compare else None
-
-
-def _reported(request: Request) -> Path | None:
-    """Return the path of the page on which input and output play, None where none is asked for."""
-    target = Path(request.target)
-    return target.parent / f"{target.stem}_report.html" if request.report else None
-
-
-def _previewed(request: Request) -> Path | None:
-    """Return the path of the picture of a few frames, None where none is asked for."""
-    target = Path(request.target)
-    return target.parent / f"{target.stem}_preview.png" if request.preview else None
 
 
 def _rate(job: Job) -> float:
