@@ -171,6 +171,19 @@ def video_config(task, *overrides, **evaluation):
     return config
 
 
+TINY_SETTINGS = (
+    "model.channels=8",
+    "model.blocks=1",
+    "data.size=16",
+    "data.frames=2",
+    "data.clips=8",
+    "evaluation.kind=captures",
+    "training.save_every=1000",
+    "runtime.mode=pynative",
+)
+"""Given to a command that trains by ``configs/revsci/small_cpu.yaml``: a step takes a moment, and nothing is validated."""
+
+
 def tiny_run(output, *overrides):
     """The configuration of a training of seconds, saved after every step and validated on nothing."""
     return make_config(

@@ -11,6 +11,7 @@ from types import SimpleNamespace
 import mindspore as ms
 import numpy as np
 import pytest
+from builders import TINY_SR
 from cube_unit import LARGEST, OPERATORS, CubeUnit
 from mindspore import Tensor, ops
 from places import CONFIGS, ROOT
@@ -66,19 +67,7 @@ PUBLISHED_BATCH = 3 * 8 * 256 * 256
 ADAM_EPSILON = 1e-8
 MATTERS = ADAM_EPSILON / 100
 """Root mean square of a gradient below which a weight moves by less than a hundredth of the learning rate, in float32 too."""
-VIDEO = dict(
-    name="vrt",
-    upscale=1,
-    img_size=[2, 64, 64],
-    window_size=[2, 8, 8],
-    depths=[1] * 8,
-    indep_reconsts=[],
-    embed_dims=[8] * 8,
-    num_heads=[2] * 8,
-    pa_frames=0,
-    nonblind_denoising=True,
-    drop_path_rate=0.0,
-)
+VIDEO = dict(TINY_SR, upscale=1, pa_frames=0, nonblind_denoising=True, drop_path_rate=0.0)
 TINY = {
     "revsci": dict(
         model={"blocks": 2, "channels": 16},

@@ -12,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from builders import TINY_SETTINGS
 from places import ROOT
 
 from mindrestore.cli import main
@@ -19,17 +20,7 @@ from mindrestore.errors import UserError
 from mindrestore.runtime import cluster, starts
 
 CONFIG = ROOT / "configs" / "revsci" / "small_cpu.yaml"
-TINY = (
-    "model.channels=8",
-    "model.blocks=1",
-    "data.size=16",
-    "data.frames=2",
-    "data.clips=8",
-    "evaluation.kind=captures",
-    "training.save_every=1000",
-    "runtime.mode=pynative",
-    "training.steps=1",
-)
+TINY = (*TINY_SETTINGS, "training.steps=1")
 USUAL = 8118  # msrun's default
 OPENMPI = {"OMPI_COMM_WORLD_SIZE": "4", "OMPI_COMM_WORLD_RANK": "1", "OMPI_COMM_WORLD_LOCAL_RANK": "1", "PMIX_RANK": "1"}
 STEP = {"SLURM_STEP_ID": "0", "SLURM_NTASKS": "4", "SLURM_STEP_NUM_TASKS": "4", "SLURM_PROCID": "1", "SLURM_LOCALID": "1"}

@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import pytest
 import scipy.io
+from builders import INTERPOLATING
 from documented_commands import CHECKED, RUN, beginning_of, in_a_process, tried
 from pages import CHANGELOG, DOCUMENTS, ENGLISH, KINDS, NOTEBOOKS, README, anchors, blocks, commands_of, inline, links, prose
 from places import CONFIGS, GOLDEN, ROOT
@@ -26,16 +27,6 @@ def name_of(path):
     return path.relative_to(ROOT).as_posix()
 
 
-TINY_VRT = dict(
-    upscale=1,
-    img_size=[4, 64, 64],
-    window_size=[2, 8, 8],
-    depths=[1] * 8,
-    indep_reconsts=[],
-    embed_dims=[8] * 8,
-    num_heads=[2] * 8,
-    pa_frames=0,
-)  # interpolates
 SECTIONS = "training|data|model|mask|measure|evaluation|tiling|runtime|interpolation"
 ONLY_NAMED = (
     "WEIGHTS.pth",
@@ -175,7 +166,7 @@ def test_programs(document, inside, prepared, in_pynative, monkeypatch):
         ),
     )
     monkeypatch.setattr(named_sets, "SETS", dict(named_sets.SETS))  # which one page adds to
-    network = create_model("vrt", **TINY_VRT)
+    network = create_model("vrt", **dict(INTERPOLATING, depths=[1] * 8))
     save_network(inside / "runs" / "mine" / "best.ckpt", network, "vrt", network.settings)
     names = {}
     for block in blocks(document):

@@ -14,6 +14,7 @@ import uuid
 from pathlib import Path
 
 import pytest
+from builders import TINY_SETTINGS
 from places import CONFIGS, HCCN_TOOL, ROOT
 
 SCRIPTS = ROOT / "scripts"
@@ -747,17 +748,7 @@ def test_a_port_that_another_program_has_is_named(launch, server):
 
 # For real
 
-TINY = (
-    "model.channels=8",
-    "model.blocks=1",
-    "data.size=16",
-    "data.frames=2",
-    "data.clips=8",
-    "evaluation.kind=captures",
-    "training.save_every=1000",
-    "runtime.mode=pynative",
-    "training.log_every=1",
-)
+TINY = (*TINY_SETTINGS, "training.log_every=1")
 
 
 def test_training_on_two_processes_of_the_cpu(launch, user, tmp_path):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import ranks as ranks_program
 import scipy.io
-from builders import flow_weights
+from builders import TINY_SR, flow_weights
 from mindspore import Tensor
 
 from mindrestore.checkpoints.native import load_arrays, read_metadata
@@ -27,19 +27,6 @@ from mindrestore.training.trainer import train
 pytestmark = pytest.mark.usefixtures("prepared")
 
 MSRUN = Path(sys.executable).with_name("msrun")
-VRT = dict(
-    name="vrt",
-    upscale=4,
-    img_size=[2, 64, 64],
-    window_size=[2, 8, 8],
-    depths=[1] * 8,
-    indep_reconsts=[],
-    embed_dims=[8] * 8,
-    num_heads=[2] * 8,
-    pa_frames=2,
-    deformable_groups=2,
-    drop_path_rate=0.2,
-)
 
 
 @pytest.fixture(scope="session")
@@ -86,7 +73,7 @@ def videos(output, batch, runtime="pynative", **training):
         "name": "tiny",
         "output": str(output),
         "runtime": {"mode": runtime},
-        "model": VRT,
+        "model": TINY_SR,
         "data": {"kind": "rendered", "frames": 2, "patch": 64, "clips": 6},
         "training": {
             "steps": 2,

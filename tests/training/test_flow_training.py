@@ -3,6 +3,7 @@
 import cv2
 import numpy as np
 import pytest
+from builders import TINY_VRT
 from mindspore import Tensor
 
 from mindrestore.checkpoints.loading import load_network
@@ -70,18 +71,7 @@ def test_a_trained_spynet_is_what_vrt_starts_from(mode, tmp_path):
     folder = train(config)
     network, metadata = load_network(folder / "best.ckpt")
     assert metadata.kind == "spynet" and metadata.training["validation_psnr"] > 5
-    vrt = create_model(
-        "vrt",
-        upscale=1,
-        img_size=[2, 64, 64],
-        window_size=[2, 8, 8],
-        depths=[1] * 8,
-        indep_reconsts=[],
-        embed_dims=[8] * 8,
-        num_heads=[2] * 8,
-        pa_frames=2,
-        deformable_groups=2,
-    )
+    vrt = create_model("vrt", **dict(TINY_VRT, upscale=1, depths=[1] * 8))
     said = start_from(vrt, folder / "best.ckpt", prefix="spynet.").sentence
     trained = {f"spynet.{parameter.name}": parameter.asnumpy() for parameter in network.get_parameters()}
     assert f"{len(trained)} of {len(trained)} parameters taken." in said
