@@ -56,10 +56,9 @@ def read_arrays(source: Source) -> Arrays:
     ``source`` is the path of a PyTorch file, .npz, .safetensors or MindSpore .ckpt (told apart by their content, not
     by their suffix), a word for published weights such as ``"006"``, or a dict whose values are arrays or tensors
     (anything with ``numpy()``).
-    Where there is one of ``WRAPPERS`` with something in it, the weights are what lies under it. ``module.`` and
-    ``_orig_mod.`` are taken off names; half precision becomes float32; numbers and text among the weights are left out.
-    Arrays may share memory and may be
-    read-only. Raises ``UserError`` if the source cannot be read or holds no weights.
+    Where there is one of ``WRAPPERS`` with something in it, the weights are what lies under it. ``module.`` and ``_orig_mod.``
+    are taken off names; half precision becomes float32; numbers and text among the weights are left out. Arrays may share
+    memory and may be read-only. Raises ``UserError`` if the source cannot be read or holds no weights.
     """
     return arrays_in(read_contents(source), described(source))
 

@@ -32,7 +32,7 @@ _PNG, _TIFF, _GIF = b"\x89PNG\r\n\x1a\n", (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+
 _ANIMATED_WEBP, _TRANSPARENT_WEBP = 0x02, 0x10  # bits of a VP8X chunk
 _TRANSPARENT_PNG = (4, 6)  # kinds of colour
 _OME_LENGTH = re.compile(r'\bSize([CZT])="([0-9]{1,9})"')
-PLAIN_SAMPLES = {tifffile.PHOTOMETRIC.RGB: 3, tifffile.PHOTOMETRIC.MINISBLACK: 1, tifffile.PHOTOMETRIC.MINISWHITE: 1}
+_PLAIN_SAMPLES = {tifffile.PHOTOMETRIC.RGB: 3, tifffile.PHOTOMETRIC.MINISBLACK: 1, tifffile.PHOTOMETRIC.MINISWHITE: 1}
 _MOST_DESCRIPTION = 2**16  # characters that are looked through
 
 logging.getLogger("tifffile").addHandler(logging.NullHandler())  # what it finds odd is ours to say
@@ -182,7 +182,7 @@ def _tags(page: tifffile.TiffPage) -> tuple[bool, bool]:
 
     OpenCV gives such bits as they are; where there are 8 it turns them round.
     """
-    transparent = page.samplesperpixel == PLAIN_SAMPLES.get(page.photometric, 0) + 1
+    transparent = page.samplesperpixel == _PLAIN_SAMPLES.get(page.photometric, 0) + 1
     return transparent, page.photometric == tifffile.PHOTOMETRIC.MINISWHITE and page.bitspersample == 16
 
 
