@@ -5,14 +5,13 @@ import html
 import io
 import math
 import re
-import shutil
-import subprocess
 from html.parser import HTMLParser
 
 import av
 import cv2
 import numpy as np
 import pytest
+from browser import needs_browser, printed, printed_when_done
 from builders import stand_ins, video_config
 
 from mindrestore.cli import main
@@ -23,8 +22,6 @@ from mindrestore.evaluation.video_results import ClipResults, ClipScore
 from mindrestore.media.player import Player
 from mindrestore.media.writing import write_clip
 
-BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome", "chrome"))), None)
-needs_browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium or Chrome is installed")
 SIDE = 64
 ODD_NAME = 'street <b> & "Co"'
 
@@ -78,29 +75,11 @@ def page(tmp_path):
     return path
 
 
-def in_browser(page, script, tmp_path, *options):
-    """Run the page with one more script behind its own; return what the browser printed."""
-    copy = tmp_path / "copy.html"
+def with_script(page, script):
+    """Return the path of a copy of the page with one more script behind its own."""
+    copy = page.with_name("with_script.html")
     copy.write_text(page.read_text().replace("</body>", f"<script>{script}</script></body>"))
-    run = subprocess.run(
-        [
-            BROWSER,
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--hide-scrollbars",
-            "--window-size=1200,2600",
-            "--host-resolver-rules=MAP * ~NOTFOUND",
-            f"--user-data-dir={tmp_path / 'profile'}",
-            *options,
-            copy.as_uri(),
-        ],
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert run.returncode == 0, run.stderr
-    return run.stdout
+    return copy
 
 
 def test_the_worst_frame_and_those_to_look_at_are_kept():
@@ -179,7 +158,7 @@ def test_a_browser_shows_it_without_errors(page, tmp_path):
           shown: divided.querySelectorAll(".is-left, .is-right").length,
           sections: document.querySelectorAll("section").length});
       });"""
-    dom = in_browser(page, script, tmp_path, "--dump-dom", "--virtual-time-budget=3000")
+    dom = printed(with_script(page, script), "--dump-dom", "--virtual-time-budget=3000")
     found = html.unescape(re.search(r'data-result="([^"]*)"', dom)[1])
     assert '"out":[]' in found and '"broken":0' in found and '"under":"range"' in found
     assert '"shown":2' in found and '"sections":1' in found
@@ -198,7 +177,7 @@ def test_the_divider_uncovers_one_frame_over_the_other(at, white, page, tmp_path
       document.body.replaceChildren(divided);
       document.body.style.margin = 0; document.body.style.padding = 0; document.body.style.maxWidth = "none";"""
     picture = tmp_path / "shot.png"
-    in_browser(page, script, tmp_path, f"--screenshot={picture}", "--virtual-time-budget=3000")
+    printed(with_script(page, script), f"--screenshot={picture}", "--virtual-time-budget=3000")
     shot = cv2.imread(str(picture))[:512, :512]  # the frame, 8 times as large; row 100 is black in truth
     row = shot[100, :, 0].astype(int)
     border = int(512 * at / 100)
@@ -328,9 +307,11 @@ def test_a_browser_plays_the_bands_over_each_other(playing, tmp_path):
         asked = true;
       });
       video.addEventListener("seeked", () => {
-        if (asked) document.body.dataset.result = said() + " " + player.querySelector("output").textContent;
+        if (!asked) return;
+        document.body.dataset.result = said() + " " + player.querySelector("output").textContent;
+        done();
       });"""
-    dom = in_browser(playing, script, tmp_path, "--dump-dom", "--virtual-time-budget=4000", "--timeout=4000")
+    dom = printed_when_done(with_script(playing, script))
     found = re.search(r'data-result="([^"]*)"', dom)
     assert found, "no frame was sought"
     *values, number, _, count = found[1].split()
@@ -354,7 +335,7 @@ def test_a_phone_scrolls_down_only(playing, tmp_path):
         const right = Math.ceil(Math.max(...seen));
         document.body.dataset.result = [innerWidth, page.documentElement.scrollWidth, right, seen.length].join(" ");
       });"""
-    dom = in_browser(host, script, tmp_path, "--dump-dom", "--virtual-time-budget=3000")
+    dom = printed(with_script(host, script), "--dump-dom", "--virtual-time-budget=3000")
     inner, scrolled, right, seen = map(int, re.search(r'data-result="([^"]*)"', dom)[1].split())
     assert inner == 360 and scrolled <= 360 and right <= 360 and seen > 20
 
@@ -366,7 +347,7 @@ def test_every_column_of_scores_is_set_under_its_heading(page, tmp_path):
       document.body.dataset.result = [cells.length, ...new Set(cells.map((cell) => getComputedStyle(cell).textAlign))]
         .join(" ");
     """
-    dom = in_browser(page, script, tmp_path, "--dump-dom")
+    dom = printed(with_script(page, script), "--dump-dom")
     assert re.fullmatch(r"\d+ right", re.search(r'data-result="([^"]*)"', dom)[1])
 
 
