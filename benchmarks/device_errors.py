@@ -17,5 +17,5 @@ def lines_of(error):
     """Return the first lines of an error that say something, and where in this repository it came from."""
     text = [line.rstrip()[:WIDTH] for line in f"{type(error).__name__}: {error}".splitlines() if line.strip(" -")]
     frames = traceback.extract_tb(error.__traceback__)
-    place = next((frame for frame in reversed(frames) if str(ROOT) in frame.filename), frames[-1])
+    place = next((frame for frame in reversed(frames) if Path(frame.filename).is_relative_to(ROOT)), frames[-1])
     return [*text[:LINES], f"at {os.path.relpath(place.filename, ROOT)}:{place.lineno}, {place.name}"]
