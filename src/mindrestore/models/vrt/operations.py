@@ -65,9 +65,9 @@ def _of_blocks(groups: Iterable[nn.Cell], size: Sizes) -> int:
         for block in [cell for _, cell in group.cells_and_names() if isinstance(cell, WindowedBlock)]:
             window, _ = fitted(size, block.window, block.shifted)
             tokens = math.prod(-(-side // each) * each for side, each in zip(size, window))
-            weights = zip(block.names, block.weights)
-            linear = sum(weight.size for name, weight in weights if name.endswith(".weight") and weight.ndim > 1)
-            channels = dict(zip(block.names, block.weights))["norm1.weight"].size
+            weights = dict(zip(block.names, block.weights))
+            linear = sum(each.size for name, each in weights.items() if name.endswith(".weight") and each.ndim > 1)
+            channels = weights["norm1.weight"].size
             attended = math.prod(window)  # tokens that each token attends to, and half as many in mutual attention
             total += tokens * (linear + 2 * channels * (attended + block.mutual * attended // 2))
     return total
