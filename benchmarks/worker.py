@@ -35,6 +35,7 @@ def main():
             json.dumps(dict(seconds=seconds, processor=processor, above_start=peak - start, peak=peak, values=result())),
             file=answers,
         )
+        del result  # a training holds no gradients of the step before
 
 
 def processor_seconds():
