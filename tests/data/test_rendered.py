@@ -121,6 +121,19 @@ def test_demo_scenes_show_held_out_photographs_only(monkeypatch):
     assert seen == set(HELD_OUT_PHOTOGRAPHS)
 
 
+def test_half_of_the_clips_are_out_of_focus_and_nothing_else_changes():
+    def made(defocus):
+        return [RenderedClips(2, 32, 48, colour=True, defocus=defocus).clip(0, np.random.default_rng(i)) for i in range(40)]
+
+    sharp, blurred = made(0.0), made(2.0)
+    same = [np.array_equal(*pair) for pair in zip(sharp, blurred)]
+    assert 10 < sum(same) < 30
+    for before, after in zip(sharp, blurred):
+        assert after.shape == before.shape and after.dtype == np.float32 and after.flags.c_contiguous
+        assert np.abs(np.diff(after, axis=-1)).mean() <= np.abs(np.diff(before, axis=-1)).mean()
+        np.testing.assert_allclose(after.mean((-2, -1)), before.mean((-2, -1)), atol=0.02)  # no colour, no frame mixes
+
+
 def test_rendering_is_fast_enough_to_train_on():
     clips, rng = RenderedClips(8, 96, 96), np.random.default_rng(0)
     clips.clip(0, rng)

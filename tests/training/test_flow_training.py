@@ -64,7 +64,7 @@ def test_a_trained_spynet_is_what_vrt_starts_from(mode, tmp_path):
             "model": {"name": "spynet"},
             "data": {"patch": 32, "clips": 4},
             "output": str(tmp_path / "run"),
-            "training": {"steps": 2, "batch_size": 2, "validate_every": 2, "save_every": 2, "log_every": 1},
+            "training": {"steps": 2, "batch_size": 2, "validate_every": 2, "save_every": 2, "log_every": 1, "average": 0.9},
         }
     )
     assert isinstance(config, FlowConfig)

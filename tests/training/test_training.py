@@ -173,6 +173,7 @@ def test_a_longer_run_goes_on_from_a_shorter_one(configure, tmp_path, training_m
         "training.schedule.kind=step",
         "training.schedule.every_epochs=1",
         "training.clip_norm=0.1",
+        "training.average=0.9",
         "model.blocks=1",
         "model.start=gap_tv",
     )
@@ -180,6 +181,7 @@ def test_a_longer_run_goes_on_from_a_shorter_one(configure, tmp_path, training_m
     broken = train(configure(*common, "training.steps=3"))
     assert train(configure(*common, "training.steps=5"), resume=True) == broken
     assert_same_state(unbroken, broken)
+    assert any(name.startswith("average/") for name in load_arrays(broken / "last_state.ckpt")[0])
     # the shorter run also validated at its end
     expected, found = ([{**line, "seconds": 0} for line in lines_of(folder)] for folder in (unbroken, broken))
     assert [line for line in found if not (line["step"] == 3 and "validation_psnr" in line)] == expected

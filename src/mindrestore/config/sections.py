@@ -37,6 +37,7 @@ class Training(Section):
     workers: Count = Field(1, description="threads in which a process makes its samples")
     clip_norm: Rate | None = None
     seed: Seed = 0
+    average: float | None = Field(None, gt=0, lt=1, description="decay of a running average of the weights (EMA)")
     validate_every: Count = Field(description="steps")
     save_every: Count = Field(description="steps")
     log_every: Count = Field(description="steps")

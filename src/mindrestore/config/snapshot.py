@@ -36,6 +36,7 @@ class Data(Section):
         "sides, stretched; all of them, stretched",
     )
     clips: int = Field(1000, ge=1, description="rendered clips that count as an epoch")
+    defocus: float = Field(0.0, ge=0, description="of half of the rendered clips, up to so many pixels (standard deviation)")
 
     @model_validator(mode="after")
     def _has_path(self) -> "Data":

@@ -30,6 +30,7 @@ class VideoData(Section):
     time_reversal: bool = False
     colour_jitter: bool = False
     clips: int = Field(1000, ge=1, description="rendered clips that count as a pass")
+    defocus: float = Field(0.0, ge=0, description="of half of the rendered clips, up to so many pixels (standard deviation)")
 
     @model_validator(mode="after")
     def _rises(self) -> "VideoData":
@@ -53,7 +54,6 @@ class VideoTraining(Training):
         "is kept but what goes in: the larger, the less memory; auto: pieces on a CPU, else one graph",
     )
     loss: Literal["charbonnier"] = "charbonnier"
-    average: float | None = Field(None, gt=0, lt=1, description="decay of a running average of the weights (EMA)")
     validate_every: Count = 5000
     save_every: Count = 5000
     log_every: Count = 100

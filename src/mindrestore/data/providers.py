@@ -42,6 +42,7 @@ class ClipSettings(Protocol):
     size: int
     view: str
     clips: int
+    defocus: float
 
 
 def training_clips(settings: ClipSettings, colour: bool) -> ClipSource:
@@ -55,7 +56,7 @@ def training_clips(settings: ClipSettings, colour: bool) -> ClipSource:
     """
     size = (settings.frames, settings.size, settings.size)
     if settings.kind == "rendered":
-        return RenderedClips(*size, colour=colour, length=settings.clips)
+        return RenderedClips(*size, colour=colour, length=settings.clips, defocus=settings.defocus)
     if settings.kind == "davis":
         return DavisClips(settings.path, *size, colour=colour, view=settings.view)
     return SceneClips(scene_paths(settings.path), *size, colour=colour, view=settings.view)

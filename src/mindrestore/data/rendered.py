@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
 from mindrestore.data.composition import Composition, Foreground, Motion, Point, Surface, ellipse, render
 from mindrestore.data.photographs import TRAIN_PHOTOGRAPHS, photograph
@@ -24,6 +25,8 @@ class RenderedClips:
         colour: RGB instead of grey.
         speed: as for ``render_clip``.
         length: clips of one pass.
+        defocus: half of the clips are blurred as by a lens out of focus, by a Gaussian of a standard deviation up to this, in
+            pixels: most photographs that clips are rendered from are sharper than most videos.
     """
 
     notes = ()
@@ -37,8 +40,9 @@ class RenderedClips:
         colour: bool = False,
         speed: float | None = None,
         length: int = 1000,
+        defocus: float = 0.0,
     ) -> None:
-        self.frames, self.height, self.width, self.length = frames, height, width, length
+        self.frames, self.height, self.width, self.length, self.defocus = frames, height, width, length, defocus
         self.photographs, self.colour, self.speed = tuple(photographs), colour, speed
         for name in self.photographs:
             photograph(name)  # a wrong name fails here, and reading is paid once
@@ -53,9 +57,13 @@ class RenderedClips:
 
     def clip(self, index: int, rng: np.random.Generator) -> np.ndarray:
         """A clip ``(T, H, W)`` or ``(3, T, H, W)`` drawn from ``rng``; ``index`` changes nothing."""
-        return render_clip(
+        clip = render_clip(
             rng, self.frames, self.height, self.width, photographs=self.photographs, colour=self.colour, speed=self.speed
         )
+        if self.defocus and rng.random() < 0.5:
+            deviation = rng.uniform(0, self.defocus)
+            clip = gaussian_filter(clip, (*(0 for _ in clip.shape[:-2]), deviation, deviation))
+        return clip
 
 
 def render_clip(

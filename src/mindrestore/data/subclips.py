@@ -127,10 +127,13 @@ class StoredSubclips:
 
 
 class RenderedSubclips:
-    """Subclips that ``RenderedClips`` draws, ``clips`` of them a pass; low quality is to be made from them."""
+    """Subclips that ``RenderedClips`` draws, ``clips`` of them a pass, up to ``defocus`` out of focus.
 
-    def __init__(self, frames: int, patch: int, clips: int = 1000) -> None:
-        self.clips = RenderedClips(frames, patch, patch, colour=True, length=clips)
+    Low quality is to be made from them.
+    """
+
+    def __init__(self, frames: int, patch: int, clips: int = 1000, defocus: float = 0.0) -> None:
+        self.clips = RenderedClips(frames, patch, patch, colour=True, length=clips, defocus=defocus)
 
     def __len__(self) -> int:
         """Subclips of one pass."""

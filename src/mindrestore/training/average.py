@@ -18,6 +18,11 @@ class Average:
         decay: between 0 and 1, such as 0.999.
     """
 
+    @classmethod
+    def wanted(cls, network: nn.Cell, decay: float | None) -> Average | None:
+        """Return the average that a configuration asks for: of ``decay``, or none where that is ``None``."""
+        return None if decay is None else cls(network, decay)
+
     def __init__(self, network: nn.Cell, decay: float) -> None:
         self.weights = network.trainable_params()
         self.averages = [Parameter(Tensor(weight.numpy()), name=weight.name, requires_grad=False) for weight in self.weights]

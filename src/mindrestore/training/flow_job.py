@@ -15,6 +15,7 @@ from mindrestore.data.photographs import HELD_OUT_PHOTOGRAPHS
 from mindrestore.metrics import psnr
 from mindrestore.models import network_of
 from mindrestore.ops.warp import warp
+from mindrestore.training.average import Average
 from mindrestore.training.gradients import whole_gradients
 from mindrestore.training.job import Job, Show, nobody
 from mindrestore.training.loss_scale import needed_loss_scale
@@ -43,6 +44,7 @@ def flow_job(config: FlowConfig) -> Job:
         updates=adam_updates(network, rates, settings.betas),
         gradients=partial(whole_gradients, network, end_point_error, loss_scale=loss_scale),
         validate=_validation(network, data),
+        average=Average.wanted(network, settings.average),
         loss_scale=loss_scale,
     )
 

@@ -18,6 +18,7 @@ from mindrestore.evaluation.snapshot_scenes import evaluation_mask, evaluation_s
 from mindrestore.models import kind_of, network_of
 from mindrestore.restore.snapshots import Reconstructor
 from mindrestore.sensing.masks import fingerprint, load_mask, random_mask
+from mindrestore.training.average import Average
 from mindrestore.training.gradients import GRADIENTS, MEAN_OVER_RANKS
 from mindrestore.training.job import Job, Show, nobody
 from mindrestore.training.loss_scale import needed_loss_scale
@@ -50,6 +51,7 @@ def snapshot_job(config: SnapshotConfig) -> Job:
         updates=updates,
         gradients=partial(GRADIENTS[execution], network, LOSSES[settings.loss], loss_scale=loss_scale),
         validate=_validation(config, network),
+        average=Average.wanted(network, settings.average),
         mask=mask,
         sqrt_loss=settings.loss in SQRT_LOSSES,
         mean_over_ranks=execution in MEAN_OVER_RANKS,

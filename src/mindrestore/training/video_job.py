@@ -59,7 +59,7 @@ def video_job(config: VideoConfig) -> Job:
         updates=_updates(kind, network, settings, rates=rates, steps_per_pass=steps_per_pass),
         gradients=kind.with_inputs(network, gradients),
         validate=video_validation(config, network),
-        average=Average(network, settings.average) if settings.average else None,
+        average=Average.wanted(network, settings.average),
         mean_over_ranks=execution in MEAN_OVER_RANKS,
         loss_scale=loss_scale,
     )
@@ -117,7 +117,7 @@ def _samples(config: VideoConfig) -> VideoSamples:
     frames = INTERPOLATED if task == "interpolate" else data.frames
     scale = config.scale
     if data.kind == "rendered":
-        subclips = RenderedSubclips(frames, data.patch, data.clips)
+        subclips = RenderedSubclips(frames, data.patch, data.clips, data.defocus)
     else:
         clips = [clip.name for clip in read_list(data.list)] if data.list else None
         stores = training_stores(data.gt, data.lq, blurred=config.degradation == "blur")
