@@ -75,18 +75,16 @@ class AttentionBlock(Operator):
     ) -> None:
         super().__init__()
         self.shape, self.names = x.shape, tuple(weights)
-        arrays = [self.array(weights[name]) if name in weights else None for name in WEIGHTS]
-        self._shapes = [None if array is None else array.shape for array in arrays]
-        table, fc11 = arrays[WEIGHTS.index("attn.relative_position_bias_table")], arrays[WEIGHTS.index("mlp.fc11.weight")]
+        self._shapes = {name: weight.shape for name, weight in weights.items()}
         self.sizes = _Sizes(
             rows=math.prod(x.shape[:-1]),
             windows=windows,
             tokens=len(positions),
             channels=x.shape[-1],
             heads=heads,
-            hidden=len(fc11),
+            hidden=self._shapes["mlp.fc11.weight"][0],
             kinds=0 if masks is None else len(masks),
-            entries=len(table),
+            entries=self._shapes["attn.relative_position_bias_table"][0],
             mutual=encoding is not None,
             threads=min(windows, threads()),
         )
@@ -98,7 +96,7 @@ class AttentionBlock(Operator):
             masks=self.pointer(masks),
             multipliers=self.pointer(multipliers),
             encoding=self.pointer(encoding),
-            weights=_several(*map(address, arrays)),
+            weights=_several(*(self.pointer(weights.get(name)) for name in WEIGHTS)),
             scale=scale,
         )
 
@@ -110,8 +108,7 @@ class AttentionBlock(Operator):
 
     def backward(self, gradient: Tensor, wanted: Wanted) -> Gradients:
         (of_x,), of_weights = wanted
-        shapes = dict(zip(WEIGHTS, self._shapes))
-        weights = {name: wanted_array(shapes[name], each) for name, each in zip(self.names, of_weights)}
+        weights = {name: wanted_array(self._shapes[name], each) for name, each in zip(self.names, of_weights)}
         gradient_of_x = np.empty(self.shape, np.float32)
         pointers = _several(*(address(weights.get(name)) for name in WEIGHTS))
         self.call("mindrestore_block_backward", self.pointer(gradient), address(gradient_of_x), ctypes.addressof(pointers))

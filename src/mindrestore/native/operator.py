@@ -10,7 +10,7 @@ import os
 from collections.abc import Sequence
 
 import numpy as np
-from mindspore import Tensor, from_numpy
+from mindspore import Tensor, float32, from_numpy
 
 from mindrestore.native.loading import library
 
@@ -28,7 +28,7 @@ class Operator:
     arguments: ctypes.Structure
 
     def __init__(self) -> None:
-        self._arrays: list[np.ndarray] = []  # the memory that the pointers point to, referenced as long as the operator
+        self._held: list[Tensor | np.ndarray] = []  # the memory that the pointers point to, as long as the operator
 
     def forward(self) -> Tensor:
         """Return the result of the piece."""
@@ -49,11 +49,14 @@ class Operator:
         operator.
         """
         x = np.ascontiguousarray(x.numpy() if isinstance(x, Tensor) else x, dtype)
-        self._arrays.append(x)
+        self._held.append(x)
         return x
 
     def pointer(self, x: Tensor | np.ndarray | None, dtype: type[np.generic] = np.float32) -> int | None:
         """Return the address of the contiguous numbers of a tensor or array, None for None."""
+        if isinstance(x, Tensor) and dtype is np.float32 and x.dtype == float32 and x.is_contiguous():
+            self._held.append(x)
+            return x.data_ptr()  # waits for the numbers, and takes a tenth of the time of an array made of them
         return None if x is None else address(self.array(x, dtype))
 
 

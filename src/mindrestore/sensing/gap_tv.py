@@ -9,7 +9,6 @@ measurement, smooth, repeat.
 from __future__ import annotations
 
 import numpy as np
-from skimage.restoration import denoise_tv_chambolle
 
 from mindrestore.errors import UserError
 from mindrestore.sensing.bayer import demosaic, mosaic
@@ -82,6 +81,8 @@ def _demosaiced(clip: np.ndarray) -> np.ndarray:
 
 def _smoothed(clip: np.ndarray, weight: float, inner_iterations: int) -> np.ndarray:
     """Total-variation denoising of every frame of ``(T, H, W)``."""
+    from skimage.restoration import denoise_tv_chambolle  # takes most of a second, which those without snapshots save
+
     return denoise_tv_chambolle(clip, weight=weight, eps=0, max_num_iter=inner_iterations, channel_axis=0)
 
 
