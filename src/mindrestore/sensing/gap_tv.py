@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from mindrestore.errors import UserError
+from mindrestore.sensing import total_variation
 from mindrestore.sensing.bayer import demosaic, mosaic
 from mindrestore.sensing.operator import SnapshotImaging
 
@@ -81,9 +82,7 @@ def _demosaiced(clip: np.ndarray) -> np.ndarray:
 
 def _smoothed(clip: np.ndarray, weight: float, inner_iterations: int) -> np.ndarray:
     """Total-variation denoising of every frame of ``(T, H, W)``."""
-    from skimage.restoration import denoise_tv_chambolle  # takes most of a second, which those without snapshots save
-
-    return denoise_tv_chambolle(clip, weight=weight, eps=0, max_num_iter=inner_iterations, channel_axis=0)
+    return np.stack([total_variation.denoise(frame, weight, inner_iterations) for frame in clip])
 
 
 def _smoothed_colour(clip: np.ndarray, weight: float, inner_iterations: int) -> np.ndarray:
