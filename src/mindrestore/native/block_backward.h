@@ -270,7 +270,8 @@ class Backward : public Forward {
                           const float *of_result, const Vector *mean, float *of_bias) {
         const int64_t lanes = head * l.padded + panel * PANEL;
         const float *largest = p.largest + lanes, *inverse = p.inverse + lanes;
-        const Vector most[2] = {load(largest), load(largest + LANES)}, by[2] = {load(inverse), load(inverse + LANES)};
+        const Vector base[2] = {load(largest) * LOG2_E, load(largest + LANES) * LOG2_E};
+        const Vector by[2] = {load(inverse), load(inverse + LANES)};
         const Vector less[2] = {mean[0], mean[1]};
         float *made = scores + at * PANEL, *slopes = of_scores + at * PANEL, *sums = of_bias ? of_bias + at * PANEL : nullptr;
         product(l.of_frame, Columns{p.value_rows + head * l.head * l.padded + first_key, l.padded}, {of_result, PANEL, l.head},
@@ -278,7 +279,7 @@ class Backward : public Forward {
                     const Vector of_weight[2] = {first, second};
                     for (int half = 0; half < 2; half++) {
                         const int64_t i = key * PANEL + half * LANES;
-                        const Vector weight = exponential(load(made + i) - most[half]) * by[half];
+                        const Vector weight = power_of_two(load(made + i) * LOG2_E - base[half]) * by[half];
                         const Vector slope = weight * (of_weight[half] - less[half]);
                         store(made + i, weight);
                         store(slopes + i, slope);

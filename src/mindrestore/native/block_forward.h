@@ -227,11 +227,12 @@ class Forward {
         for (int64_t frame = from; frame < to; frame++)
             score(p, head, query, frame, (frame - from) * l.padded_frame, bias, mask, largest);
         const int64_t keys = (to - from) * l.padded_frame;
+        const Vector base[2] = {largest[0] * LOG2_E, largest[1] * LOG2_E};
         for (int64_t frame = 0; frame < to - from; frame++) {
             float *at = scores + frame * l.padded_frame * PANEL;
             for (int64_t key = 0; key < l.of_frame; key++, at += PANEL)
                 for (int half = 0; half < 2; half++) {
-                    const Vector y = exponential(load(at + half * LANES) - largest[half]);
+                    const Vector y = power_of_two(load(at + half * LANES) * LOG2_E - base[half]);
                     total[half] += y;
                     store(at + half * LANES, y);
                 }
