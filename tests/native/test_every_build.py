@@ -11,7 +11,7 @@ from places import ROOT
 
 from mindrestore.runtime import processor
 
-TESTS = "equal_to_mindspores or are_the_whole or is_wanted or lead_nowhere"
+TESTS = "equal_to_mindspores or are_the_whole or is_wanted or lead_nowhere or permutation"
 SANITIZED = ["-O1", "-g", "-fno-omit-frame-pointer"]
 BUILDS = {  # flags of the compiler, and libraries of it to load before all others
     "address and undefined behaviour": (

@@ -18,7 +18,7 @@ from pathlib import Path
 from mindrestore.runtime import processor
 
 SOURCES = Path(__file__).parent
-MAIN = ("attention_block.cpp", "alignment.cpp", "coupling.cpp", "convolutions.cpp", "tokens.cpp", "warp.cpp")
+MAIN = ("attention_block.cpp", "alignment.cpp", "coupling.cpp", "convolutions.cpp", "permutation.cpp", "tokens.cpp", "warp.cpp")
 FLAGS = (
     "-std=c++17",
     "-O3",

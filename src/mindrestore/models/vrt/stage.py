@@ -15,6 +15,7 @@ from mindrestore.models.vrt.alignment import Alignment
 from mindrestore.models.vrt.attention import Group
 from mindrestore.models.vrt.layers import GatedMlp, GatedMlpOfTokens, LayerNorm, Linear, NormedLinear, ResidualLinear
 from mindrestore.models.vrt.settings import Options
+from mindrestore.native.permutation import Permutation
 from mindrestore.ops.windows import Sizes
 
 
@@ -108,6 +109,11 @@ class Down(Rearrangement):
     def compute(self, w: Weights, x: Tensor) -> Tensor:
         return unshuffled(x)
 
+    def native(self, x: Tensor) -> Permutation:
+        batch, frames, height, width, channels = x.shape
+        split = batch * frames * height // 2, 2, width // 2, 2, channels
+        return Permutation(x, split, (0, 2, 3, 1, 4), (batch, frames, height // 2, width // 2, 4 * channels))
+
     def adjoint(self, shapes: Sequence[Shape | None], gradient: Tensor) -> tuple[Tensor]:
         return (shuffled(gradient),)
 
@@ -117,6 +123,11 @@ class Up(Rearrangement):
 
     def compute(self, w: Weights, x: Tensor) -> Tensor:
         return shuffled(x)
+
+    def native(self, x: Tensor) -> Permutation:
+        batch, frames, height, width, channels = x.shape
+        split = batch * frames * height, width, 2, 2, channels // 4
+        return Permutation(x, split, (0, 3, 1, 2, 4), (batch, frames, 2 * height, 2 * width, channels // 4))
 
     def adjoint(self, shapes: Sequence[Shape | None], gradient: Tensor) -> tuple[Tensor]:
         return (unshuffled(gradient),)
