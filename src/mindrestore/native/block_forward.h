@@ -143,7 +143,7 @@ class Forward {
         const Columns keys{p.key_rows + head * l.head * l.padded + frame * l.padded_frame, l.padded};
         float *to = scores + at * PANEL;
         Vector most[2] = {largest[0], largest[1]};
-        const auto keep = [&most, to](int64_t key, Vector first, Vector second) {
+        const auto keep = [&most, to](int64_t key, Vector first, Vector second) __attribute__((always_inline)) {
             most[0] = larger(most[0], first), most[1] = larger(most[1], second);
             store(to + key * PANEL, first, second);
         };
@@ -151,12 +151,12 @@ class Forward {
         const float *plus = bias ? bias + at * PANEL : mask ? mask + at * PANEL : nullptr;
         const float *also = bias && mask ? mask + at * PANEL : nullptr;
         if (also)
-            product(l.of_frame, keys, right, [=](int64_t key, Vector first, Vector second) {
+            product(l.of_frame, keys, right, [=](int64_t key, Vector first, Vector second) __attribute__((always_inline)) {
                 keep(key, first + (load(plus + key * PANEL) + load(also + key * PANEL)),
                      second + (load(plus + key * PANEL + LANES) + load(also + key * PANEL + LANES)));
             });
         else if (plus)
-            product(l.of_frame, keys, right, [=](int64_t key, Vector first, Vector second) {
+            product(l.of_frame, keys, right, [=](int64_t key, Vector first, Vector second) __attribute__((always_inline)) {
                 keep(key, first + load(plus + key * PANEL), second + load(plus + key * PANEL + LANES));
             });
         else
