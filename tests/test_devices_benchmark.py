@@ -311,3 +311,12 @@ def test_times_are_compared_with_pytorchs_of_the_same_batch(modules):
     theirs = dict(case="PyTorch, step of 001", parts={"batch 1": dict(s_step=1.0), "batch 2": dict(s_step=2.0)})
     assert "1.50 times PyTorch's" in row(modules, ours, others=[theirs])
     assert "times PyTorch's" not in row(modules, dict(ours, device="cpu"), others=[theirs])
+
+
+def test_scores_that_others_are_compared_with_are_those_of_what_ships(devices):
+    shown = (ROOT / "README.md").read_text()
+    scores = {
+        record["case"]: record["parts"]["mean"]["psnr"] for record in records(devices.CPU_RUN) if "evaluate" in record["case"]
+    }
+    assert set(scores) == {"evaluate sci", "evaluate denoise", "evaluate sr"}
+    assert not [case for case, psnr in scores.items() if f"{psnr:.2f}" not in shown]

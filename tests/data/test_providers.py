@@ -30,7 +30,7 @@ def davis(tmp_path):
 
 
 def settings(kind, path=None):
-    return SimpleNamespace(kind=kind, path=path, frames=4, size=16, view="scaled", clips=7)
+    return SimpleNamespace(kind=kind, path=path, frames=4, size=16, view="scaled", clips=7, defocus=0.0)
 
 
 @pytest.mark.parametrize("colour", [False, True], ids=["grey", "colour"])
