@@ -32,9 +32,9 @@ def test_many_numbers_are_shared_by_threads(threads, monkeypatch):
     np.testing.assert_array_equal(y, x.transpose(0, 2, 3, 1))
 
 
-@pytest.mark.parametrize("piece, shape", [(Down, 8), (Up, 8), (PixelsLast, 5), (ChannelsLast, 5)], ids=lambda x: str(x))
-def test_pieces_are_equal_to_mindspores(piece, shape):
-    piece, x = piece(), Tensor(np.random.default_rng(0).random((2, 3, 6, 10, shape), np.float32))
+@pytest.mark.parametrize("piece", [Down, Up, PixelsLast, ChannelsLast])
+def test_pieces_are_equal_to_mindspores(piece):
+    piece, x = piece(), Tensor(np.random.default_rng(0).random((2, 3, 6, 10, 8), np.float32))
     assert isinstance(piece.native(x), Permutation)
     by_operator, without = Piecewise(piece)(x).asnumpy(), piece.compute({}, x).asnumpy()
     assert by_operator.shape == without.shape

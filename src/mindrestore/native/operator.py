@@ -44,20 +44,19 @@ class Operator:
         if function(ctypes.byref(self.sizes), ctypes.byref(self.arguments), *map(ctypes.c_void_p, pointers)):
             raise MemoryError(f"{name}: {self.sizes.threads} threads need more memory than there is")
 
-    def array(self, x: Tensor | np.ndarray, dtype: type[np.generic] = np.float32) -> np.ndarray:
-        """Return a tensor or array as a contiguous array of ``dtype``, without a copy if it is one; it lives as long as the
-        operator.
-        """
-        x = np.ascontiguousarray(x.numpy() if isinstance(x, Tensor) else x, dtype)
-        self._held.append(x)
-        return x
-
     def pointer(self, x: Tensor | np.ndarray | None, dtype: type[np.generic] = np.float32) -> int | None:
-        """Return the address of the contiguous numbers of a tensor or array, None for None."""
+        """Return the address of the numbers of a tensor or array, None for None.
+
+        They are copied if they are not contiguous or not of ``dtype``, and live as long as the operator.
+        """
+        if x is None:
+            return None
         if isinstance(x, Tensor) and dtype is np.float32 and x.dtype == float32 and x.is_contiguous():
             self._held.append(x)
             return x.data_ptr()  # waits for the numbers, and takes a tenth of the time of an array made of them
-        return None if x is None else address(self.array(x, dtype))
+        array = np.ascontiguousarray(x.numpy() if isinstance(x, Tensor) else x, dtype)
+        self._held.append(array)
+        return address(array)
 
 
 def threads() -> int:

@@ -19,17 +19,18 @@ _Given = structure(("x", ctypes.c_void_p))
 
 
 class Permutation(Operator):
-    """x.reshape(split).permute(order).reshape(shape), one copy.
+    """x.reshape(split).permute(order).reshape(shape), in one copy.
 
     Args:
         x: of any shape.
-        split: shape of up to six axes, of as many numbers as x has.
+        split: shape of up to six axes, of as many numbers as x has; the first may be -1.
         order: of these axes in the result.
         shape: of the result.
     """
 
     def __init__(self, x: Tensor, split: Sequence[int], order: Sequence[int], shape: Sequence[int]) -> None:
         super().__init__()
+        split = math.prod(x.shape) // math.prod(split[1:]), *split[1:]
         missing = _MOST_AXES - len(split)
         counts = [1] * missing + [split[axis] for axis in order]
         steps = [0] * missing + [math.prod(split[axis + 1 :]) for axis in order]

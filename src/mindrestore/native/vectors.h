@@ -64,19 +64,11 @@ inline float sum(typename Lanes<COUNT>::Type x) {
     }
 }
 
-// e^x within 1e-7 of it, for -87 <= x <= 88; below as for -87. x = n ln 2 + r, and e^r by a polynomial fitted to 3e-9.
-inline Vector exponential(Vector x) {
-    const Vector shifter = all(12582912.0f);  // 1.5 * 2^23: what is added to it is rounded to an integer in its last bits
-    x = larger(x, all(-87.0f));
-    const Vector shifted = x * 1.44269504f + shifter;
-    const Vector n = shifted - shifter;
-    const Vector r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
-    Vector y = r * 1.38131e-3f + 8.36942e-3f;
-    y = y * r + 4.166846e-2f;
-    y = y * r + 0.16666515f;
-    y = y * r + 0.49999993f;
-    y = y * (r * r) + r;
-    y = y + 1.0f;
+constexpr float LOG2_E = 1.44269504f;
+constexpr float SHIFTER = 12582912.0f;  // 1.5 * 2^23: what is added to it is rounded to an integer in its last bits
+
+// y 2^n; shifted: n + SHIFTER.
+inline Vector scaled(Vector y, Vector shifted) {
     Bits bits, scale;
     std::memcpy(&bits, &y, sizeof bits);
     std::memcpy(&scale, &shifted, sizeof scale);
@@ -85,25 +77,31 @@ inline Vector exponential(Vector x) {
     return y;
 }
 
-// 2^x within 2e-7 of it, for -126 <= x <= 127; below as for -126. For softmax: a power of two is a third less work than one of e,
+// e^x within 1e-7 of it, for -87 <= x <= 88; below as for -87. x = n ln 2 + r, and e^r by a polynomial fitted to 3e-9.
+inline Vector exponential(Vector x) {
+    x = larger(x, all(-87.0f));
+    const Vector shifted = x * LOG2_E + SHIFTER;
+    const Vector n = shifted - SHIFTER;
+    const Vector r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
+    Vector y = r * 1.38131e-3f + 8.36942e-3f;
+    y = y * r + 4.166846e-2f;
+    y = y * r + 0.16666515f;
+    y = y * r + 0.49999993f;
+    y = y * (r * r) + r;
+    return scaled(y + 1.0f, shifted);
+}
+
+// 2^x within 3e-7 of it, for -126 <= x <= 127; below as for -126. For softmax: a power of two is a third less work than one of e,
 // and e^(x - y) is 2^(x log2(e) - y log2(e)), whose product and difference are one step that rounds once.
-constexpr float LOG2_E = 1.44269504f;
 inline Vector power_of_two(Vector x) {
-    const Vector shifter = all(12582912.0f);  // as above
     x = larger(x, all(-126.0f));
-    const Vector shifted = x + shifter;
-    const Vector r = x - (shifted - shifter);  // and 2^r by a polynomial fitted to 8e-8
+    const Vector shifted = x + SHIFTER;
+    const Vector r = x - (shifted - SHIFTER);  // and 2^r by a polynomial fitted to 8e-8
     Vector y = r * 1.32764725e-3f + 9.67554096e-3f;
     y = y * r + 5.55071309e-2f;
     y = y * r + 2.40221202e-1f;
     y = y * r + 6.93146944e-1f;
-    y = y * r + 1.0f;
-    Bits bits, scale;
-    std::memcpy(&bits, &y, sizeof bits);
-    std::memcpy(&scale, &shifted, sizeof scale);
-    bits += scale << 23;
-    std::memcpy(&y, &bits, sizeof y);
-    return y;
+    return scaled(y * r + 1.0f, shifted);
 }
 
 // x Phi(x), the exact GELU, and its slope Phi(x) + x phi(x). Phi as mindrestore.ops.activations has it.

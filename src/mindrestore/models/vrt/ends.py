@@ -14,8 +14,7 @@ from mindspore.ops import constexpr
 
 from mindrestore.models.piece import Piece, Rearrangement, Shape, Weights
 from mindrestore.models.vrt.flows import with_neighbours
-from mindrestore.models.vrt.layers import Conv, channels_last, pixels_last
-from mindrestore.native.permutation import Permutation
+from mindrestore.models.vrt.layers import Axes, Conv, Reordering, channels_last_axes, pixels_last, pixels_last_axes
 from mindrestore.ops.activations import leaky_relu
 from mindrestore.ops.convolution_images import conv2d
 from mindrestore.ops.margins import with_zeros
@@ -37,34 +36,18 @@ class NeighboursJoined(Piece):
         return ops.cat((with_neighbours(x[:, :, : self.colours], backward, forward), x[:, :, self.colours :]), 2)
 
 
-class PixelsLast(Rearrangement):
+class PixelsLast(Reordering):
     """Features (N, D, H, W, C) -> (N, D, C, H, W)."""
 
-    def compute(self, w: Weights, features: Tensor) -> Tensor:
-        return pixels_last(features)
-
-    def native(self, features: Tensor) -> Permutation:
-        batch, frames, height, width, channels = features.shape
-        split, shape = (batch * frames, height * width, channels), (batch, frames, channels, height, width)
-        return Permutation(features, split, (0, 2, 1), shape)
-
-    def adjoint(self, shapes: Sequence[Shape | None], gradient: Tensor) -> tuple[Tensor]:
-        return (channels_last(gradient),)
+    def axes(self, shape: Shape) -> Axes:
+        return pixels_last_axes(shape)
 
 
-class ChannelsLast(Rearrangement):
+class ChannelsLast(Reordering):
     """The inverse of ``PixelsLast``."""
 
-    def compute(self, w: Weights, features: Tensor) -> Tensor:
-        return channels_last(features)
-
-    def native(self, features: Tensor) -> Permutation:
-        batch, frames, channels, height, width = features.shape
-        split, shape = (batch * frames, channels, height * width), (batch, frames, height, width, channels)
-        return Permutation(features, split, (0, 2, 1), shape)
-
-    def adjoint(self, shapes: tuple[Shape, ...], gradient: Tensor) -> tuple[Tensor]:
-        return (pixels_last(gradient),)
+    def axes(self, shape: Shape) -> Axes:
+        return channels_last_axes(shape)
 
 
 class EnlargedClip(Piece):

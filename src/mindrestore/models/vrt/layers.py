@@ -11,11 +11,13 @@ from mindspore import Parameter, Tensor, nn
 from mindrestore.models.convolutions import Convolution, Convolutions
 from mindrestore.models.piece import Itemwise, Rearrangement, Shape, Weights, named
 from mindrestore.native.convolutions import Layer
+from mindrestore.native.permutation import Permutation
 from mindrestore.native.tokens import TokenStep
 from mindrestore.ops.activations import gelu
 from mindrestore.ops.convolution_images import conv2d
 from mindrestore.ops.rows import layer_norm, linear
 
+Axes = tuple[Shape, tuple[int, ...], Shape]  # what ``reordered`` takes beside its tensor
 SMALL = 0.02  # standard deviation of first weights of linear layers, as published
 
 
@@ -139,6 +141,24 @@ class GatedMlpOfTokens(Tokenwise):
         return TokenStep(x, named(self.names, self.weights))
 
 
+class Reordering(Rearrangement):
+    """Axes in another order."""
+
+    def axes(self, shape: Shape) -> Axes:
+        """Return what ``reordered`` takes for an input of ``shape``."""
+        raise NotImplementedError
+
+    def compute(self, w: Weights, x: Tensor) -> Tensor:
+        return reordered(x, *self.axes(x.shape))
+
+    def native(self, x: Tensor) -> Permutation:
+        return Permutation(x, *self.axes(x.shape))
+
+    def adjoint(self, shapes: Sequence[Shape], gradient: Tensor) -> tuple[Tensor]:
+        split, order, _ = self.axes(shapes[0])
+        return (reordered(gradient, [split[axis] for axis in order], np.argsort(order).tolist(), shapes[0]),)
+
+
 class Sum(Rearrangement):
     """x + y"""
 
@@ -188,13 +208,28 @@ def _padded_convolution(x: Tensor, weight: Tensor, bias: Tensor, exact: bool) ->
     return conv2d(x, weight.reshape(*weight.shape[:2], kernel, kernel), bias, kernel // 2, exact=exact)
 
 
+def reordered(x: Tensor, split: Shape, order: Sequence[int], shape: Shape) -> Tensor:
+    """Return x with its axes split, put into another order, and joined to ``shape``; the first of ``split`` may be -1."""
+    return x.reshape(*split).permute(*order).reshape(*shape)
+
+
 def pixels_last(features: Tensor) -> Tensor:
     """Channels last to channels first: (..., H, W, C) -> (..., C, H, W)."""
-    *front, height, width, channels = features.shape
-    return features.reshape(-1, height * width, channels).permute(0, 2, 1).reshape(*front, channels, height, width)
+    return reordered(features, *pixels_last_axes(features.shape))
 
 
 def channels_last(features: Tensor) -> Tensor:
     """Channels first to channels last: (..., C, H, W) -> (..., H, W, C)."""
-    *front, channels, height, width = features.shape
-    return features.reshape(-1, channels, height * width).permute(0, 2, 1).reshape(*front, height, width, channels)
+    return reordered(features, *channels_last_axes(features.shape))
+
+
+def pixels_last_axes(shape: Shape) -> Axes:
+    """Return what ``reordered`` takes for ``pixels_last``."""
+    *front, height, width, channels = shape
+    return (-1, height * width, channels), (0, 2, 1), (*front, channels, height, width)
+
+
+def channels_last_axes(shape: Shape) -> Axes:
+    """Return what ``reordered`` takes for ``channels_last``."""
+    *front, channels, height, width = shape
+    return (-1, channels, height * width), (0, 2, 1), (*front, height, width, channels)

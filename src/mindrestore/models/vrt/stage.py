@@ -10,12 +10,20 @@ from collections.abc import Sequence
 import numpy as np
 from mindspore import Tensor, nn
 
-from mindrestore.models.piece import Rearrangement, Section, Shape, Weights
+from mindrestore.models.piece import Section, Shape
 from mindrestore.models.vrt.alignment import Alignment
 from mindrestore.models.vrt.attention import Group
-from mindrestore.models.vrt.layers import GatedMlp, GatedMlpOfTokens, LayerNorm, Linear, NormedLinear, ResidualLinear
+from mindrestore.models.vrt.layers import (
+    Axes,
+    GatedMlp,
+    GatedMlpOfTokens,
+    LayerNorm,
+    Linear,
+    NormedLinear,
+    Reordering,
+    ResidualLinear,
+)
 from mindrestore.models.vrt.settings import Options
-from mindrestore.native.permutation import Permutation
 from mindrestore.ops.windows import Sizes
 
 
@@ -103,48 +111,28 @@ class Refinement(Section):
         return self.add(x, self.residual_group(x))
 
 
-class Down(Rearrangement):
-    """Pixel unshuffle: four pixels become one with four times the channels, ordered (column, row, channel)."""
+class Down(Reordering):
+    """Pixel unshuffle: four pixels become one with four times the channels, ordered (column, row, channel).
 
-    def compute(self, w: Weights, x: Tensor) -> Tensor:
-        return unshuffled(x)
+    (N, D, H, W, C) -> (N, D, H / 2, W / 2, 4 C)
+    """
 
-    def native(self, x: Tensor) -> Permutation:
-        batch, frames, height, width, channels = x.shape
-        split = batch * frames * height // 2, 2, width // 2, 2, channels
-        return Permutation(x, split, (0, 2, 3, 1, 4), (batch, frames, height // 2, width // 2, 4 * channels))
-
-    def adjoint(self, shapes: Sequence[Shape | None], gradient: Tensor) -> tuple[Tensor]:
-        return (shuffled(gradient),)
+    def axes(self, shape: Shape) -> Axes:
+        batch, frames, height, width, channels = shape
+        result = batch, frames, height // 2, width // 2, 4 * channels
+        return (-1, 2, width // 2, 2, channels), (0, 2, 3, 1, 4), result
 
 
-class Up(Rearrangement):
-    """Pixel shuffle, the inverse of ``Down``: channels ordered (column, row, channel) become four pixels."""
+class Up(Reordering):
+    """Pixel shuffle, the inverse of ``Down``: channels ordered (column, row, channel) become four pixels.
 
-    def compute(self, w: Weights, x: Tensor) -> Tensor:
-        return shuffled(x)
+    (N, D, H, W, C) -> (N, D, 2 H, 2 W, C / 4)
+    """
 
-    def native(self, x: Tensor) -> Permutation:
-        batch, frames, height, width, channels = x.shape
-        split = batch * frames * height, width, 2, 2, channels // 4
-        return Permutation(x, split, (0, 3, 1, 2, 4), (batch, frames, 2 * height, 2 * width, channels // 4))
-
-    def adjoint(self, shapes: Sequence[Shape | None], gradient: Tensor) -> tuple[Tensor]:
-        return (unshuffled(gradient),)
-
-
-def unshuffled(x: Tensor) -> Tensor:
-    """(N, D, H, W, C) -> (N, D, H / 2, W / 2, 4 C)"""
-    batch, frames, height, width, channels = x.shape
-    x = x.reshape(-1, 2, width // 2, 2, channels).permute(0, 2, 3, 1, 4)
-    return x.reshape(batch, frames, height // 2, width // 2, 4 * channels)
-
-
-def shuffled(x: Tensor) -> Tensor:
-    """(N, D, H, W, C) -> (N, D, 2 H, 2 W, C / 4)"""
-    batch, frames, height, width, channels = x.shape
-    x = x.reshape(-1, width, 2, 2, channels // 4).permute(0, 3, 1, 2, 4)
-    return x.reshape(batch, frames, 2 * height, 2 * width, channels // 4)
+    def axes(self, shape: Shape) -> Axes:
+        batch, frames, height, width, channels = shape
+        result = batch, frames, 2 * height, 2 * width, channels // 4
+        return (-1, width, 2, 2, channels // 4), (0, 3, 1, 2, 4), result
 
 
 def change_of_scale(change: str, inputs: int, channels: int, rng: np.random.Generator) -> nn.SequentialCell:
