@@ -38,7 +38,7 @@ def printed(page, *options):
     return run.stdout
 
 
-def printed_when_done(page):
+def printed_when_done(page, *options):
     """As ``printed`` with ``--dump-dom``, once a script of the page has called ``done()``, or after ``PATIENCE``.
 
     Videos are decoded in real time, of which ``--virtual-time-budget`` knows nothing: a busy machine would be too late. Here an
@@ -49,7 +49,7 @@ def printed_when_done(page):
         asking = f'<script>const done = () => {{ new Image().src = "{address}/done"; }};</script>'
         copy = page.with_name("copy.html")
         copy.write_text(f'{asking}{text}<img src="{address}/held" alt="">')
-        return printed(copy, "--dump-dom")
+        return printed(copy, "--dump-dom", *options)
 
 
 @contextlib.contextmanager
