@@ -140,7 +140,7 @@ def export(report, case):
     _version(report)
     _write_frames(folder / "frames", case["frames"], case["side"])
     seconds = command("export", "--device", device, "--output", folder / "revsci.mindir")
-    summary = json.loads((folder / "revsci.json").read_text(encoding="utf-8"))
+    summary = json.loads((folder / "revsci.mindir.json").read_text(encoding="utf-8"))
     report("export", seconds=seconds, largest=summary["compared"]["largest_difference"])
     command("simulate", folder / "frames", folder / "coded.mat", "--ratio", case["frames"])
     seconds = command(
