@@ -14,8 +14,10 @@ from mindrestore.executor import functions
 from mindrestore.models.piece import Itemwise, Piece, Results, Section, executor, named
 from mindrestore.native.operator import Gradients, Operator, Wanted
 from mindrestore.ops.margins import with_zeros
+from mindrestore.runtime import device
 
-NUMBERS = 2**23  # values, by ``Itemwise.cost``, of the items executed at a time
+NUMBERS = 2**23  # values, by ``Itemwise.cost``, of the items executed at a time on a CPU, whose caches are small
+NUMBERS_OF_ACCELERATOR = 2**28  # there: a part must compute for longer than its launch takes
 LEAST = 2**16  # values in the first input below which a piece is not compiled: compiling would take longer than it saves
 
 
@@ -26,12 +28,13 @@ class Piecewise:
 
     Args:
         network: a cell made of pieces; its weights are read at every call.
-        numbers: how many values, by ``Itemwise.cost``, a piece may work on at a time; at least one item is executed.
+        numbers: how many values, by ``Itemwise.cost``, a piece may work on at a time; at least one item is executed. By
+            default as many as suit the device.
     """
 
-    def __init__(self, network: nn.Cell, numbers: int = NUMBERS) -> None:
+    def __init__(self, network: nn.Cell, numbers: int | None = None) -> None:
         self.network = network
-        self.numbers = numbers
+        self.numbers = numbers or numbers_of_device()
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -59,6 +62,11 @@ class Piecewise:
     def execute_section(self, section: Section, inputs: Sequence[Tensor]) -> Tensor:
         """Return the result of a section, executed piece by piece."""
         return section.inside(*inputs)
+
+
+def numbers_of_device() -> int:
+    """Return how many values a piece works on at a time on the selected device, where nothing else is said."""
+    return NUMBERS if device.name() == "cpu" else NUMBERS_OF_ACCELERATOR
 
 
 def run_of(piece: Piece, inputs: Sequence[Tensor], numbers: int) -> Operator | Run | Whole:

@@ -13,11 +13,10 @@ from typing import NamedTuple
 import mindspore as ms
 from mindspore import Parameter, Tensor, nn
 
-from mindrestore.executor.piecewise import Piecewise, run_of
+from mindrestore.executor.piecewise import Piecewise, numbers_of_device, run_of
 from mindrestore.models.piece import Added, Piece, Rearrangement, Results, Section
 from mindrestore.native.operator import Wanted
 
-NUMBERS = 2**22  # half of ``piecewise.NUMBERS``, as the gradients need as much memory again
 StartMean = Callable[[Sequence[Tensor]], Callable[[], Sequence[Tensor]]]
 
 
@@ -73,7 +72,7 @@ class Tape(Piecewise):
         parameters: whose gradients are taken; nothing is computed for the others.
         start_mean: ``start_mean(tensors)`` starts to average tensors over processes and returns a function that waits for the
             means and returns them. It is called with the gradients of each piece as soon as they are computed.
-        numbers: see ``Piecewise``.
+        numbers: see ``Piecewise``; by default half as many, as the gradients need as much memory again.
         size: ``"stage"`` or ``"group"``: the tape stores the inputs of such sections (``mindrestore.models.piece.Section``)
             instead of those of pieces, so that it stores less and computes more a second time; None: those of pieces.
     """
@@ -83,10 +82,10 @@ class Tape(Piecewise):
         network: nn.Cell,
         parameters: Iterable[Parameter],
         start_mean: StartMean | None = None,
-        numbers: int = NUMBERS,
+        numbers: int | None = None,
         size: str | None = None,
     ) -> None:
-        super().__init__(network, numbers)
+        super().__init__(network, numbers or numbers_of_device() // 2)
         self.size = size
         self.parameters = list(parameters)
         self.wanted = {id(parameter) for parameter in self.parameters}
