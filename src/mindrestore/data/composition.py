@@ -181,15 +181,21 @@ def _seen_by_camera(image: np.ndarray, motion: Motion, time: float, size: Size) 
 def camera_map(motion: Motion, time: float, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     """Where the camera's pixels p = (x, y) lie on the background, from its centre: matrix @ p + start."""
     matrix, place = motion.at(time)
-    matrix = np.linalg.inv(matrix)
+    matrix = _inverse(matrix)
     return matrix, place - matrix @ _middle(height, width)
 
 
 def cut_out_map(motion: Motion, time: float, height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
     """Where a frame's pixels p = (x, y) lie on a cut-out that moves, from its centre: matrix @ p + start."""
     matrix, place = motion.at(time)
-    matrix = np.linalg.inv(matrix)
+    matrix = _inverse(matrix)
     return matrix, -matrix @ (_middle(height, width) + place)
+
+
+def _inverse(matrix: np.ndarray) -> np.ndarray:
+    """The inverse of a 2 x 2 matrix. ``numpy.linalg.inv`` wakes a thread on every core for it, and waits for the busy ones."""
+    (a, b), (c, d) = matrix
+    return np.array([[d, -b], [-c, a]]) / (a * d - b * c)
 
 
 def _laid_over(frame: np.ndarray, cut_out: tuple[np.ndarray, np.ndarray], motion: Motion, time: float) -> np.ndarray:
