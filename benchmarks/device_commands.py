@@ -136,11 +136,13 @@ def restore_frames(report, case):
 
 def export(report, case):
     """The shipped RevSCI as MINDIR, compared with the network, and measurements restored by the file alone."""
+    from mindrestore.deploy.export import description_of
+
     folder, device = Path(case["folder"]), case["device"]
     _version(report)
     _write_frames(folder / "frames", case["frames"], case["side"])
     seconds = command("export", "--device", device, "--output", folder / "revsci.mindir")
-    summary = json.loads((folder / "revsci.mindir.json").read_text(encoding="utf-8"))
+    summary = json.loads(description_of(folder / "revsci.mindir").read_text(encoding="utf-8"))
     report("export", seconds=seconds, largest=summary["compared"]["largest_difference"])
     command("simulate", folder / "frames", folder / "coded.mat", "--ratio", case["frames"])
     seconds = command(

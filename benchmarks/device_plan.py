@@ -1,8 +1,8 @@
 """What ``devices.py`` measures: its cases in order of worth, how long each may take, and what is published of it.
 
-Seconds are estimates that a budget is laid out by, process start and compilation included. On a GPU or Ascend none has been
-measured; small ones were, and of a CPU's those of golden networks, scores and RevSCI's calls; its others follow from figures of
-README.md in this folder.
+Seconds are estimates that a budget is laid out by, process start and compilation included. Of an accelerator's those
+were measured that devices_gpu.jsonl holds, on an H200; of a CPU's those of golden networks, scores and RevSCI's calls, its others
+follow from figures of README.md in this folder; small ones all were.
 """
 
 from typing import Any, NamedTuple
@@ -80,7 +80,7 @@ def _golden(small):
     revsci = ["revsci_multi_group_2"] if small else ["revsci_two_way", "revsci_multi_group_2", "revsci_colour"]
     vrt = ["vrt_interpolation"] + ([] if small else ["vrt_sr_2frames", "vrt_denoise_nonblind"])
     for rounding in ("exact", "as it comes"):  # a GPU convolves in TF32 unless told not to
-        for kind, names, seconds in (("revsci", revsci, Seconds(40, 40, 15)), ("vrt", vrt, Seconds(90, 100, 20))):
+        for kind, names, seconds in (("revsci", revsci, Seconds(25, 40, 15)), ("vrt", vrt, Seconds(150, 100, 20))):
             yield Case(
                 f"golden {kind}, {rounding}", f"device_golden.{kind}", dict(names=names, exact=rounding == "exact"), seconds
             )
@@ -88,10 +88,10 @@ def _golden(small):
 
 def _evaluations(small):
     fewer = ["evaluation.frames=2"] * small
-    yield Case("evaluate sci", "device_commands.evaluate", dict(arguments=[], score="psnr"), Seconds(60, 60, 60))
+    yield Case("evaluate sci", "device_commands.evaluate", dict(arguments=[], score="psnr"), Seconds(30, 60, 60))
     for task, score, extra in (("denoise", "psnr", ["--sigma", "25"]), ("sr", "psnr_y", [])):
         arguments = ["--config", f"configs/vrt/small_{task}.yaml", *extra, *fewer]
-        yield Case(f"evaluate {task}", "device_commands.evaluate", dict(arguments=arguments, score=score), Seconds(90, 45, 30))
+        yield Case(f"evaluate {task}", "device_commands.evaluate", dict(arguments=arguments, score=score), Seconds(40, 45, 30))
 
 
 def _calls(small):
@@ -109,7 +109,7 @@ def _calls(small):
         "call of RevSCI 50, piecewise",
         "device_speed.revsci_call",
         dict(snapshot, way="pieces"),
-        Seconds(40, 90, 20),
+        Seconds(15, 90, 20),
         "0.20 s on a 3090",
     )
     yield Case(
@@ -123,7 +123,7 @@ def _calls(small):
         "call of RevSCI 50, one graph",
         "device_speed.revsci_call",
         dict(snapshot, way="whole"),
-        Seconds(60, 150, 25),
+        Seconds(15, 150, 25),
         "0.20 s on a 3090",
     )
     yield Case(
@@ -200,7 +200,7 @@ def _trainings(small):
         "train small_cpu",
         "device_commands.train",
         dict(config="configs/revsci/small_cpu.yaml", steps=steps, overrides=[*shared, *revsci]),
-        Seconds(120, 1500, 90),
+        Seconds(60, 1500, 90),
     )
     yield Case(
         "train small_sr",
@@ -218,7 +218,7 @@ def _uses(small):
             dict(task=task, frames=2 if small else 20, side=64 if small else 256, options=options),
             Seconds(60, 200, 60),
         )
-    yield Case("export and run", "device_commands.export", dict(frames=8, side=32 if small else 256), Seconds(90, 180, 90))
+    yield Case("export and run", "device_commands.export", dict(frames=8, side=32 if small else 256), Seconds(20, 180, 90))
 
 
 def _torch(small):

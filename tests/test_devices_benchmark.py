@@ -320,3 +320,20 @@ def test_scores_that_others_are_compared_with_are_those_of_what_ships(devices):
     }
     assert set(scores) == {"evaluate sci", "evaluate denoise", "evaluate sr"}
     assert not [case for case, psnr in scores.items() if f"{psnr:.2f}" not in shown]
+
+
+def test_the_page_shows_what_the_gpu_computed_right(devices):
+    shown = (ROOT / "docs" / "gpu.md").read_text()
+    found = {record["case"]: record["parts"] for record in records(ROOT / "benchmarks" / "devices_gpu.jsonl")}
+    exact = [values for case in ("golden revsci, exact", "golden vrt, exact") for values in found[case].values()]
+    assert all(values["fine"] for values in exact if "fine" in values) and len(exact) == 17
+    of_cpu = {record["case"]: record["parts"] for record in records(devices.CPU_RUN)}
+    for case in ("evaluate sci", "evaluate denoise", "evaluate sr"):
+        psnr = found[case]["mean"]["psnr"]
+        assert psnr == pytest.approx(of_cpu[case]["mean"]["psnr"], abs=0.0025) and f"{psnr:.2f}" in shown
+    for case, clip, written in (
+        ("call of RevSCI 50, one graph", "8x256x256", "{:.4f} s"),
+        ("call of RevSCI 50, piecewise", "8x256x256", "{:.4f} s"),
+        ("call of 001, piecewise", "40x180x320", "{:.1f} s"),
+    ):
+        assert written.format(found[case][clip]["s_call"]) in shown

@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from mindspore import Parameter, ParameterTuple, Tensor, nn, ops
 
-from mindrestore.executor import Tape
+from mindrestore.executor import Piecewise, Tape
 from mindrestore.executor.piecewise import parts, portion
 from mindrestore.models.piece import Added, Itemwise, Piece, Rearrangement, Section
+from mindrestore.runtime import device
 
 pytestmark = pytest.mark.usefixtures("prepared")
 
@@ -153,3 +154,11 @@ def test_of_a_section_nothing_is_kept_but_what_goes_in(chosen):
     with tape.taking_over():
         network(x)
     assert [entry.piece for entry in tape.entries] == [network.first, network.second][-2 if 0 in chosen else -1 :]
+
+
+@pytest.mark.parametrize("kind, values", [("cpu", 2**23), ("gpu", 2**28), ("ascend", 2**28)])
+def test_parts_are_larger_where_a_launch_costs_more_than_a_cache_saves(monkeypatch, kind, values):
+    monkeypatch.setattr(device, "name", lambda: kind)
+    network = nn.Dense(1, 1)
+    assert Piecewise(network).numbers == values and Tape(network, []).numbers == values // 2
+    assert Piecewise(network, 5).numbers == Tape(network, [], numbers=5).numbers == 5

@@ -104,10 +104,10 @@ class TrainOneStep(nn.Cell):
     def _accumulated(self, gradients_of: Gradients, batch: Sequence[Tensor]) -> tuple[Tensor, Sequence[Tensor]]:
         """Return loss and gradients of a batch: means over its ``accumulation`` parts."""
         size = batch[0].shape[0] // self.accumulation
-        total_loss, totals = 0.0, None
+        total_loss, totals = None, None
         for start in range(0, batch[0].shape[0], size):
             loss, gradients = gradients_of(*(x[start : start + size] for x in batch))
-            total_loss = total_loss + loss
+            total_loss = loss if total_loss is None else total_loss + loss
             totals = gradients if totals is None else [a + b for a, b in zip(totals, gradients)]
         if self.accumulation == 1:
             return total_loss, totals
