@@ -1,7 +1,7 @@
 """What ``devices.py`` measures: its cases in order of worth, how long each may take, and what is published of it.
 
-Seconds are estimates that a budget is laid out by, process start and compilation included. Of an accelerator's those
-were measured that devices_gpu.jsonl holds, on an H200; of a CPU's those of golden networks, scores and RevSCI's calls, its others
+Seconds are estimates that a budget is laid out by, process start and compilation included. Of an accelerator's those were
+measured that devices_gpu.jsonl holds, on an H200; of a CPU's those of golden networks, scores and RevSCI's calls, its others
 follow from figures of README.md in this folder; small ones all were.
 """
 
