@@ -197,7 +197,8 @@ def command_row(name):
         else:
             command = [sys.executable, str(ROOT / "eval.py")]
         began = time.perf_counter()
-        process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        compiled = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}  # as installed ones
+        process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=compiled)
         first = _first_frame(Path(folder), process, began) if name == RESTORE else None
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - began

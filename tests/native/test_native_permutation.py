@@ -5,9 +5,10 @@ import itertools
 import numpy as np
 import pytest
 from builders import needs_compiler
-from mindspore import Tensor
+from mindspore import Parameter, Tensor, nn
 
-from mindrestore.executor import Piecewise
+from mindrestore.executor import Piecewise, Tape
+from mindrestore.models.piece import Piece
 from mindrestore.models.vrt.ends import ChannelsLast, PixelsLast
 from mindrestore.models.vrt.stage import Down, Up
 from mindrestore.native.permutation import Permutation
@@ -39,3 +40,29 @@ def test_pieces_are_equal_to_mindspores(piece):
     by_operator, without = Piecewise(piece)(x).asnumpy(), piece.compute({}, x).asnumpy()
     assert by_operator.shape == without.shape
     np.testing.assert_array_equal(by_operator, without)
+
+
+@pytest.mark.parametrize("kind", [Down, Up, PixelsLast, ChannelsLast])
+def test_adjoints_are_equal_to_mindspores_and_what_a_tape_takes(kind, monkeypatch):
+    rng, taken = np.random.default_rng(0), []
+    piece, x = kind(), Tensor(rng.random((2, 3, 6, 10, 8), np.float32))
+    weight = Parameter(Tensor(rng.random(x.shape, np.float32)), name="weight")
+    result = piece.compute({}, x)
+    gradient = Tensor(rng.random(result.shape, np.float32))
+    (expected,) = piece.adjoint([x.shape], gradient)
+    np.testing.assert_array_equal(piece.native_adjoint([x.shape], gradient).forward().asnumpy(), expected.asnumpy())
+
+    monkeypatch.setattr(
+        kind, "native_adjoint", lambda *given: taken.append(given) or Permutation(given[2], *piece._axes_back(x.shape))
+    )
+    network = nn.SequentialCell(Scaled(weight=weight), piece)
+    _, (found,) = Tape(network, [weight]).value_and_gradients(lambda y: (y * gradient).sum(), x)
+    np.testing.assert_allclose(found.asnumpy(), (expected * x).asnumpy(), rtol=1e-6)
+    assert len(taken) == 1
+
+
+class Scaled(Piece):
+    """Its input times a weight of the same shape."""
+
+    def compute(self, w, x):
+        return x * w["weight"]

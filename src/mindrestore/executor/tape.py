@@ -13,6 +13,7 @@ from typing import NamedTuple
 import mindspore as ms
 from mindspore import Parameter, Tensor, nn
 
+from mindrestore import native
 from mindrestore.executor.piecewise import Piecewise, numbers_of_device, run_of
 from mindrestore.models.piece import Added, Piece, Rearrangement, Results, Section
 from mindrestore.native.operator import Wanted
@@ -166,7 +167,8 @@ class Tape(Piecewise):
         """Return gradients of the inputs of one entry, None for those not wanted; add those of its weights."""
         piece = entry.piece
         if isinstance(piece, Rearrangement):
-            return piece.adjoint(entry.shapes, *of_entry)
+            operator = piece.native_adjoint(entry.shapes, *of_entry) if native.available() else None
+            return (operator.forward(),) if operator else piece.adjoint(entry.shapes, *of_entry)
         if isinstance(piece, Section):
             return self._section_pulled_back(entry, of_entry[0], gradients)
         if entry.result is not None:

@@ -107,6 +107,10 @@ class Rearrangement(Piece):
         """
         raise NotImplementedError
 
+    def native_adjoint(self, shapes: Sequence[Shape | None], *gradients: Tensor | None) -> Operator | None:
+        """Return what computes ``adjoint`` of one input natively, or None where nothing does."""
+        return None
+
 
 class Itemwise(Piece):
     """A piece that treats items independently, such as windows or frames, so that it can be executed a few at a time.

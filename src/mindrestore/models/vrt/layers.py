@@ -155,8 +155,14 @@ class Reordering(Rearrangement):
         return Permutation(x, *self.axes(x.shape))
 
     def adjoint(self, shapes: Sequence[Shape], gradient: Tensor) -> tuple[Tensor]:
-        split, order, _ = self.axes(shapes[0])
-        return (reordered(gradient, [split[axis] for axis in order], np.argsort(order).tolist(), shapes[0]),)
+        return (reordered(gradient, *self._axes_back(shapes[0])),)
+
+    def native_adjoint(self, shapes: Sequence[Shape], gradient: Tensor) -> Permutation:
+        return Permutation(gradient, *self._axes_back(shapes[0]))
+
+    def _axes_back(self, shape: Shape) -> Axes:
+        split, order, _ = self.axes(shape)
+        return [split[axis] for axis in order], np.argsort(order).tolist(), shape
 
 
 class Sum(Rearrangement):
