@@ -197,8 +197,9 @@ def command_row(name):
         else:
             command = [sys.executable, str(ROOT / "eval.py")]
         began = time.perf_counter()
-        compiled = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}  # as installed ones
-        process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=compiled)
+        # an installed package has its bytecode; a checkout keeps it unless this variable forbids
+        environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        process = subprocess.Popen(command, cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=environment)
         first = _first_frame(Path(folder), process, began) if name == RESTORE else None
         _, status, usage = os.wait4(process.pid, 0)
         seconds = time.perf_counter() - began

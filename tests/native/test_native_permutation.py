@@ -52,9 +52,8 @@ def test_adjoints_are_equal_to_mindspores_and_what_a_tape_takes(kind, monkeypatc
     (expected,) = piece.adjoint([x.shape], gradient)
     np.testing.assert_array_equal(piece.native_adjoint([x.shape], gradient).forward().asnumpy(), expected.asnumpy())
 
-    monkeypatch.setattr(
-        kind, "native_adjoint", lambda *given: taken.append(given) or Permutation(given[2], *piece._axes_back(x.shape))
-    )
+    adjoint = kind.native_adjoint
+    monkeypatch.setattr(kind, "native_adjoint", lambda *given: taken.append(given) or adjoint(*given))
     network = nn.SequentialCell(Scaled(weight=weight), piece)
     _, (found,) = Tape(network, [weight]).value_and_gradients(lambda y: (y * gradient).sum(), x)
     np.testing.assert_allclose(found.asnumpy(), (expected * x).asnumpy(), rtol=1e-6)

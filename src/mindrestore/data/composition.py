@@ -136,7 +136,7 @@ MapAt = Callable[["Motion", float, int, int], "tuple[np.ndarray, np.ndarray]"]  
 def _moved(pixels: np.ndarray, map_at: MapAt, motion: Motion, times: tuple[float, float], size: Size) -> np.ndarray:
     """The displacement (2, P) of pixels (2, P) of something that moves, from the first of two times to the second."""
     (matrix, start), (later_matrix, later_start) = (map_at(motion, time, *size) for time in times)
-    return np.linalg.solve(later_matrix, matrix @ pixels + (start - later_start)[:, None]) - pixels
+    return _inverse(later_matrix) @ (matrix @ pixels + (start - later_start)[:, None]) - pixels
 
 
 def _developed(surface: Surface, colour: bool) -> np.ndarray:

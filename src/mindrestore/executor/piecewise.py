@@ -17,7 +17,7 @@ from mindrestore.ops.margins import with_zeros
 from mindrestore.runtime import device
 
 NUMBERS = 2**23  # values, by ``Itemwise.cost``, of the items executed at a time on a CPU, whose caches are small
-NUMBERS_OF_ACCELERATOR = 2**28  # there: a part must compute for longer than its launch takes
+NUMBERS_OF_ACCELERATOR = 2**28  # the same where a part must compute for longer than its launch takes
 LEAST = 2**16  # values in the first input below which a piece is not compiled: compiling would take longer than it saves
 
 
