@@ -3,18 +3,28 @@ the benchmark measures it.
 """
 
 import importlib.util
+import os
 import shutil
+import subprocess
 import sys
+import time
+from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
 from places import ROOT
 
+from mindrestore.data.flow_samples import FlowSamples
 from mindrestore.data.frame_stores import open_store
-from mindrestore.data.subclips import StoredSubclips
+from mindrestore.data.providers import DavisClips
+from mindrestore.data.rendered import RenderedClips
+from mindrestore.data.snapshots import RandomMasks, SnapshotSamples
+from mindrestore.data.subclips import RenderedSubclips, StoredSubclips
 from mindrestore.data.video_samples import VideoSamples
 from mindrestore.errors import UserError
 from mindrestore.runtime.dataset import batches
+from mindrestore.runtime.sample_processes import SampleProcesses
 
 BENCHMARKS = ROOT / "benchmarks"
 CLIPS, FRAMES, PATCH = 2, 8, 32
@@ -83,3 +93,89 @@ def test_the_benchmarks_loaders_give_equal_samples(loading, paths, store, tmp_pa
     for ours, theirs in zip(*both):
         for one, other in zip(ours, theirs):
             np.testing.assert_array_equal(one.asnumpy(), other.numpy(), strict=True)
+
+
+RENDERED = {
+    "snapshots": lambda: SnapshotSamples(RenderedClips(4, 24, 32), RandomMasks(), with_estimate=True, seed=3),
+    "videos": lambda: VideoSamples(RenderedSubclips(3, 32), "denoise", sigma=(5, 50), seed=3),
+    "flow": lambda: FlowSamples(32, sigma=20, seed=3),
+}
+
+
+@pytest.mark.parametrize("kind", RENDERED)
+def test_processes_render_what_this_one_does(kind):
+    """Samples that keep Python's lock are made in processes; they are those of one worker, also where ranks share them."""
+    expected = loaded(RENDERED[kind](), workers=1)
+    assert RENDERED[kind]().holds_lock
+    for column, other in zip(loaded(RENDERED[kind](), workers=2), expected, strict=True):
+        np.testing.assert_array_equal(column, other, strict=True)
+    for column, other in zip(loaded(RENDERED[kind](), 1, 2, workers=2), expected, strict=True):
+        np.testing.assert_array_equal(column, other[1::2], strict=True)
+
+
+def test_the_processes_end_with_the_batches():
+    with batches(RENDERED["flow"](), 0, 100, 1, workers=2) as dataset:
+        next(dataset.create_tuple_iterator(num_epochs=1, output_numpy=True))
+        assert len(children()) == 2
+    assert not children()
+
+
+def test_the_processes_end_where_theirs_is_killed(fresh_environment):
+    """As by SIGKILL, after which nothing can be tidied."""
+    script = (
+        "from mindrestore.data.flow_samples import FlowSamples\n"
+        "from mindrestore.runtime.sample_processes import SampleProcesses\n"
+        "processes = SampleProcesses(FlowSamples(32), 2)\n"
+        "print(*(processes[number] and processes._processes[number].pid for number in (0, 1)), flush=True)\n"
+        "input()\n"
+    )
+    command = [sys.executable, "-c", script]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=fresh_environment, text=True) as process:
+        made = [int(number) for number in process.stdout.readline().split()]
+        assert len(made) == 2 and all(map(makes_samples, made))
+        process.kill()
+    end = time.monotonic() + 10
+    while any(map(makes_samples, made)) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not any(map(makes_samples, made))
+
+
+def test_a_process_that_ends_is_named():
+    samples = SampleProcesses(RENDERED["flow"](), 1)
+    try:
+        assert samples[0]
+        samples._processes[0].kill()
+        with pytest.raises(UserError, match="sample 1: the process that was to make it ended with status -9"):
+            samples[1]
+    finally:
+        samples.close()
+
+
+def test_a_mistake_in_a_process_is_told_as_anywhere(tmp_path):
+    """A clip that is no longer there when its sample is made."""
+    folder = tmp_path / "JPEGImages" / "480p" / "clip"
+    folder.mkdir(parents=True)
+    for number in range(8):
+        cv2.imwrite(str(folder / f"{number:05}.png"), np.full((40, 40), number, np.uint8))
+    samples = SnapshotSamples(DavisClips(tmp_path, 8, 32, 32), RandomMasks())
+    (folder / "00003.png").write_bytes(b"no image")
+    with pytest.raises(UserError, match=r"00003\.png"):
+        loaded(samples, workers=2)
+
+
+def children():
+    """Numbers of this process's processes that make samples."""
+    statuses = ((path.parent.name, status_of(path)) for path in Path("/proc").glob("[0-9]*/status"))
+    return [int(name) for name, status in statuses if f"\nPPid:\t{os.getpid()}\n" in status and makes_samples(name)]
+
+
+def makes_samples(number):
+    """Whether a process is there, and not only its remains."""
+    return "sample_processes" in status_of(Path(f"/proc/{number}/cmdline"))
+
+
+def status_of(path):
+    try:
+        return path.read_text()
+    except (FileNotFoundError, ProcessLookupError):  # it has ended meanwhile
+        return ""

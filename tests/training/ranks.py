@@ -26,6 +26,7 @@ class Noted:
 
     def __init__(self, samples):
         self.samples, self.columns, self.numbers = samples, samples.columns, []
+        self.holds_lock = False  # the numbers are noted in this process
 
     def __getitem__(self, number):
         self.numbers.append(number)

@@ -240,6 +240,7 @@ def test_vrt_too(ranks, alone, tmp_path, count, runtime):
 def test_shares_make_up_the_batches():
     class Numbers:
         columns = ("number",)
+        holds_lock = False
 
         def __getitem__(self, number):
             return (np.array([number]),)

@@ -34,7 +34,7 @@ class Training(Section):
     accumulation: Count = Field(1, description="parts a batch is worked off in")
     learning_rate: Rate
     schedule: Schedule
-    workers: Count = Field(1, description="threads in which a process makes its samples")
+    workers: Count = Field(1, description="samples that a process makes at a time")
     clip_norm: Rate | None = None
     seed: Seed = 0
     average: float | None = Field(None, gt=0, lt=1, description="decay of a running average of the weights (EMA)")

@@ -33,6 +33,7 @@ class FlowSamples:
     """
 
     columns = ("flow", "image", "neighbour")
+    holds_lock = True
 
     def __init__(
         self, size: int, sigma: float = 0, length: int = 1000, seed: int = 0, photographs: Sequence[str] = TRAIN_PHOTOGRAPHS

@@ -73,6 +73,8 @@ class SnapshotSamples:
         seed: of order, augmentation, masks and noise.
     """
 
+    holds_lock = True
+
     def __init__(
         self,
         clips: ClipSource,

@@ -26,6 +26,9 @@ class Subclip(NamedTuple):
 class SubclipSource(Protocol):
     """What training draws subclips from. Index and generator alone decide a subclip."""
 
+    holds_lock: bool
+    """Whether making one keeps Python's lock much of the time (``mindrestore.runtime.dataset.Samples``)."""
+
     def __len__(self) -> int:
         """Subclips of one pass."""
 
@@ -53,6 +56,8 @@ class StoredSubclips:
     Raises:
         UserError: clips named but missing, none left, none long enough, or low quality that has other clips or frames.
     """
+
+    holds_lock = False  # decoding releases it
 
     def __init__(
         self,
@@ -131,6 +136,8 @@ class RenderedSubclips:
 
     Low quality is to be made from them.
     """
+
+    holds_lock = True
 
     def __init__(self, frames: int, patch: int, clips: int = 1000, defocus: float = 0.0) -> None:
         self.clips = RenderedClips(frames, patch, patch, colour=True, length=clips, defocus=defocus)

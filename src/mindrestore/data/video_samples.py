@@ -57,7 +57,7 @@ class VideoSamples:
     ) -> None:
         self.subclips, self.task, self.degradation, self.scale, self.sigma = subclips, task, degradation, scale, sigma
         self.time_reversal, self.colour_jitter, self.pad_frames = time_reversal, colour_jitter, pad_frames
-        self.seed = seed
+        self.seed, self.holds_lock = seed, subclips.holds_lock
         self._order = Passes(len(subclips), seed)
 
     def __len__(self) -> int:

@@ -11,6 +11,7 @@ import mindspore.dataset as ds
 import numpy as np
 
 from mindrestore.errors import UserError
+from mindrestore.runtime.sample_processes import SampleProcesses
 
 
 class Samples(Protocol):
@@ -18,10 +19,14 @@ class Samples(Protocol):
 
     Attributes:
         columns: names of the arrays of a sample that are not None.
+        holds_lock: whether making a sample keeps Python's lock much of the time, so that threads do not make more of them.
     """
 
     @property
     def columns(self) -> Sequence[str]: ...
+
+    @property
+    def holds_lock(self) -> bool: ...
 
     def __getitem__(self, number: int) -> tuple[np.ndarray | None, ...]:
         """Return sample ``number``, 0 or more: a tuple of arrays, None for one that such samples lack."""
@@ -40,8 +45,8 @@ def batches(
     Args:
         samples: see ``Samples``.
         batch_size: of all processes together; their number ``ranks`` divides it.
-        workers: threads in which this process makes its samples; their number changes no sample. Decoding and NumPy's loops
-            release Python's lock, and threads, unlike processes, hand over arrays without copying them.
+        workers: how many samples are made at a time; their number changes no sample. Several are made in threads, which hand
+            over arrays without copying them, or in as many processes where samples hold Python's lock.
     """
     ds.config.set_prefetch_size(2)
     share = batch_size // ranks
@@ -57,17 +62,20 @@ def batches(
         if numbered.mistake:
             raise numbered.mistake from None
         raise
+    finally:
+        numbered.close()
 
 
 class _Numbered:
     """What MindSpore's ``GeneratorDataset`` reads: ``length`` samples, the one at ``index`` being number ``number_of(index)``.
 
-    They are made ahead in threads of our own. The engine's own threads look for the next sample ten times a second only, keep
-    dozens of samples, and must not be more than there are cores. Ours end with this object.
+    They are made ahead in threads of our own, or by threads of ours in processes. The engine's own threads look for the next
+    sample ten times a second only, keep dozens of samples, and must not be more than there are cores.
     """
 
     def __init__(self, samples: Samples, length: int, number_of: Callable[[int], int], workers: int) -> None:
-        self.samples, self.length, self.number_of = samples, length, number_of
+        self.processes = SampleProcesses(samples, workers) if samples.holds_lock and workers > 1 else None
+        self.samples, self.length, self.number_of = self.processes or samples, length, number_of
         self.threads, self.ahead, self.futures = ThreadPoolExecutor(workers), 2 * workers, {}  # futures by index
         self.mistake = None
 
@@ -87,3 +95,9 @@ class _Numbered:
 
     def _sample(self, index: int) -> tuple[np.ndarray, ...]:
         return tuple(np.ascontiguousarray(array) for array in self.samples[self.number_of(index)] if array is not None)
+
+    def close(self) -> None:
+        """End threads and processes; samples that are not yet made are not waited for."""
+        self.threads.shutdown(wait=False, cancel_futures=True)
+        if self.processes:
+            self.processes.close()
