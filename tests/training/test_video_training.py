@@ -18,11 +18,22 @@ from mindrestore.config import make_config
 from mindrestore.errors import UserError
 from mindrestore.models import create_model
 from mindrestore.models.vrt.training import DroppingSamples, is_late
+from mindrestore.runtime import device
+from mindrestore.training.gradients import ERRS_ON_A_GPU, executed
 from mindrestore.training.losses import charbonnier
 from mindrestore.training.trainer import keep_copy, train
 from mindrestore.training.video_job import video_job
 
 pytestmark = pytest.mark.usefixtures("prepared")
+
+
+@pytest.mark.parametrize("kind, execution", [("cpu", "pieces"), ("gpu", "pieces"), ("ascend", "whole")])
+def test_a_step_is_executed_as_suits_the_device(monkeypatch, capsys, kind, execution):
+    """On one H200 losses of one graph were wrong now and then, those of pieces never."""
+    network = create_model(**TINY_SR)
+    monkeypatch.setattr(device, "name", lambda: kind)
+    assert executed("auto", network) == execution and not capsys.readouterr().err
+    assert executed("whole", network) == "whole" and (ERRS_ON_A_GPU in capsys.readouterr().err) == (kind == "gpu")
 
 
 @pytest.fixture

@@ -51,7 +51,7 @@ class VideoTraining(Training):
     execution: Literal["auto", "whole", "stages", "groups", "pieces"] = Field(
         "auto",
         description="of a step: as one graph; piece by piece, of which, of groups of them or of whole stages nothing "
-        "is kept but what goes in: the larger, the less memory; auto: pieces on a CPU, else one graph",
+        "is kept but what goes in: the larger, the less memory; auto: pieces, on Ascend one graph",
     )
     loss: Literal["charbonnier"] = "charbonnier"
     validate_every: Count = 5000
