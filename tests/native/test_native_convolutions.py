@@ -55,6 +55,7 @@ CHAINS = {
     "offsets": lambda: of_images(cells(5, 24, 3, 27), (0.1, 0.1, 1.0), exact=True),
     "enlarged": lambda: of_images(enlarging(), (0.01, 0.1, 0.1, 1.0, 1.0), (1, 2, 3, 1, 1)),
     "flow": lambda: of_images(cells(3, 16, 2, kernel=7), (0.0, 1.0)),
+    "filtered over rows": lambda: of_images(cells(9, 30, 8), (0.1, 1.0)),
     **{name: lambda name=name: over_time()[name] for name in ("head", "filtered", "tail")},
 }
 
@@ -66,7 +67,7 @@ def clip(piece, *shape):
 @pytest.mark.parametrize(
     "name, sizes",
     [
-        *((name, size) for name in ("offsets", "enlarged", "flow") for size in IMAGES.values()),
+        *((name, size) for name in ("offsets", "enlarged", "flow", "filtered over rows") for size in IMAGES.values()),
         *((name, size) for name in ("head", "filtered", "tail") for size in CLIPS.values()),
         ("filtered", (1, 4, 3, 391)),  # wider than what is filtered at once
     ],
@@ -104,6 +105,7 @@ def results_of(piece, shape, numbers):
         ("head", (1, 2, 3, 48, 6)),
         ("tail", (1, 2, 3, 24, 5)),
         ("filtered", (1, 3, 9, 25, 5)),
+        ("filtered over rows", (2, 9, 25, 40)),
     ],
 )
 def test_rows_at_a_time_are_the_whole(name, shape):
@@ -128,7 +130,7 @@ def test_forwards_more_rows_are_computed_at_a_time():
 
 def test_the_halo_is_no_larger_than_it_must_be():
     halos = {name: make().halo for name, make in CHAINS.items()}
-    assert halos == {"offsets": 3, "enlarged": 3, "flow": 6, "head": 2, "filtered": 2, "tail": 1}
+    assert halos == {"offsets": 3, "enlarged": 3, "flow": 6, "head": 2, "filtered": 2, "tail": 1, "filtered over rows": 2}
 
 
 def test_only_what_is_wanted_is_computed():

@@ -22,8 +22,13 @@ struct Layer {
     int64_t results() const { return change == DOUBLED ? 4 * outputs : outputs; }  // phases are channels
     int64_t joined() const { return change == DOUBLED ? 2 : shuffle; }
     int64_t split() const { return change == HALVED ? 2 : 1; }
-    // Whether it is filtered over time and rows, which takes fewer products and more sums for each channel.
-    bool filtered() const { return change == SAME && taps == 3 && kernel == 3 && std::min(inputs, outputs) >= 8; }
+    // Whether it is filtered over rows, and over time if it has taps there: fewer products, but more sums for each channel, and
+    // the places of a panel are those of one row. Of images the gradients of weights are not: they gain nothing.
+    bool filtered(int64_t width) const {
+        const bool shaped = change == SAME && kernel == 3 && std::min(inputs, outputs) >= 8;
+        return shaped && (taps == 3 || (taps == 1 && width >= PANEL));
+    }
+    bool filtered_sums() const { return filtered(0); }
 };
 
 struct Sizes {
@@ -229,7 +234,7 @@ class Chain {
             const Owned of_made = activated_back(layer, *made[number], of_result);
             made[number].reset();
             const Map map(layer);
-            if (layer.filtered() && of_weight) {
+            if (layer.filtered_sums() && of_weight) {
                 FilteredCorrelation sums(layer.outputs, layer.inputs, taken[number]->width, s.threads);
                 sums.add(of_made->clip(), taken[number]->clip());
                 sums.write(of_weight, of_bias);
@@ -282,8 +287,8 @@ class Chain {
             x += bias[channel];
             return x > 0.0f ? x : slope * x;
         };
-        if (layer.filtered()) {
-            const FilteredWeights weights(layer.weight, layer.outputs, layer.inputs, false);
+        if (layer.filtered(taken->width)) {
+            const FilteredWeights weights(layer.weight, layer.outputs, layer.inputs, false, layer.taps);
             convolve_filtered(weights, taken->clip(), s.threads,
                               [&](int64_t channel, int64_t frame, int64_t row, int64_t column, int64_t count, Vector first,
                                   Vector second) {
@@ -317,8 +322,8 @@ class Chain {
 
     Owned convolved_back(const Layer &layer, const Map &map, const Features &of_made, const Features &taken) const {
         const Owned of_taken = like(taken);
-        if (layer.filtered()) {
-            const FilteredWeights weights(layer.weight, layer.inputs, layer.outputs, true);
+        if (layer.filtered(taken.width)) {
+            const FilteredWeights weights(layer.weight, layer.inputs, layer.outputs, true, layer.taps);
             convolve_filtered(weights, of_made.clip(), s.threads,
                               [&](int64_t channel, int64_t frame, int64_t row, int64_t column, int64_t count, Vector first,
                                   Vector second) {

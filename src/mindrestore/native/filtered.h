@@ -1,6 +1,7 @@
 // Convolutions 3 x 3 x 3 with zeros around, filtered over time and rows: Winograd's F(2, 3) in both, so that two rows of two
-// frames take 16 products of matrices instead of 36, and so do the gradients of weights. Pixels of a row lie in the lanes of
-// vectors as they lie in memory, and the taps beside them are loads from the next places.
+// frames take 16 products of matrices instead of 36, and so do the gradients of weights; and 3 x 3 ones, filtered over rows, of
+// which two take 4 products instead of 6. Pixels of a row lie in the lanes of vectors as they lie in memory, and the taps beside
+// them are loads from the next places.
 #pragma once
 #include "products.h"
 #include "workers.h"
@@ -50,28 +51,34 @@ inline void unfilter_weights(const float *g, int64_t step, float *to, int64_t to
 class FilteredWeights {
   public:
     const int64_t outputs, inputs, depth;
+    const int times, products;  // how many filters there are over time, one for images; and over rows too
 
-    // weight: (outputs, inputs, 3, 3, 3); turned: of the adjoint of a convolution whose weight is (inputs, outputs, 3, 3, 3).
-    FilteredWeights(const float *weight, int64_t outputs, int64_t inputs, bool turned)
-        : outputs(outputs), inputs(inputs), depth(FILTER_TAPS * inputs), size(rounded_up(outputs, ROWS) * depth),
-          numbers(FILTER_PRODUCTS * size) {
-        std::vector<float> matrices(FILTER_PRODUCTS * outputs * depth);
+    // weight: (outputs, inputs, taps, 3, 3), taps 3 or, for images, 1; turned: of the adjoint of a convolution whose weight is
+    // (inputs, outputs, taps, 3, 3).
+    FilteredWeights(const float *weight, int64_t outputs, int64_t inputs, bool turned, int64_t taps = FILTER_TAPS)
+        : outputs(outputs), inputs(inputs), depth(FILTER_TAPS * inputs), times(taps == 1 ? 1 : FILTERS),
+          products(times * FILTERS), size(rounded_up(outputs, ROWS) * depth), numbers(products * size) {
+        const int64_t all_taps = taps * FILTER_IMAGE_TAPS;
+        std::vector<float> matrices(products * outputs * depth);
         for (int64_t row = 0; row < outputs; row++)
             for (int64_t column = 0; column < inputs; column++) {
                 float g[FILTER_ALL_TAPS];
-                for (int tap = 0; tap < FILTER_ALL_TAPS; tap++)
-                    g[tap] = turned ? weight[(column * outputs + row) * FILTER_ALL_TAPS + FILTER_ALL_TAPS - 1 - tap]
-                                    : weight[(row * inputs + column) * FILTER_ALL_TAPS + tap];
+                for (int64_t tap = 0; tap < all_taps; tap++)
+                    g[tap] = turned ? weight[(column * outputs + row) * all_taps + all_taps - 1 - tap]
+                                    : weight[(row * inputs + column) * all_taps + tap];
                 for (int across = 0; across < FILTER_TAPS; across++) {
                     float over_time[FILTERS][FILTER_TAPS];
-                    for (int down = 0; down < FILTER_TAPS; down++)
-                        filter_weights(g + down * FILTER_TAPS + across, FILTER_IMAGE_TAPS, over_time[0] + down, FILTER_TAPS);
+                    for (int down = 0; down < FILTER_TAPS; down++) {
+                        const float *of_time = g + down * FILTER_TAPS + across;
+                        if (times == 1) over_time[0][down] = *of_time;
+                        else filter_weights(of_time, FILTER_IMAGE_TAPS, over_time[0] + down, FILTER_TAPS);
+                    }
                     float *to = &matrices[row * depth + across * inputs + column];
-                    for (int time = 0; time < FILTERS; time++)
+                    for (int time = 0; time < times; time++)
                         filter_weights(over_time[time], 1, to + time * FILTERS * outputs * depth, outputs * depth);
                 }
             }
-        for (int number = 0; number < FILTER_PRODUCTS; number++)
+        for (int number = 0; number < products; number++)
             packed(&matrices[number * outputs * depth], outputs, depth, numbers + number * size);
     }
 
@@ -82,23 +89,23 @@ class FilteredWeights {
     Floats numbers;
 };
 
-// Two rows of two frames, some columns of them at a time: what goes in and what comes out of each product, (product, channel,
+// Two rows of two frames, or of one image, some columns of them at a time: what goes in and what comes out of each product, (product, channel,
 // column), which stay in the second-level cache. Each thread has one of its own.
 class Filter {
   public:
     explicit Filter(const FilteredWeights &weights, int64_t width)
         : w(weights), strip(strip_of(weights, width)), stride(strip + LANES), in_part(w.inputs * stride),
-          out_part(w.outputs * stride), in(FILTER_PRODUCTS * in_part), out(FILTER_PRODUCTS * out_part),
-          over_time(FILTERS * FILTERS * stride), none(stride) {}
+          out_part(w.outputs * stride), in(w.products * in_part), out(w.products * out_part),
+          over_time(w.times == 1 ? 0 : FILTERS * FILTERS * stride), none(stride) {}
 
     // Call `done(channel, frame, row, column, count, first, second)` with each panel of the convolution of two rows of two
-    // frames from `frame` and `row` on, without bias: its first `count` numbers are there.
+    // frames, or one, from `frame` and `row` on, without bias: its first `count` numbers are there.
     template <class Done>
     void convolve(const Clip &clip, int64_t frame, int64_t row, const Done &done) {
         for (int64_t column = 0; column < clip.width; column += strip) {
             const int64_t count = std::min(strip, clip.width - column);
             for (int64_t channel = 0; channel < w.inputs; channel++) enter(clip, channel, frame, row, column, count);
-            for (int number = 0; number < FILTER_PRODUCTS; number++)
+            for (int number = 0; number < w.products; number++)
                 for (int64_t x = 0; x < count; x += PANEL) multiply(number, x);
             for (int64_t channel = 0; channel < w.outputs; channel++)
                 for (int64_t x = 0; x < count; x += PANEL)
@@ -113,7 +120,7 @@ class Filter {
   private:
     static int64_t strip_of(const FilteredWeights &w, int64_t width) {
         constexpr int64_t MOST = 1 << 17;  // numbers, half a megabyte
-        const int64_t panels = MOST / (FILTER_PRODUCTS * (w.inputs + w.outputs)) / PANEL;
+        const int64_t panels = MOST / (w.products * (w.inputs + w.outputs)) / PANEL;
         return std::min(rounded_up(width, PANEL), std::max<int64_t>(1, panels) * PANEL);
     }
 
@@ -123,23 +130,24 @@ class Filter {
         for (int number = 0; number < FILTERS; number++) combine(d, OF_INPUTS[number], count, to + number * step);
     }
 
-    // Filter a channel of four rows of four frames, of columns from one before `column` to one behind them.
+    // Filter a channel of four rows of four frames, or one, of columns from one before `column` to one behind them.
     void enter(const Clip &clip, int64_t channel, int64_t frame, int64_t row, int64_t column, int64_t count) {
         const int64_t first = std::max<int64_t>(column - 1, 0), last = std::min(column + count + 1, clip.width);
         const int64_t offset = first - (column - 1);
-        for (int64_t down = 0; down < FILTERS; down++) {
+        const auto place = [&](int64_t of_frame, int64_t of_row) {
+            const bool outside = of_frame < 0 || of_frame >= clip.frames || of_row < 0 || of_row >= clip.height;
+            const int64_t at = of_frame * clip.frame_step + channel * clip.channel_step + of_row * clip.row_step + first;
+            return outside ? +none : clip.data + at;
+        };
+        for (int64_t down = 0; w.times > 1 && down < FILTERS; down++) {
             const float *d[FILTERS];
-            for (int64_t time = 0; time < FILTERS; time++) {
-                const int64_t of_frame = frame + time - 1, of_row = row + down - 1;
-                const bool outside = of_frame < 0 || of_frame >= clip.frames || of_row < 0 || of_row >= clip.height;
-                const int64_t place = of_frame * clip.frame_step + channel * clip.channel_step + of_row * clip.row_step + first;
-                d[time] = outside ? none : clip.data + place;
-            }
+            for (int64_t time = 0; time < FILTERS; time++) d[time] = place(frame + time - 1, row + down - 1);
             filter(d, last - first, over_time + down * stride, FILTERS * stride);
         }
-        for (int64_t time = 0; time < FILTERS; time++) {
+        for (int64_t time = 0; time < w.times; time++) {
             const float *d[FILTERS];
-            for (int64_t down = 0; down < FILTERS; down++) d[down] = over_time + (time * FILTERS + down) * stride;
+            for (int64_t down = 0; down < FILTERS; down++)
+                d[down] = w.times == 1 ? place(frame, row + down - 1) : over_time + (time * FILTERS + down) * stride;
             float *to = in + time * FILTERS * in_part + channel * stride;
             filter(d, last - first, to + offset, in_part);
             for (int64_t down = 0; down < FILTERS; down++, to += in_part) {
@@ -169,24 +177,26 @@ class Filter {
                 [&](int64_t row, Vector first, Vector second) { store(to + row * stride, first, second); });
     }
 
-    // `done(later, below, first, second)` for one panel of the two rows of the two frames.
+    // `done(later, below, first, second)` for one panel of the two rows of the two frames, or one.
     template <class Done>
     void leave(int64_t channel, int64_t x, const Done &done) const {
         Vector sums[PAIR][PAIR][2];  // later, below, half
+        const int frames = w.times == 1 ? 1 : PAIR;
         for (int half = 0; half < 2; half++) {
             const float *from = out + channel * stride + x + half * LANES;
             Vector of_time[PAIR][FILTERS];
             for (int down = 0; down < FILTERS; down++) {
                 Vector m[FILTERS];
-                for (int time = 0; time < FILTERS; time++) m[time] = load(from + (time * FILTERS + down) * out_part);
-                of_time[0][down] = m[0] + m[1] + m[2], of_time[1][down] = m[1] - m[2] - m[3];
+                for (int time = 0; time < w.times; time++) m[time] = load(from + (time * FILTERS + down) * out_part);
+                if (w.times == 1) of_time[0][down] = m[0];
+                else of_time[0][down] = m[0] + m[1] + m[2], of_time[1][down] = m[1] - m[2] - m[3];
             }
-            for (int later = 0; later < PAIR; later++) {
+            for (int later = 0; later < frames; later++) {
                 const Vector *m = of_time[later];
                 sums[later][0][half] = m[0] + m[1] + m[2], sums[later][1][half] = m[1] - m[2] - m[3];
             }
         }
-        for (int later = 0; later < PAIR; later++)
+        for (int later = 0; later < frames; later++)
             for (int below = 0; below < PAIR; below++) done(later, below, sums[later][below][0], sums[later][below][1]);
     }
 
@@ -198,14 +208,15 @@ class Filter {
 // Call `done` as `Filter::convolve` does, for all of a clip.
 template <class Done>
 void convolve_filtered(const FilteredWeights &weights, const Clip &clip, int64_t threads, const Done &done) {
-    const int64_t pairs = (clip.frames + 1) / PAIR, count = pairs * ((clip.height + 1) / PAIR);
+    const int64_t at_once = weights.times == 1 ? 1 : PAIR, parts = (clip.frames + at_once - 1) / at_once;
+    const int64_t count = parts * ((clip.height + 1) / PAIR);
     threads = std::min(threads, count);
     std::vector<std::unique_ptr<Filter>> filters;
     for (int64_t thread = 0; thread < threads; thread++) filters.push_back(std::make_unique<Filter>(weights, clip.width));
     std::atomic<int64_t> next{0};
     side_by_side(threads, [&](int64_t thread) {
         for (int64_t number = next++; number < count; number = next++)
-            filters[thread]->convolve(clip, number % pairs * PAIR, number / pairs * PAIR, done);
+            filters[thread]->convolve(clip, number % parts * at_once, number / parts * PAIR, done);
     });
 }
 
