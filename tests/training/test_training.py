@@ -161,6 +161,25 @@ def test_a_run_starts_from_given_weights(configure, tmp_path):
         np.testing.assert_array_equal(parameter.asnumpy(), same.asnumpy())
 
 
+@quick
+def test_a_run_adds_blocks_to_a_network(configure, tmp_path):
+    """The deeper network begins as the former one: its new blocks add nothing, but learn."""
+    former = train(configure("training.steps=1", "model.blocks=1"))
+    deeper = ("model.blocks=3", f"training.initial={former / 'last.ckpt'}", f"output={tmp_path / 'deeper'}")
+    job = snapshot_job.snapshot_job(configure(*deeper, "training.new_blocks=2"))
+    of_former = load_network(former / "last.ckpt")[0]
+    _, measurement, mask, *estimate = (Tensor(array[None]) for array in job.samples[0] if array is not None)
+    inputs = (measurement, mask, *estimate)
+    np.testing.assert_allclose(job.network(*inputs).asnumpy(), of_former(*inputs).asnumpy(), atol=1e-6)
+    folder = train(configure(*deeper, "training.new_blocks=2", "training.steps=2"))
+    arrays = load_arrays(folder / "last.ckpt")[0]
+    assert all(np.abs(arrays[name]).max() > 0 for name in arrays if name.startswith("layers.") and ".2." in name)
+    with pytest.raises(UserError, match=r"last.ckpt: it has layers\.0\..* is to be new; give a smaller training.new_blocks\."):
+        snapshot_job.snapshot_job(configure(*deeper, "training.new_blocks=3"))
+    with pytest.raises(UserError, match=r"missing \(layers\.1"):
+        snapshot_job.snapshot_job(configure(*deeper, "training.new_blocks=1"))
+
+
 # Stopping and going on
 
 

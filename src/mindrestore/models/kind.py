@@ -285,6 +285,10 @@ class SnapshotKind(NetworkKind):
 
     problem = "snapshot"
 
+    def new_weights(self, network: nn.Cell, training: Section) -> dict[str, np.ndarray]:
+        """Return, by name, the weights that training begins with where ``training.initial`` has none for them."""
+        return {}
+
 
 class FlowKind(NetworkKind):
     """A kind of network that finds motion, called as ``mindrestore.models.vrt.SpyNet`` is; a part of others.

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import numpy as np
 from mindspore import nn
 
-from mindrestore.checkpoints import load_published_weights, native
+from mindrestore.checkpoints import native
+from mindrestore.checkpoints.sources import described, read_arrays
+from mindrestore.checkpoints.weights import set_weights
 from mindrestore.config.snapshot import SnapshotConfig
 from mindrestore.data.providers import training_clips
 from mindrestore.data.scenes import Scene
 from mindrestore.data.snapshots import FixedMask, RandomMasks, SnapshotSamples
+from mindrestore.errors import UserError
 from mindrestore.evaluation.snapshot_results import reconstruct_scene, score
 from mindrestore.evaluation.snapshot_scenes import evaluation_mask, evaluation_scenes
 from mindrestore.models import kind_of, network_of
@@ -34,7 +37,7 @@ def snapshot_job(config: SnapshotConfig) -> Job:
     settings = config.training
     network = network_of(config.model, settings.seed)
     if settings.initial:
-        load_published_weights(network, settings.initial)
+        _start_from(network, settings.initial, kind_of(config.model.name).new_weights(network, settings))
     samples, mask = _samples(config)
     steps_per_epoch = max(1, len(samples) // settings.batch_size)
     steps = settings.steps or settings.epochs * steps_per_epoch
@@ -57,6 +60,15 @@ def snapshot_job(config: SnapshotConfig) -> Job:
         mean_over_ranks=execution in MEAN_OVER_RANKS,
         loss_scale=loss_scale,
     )
+
+
+def _start_from(network: nn.Cell, initial: str, new: Mapping[str, np.ndarray]) -> None:
+    """Set the weights that a run begins with: those of a file, and new ones that it lacks."""
+    arrays = read_arrays(initial)
+    there = next((name for name in new if name in arrays), None)
+    if there:
+        raise UserError(f"{described(initial)}: it has {there}, which is to be new; give a smaller training.new_blocks.")
+    set_weights(network, {**arrays, **new}, described(initial))
 
 
 def _samples(config: SnapshotConfig) -> tuple[SnapshotSamples, str]:

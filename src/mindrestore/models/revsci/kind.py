@@ -15,6 +15,7 @@ from mindrestore.models.signature import OnnxGraph, Port, Signature
 from mindrestore.sections import Section
 
 if TYPE_CHECKING:
+    import numpy as np
     from mindspore import nn
 
     from mindrestore.models.revsci.network import RevSCI
@@ -26,6 +27,7 @@ class RevSCITrainingKeys(Section):
     mode: Literal["plain", "reversible"] = Field(
         "reversible", description="how gradients are taken: in memory that grows with depth, or rebuilding block by block"
     )
+    new_blocks: int = Field(0, ge=0, description="the last blocks, which initial lacks; they add nothing at first")
 
 
 class RevSCIKind(SnapshotKind):
@@ -44,6 +46,12 @@ class RevSCIKind(SnapshotKind):
 
     def execution(self, training: RevSCITrainingKeys) -> str:
         return {"plain": "whole", "reversible": "pieces"}[training.mode]
+
+    def new_weights(self, network: RevSCI, training: RevSCITrainingKeys) -> dict[str, np.ndarray]:
+        from mindrestore.models.revsci.network import resting
+
+        blocks = list(network.layers)  # for a slice of a CellList renames their parameters
+        return resting(blocks[len(blocks) - training.new_blocks :])
 
     def default_size(self, network: RevSCI) -> FreeSize:
         return 8, None, None
