@@ -323,7 +323,7 @@ def test_scores_that_others_are_compared_with_are_those_of_what_ships(devices):
 
 
 SCORES_OF_A_CPU = {"evaluate sci": 27.8721, "evaluate denoise": 30.8062, "evaluate sr": 28.7934}
-"""PSNR of the weights that the GPU evaluated, of which RevSCI's ships no more."""
+"""PSNR on a CPU of the weights that the GPU evaluated; those of RevSCI are no longer the ones that ship."""
 
 
 def test_the_page_shows_what_the_gpu_computed_right():

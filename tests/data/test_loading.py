@@ -4,7 +4,9 @@ the benchmark measures it.
 
 import importlib.util
 import os
+import pickle
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -140,15 +142,81 @@ def test_the_processes_end_where_theirs_is_killed(fresh_environment):
     assert not any(map(makes_samples, made))
 
 
-def test_a_process_that_ends_is_named():
-    samples = SampleProcesses(RENDERED["flow"](), 1)
-    try:
-        assert samples[0]
-        samples._processes[0].kill()
-        with pytest.raises(UserError, match="sample 1: the process that was to make it ended with status -9"):
-            samples[1]
-    finally:
-        samples.close()
+class Troublesome:
+    """Samples of which some make trouble."""
+
+    columns, holds_lock = ("number",), True
+
+    def __getitem__(self, number):
+        if number == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if number == 2:
+            raise KeyError("no such thing")
+        if number == 3:
+            raise TwoArguments("one", "two")
+        os.write(1, b"what a library prints")
+        return (np.array([number]),)
+
+
+class TwoArguments(Exception):
+    """One that pickle writes and does not read."""
+
+    def __init__(self, one, two):
+        super().__init__(one)
+
+
+@pytest.fixture
+def troublesome(monkeypatch):
+    """Their processes find this module; ``troublesome(count)`` starts so many."""
+    monkeypatch.syspath_prepend(str(Path(__file__).parent))
+    monkeypatch.setattr(Troublesome, "__module__", Path(__file__).stem)
+    monkeypatch.setattr(TwoArguments, "__module__", Path(__file__).stem)
+    monkeypatch.setitem(sys.modules, Path(__file__).stem, sys.modules[__name__])
+    made = []
+
+    def start(count):
+        made.append(SampleProcesses(Troublesome(), count))
+        return made[-1]
+
+    yield start
+    for each in made:
+        each.close()
+
+
+def test_a_process_that_ends_is_named(troublesome):
+    ended = "sample 1: the process that was to make it ended with status -9; .* fewer"
+    with pytest.raises(UserError, match=ended):
+        troublesome(1)[1]
+    with pytest.raises(UserError, match=ended):  # also where the engine asks, and what is left is ended
+        loaded(Troublesome(), workers=2)
+    assert not children()
+
+
+def test_a_process_that_does_not_start_is_named(monkeypatch):
+    monkeypatch.setattr(Troublesome, "__module__", "no_such_module")
+    monkeypatch.setitem(sys.modules, "no_such_module", sys.modules[__name__])
+    samples = SampleProcesses(Troublesome(), 1)
+    with pytest.raises(UserError, match="ended with status 1"):
+        samples[0]
+    samples.close()
+
+
+def test_any_error_is_raised_with_its_traceback(troublesome):
+    samples = troublesome(1)
+    with pytest.raises(KeyError, match="no such thing") as raised:
+        samples[2]
+    assert "in __getitem__" in str(raised.value.__cause__)
+    with pytest.raises(RuntimeError, match="TwoArguments"):
+        samples[3]
+    assert samples[4] == (np.array([4]),)
+
+
+def test_what_cannot_be_copied_starts_no_process():
+    samples = RENDERED["flow"]()
+    samples.function = lambda: 0
+    with pytest.raises((AttributeError, pickle.PicklingError)):
+        SampleProcesses(samples, 2)
+    assert not children()
 
 
 def test_a_mistake_in_a_process_is_told_as_anywhere(tmp_path):

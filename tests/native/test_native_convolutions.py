@@ -70,6 +70,7 @@ def clip(piece, *shape):
         *((name, size) for name in ("offsets", "enlarged", "flow", "filtered over rows") for size in IMAGES.values()),
         *((name, size) for name in ("head", "filtered", "tail") for size in CLIPS.values()),
         ("filtered", (1, 4, 3, 391)),  # wider than what is filtered at once
+        ("filtered over rows", (1, 3, 901)),  # likewise
     ],
 )
 def test_a_chain_and_its_gradients_are_equal_to_mindspores(name, sizes):

@@ -162,10 +162,12 @@ def test_a_run_starts_from_given_weights(configure, tmp_path):
 
 
 @quick
-def test_a_run_adds_blocks_to_a_network(configure, tmp_path):
+@pytest.mark.parametrize("coupling", ["two_way", "multi_group"])
+def test_a_run_adds_blocks_to_a_network(configure, tmp_path, coupling):
     """The deeper network begins as the former one: its new blocks add nothing, but learn."""
-    former = train(configure("training.steps=1", "model.blocks=1"))
-    deeper = ("model.blocks=3", f"training.initial={former / 'last.ckpt'}", f"output={tmp_path / 'deeper'}")
+    former = train(configure("training.steps=1", "model.blocks=1", f"model.coupling={coupling}"))
+    given = ("model.blocks=3", f"model.coupling={coupling}", f"output={tmp_path / 'deeper'}")
+    deeper = (*given, f"training.initial={former / 'last.ckpt'}")
     job = snapshot_job.snapshot_job(configure(*deeper, "training.new_blocks=2"))
     of_former = load_network(former / "last.ckpt")[0]
     _, measurement, mask, *estimate = (Tensor(array[None]) for array in job.samples[0] if array is not None)
@@ -174,10 +176,14 @@ def test_a_run_adds_blocks_to_a_network(configure, tmp_path):
     folder = train(configure(*deeper, "training.new_blocks=2", "training.steps=2"))
     arrays = load_arrays(folder / "last.ckpt")[0]
     assert all(np.abs(arrays[name]).max() > 0 for name in arrays if name.startswith("layers.") and ".2." in name)
-    with pytest.raises(UserError, match=r"last.ckpt: it has layers\.0\..* is to be new; give a smaller training.new_blocks\."):
-        snapshot_job.snapshot_job(configure(*deeper, "training.new_blocks=3"))
-    with pytest.raises(UserError, match=r"missing \(layers\.1"):
-        snapshot_job.snapshot_job(configure(*deeper, "training.new_blocks=1"))
+    for settings, words in (
+        ((*deeper, "training.new_blocks=3"), "training.new_blocks=3: they are added to .* 3 blocks in all"),
+        ((*given, "training.new_blocks=2"), "training.new_blocks=2: they are added to"),
+        ((*given, f"training.initial={folder / 'last.ckpt'}", "training.new_blocks=2"), r"it has layers\.1\..* is to be new"),
+        ((*deeper, "training.new_blocks=1"), "an even number" if coupling == "multi_group" else r"missing \(layers\.1"),
+    ):
+        with pytest.raises(UserError, match=words):
+            snapshot_job.snapshot_job(configure(*settings))
 
 
 # Stopping and going on

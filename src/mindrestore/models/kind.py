@@ -125,6 +125,7 @@ class Samples(Protocol):
 
     columns: tuple[str, ...]
     seed: int
+    holds_lock: bool
 
     def __len__(self) -> int: ...
 

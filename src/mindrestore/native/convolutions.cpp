@@ -24,11 +24,9 @@ struct Layer {
     int64_t split() const { return change == HALVED ? 2 : 1; }
     // Whether it is filtered over rows, and over time if it has taps there: fewer products, but more sums for each channel, and
     // the places of a panel are those of one row. Of images the gradients of weights are not: they gain nothing.
-    bool filtered(int64_t width) const {
-        const bool shaped = change == SAME && kernel == 3 && std::min(inputs, outputs) >= 8;
-        return shaped && (taps == 3 || (taps == 1 && width >= PANEL));
-    }
-    bool filtered_sums() const { return filtered(0); }
+    bool filtered(int64_t width) const { return shaped() && (taps == 3 || (taps == 1 && width >= PANEL)); }
+    bool filtered_sums() const { return shaped() && taps == 3; }
+    bool shaped() const { return change == SAME && kernel == 3 && std::min(inputs, outputs) >= 8; }
 };
 
 struct Sizes {

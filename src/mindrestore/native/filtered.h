@@ -1,7 +1,7 @@
 // Convolutions 3 x 3 x 3 with zeros around, filtered over time and rows: Winograd's F(2, 3) in both, so that two rows of two
 // frames take 16 products of matrices instead of 36, and so do the gradients of weights; and 3 x 3 ones, filtered over rows, of
-// which two take 4 products instead of 6. Pixels of a row lie in the lanes of vectors as they lie in memory, and the taps beside
-// them are loads from the next places.
+// which two take 4 products instead of 6. Pixels of a row lie in the lanes of vectors as they lie in memory, and the taps
+// beside them are loads from the next places.
 #pragma once
 #include "products.h"
 #include "workers.h"
@@ -89,8 +89,8 @@ class FilteredWeights {
     Floats numbers;
 };
 
-// Two rows of two frames, or of one image, some columns of them at a time: what goes in and what comes out of each product, (product, channel,
-// column), which stay in the second-level cache. Each thread has one of its own.
+// Two rows of two frames, or of one image, some columns of them at a time: what goes in and what comes out of each product,
+// (product, channel, column), which stay in the second-level cache. Each thread has one of its own.
 class Filter {
   public:
     explicit Filter(const FilteredWeights &weights, int64_t width)

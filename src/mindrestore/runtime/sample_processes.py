@@ -8,6 +8,7 @@ import pickle
 import queue
 import subprocess
 import sys
+import traceback
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,11 @@ import numpy as np
 from mindrestore.errors import UserError
 
 # ``multiprocessing`` would run the user's script again in each process, and leave processes behind where this one is killed:
-# these know nothing of the script, and end with their standard input.
+# these know nothing of the script, and end with their standard input. What is printed there must not come between answers.
 _START = (
-    "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); "
-    "from mindrestore.runtime import sample_processes; sample_processes.serve()"
+    "import os, sys; answers = os.fdopen(os.dup(1), 'wb'); os.dup2(2, 1); sys.path.pop(0); import pickle; "
+    "sys.path[:] = pickle.load(sys.stdin.buffer); from mindrestore.runtime import sample_processes; "
+    "sample_processes.serve(answers)"
 )
 _ONE_THREAD = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
 
@@ -32,73 +34,92 @@ class SampleProcesses:
     """
 
     def __init__(self, samples: Any, count: int) -> None:
-        self._processes = [
-            subprocess.Popen(
+        beginning = pickle.dumps(sys.path) + pickle.dumps(samples, pickle.HIGHEST_PROTOCOL)
+        self._processes: list[subprocess.Popen] = []
+        self._idle: queue.SimpleQueue = queue.SimpleQueue()
+        for _ in range(count):
+            process = subprocess.Popen(
                 [sys.executable, "-c", _START],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 env={**os.environ, **_ONE_THREAD},
                 start_new_session=True,  # Ctrl-C is for this process, which saves first
             )
-            for _ in range(count)
-        ]
-        self._idle: queue.SimpleQueue = queue.SimpleQueue()
-        for process in self._processes:
-            with contextlib.suppress(BrokenPipeError):  # it has ended: said where a sample is asked of it
-                _send(process, sys.path)
-                _send(process, samples)
+            self._processes.append(process)
+            with contextlib.suppress(OSError):  # it has ended: said where a sample is asked of it
+                _send(process, beginning)
             self._idle.put(process)
 
     def __getitem__(self, number: int) -> tuple[np.ndarray | None, ...]:
         """Return sample ``number``, or raise what making it raised; ``UserError`` where its process has ended."""
         process = self._idle.get()
         try:
-            _send(process, number)
-            sample, error = pickle.load(process.stdout)
-        except (EOFError, OSError, pickle.UnpicklingError):
+            _send(process, pickle.dumps(number))
+            sample, error, told = pickle.load(process.stdout)
+        except Exception:
             raise UserError(
-                f"sample {number}: the process that was to make it ended with status {process.wait()}; where it said nothing, "
+                f"sample {number}: the process that was to make it ended with status {_ended(process)}; where it said nothing, "
                 "memory may be short: set training.workers to fewer, of which each takes some 150 MB."
             ) from None
         finally:
             self._idle.put(process)
         if error is not None:
-            raise error
+            raise error from (None if isinstance(error, UserError) else RuntimeError(told))
         return sample
 
     def close(self) -> None:
         """End the processes."""
         for process in self._processes:
             process.kill()
+        for process in self._processes:
             process.wait()
-            process.stdin.close()
-            process.stdout.close()
+            for pipe in (process.stdin, process.stdout):
+                with contextlib.suppress(OSError):
+                    pipe.close()
 
 
-def serve() -> None:
+def serve(answers: Any) -> None:
     """Be such a process: read ``samples`` and then numbers, and answer each, until standard input ends."""
+    with contextlib.suppress(EOFError, BrokenPipeError):  # the other process has ended
+        samples = _received()
+        _compute_on_one_core()
+        while True:
+            answers.write(_answer(samples, _received()))
+            answers.flush()
+
+
+def _compute_on_one_core() -> None:
     import cv2
 
     cv2.setNumThreads(1)
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a library prints must not come between
-    samples = _received()
-    while True:
-        try:
-            number = _received()
-        except EOFError:
-            return
-        try:
-            answer: tuple = (tuple(samples[number]), None)
-        except Exception as error:
-            answer = (None, error)
-        pickle.dump(answer, answers, pickle.HIGHEST_PROTOCOL)
-        answers.flush()
 
 
-def _send(process: subprocess.Popen, message: Any) -> None:
-    pickle.dump(message, process.stdin, pickle.HIGHEST_PROTOCOL)
-    process.stdin.flush()
+def _answer(samples: Any, number: int) -> bytes:
+    """Return (sample, None, None), or (None, what making it raised, its traceback), as bytes."""
+    try:
+        return pickle.dumps((tuple(samples[number]), None, None), pickle.HIGHEST_PROTOCOL)
+    except Exception as error:
+        told = traceback.format_exc()
+        with contextlib.suppress(Exception):
+            answer = pickle.dumps((None, error, told))
+            pickle.loads(answer)  # some exceptions can be written, and not read
+            return answer
+        return pickle.dumps((None, RuntimeError(told), told))
+
+
+def _ended(process: subprocess.Popen) -> int:
+    """Return the status of a process that has gone, or end it: what it still answers would be taken for another sample."""
+    try:
+        return process.wait(timeout=1)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        return process.wait()
+
+
+def _send(process: subprocess.Popen, message: bytes) -> None:
+    left = memoryview(message)
+    while left:  # past the pipe's buffer, which would keep what an ended process did not take, and write it when closed
+        left = left[os.write(process.stdin.fileno(), left) :]
 
 
 def _received() -> Any:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 
 import mindspore as ms
 from mindspore import Parameter, Tensor, nn, ops
 
-from mindrestore.errors import UserError
+from mindrestore.errors import UserError, say_once
 from mindrestore.executor import Tape
 from mindrestore.models.piece import made_of_pieces
 from mindrestore.runtime import cluster, device
@@ -88,13 +87,15 @@ GRADIENTS: dict[str, Callable[..., Gradients]] = {
 MEAN_OVER_RANKS = {"pieces", "groups", "stages"}
 """Keys of ``GRADIENTS`` whose loss and gradients are means over all processes."""
 ERRS_ON_A_GPU = (
-    "mindrestore: a video network trained in one graph on a GPU had wrong losses now and then, by a fault of MindSpore "
-    "(docs/gpu.md); training.execution=pieces had none."
+    "a video network trained in one graph had wrong losses now and then on an H200, and the cause is not known (docs/gpu.md); "
+    "training.execution=pieces had none."
 )
 
 
 def executed(execution: str, network: nn.Cell) -> str:
     """Return the key of ``GRADIENTS`` by which a network is trained; for ``"auto"`` the best on this device.
+
+    What is known to err there is told on standard error.
 
     Raises:
         UserError: the network is not made of pieces, and ``execution`` needs them.
@@ -107,5 +108,5 @@ def executed(execution: str, network: nn.Cell) -> str:
             f"training.execution={execution}: the network {type(network).__name__} is not made of pieces; leave it away."
         )
     if execution == "whole" and device.name() == "gpu" and cluster.is_main():
-        print(ERRS_ON_A_GPU, file=sys.stderr)
+        say_once(ERRS_ON_A_GPU)
     return execution

@@ -36,8 +36,9 @@ def snapshot_job(config: SnapshotConfig) -> Job:
     """Return the ``Job`` of a ``SnapshotConfig``; ``UserError`` for settings that do not fit each other."""
     settings = config.training
     network = network_of(config.model, settings.seed)
+    new = kind_of(config.model.name).new_weights(network, settings)
     if settings.initial:
-        _start_from(network, settings.initial, kind_of(config.model.name).new_weights(network, settings))
+        _start_from(network, settings.initial, new)
     samples, mask = _samples(config)
     steps_per_epoch = max(1, len(samples) // settings.batch_size)
     steps = settings.steps or settings.epochs * steps_per_epoch

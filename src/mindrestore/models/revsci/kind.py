@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import Field
 
+from mindrestore.errors import UserError
 from mindrestore.models.kind import FreeSize, SnapshotKind
 from mindrestore.models.revsci import published
 from mindrestore.models.revsci.files import REVSCI_FILES
@@ -50,8 +51,20 @@ class RevSCIKind(SnapshotKind):
     def new_weights(self, network: RevSCI, training: RevSCITrainingKeys) -> dict[str, np.ndarray]:
         from mindrestore.models.revsci.network import resting
 
-        blocks = list(network.layers)  # for a slice of a CellList renames their parameters
-        return resting(blocks[len(blocks) - training.new_blocks :])
+        count, blocks = training.new_blocks, list(network.layers)  # a slice of a CellList would rename their parameters
+        if not count:
+            return {}
+        if not training.initial or count >= len(blocks):
+            raise UserError(
+                f"training.new_blocks={count}: they are added to those of a network that training.initial names, and there are "
+                f"{len(blocks)} blocks in all."
+            )
+        if count % 2 and blocks[0].reverses:
+            raise UserError(
+                f"training.new_blocks={count}: add an even number; each block reverses the order of groups, so that an odd "
+                "number of new ones changes the result."
+            )
+        return resting(blocks[-count:])
 
     def default_size(self, network: RevSCI) -> FreeSize:
         return 8, None, None

@@ -88,7 +88,7 @@ class DroppingSamples:
     def __init__(self, samples: Samples, drop_rates: Sequence[float]) -> None:
         self.samples, self.keep = samples, 1 - np.repeat(np.asarray(drop_rates, np.float32), 2)
         self.columns, self.seed = (*samples.columns, "multipliers"), samples.seed
-        self.holds_lock = False  # or not: a process of its own would load MindSpore to know this class
+        self.holds_lock = False  # this class comes with MindSpore, which processes that make samples do not load
 
     def __len__(self) -> int:
         return len(self.samples)
