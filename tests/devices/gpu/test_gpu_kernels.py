@@ -133,36 +133,27 @@ print([mean.shape for mean in cluster.mean(tensors)], cluster.gathered([0.0]).sh
 """
 
 
-@pytest.fixture
-def on_two(python, tmp_path):
-    """``on_two(program, *arguments)`` runs a program in a process for each of two GPUs; returns their logs, and launches."""
-
-    def run(*program):
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        ranks = ("--worker_num=2", "--local_worker_num=2", f"--master_port={port}", "--join=True", "--log_dir=logs")
-        _, launched = python(Path(sys.executable).with_name("msrun"), *ranks, *program, STAND_IN_GPUS="2")
-        return [(tmp_path / "logs" / f"worker_{rank}.log").read_text() for rank in range(2)], launched
-
-    return run
-
-
 @pytest.mark.long
-def test_two_gpus_exchange(on_two, tmp_path):
+def test_two_gpus_exchange(python, tmp_path):
     program = tmp_path / "program.py"
     program.write_text(SUMS)
-    logs, launched = on_two(program)
-    assert all("[(3,), (2, 2)] (2, 1)" in log for log in logs)
+    launcher = Path(sys.executable).with_name("msrun")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    _, launched = python(
+        launcher,
+        "--worker_num=2",
+        "--local_worker_num=2",
+        f"--master_port={port}",
+        "--join=True",
+        "--log_dir=logs",
+        program,
+        STAND_IN_GPUS="2",
+    )
+    for rank in range(2):
+        assert "[(3,), (2, 2)] (2, 1)" in (tmp_path / "logs" / f"worker_{rank}.log").read_text()
     assert launched.count("ncclAllReduce") == 2  # at its first call in each process
-
-
-@pytest.mark.long
-def test_two_gpus_train(configured, on_two, tmp_path):
-    """Piece by piece, which is how a GPU trains: gradients of a piece are exchanged while the next is computed."""
-    configured("small_sr.yaml")
-    logs, launched = on_two(ROOT / "train.py", "--config", "small.yaml", "output=run", "training.batch_size=2")
-    assert launched.count("ncclAllReduce") == 2 and (tmp_path / "run" / "last.ckpt").exists(), logs
 
 
 # Every configuration
