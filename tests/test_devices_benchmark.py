@@ -91,7 +91,7 @@ def test_every_case_computes_on_the_cpu(devices, tmp_path):
     assert status == 0 and [record["case"] for record in found] == [case.name for case in devices.cases(True)]
     check_numbers(found)
     by_name = {record["case"]: record["parts"] for record in found}
-    assert by_name["evaluate sci"]["mean"]["psnr"] == pytest.approx(27.87, abs=0.02)  # the README's
+    assert by_name["evaluate sci"]["mean"]["psnr"] == pytest.approx(28.74, abs=0.02)  # the README's
     assert by_name["train small_cpu"]["until it is stopped"]["step"] < by_name["train small_cpu"]["resumed"]["step"] == 4
     assert by_name["export and run"]["run"]["frames"] == 8
 
