@@ -250,6 +250,8 @@ def test_impossible_settings_are_refused(tree, settings, complaint):
 class Numbered:
     """Subclips of random frames; low quality is every fourth pixel."""
 
+    holds_lock = False
+
     def __init__(self, frames=FRAMES, with_lq=True):
         self.frames, self.with_lq = frames, with_lq
 

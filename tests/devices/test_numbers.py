@@ -121,7 +121,7 @@ def settled(unit, scale, value_and_gradients, *batch):
 def of_snapshots(mode, scale, size):
     """Return the function that takes the gradients of the RevSCI that ships, for a rendered clip, its arguments, their names.
 
-    It has 4 blocks; what it leaves wrong is what a trained network does. The mean is over as many values as a published
+    It has 8 blocks; what it leaves wrong is what a trained network does. The mean is over as many values as a published
     batch has, so that gradients are as small as its own.
     """
     network = load_network(shipped("sci"))[0]
@@ -247,7 +247,7 @@ def test_gradients_of_revsci(unit, float32_gradients, model, execution, size):
         f"without {len(without.zeros)} of {len(names)} zero; with a scale of {scale.value:g} {len(found.zeros)} zero, norms "
         f"off by {max(found.norms.values()):.2%} at most, the last bias's by {last:.2%}, all gradients by {found.total:.2%}"
     )
-    assert len(without.mattering_zeros) > len(names) / 2 and len(names) == 48
+    assert len(without.mattering_zeros) > len(names) / 2 and len(names) == 80
     assert not found.zeros and max(found.norms.values()) < 0.02 and last < 0.2 and found.total < 0.02
 
 

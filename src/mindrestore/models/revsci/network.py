@@ -120,7 +120,7 @@ class RevSCI(nn.Cell):
 
 def resting(blocks: Sequence[ReversibleBlock]) -> dict[str, np.ndarray]:
     """Return weights of blocks, by name, with which they add nothing yet but learn: their own, the second convolutions zero."""
-    arrays = {parameter.name: parameter.asnumpy() for block in blocks for parameter in block.weights}
+    arrays = {parameter.name: parameter.numpy() for block in blocks for parameter in block.weights}
     for block in blocks:
         for index in range(len(block.steps)):
             arrays.update({weight.name: np.zeros(weight.shape, np.float32) for weight in block.weights_of(index)[2:]})
