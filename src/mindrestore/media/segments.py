@@ -13,10 +13,9 @@ import numpy as np
 from mindrestore.data.video_file import Times, opened, pictures_of
 from mindrestore.errors import UserError
 from mindrestore.files import PathLike, replacing, synced
+from mindrestore.media.carried import UNTIMED, Carried
 from mindrestore.media.video_writer import (
     CONTAINERS,
-    UNTIMED,
-    Carried,
     VideoSettings,
     check_written,
     errors_of,
