@@ -188,7 +188,8 @@ def made_small(config, spynet):
     training.get("schedule", {}).pop("warmup_steps", None)
     if config["model"]["name"] == "revsci":
         config["model"]["blocks"] = 2
-        training.pop("initial", None)
+        for name in ("initial", "new_blocks"):
+            training.pop(name, None)
     elif "initial_flow" in training:
         training["initial_flow"] = str(spynet)
     if own_data:
