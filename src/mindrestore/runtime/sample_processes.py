@@ -11,6 +11,7 @@ import sys
 import traceback
 from typing import Any
 
+import cv2
 import numpy as np
 
 from mindrestore.errors import UserError
@@ -80,18 +81,12 @@ class SampleProcesses:
 
 def serve(answers: Any) -> None:
     """Be such a process: read ``samples`` and then numbers, and answer each, until standard input ends."""
+    cv2.setNumThreads(1)
     with contextlib.suppress(EOFError, BrokenPipeError):  # the other process has ended
         samples = _received()
-        _compute_on_one_core()
         while True:
             answers.write(_answer(samples, _received()))
             answers.flush()
-
-
-def _compute_on_one_core() -> None:
-    import cv2
-
-    cv2.setNumThreads(1)
 
 
 def _answer(samples: Any, number: int) -> bytes:
