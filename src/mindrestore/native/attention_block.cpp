@@ -6,7 +6,7 @@
 // a time, transposed: (keys, PANEL). Each thread takes windows by itself. The
 // gradients of the weights are summed over the windows of each thread, a fixed part of them, and then over threads in their
 // order: they are equal from run to run of as many threads.
-#include "block_backward.h"
+#include "attention_block_backward.h"
 
 using namespace mindrestore;
 

@@ -1,6 +1,6 @@
 // A block of attention forwards, one window at a time.
 #pragma once
-#include "block_shared.h"
+#include "attention_block_shared.h"
 
 namespace mindrestore {
 

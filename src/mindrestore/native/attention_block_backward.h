@@ -1,6 +1,6 @@
 // The vector-Jacobian product of a block of attention, one window at a time: what the forward pass made is made again.
 #pragma once
-#include "block_forward.h"
+#include "attention_block_forward.h"
 
 namespace mindrestore {
 
