@@ -219,17 +219,18 @@ class Chain {
         std::vector<Owned> taken, made;  // what each layer takes and makes, in phases where it takes or makes those
         Owned features = entered(x);
         for (const Layer &layer : layers) {
-            taken.push_back(split(layer, features));
-            made.push_back(convolved(layer, taken.back()));
-            features = joined(layer, made.back());
+            taken.push_back(split(layer, std::move(features)));
+            const bool last = taken.size() == layers.size();
+            made.push_back(last && layer.slope == 1 ? nullptr : convolved(layer, taken.back()));  // its signs alone are asked for
+            if (!last) features = joined(layer, made.back());
         }
-        Owned of_result = like(*features);
-        features.reset();
+        auto of_result = std::make_shared<const Features>(s.frames, results / (s.frames * height * width), height, width, margins,
+                                                          s.threads);
         of_result->read(gradient, s.threads);
         for (int64_t number = s.layers - 1; number >= 0; number--) {
             const Layer &layer = layers[number];
             float *of_weight = of_weights[2 * number], *of_bias = of_weights[2 * number + 1];
-            const Owned of_made = activated_back(layer, *made[number], of_result);
+            const Owned of_made = activated_back(layer, made[number], of_result);
             made[number].reset();
             const Map map(layer);
             if (layer.filtered_sums() && of_weight) {
@@ -305,14 +306,14 @@ class Chain {
     }
 
     // The gradient of what a layer makes, before its activation, of that of what is made of it.
-    Owned activated_back(const Layer &layer, const Features &made, Owned of_result) const {
+    Owned activated_back(const Layer &layer, const Owned &made, Owned of_result) const {
         if (layer.joined() > 1) of_result = in_phases(*of_result, layer.joined());
         if (layer.slope == 1) return of_result;
         const float slope = layer.slope;
-        in_turns(s.threads, made.frames * made.channels, [&](int64_t number) {
-            const float *value = made.at(0, number);
+        in_turns(s.threads, made->frames * made->channels, [&](int64_t number) {
+            const float *value = made->at(0, number);
             float *of = of_result->at(0, number);
-            for (int64_t at = 0; at < made.places; at += LANES)
+            for (int64_t at = 0; at < made->places; at += LANES)
                 store(of + at, load(value + at) > 0.0f ? load(of + at) : slope * load(of + at));
         });
         return of_result;

@@ -1,30 +1,122 @@
-// Threads that live as long as one call, and memory for them: nothing waits, or spins, between calls.
+// Threads that help the thread that calls, and memory for them. They are kept from call to call and sleep in between: one that is
+// new often waits a millisecond for the core of the one that made it, while another core is idle.
 #pragma once
 #include <algorithm>
 #include <atomic>
+#include <cfenv>
+#include <chrono>
+#include <condition_variable>
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <mutex>
 #include <new>
 #include <system_error>
 #include <thread>
 #include <vector>
 
+#include <unistd.h>
+
 namespace mindrestore {
 
-// Call `work(0)` ... `work(count - 1)`, each in a thread of its own as far as the system has threads; return when all are done.
+// A thread that does one job at a time for another, in whose floating-point mode it computes.
+class Helper {
+  public:
+    using Job = void (*)(const void *work, int64_t number);
+
+    Helper() : thread([this] { live(); }) {}
+    ~Helper() { change(ENDING), thread.join(); }
+
+    // Start `job(work, number)`; `wait` returns when it is done.
+    void start(Job job, const void *work, int64_t number) {
+        this->job = job, this->work = work, this->number = number;
+        std::fegetenv(&mode);
+        change(WORKING);
+    }
+    void wait() {
+        await([](State state) { return state == FREE; });
+    }
+
+  private:
+    enum State { FREE, WORKING, ENDING };
+    // Parts of a call follow each other sooner than a thread falls asleep and wakes up.
+    static constexpr std::chrono::microseconds AWAKE{30};
+
+    void live() {
+        while (await([](State state) { return state != FREE; }) == WORKING) {
+            std::fesetenv(&mode);
+            job(work, number);
+            change(FREE);
+        }
+    }
+
+    void change(State to) {
+        {
+            const std::lock_guard<std::mutex> lock(mutex);
+            state.store(to, std::memory_order_release);
+        }
+        changed.notify_one();
+    }
+
+    template <class Reached>
+    State await(const Reached &reached) {
+        for (const auto end = std::chrono::steady_clock::now() + AWAKE; std::chrono::steady_clock::now() < end;)
+            if (reached(state.load(std::memory_order_acquire))) return state;
+        std::unique_lock<std::mutex> lock(mutex);
+        changed.wait(lock, [&] { return reached(state); });
+        return state;
+    }
+
+    Job job;
+    const void *work;
+    int64_t number;
+    std::fenv_t mode;
+    std::atomic<State> state{FREE};
+    std::mutex mutex;
+    std::condition_variable changed;
+    std::thread thread;  // last: it uses the others
+};
+
+// The helpers of one thread.
+class Crew {
+  public:
+    ~Crew() {
+        if (!here()) leave();
+    }
+
+    // As many helpers as there are up to `count`: the system may have no more threads.
+    int64_t gather(int64_t count) {
+        if (!here()) leave(), process = getpid();
+        try {
+            while (static_cast<int64_t>(helpers.size()) < count) helpers.push_back(std::make_unique<Helper>());
+        } catch (const std::system_error &) {
+        }
+        return std::min<int64_t>(count, helpers.size());
+    }
+    Helper &operator[](int64_t number) { return *helpers[number]; }
+
+  private:
+    bool here() const { return process == getpid(); }
+    void leave() {  // a process that was forked has none of the threads, and cannot wait for them
+        for (auto &helper : helpers) helper.release();
+        helpers.clear();
+    }
+
+    std::vector<std::unique_ptr<Helper>> helpers;
+    pid_t process = getpid();
+};
+
+inline thread_local Crew crew;
+
+// Call `work(0)` ... `work(count - 1)`, each in a thread of its own as far as there are threads; return when all are done.
 template <class Work>
 void side_by_side(int64_t count, const Work &work) {
-    std::vector<std::thread> threads;
-    threads.reserve(count);
-    try {
-        for (int64_t number = 1; number < count; number++) threads.emplace_back(work, number);
-    } catch (const std::system_error &) {  // no more threads: what is left is done here
-    }
-    const auto started = static_cast<int64_t>(threads.size());
+    const Helper::Job job = [](const void *of_all, int64_t number) { (*static_cast<const Work *>(of_all))(number); };
+    const int64_t helped = crew.gather(count - 1);
+    for (int64_t number = 1; number <= helped; number++) crew[number - 1].start(job, &work, number);
     work(0);
-    for (int64_t number = started + 1; number < count; number++) work(number);
-    for (auto &thread : threads) thread.join();
+    for (int64_t number = helped + 1; number < count; number++) work(number);
+    for (int64_t number = 1; number <= helped; number++) crew[number - 1].wait();
 }
 
 // Call `work(number)` for each number below `count`, in threads that each take the next one.
