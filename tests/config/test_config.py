@@ -97,6 +97,8 @@ def test_an_unknown_key_names_the_nearest_known_one(content, words):
         ("data.kind=davis", "data: path is missing: data of kind davis are read from a folder"),
         ("data.view=round", "data.view is 'round': "),
         ("data.view=whole", "data: view is 'whole', which is for stored frames; rendered clips are made in their size"),
+        ("data.photographs=[chelsea]", "data.photographs.0 is 'chelsea': "),  # a score on it would be no fair one
+        ("data.photographs=[]", "data.photographs is []: "),
         ("training.mode=fast", "training.mode is 'fast': "),
         ("training.learning_rate=0", "training.learning_rate is 0: "),
         ("training.learning_rate=-1", "training.learning_rate is -1: "),

@@ -9,7 +9,7 @@ import scipy.io
 
 from mindrestore.data.augmentation import VIEWS, scaled_view, stretched_view, whole_view
 from mindrestore.data.providers import DavisClips, SceneClips, group_starts, training_clips
-from mindrestore.data.rendered import RenderedClips
+from mindrestore.data.rendered import RenderedClips, render_clip
 from mindrestore.errors import UserError
 
 
@@ -30,7 +30,7 @@ def davis(tmp_path):
 
 
 def settings(kind, path=None):
-    return SimpleNamespace(kind=kind, path=path, frames=4, size=16, view="scaled", clips=7, defocus=0.0)
+    return SimpleNamespace(kind=kind, path=path, frames=4, size=16, view="scaled", clips=7, defocus=0.0, photographs=("grass",))
 
 
 @pytest.mark.parametrize("colour", [False, True], ids=["grey", "colour"])
@@ -44,6 +44,13 @@ def test_every_source_has_the_same_interface(kind, colour, davis):
         assert clip.shape == ((3, 4, 16, 16) if colour else (4, 16, 16))
         assert clip.dtype == np.float32 and clip.flags.c_contiguous and 0 <= clip.min() and clip.max() <= 1
         np.testing.assert_array_equal(clip, clips.clip(index, np.random.default_rng(index)))
+
+
+@pytest.mark.parametrize("colour", [False, True], ids=["grey", "colour"])
+def test_clips_are_rendered_from_the_photographs_that_settings_name(colour):
+    given = SimpleNamespace(**{**vars(settings("rendered")), "photographs": ("text", "retina")})
+    expected = render_clip(np.random.default_rng(3), 4, 16, 16, photographs=("text", "retina"), colour=colour)
+    np.testing.assert_array_equal(training_clips(given, colour).clip(0, np.random.default_rng(3)), expected)
 
 
 def test_davis_groups_start_at_every_frame_and_follow_one_another(davis):

@@ -377,3 +377,5 @@ def test_rendered_windows_are_colour_clips():
     subclip = RenderedSubclips(3, 32).subclip(0, np.random.default_rng(0))
     assert subclip.gt.shape == (3, 3, 32, 32) and subclip.lq is None
     assert np.ptp(subclip.gt, axis=1).max() > 0.05
+    of_grass = RenderedSubclips(3, 32, photographs=("grass",)).subclip(0, np.random.default_rng(0))
+    assert np.ptp(of_grass.gt, axis=1).max() < 1e-6  # a grey photograph

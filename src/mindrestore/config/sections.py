@@ -5,11 +5,13 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, create_model, model_validator
 
+from mindrestore.data.photographs import TRAIN_PHOTOGRAPHS
 from mindrestore.models.kind import NetworkKind
 from mindrestore.models.settings import Settings
 from mindrestore.sections import Section
 
 Sizes = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=3, max_length=3)]  # (frames, height, width)
+Photographs = Annotated[list[Literal[TRAIN_PHOTOGRAPHS]], Field(min_length=1, description="that clips are rendered from")]
 
 
 class Schedule(Section):

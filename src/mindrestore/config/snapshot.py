@@ -4,7 +4,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from mindrestore.config.sections import Common, Count, Rate, Schedule, Section, Seed, Training
+from mindrestore.config.sections import Common, Count, Photographs, Rate, Schedule, Section, Seed, Training
+from mindrestore.data.photographs import TRAIN_PHOTOGRAPHS
 
 
 class Mask(Section):
@@ -37,6 +38,7 @@ class Data(Section):
     )
     clips: int = Field(1000, ge=1, description="rendered clips that count as an epoch")
     defocus: float = Field(0.0, ge=0, description="of half of the rendered clips, up to so many pixels (standard deviation)")
+    photographs: Photographs = [*TRAIN_PHOTOGRAPHS]
 
     @model_validator(mode="after")
     def _has_path(self) -> "Data":

@@ -43,6 +43,7 @@ class ClipSettings(Protocol):
     view: str
     clips: int
     defocus: float
+    photographs: Sequence[str]
 
 
 def training_clips(settings: ClipSettings, colour: bool) -> ClipSource:
@@ -56,7 +57,7 @@ def training_clips(settings: ClipSettings, colour: bool) -> ClipSource:
     """
     size = (settings.frames, settings.size, settings.size)
     if settings.kind == "rendered":
-        return RenderedClips(*size, colour=colour, length=settings.clips, defocus=settings.defocus)
+        return RenderedClips(*size, settings.photographs, colour=colour, length=settings.clips, defocus=settings.defocus)
     if settings.kind == "davis":
         return DavisClips(settings.path, *size, colour=colour, view=settings.view)
     return SceneClips(scene_paths(settings.path), *size, colour=colour, view=settings.view)

@@ -10,6 +10,7 @@ import numpy as np
 from mindrestore.data.folders import gap_sentence, refuse_mismatch, runs
 from mindrestore.data.frame_stores import FrameStore
 from mindrestore.data.named_sets import REDS4
+from mindrestore.data.photographs import TRAIN_PHOTOGRAPHS
 from mindrestore.data.rendered import RenderedClips
 from mindrestore.errors import UserError
 
@@ -132,15 +133,22 @@ class StoredSubclips:
 
 
 class RenderedSubclips:
-    """Subclips that ``RenderedClips`` draws, ``clips`` of them a pass, up to ``defocus`` out of focus.
+    """Subclips that ``RenderedClips`` draws from ``photographs``, ``clips`` of them a pass, up to ``defocus`` out of focus.
 
     Low quality is to be made from them.
     """
 
     holds_lock = True
 
-    def __init__(self, frames: int, patch: int, clips: int = 1000, defocus: float = 0.0) -> None:
-        self.clips = RenderedClips(frames, patch, patch, colour=True, length=clips, defocus=defocus)
+    def __init__(
+        self,
+        frames: int,
+        patch: int,
+        clips: int = 1000,
+        defocus: float = 0.0,
+        photographs: Sequence[str] = TRAIN_PHOTOGRAPHS,
+    ) -> None:
+        self.clips = RenderedClips(frames, patch, patch, photographs, colour=True, length=clips, defocus=defocus)
 
     def __len__(self) -> int:
         """Subclips of one pass."""
