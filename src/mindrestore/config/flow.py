@@ -4,7 +4,8 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from mindrestore.config.sections import Common, Count, Rate, Schedule, Section, Training
+from mindrestore.config.sections import Common, Count, Photographs, Rate, Schedule, Section, Training
+from mindrestore.data.photographs import TRAIN_PHOTOGRAPHS
 
 
 class FlowData(Section):
@@ -12,6 +13,8 @@ class FlowData(Section):
 
     patch: int = Field(64, ge=32, multiple_of=32, description="height and width")
     sigma: float = Field(0.0, ge=0, le=255, description="largest noise level, of half of the pairs, for white = 255")
+    scale: Count = Field(1, description="largest factor by which frames are reduced, as super-resolution sees them")
+    photographs: Photographs = [*TRAIN_PHOTOGRAPHS]
     clips: Count = Field(1000, description="pairs that count as a pass")
 
 

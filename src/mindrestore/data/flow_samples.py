@@ -11,6 +11,7 @@ from mindrestore.data.composition import render, true_flow
 from mindrestore.data.degradation import with_noise
 from mindrestore.data.photographs import TRAIN_PHOTOGRAPHS
 from mindrestore.data.rendered import RENDERED, draw_composition
+from mindrestore.data.resize import imresize
 
 WHITE = 255
 
@@ -26,6 +27,8 @@ class FlowSamples:
 
     Args:
         size: height and width.
+        scale: what is rendered is up to so many times as large and reduced by bicubic interpolation, as super-resolution sees
+            frames; 1 reduces nothing.
         sigma: largest noise level for white = 255; half of the samples have none.
         length: samples of one pass.
         seed: of the compositions and the noise.
@@ -36,9 +39,16 @@ class FlowSamples:
     holds_lock = True
 
     def __init__(
-        self, size: int, sigma: float = 0, length: int = 1000, seed: int = 0, photographs: Sequence[str] = TRAIN_PHOTOGRAPHS
+        self,
+        size: int,
+        sigma: float = 0,
+        length: int = 1000,
+        seed: int = 0,
+        photographs: Sequence[str] = TRAIN_PHOTOGRAPHS,
+        scale: int = 1,
     ) -> None:
         self.size, self.sigma, self.length, self.seed, self.photographs = size, sigma, length, seed, photographs
+        self.scale = scale
 
     def __len__(self) -> int:
         """Samples of one pass."""
@@ -51,8 +61,13 @@ class FlowSamples:
     def __getitem__(self, number: int) -> FlowSample:
         """Sample ``number`` (0, 1, 2, ...)."""
         rng = np.random.default_rng([self.seed, number])
-        composition = draw_composition(rng, self.size, self.size, self.photographs)
-        clip = render(composition, 2, self.size, self.size, colour=True)
+        scale = 1 if self.scale == 1 else int(rng.integers(1, self.scale + 1))
+        side = scale * self.size
+        composition = draw_composition(rng, side, side, self.photographs)
+        clip = render(composition, 2, side, side, colour=True)
+        flow = true_flow(composition, time=-0.5, other=0.5, height=side, width=side)  # of two frames
+        if scale > 1:
+            clip = imresize(clip, 1 / scale).clip(0, 1)
+            flow = flow.reshape(2, self.size, scale, self.size, scale).mean((2, 4)) / scale
         noisy = with_noise(clip, rng.choice([0, rng.uniform(0, self.sigma)]) / WHITE, rng)
-        flow = true_flow(composition, time=-0.5, other=0.5, height=self.size, width=self.size)  # of two frames
         return FlowSample(flow, *(np.ascontiguousarray(noisy[:, index]) for index in (0, 1)))

@@ -94,16 +94,22 @@ class Tape(Piecewise):
         self.entries: list[Entry] = []
 
     def value_and_gradients(self, loss: Callable, *inputs: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-        """Return (value, gradients in the order of the parameters) of ``loss(network(*inputs)) -> scalar``."""
+        """Return (value, gradients in the order of the parameters) of ``loss(network(*inputs)) -> scalar``.
+
+        Where the network has several results, a tuple, so has the loss its one argument.
+        """
         self.entries = []
-        result = self(*inputs)
+        results = self(*inputs)
+        several = isinstance(results, tuple)
+        results = results if several else (results,)
         gradients = _Gradients(self.start_mean)
-        if not isinstance(result, Recorded):
-            raise ValueError("no gradient is wanted of anything that the network computes")
-        value, of_result = ms.value_and_grad(loss, 0)(result.tensor)
+        if not all(isinstance(result, Recorded) for result in results):
+            raise ValueError("no gradient is wanted of something that the network computes")
+        value_and_gradients = ms.value_and_grad(lambda *given: loss(given if several else given[0]), tuple(range(len(results))))
+        value, of_each = value_and_gradients(*(result.tensor for result in results))
         mean = self.start_mean([value])
-        of_results = {result.node: of_result}
-        del result, of_result
+        of_results = {result.node: gradient for result, gradient in zip(results, of_each)}
+        del results, of_each
         self._pull_back(of_results, gradients)
         return mean()[0], gradients.of(self.parameters)
 

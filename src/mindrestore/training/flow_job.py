@@ -16,7 +16,7 @@ from mindrestore.metrics import psnr
 from mindrestore.models import network_of
 from mindrestore.ops.warp import warp
 from mindrestore.training.average import Average
-from mindrestore.training.gradients import whole_gradients
+from mindrestore.training.gradients import GRADIENTS, MEAN_OVER_RANKS, executed
 from mindrestore.training.job import Job, Show, nobody
 from mindrestore.training.loss_scale import needed_loss_scale
 from mindrestore.training.optimizers import adam_updates, learning_rates
@@ -32,9 +32,9 @@ def flow_job(config: FlowConfig) -> Job:
     network = network_of(config.model, settings.seed)
     if settings.initial:
         print(start_from(network, settings.initial).sentence)
-    samples = FlowSamples(data.patch, data.sigma, data.clips, settings.seed)
+    samples = FlowSamples(data.patch, data.sigma, data.clips, settings.seed, data.photographs, data.scale)
     rates = learning_rates(settings.learning_rate, settings.schedule, settings.steps, max(1, data.clips // settings.batch_size))
-    loss_scale = needed_loss_scale()
+    loss_scale, execution = needed_loss_scale(), executed("auto", network)
     return Job(
         kind=config.model.name,
         network=network,
@@ -42,9 +42,10 @@ def flow_job(config: FlowConfig) -> Job:
         steps=settings.steps,
         rates=rates,
         updates=adam_updates(network, rates, settings.betas),
-        gradients=partial(whole_gradients, network, end_point_error, loss_scale=loss_scale),
+        gradients=partial(GRADIENTS[execution], network, end_point_error, loss_scale=loss_scale),
         validate=_validation(network, data),
         average=Average.wanted(network, settings.average),
+        mean_over_ranks=execution in MEAN_OVER_RANKS,
         loss_scale=loss_scale,
     )
 
@@ -67,10 +68,13 @@ def end_point_error(flows: Sequence[Tensor], truth: Tensor) -> Tensor:
 
 def _validation(network: nn.Cell, data: FlowData) -> Callable[[Show], float]:
     """Return a function that gives the PSNR, in dB, of held-out neighbours warped along the flow against the images, and shows
-    the first of them: neighbour, warped, image.
+    the first of them: neighbour, warped, image. What neighbours have that are not warped is printed: a network that finds no
+    motion has as much.
     """
-    samples = FlowSamples(data.patch, seed=VALIDATION_SEED, photographs=HELD_OUT_PHOTOGRAPHS)
+    samples = FlowSamples(data.patch, seed=VALIDATION_SEED, photographs=HELD_OUT_PHOTOGRAPHS, scale=data.scale)
     _, images, neighbours = (np.stack(arrays) for arrays in zip(*(samples[number] for number in range(VALIDATION_PAIRS))))
+
+    print(f"Held-out neighbours that are not warped: {psnr(neighbours, images, channel_axis=1):.2f} dB.")
 
     def validate(show: Show = nobody) -> float:
         flow = network(Tensor(images), Tensor(neighbours))[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -16,7 +17,8 @@ from mindrestore.ops.warp import warp
 LEVELS = 6
 SIZE_MULTIPLE = 2 ** (LEVELS - 1)
 RETURNED_LEVELS = (5, 4, 3, 2)
-WIDTHS = (8, 32, 64, 32, 16, 2)
+WIDTHS, KERNEL = (8, 32, 64, 32, 16, 2), 7
+GAIN = 3.0  # of flow in pixels, over what ``first_weights`` sums in a window, of images of deviation 1
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet
 
 
@@ -56,18 +58,67 @@ class SpyNet(nn.Cell):
 
 
 class FlowUpdate(nn.Cell):
-    """Five 7×7 convolutions of image, warped neighbour and flow (N, 8, H, W) -> a correction of the flow (N, 2, H, W)."""
+    """Five 7×7 convolutions of image, warped neighbour and flow (N, 8, H, W) -> a correction of the flow (N, 2, H, W).
+
+    It begins with weights that find motions of up to a pixel (``first_weights``): from random ones it gives no flow at all for
+    more than a thousand steps of training.
+    """
 
     def __init__(self, rng: np.random.Generator) -> None:
         super().__init__()
         layers = []
-        for inputs, outputs in zip(WIDTHS, WIDTHS[1:]):
-            layers += [Conv(inputs, outputs, rng, (7, 7)), nn.ReLU()]
+        for weight in first_weights(rng):
+            outputs, inputs, *kernel = weight.shape
+            convolution = Conv(inputs, outputs, rng, kernel, zero=True)
+            convolution.weight.set_data(Tensor(weight))
+            layers += [convolution, nn.ReLU()]
         self.basic_module = nn.SequentialCell(layers[:-1])
         self.convolve = convolutions(layers[::2], (0.0,) * (len(WIDTHS) - 2) + (1.0,), exact=True)
 
     def construct(self, x: Tensor) -> Tensor:
         return self.convolve(x)
+
+
+def first_weights(rng: np.random.Generator) -> list[np.ndarray]:
+    """Return weights of the five convolutions that find small motions before any training; their biases are zero.
+
+    Where a slope of the image moves, brightness changes by minus slope times motion. So the motion has the sign of
+    |slope - change| - |slope + change|, which is twice the lesser of the two in size, and grows with it: the first convolution
+    makes the parts of these absolute values, the second one sums them in a window, for either sign, two hand this on, and the
+    last one makes flow of it. All other channels begin at random, and count little in the flow.
+    """
+    weights = []
+    for inputs, outputs in zip(WIDTHS, WIDTHS[1:]):
+        deviation = math.sqrt(2 / (inputs * KERNEL**2))
+        weights.append(rng.normal(0, deviation, (outputs, inputs, KERNEL, KERNEL)).astype(np.float32))
+    parts, windows, *handed_on, flow = weights
+    places = np.arange(KERNEL) - KERNEL // 2
+    blur = _bell(places, 0.8)
+    slope = blur * places / (blur * places**2).sum()
+    change, window, half = np.outer(blur, blur), np.outer(_bell(places, 2.0), _bell(places, 2.0)), KERNEL // 2
+    parts[:8], windows[:4] = 0, 0
+    flow *= 0.03
+    for axis, slopes in enumerate((np.outer(blur, slope), np.outer(slope, blur))):
+        signs = ((1, -1), (-1, 1), (1, 1), (-1, -1))  # of slope and change, for two absolute values of two parts each
+        for part, (of_slope, of_change) in enumerate(signs):
+            parts[4 * axis + part, :3] = (of_slope * slopes / 2 - of_change * change) / 3  # of the image's colours
+            parts[4 * axis + part, 3:6] = (of_slope * slopes / 2 + of_change * change) / 3  # of its neighbour's
+        for channel, sign in ((2 * axis, 1), (2 * axis + 1, -1)):
+            windows[channel, 4 * axis : 4 * axis + 2], windows[channel, 4 * axis + 2 : 4 * axis + 4] = (
+                sign * window,
+                -sign * window,
+            )
+            for weight in handed_on:
+                weight[channel] = 0
+                weight[channel, channel, half, half] = 1
+            flow[axis, channel, half, half] = sign * GAIN
+    return weights
+
+
+def _bell(places: np.ndarray, deviation: float) -> np.ndarray:
+    """Return a Gaussian at the places, its sum 1."""
+    bell = np.exp(-(places**2) / (2 * deviation**2))
+    return bell / bell.sum()
 
 
 class Pyramid(Piece):
