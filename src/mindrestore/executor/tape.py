@@ -105,11 +105,14 @@ class Tape(Piecewise):
         gradients = _Gradients(self.start_mean)
         if not all(isinstance(result, Recorded) for result in results):
             raise ValueError("no gradient is wanted of something that the network computes")
-        value_and_gradients = ms.value_and_grad(lambda *given: loss(given if several else given[0]), tuple(range(len(results))))
-        value, of_each = value_and_gradients(*(result.tensor for result in results))
+        tensors = [result.tensor for result in results]
+        if several:
+            value, of_each = ms.value_and_grad(lambda *given: loss(given), tuple(range(len(tensors))))(*tensors)
+        else:
+            value, *of_each = ms.value_and_grad(loss, 0)(*tensors)
         mean = self.start_mean([value])
         of_results = {result.node: gradient for result, gradient in zip(results, of_each)}
-        del results, of_each
+        del results, tensors, of_each
         self._pull_back(of_results, gradients)
         return mean()[0], gradients.of(self.parameters)
 
