@@ -6,13 +6,15 @@ import pytest
 from builders import TINY_VRT
 from mindspore import Tensor
 
-from mindrestore.checkpoints.loading import load_network
+from mindrestore.checkpoints.loading import ASSETS, load_network
 from mindrestore.checkpoints.weights import start_from
 from mindrestore.config import FlowConfig, make_config
 from mindrestore.data.composition import Composition, Foreground, Motion, Surface, ellipse, render, true_flow
 from mindrestore.data.flow_samples import FlowSamples
+from mindrestore.data.photographs import HELD_OUT_PHOTOGRAPHS
 from mindrestore.models import create_model
 from mindrestore.training.flow_job import end_point_error
+from mindrestore.training.gradients import GRADIENTS
 from mindrestore.training.trainer import train
 
 SIZE = 64
@@ -47,6 +49,56 @@ def test_samples_are_decided_by_seed_and_number():
     for part, again, different in zip(one, same, other):
         np.testing.assert_array_equal(part, again)
         assert part.shape == different.shape and not np.array_equal(part, different)
+
+
+def test_frames_are_reduced_as_super_resolution_sees_them():
+    """Some of them: motion is drawn in pixels of what is rendered, and found in those of what is seen."""
+    plain, reduced = (FlowSamples(SIZE, seed=3, scale=scale) for scale in (1, 4))
+    lengths = [np.median([np.abs(samples[number].flow).mean() for number in range(12)]) for samples in (plain, reduced)]
+    assert 0 < lengths[1] < 0.7 * lengths[0]
+    rows, columns = np.mgrid[:SIZE, :SIZE].astype(np.float32)
+    gains = []
+    for number in range(12):
+        flow, image, neighbour = reduced[number]
+        assert flow.shape == (2, SIZE, SIZE) and image.shape == neighbour.shape == (3, SIZE, SIZE)
+        found = cv2.remap(neighbour.transpose(1, 2, 0), columns + flow[0], rows + flow[1], cv2.INTER_CUBIC).transpose(2, 0, 1)
+        inside = np.s_[:, 8:-8, 8:-8]
+        gains.append(np.abs(found - image)[inside].mean() / np.abs(neighbour - image)[inside].mean())
+    assert np.median(gains) < 0.55  # where little moves there is little to gain
+
+
+def errors_of(network, scale):
+    """Return the mean length of the flow of held-out pairs, and of a network's error in it."""
+    samples = [FlowSamples(SIZE, seed=1, photographs=HELD_OUT_PHOTOGRAPHS, scale=scale)[number] for number in range(16)]
+    flows, images, neighbours = (np.stack(arrays) for arrays in zip(*samples))
+    found = network(Tensor(images), Tensor(neighbours))[0].numpy()
+    return tuple(np.sqrt((each**2).sum(1)).mean() for each in (flows, found - flows))
+
+
+def test_an_untrained_network_finds_small_motion():
+    """Trained from random weights it found none at all, for hundreds of steps."""
+    length, error = errors_of(create_model("spynet"), scale=4)
+    assert error < 0.75 * length
+
+
+def test_the_network_that_ships_finds_motion():
+    network, _ = load_network(ASSETS / "vrt_small_sr.ckpt")
+    length, error = errors_of(network.spynet, scale=4)
+    assert error < 0.5 * length
+
+
+def test_gradients_by_pieces_are_those_of_the_graph():
+    """Of four results, of which each has a part in the loss."""
+    network = create_model("spynet")
+    flow, image, neighbour = (Tensor(array[None]) for array in FlowSamples(SIZE, seed=5)[2])
+    parameters = network.trainable_params()
+    found, expected = (
+        GRADIENTS[name](network, end_point_error, parameters)(flow, image, neighbour) for name in ("pieces", "whole")
+    )
+    assert float(found[0].asnumpy()) == pytest.approx(float(expected[0].asnumpy()), rel=1e-5)
+    for parameter, one, other in zip(parameters, found[1], expected[1]):
+        scale = np.abs(other.asnumpy()).max()
+        np.testing.assert_allclose(one.asnumpy(), other.asnumpy(), atol=1e-4 * scale + 1e-7, err_msg=parameter.name)
 
 
 def test_error_is_in_pixels_of_full_size_at_every_scale():
