@@ -211,7 +211,8 @@ class BackwardPanels : public Panels {
                 const int64_t row = tap * s.channels + group * of_group;
                 float y[PANEL] = {}, x[PANEL] = {}, factor[PANEL] = {};
                 for (int64_t lane = 0; lane < lanes; lane++) {
-                    const Corners corners(given.neighbours[neighbour] + begin + group * of_group, s.height, s.width, s.channels, at[lane], at[PANEL + lane]);
+                    const float *pixels = given.neighbours[neighbour] + begin + group * of_group;
+                    const Corners corners(pixels, s.height, s.width, s.channels, at[lane], at[PANEL + lane]);
                     const float by = at[2 * PANEL + lane];
                     const float *a = corners.pixels[0], *b = corners.pixels[1], *c = corners.pixels[2], *d = corners.pixels[3];
                     float in_a = 0, in_b = 0, in_c = 0, in_d = 0;

@@ -221,11 +221,12 @@ class Chain {
         for (const Layer &layer : layers) {
             taken.push_back(split(layer, std::move(features)));
             const bool last = taken.size() == layers.size();
-            made.push_back(last && layer.slope == 1 ? nullptr : convolved(layer, taken.back()));  // its signs alone are asked for
+            const bool wanted = !last || layer.slope != 1;  // of what the last one makes the signs alone are
+            made.push_back(wanted ? convolved(layer, taken.back()) : nullptr);
             if (!last) features = joined(layer, made.back());
         }
-        auto of_result = std::make_shared<const Features>(s.frames, results / (s.frames * height * width), height, width, margins,
-                                                          s.threads);
+        const int64_t channels = results / (s.frames * height * width);
+        Owned of_result = std::make_shared<const Features>(s.frames, channels, height, width, margins, s.threads);
         of_result->read(gradient, s.threads);
         for (int64_t number = s.layers - 1; number >= 0; number--) {
             const Layer &layer = layers[number];

@@ -1,5 +1,5 @@
-// Threads that help the thread that calls, and memory for them. They are kept from call to call and sleep in between: one that is
-// new often waits a millisecond for the core of the one that made it, while another core is idle.
+// Threads that help the thread that calls, and memory for them. They are kept from call to call and sleep in between: a new one
+// often waits a millisecond for the core of the one that made it, while another core is idle.
 #pragma once
 #include <algorithm>
 #include <atomic>
