@@ -32,7 +32,9 @@ def flow_job(config: FlowConfig) -> Job:
     network = network_of(config.model, settings.seed)
     if settings.initial:
         print(start_from(network, settings.initial).sentence)
-    samples = FlowSamples(data.patch, data.sigma, data.clips, settings.seed, data.photographs, data.scale)
+    samples = FlowSamples(
+        data.patch, data.sigma, data.clips, seed=settings.seed, photographs=data.photographs, scale=data.scale
+    )
     rates = learning_rates(settings.learning_rate, settings.schedule, settings.steps, max(1, data.clips // settings.batch_size))
     loss_scale, execution = needed_loss_scale(), executed("auto", network)
     return Job(

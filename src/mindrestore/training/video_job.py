@@ -117,7 +117,7 @@ def _samples(config: VideoConfig) -> VideoSamples:
     frames = INTERPOLATED if task == "interpolate" else data.frames
     scale = config.scale
     if data.kind == "rendered":
-        subclips = RenderedSubclips(frames, data.patch, data.clips, data.defocus, data.photographs)
+        subclips = RenderedSubclips(frames, data.patch, data.clips, defocus=data.defocus, photographs=data.photographs)
     else:
         clips = [clip.name for clip in read_list(data.list)] if data.list else None
         stores = training_stores(data.gt, data.lq, blurred=config.degradation == "blur")
