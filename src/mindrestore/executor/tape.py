@@ -96,22 +96,22 @@ class Tape(Piecewise):
     def value_and_gradients(self, loss: Callable, *inputs: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
         """Return (value, gradients in the order of the parameters) of ``loss(network(*inputs)) -> scalar``.
 
-        Where the network has several results, a tuple, so has the loss its one argument.
+        Where the network returns a tuple, ``loss`` is given that tuple.
         """
         self.entries = []
         results = self(*inputs)
         several = isinstance(results, tuple)
         results = results if several else (results,)
         gradients = _Gradients(self.start_mean)
-        if not all(isinstance(result, Recorded) for result in results):
-            raise ValueError("no gradient is wanted of something that the network computes")
-        tensors = [result.tensor for result in results]
+        if not any(isinstance(result, Recorded) for result in results):
+            raise ValueError("no gradient is wanted of anything that the network computes")
+        tensors = [result.tensor if isinstance(result, Recorded) else result for result in results]
         if several:
             value, of_each = ms.value_and_grad(lambda *given: loss(given), tuple(range(len(tensors))))(*tensors)
         else:
             value, *of_each = ms.value_and_grad(loss, 0)(*tensors)
         mean = self.start_mean([value])
-        of_results = {result.node: gradient for result, gradient in zip(results, of_each)}
+        of_results = {result.node: gradient for result, gradient in zip(results, of_each) if isinstance(result, Recorded)}
         del results, tensors, of_each
         self._pull_back(of_results, gradients)
         return mean()[0], gradients.of(self.parameters)

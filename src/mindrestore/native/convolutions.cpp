@@ -221,7 +221,7 @@ class Chain {
         for (const Layer &layer : layers) {
             taken.push_back(split(layer, std::move(features)));
             const bool last = taken.size() == layers.size();
-            const bool wanted = !last || layer.slope != 1;  // of what the last one makes the signs alone are
+            const bool wanted = !last || layer.slope != 1;  // of the last result an activation alone needs anything: the signs
             made.push_back(wanted ? convolved(layer, taken.back()) : nullptr);
             if (!last) features = joined(layer, made.back());
         }

@@ -1,5 +1,5 @@
-// Threads that help the thread that calls, and memory for them. They are kept from call to call and sleep in between: a new one
-// often waits a millisecond for the core of the one that made it, while another core is idle.
+// Threads that help the one that calls; and memory. The threads are kept from call to call and sleep in between: a new one often
+// waits a millisecond for the core of the one that made it, while another core is idle.
 #pragma once
 #include <algorithm>
 #include <atomic>
@@ -8,13 +8,14 @@
 #include <condition_variable>
 #include <cstdlib>
 #include <cstring>
+#include <exception>
 #include <memory>
 #include <mutex>
 #include <new>
-#include <system_error>
 #include <thread>
 #include <vector>
 
+#include <sched.h>
 #include <unistd.h>
 
 namespace mindrestore {
@@ -25,7 +26,7 @@ class Helper {
     using Job = void (*)(const void *work, int64_t number);
 
     Helper() : thread([this] { live(); }) {}
-    ~Helper() { change(ENDING), thread.join(); }
+    ~Helper() { wait(), change(ENDING), thread.join(); }
 
     // Start `job(work, number)`; `wait` returns when it is done.
     void start(Job job, const void *work, int64_t number) {
@@ -84,14 +85,18 @@ class Crew {
         if (!here()) leave();
     }
 
-    // As many helpers as there are up to `count`: the system may have no more threads.
+    // Have `count` helpers, or as many as the system allows; return how many.
     int64_t gather(int64_t count) {
         if (!here()) leave(), process = getpid();
+        if (moved()) helpers.clear();  // new ones keep to the cores of the thread that makes them
         try {
             while (static_cast<int64_t>(helpers.size()) < count) helpers.push_back(std::make_unique<Helper>());
-        } catch (const std::system_error &) {
+        } catch (const std::exception &) {  // no more threads, or no memory for them
         }
         return std::min<int64_t>(count, helpers.size());
+    }
+    void wait(int64_t count) {
+        for (int64_t number = 0; number < count; number++) helpers[number]->wait();
     }
     Helper &operator[](int64_t number) { return *helpers[number]; }
 
@@ -102,21 +107,41 @@ class Crew {
         helpers.clear();
     }
 
+    // Whether this thread was given other cores since the last time.
+    bool moved() {
+#ifdef __linux__
+        cpu_set_t now;
+        CPU_ZERO(&now);
+        if (sched_getaffinity(0, sizeof now, &now) || CPU_EQUAL(&now, &cores)) return false;
+        cores = now;
+        return true;
+#else
+        return false;
+#endif
+    }
+
     std::vector<std::unique_ptr<Helper>> helpers;
     pid_t process = getpid();
+#ifdef __linux__
+    cpu_set_t cores{};
+#endif
 };
 
 inline thread_local Crew crew;
 
-// Call `work(0)` ... `work(count - 1)`, each in a thread of its own as far as there are threads; return when all are done.
+// Call `work(0)` ... `work(count - 1)`, each in a thread of its own as far as there are threads; return when all are done. `work`
+// does not call this itself.
 template <class Work>
 void side_by_side(int64_t count, const Work &work) {
     const Helper::Job job = [](const void *of_all, int64_t number) { (*static_cast<const Work *>(of_all))(number); };
     const int64_t helped = crew.gather(count - 1);
+    const struct Waiting {
+        int64_t helped;
+        ~Waiting() { crew.wait(helped); }  // where work(0) throws, too: helpers use `work` until then
+    } waiting{helped};
     for (int64_t number = 1; number <= helped; number++) crew[number - 1].start(job, &work, number);
     work(0);
     for (int64_t number = helped + 1; number < count; number++) work(number);
-    for (int64_t number = 1; number <= helped; number++) crew[number - 1].wait();
 }
 
 // Call `work(number)` for each number below `count`, in threads that each take the next one.

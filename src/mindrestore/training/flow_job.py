@@ -70,12 +70,11 @@ def end_point_error(flows: Sequence[Tensor], truth: Tensor) -> Tensor:
 
 def _validation(network: nn.Cell, data: FlowData) -> Callable[[Show], float]:
     """Return a function that gives the PSNR, in dB, of held-out neighbours warped along the flow against the images, and shows
-    the first of them: neighbour, warped, image. What neighbours have that are not warped is printed: a network that finds no
-    motion has as much.
+    the first of them: neighbour, warped, image. It prints at once the PSNR of neighbours that are not warped, which a network
+    that finds no motion reaches too.
     """
     samples = FlowSamples(data.patch, seed=VALIDATION_SEED, photographs=HELD_OUT_PHOTOGRAPHS, scale=data.scale)
     _, images, neighbours = (np.stack(arrays) for arrays in zip(*(samples[number] for number in range(VALIDATION_PAIRS))))
-
     print(f"Held-out neighbours that are not warped: {psnr(neighbours, images, channel_axis=1):.2f} dB.")
 
     def validate(show: Show = nobody) -> float:

@@ -16,7 +16,7 @@ from mindrestore.runtime import cluster, device
 from mindrestore.runtime.execution import compiled_to_one_tensor
 from mindrestore.training.loss_scale import LossScale
 
-Loss = Callable[[Tensor, Tensor], Tensor]  # (output, target) -> scalar
+Loss = Callable[[Tensor | tuple[Tensor, ...], Tensor], Tensor]  # (output, target) -> scalar
 LossAndGradients = tuple[Tensor, Sequence[Tensor]]  # the gradients in the order of the parameters
 Gradients = Callable[..., LossAndGradients]  # of (target, *inputs), tensors (B, ...)
 
