@@ -21,8 +21,8 @@ pytestmark = pytest.mark.usefixtures("prepared")
 
 
 def tiny(**settings):
-    """A network through which rounding errors do not grow: of first weights, and of flows far from whole pixels, where the nearest
-    pixels change.
+    """A network through which rounding errors do not grow: of first weights, with flows far from whole pixels, where the
+    nearest pixels change.
     """
     network = create_model("vrt", **{**TINY_VRT, **settings}).set_train(False)
     for update in network.spynet.basic_module if network.pa_frames else ():
