@@ -5,7 +5,6 @@ from typing import ClassVar
 from pydantic import Field
 
 from mindrestore.config.sections import Common, Count, Photographs, Rate, Schedule, Section, Training
-from mindrestore.data.photographs import TRAIN_PHOTOGRAPHS
 
 
 class FlowData(Section):
@@ -14,7 +13,7 @@ class FlowData(Section):
     patch: int = Field(64, ge=32, multiple_of=32, description="height and width")
     sigma: float = Field(0.0, ge=0, le=255, description="largest noise level, of half of the pairs, for white = 255")
     scale: Count = Field(1, description="largest factor by which frames are reduced, as super-resolution sees them")
-    photographs: Photographs = [*TRAIN_PHOTOGRAPHS]
+    photographs: Photographs
     clips: Count = Field(1000, description="pairs that count as a pass")
 
 

@@ -11,7 +11,10 @@ from mindrestore.models.settings import Settings
 from mindrestore.sections import Section
 
 Sizes = Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=3, max_length=3)]  # (frames, height, width)
-Photographs = Annotated[list[Literal[TRAIN_PHOTOGRAPHS]], Field(min_length=1, description="that clips are rendered from")]
+Photographs = Annotated[
+    list[Literal[TRAIN_PHOTOGRAPHS]],
+    Field(default_factory=lambda: [*TRAIN_PHOTOGRAPHS], min_length=1, description="that clips are rendered from"),
+]
 
 
 class Schedule(Section):

@@ -5,7 +5,6 @@ from typing import ClassVar, Literal
 from pydantic import Field, model_validator
 
 from mindrestore.config.sections import Common, Count, Photographs, Rate, Schedule, Section, Seed, Training
-from mindrestore.data.photographs import TRAIN_PHOTOGRAPHS
 
 
 class Mask(Section):
@@ -38,7 +37,7 @@ class Data(Section):
     )
     clips: int = Field(1000, ge=1, description="rendered clips that count as an epoch")
     defocus: float = Field(0.0, ge=0, description="of half of the rendered clips, up to so many pixels (standard deviation)")
-    photographs: Photographs = [*TRAIN_PHOTOGRAPHS]
+    photographs: Photographs
 
     @model_validator(mode="after")
     def _has_path(self) -> "Data":

@@ -7,7 +7,6 @@ from pydantic import Field, create_model, model_validator
 
 from mindrestore.config.sections import Common, Count, Photographs, Rate, Schedule, Section, Seed, Sizes, Training, section
 from mindrestore.data.named_sets import DEMO, SETS
-from mindrestore.data.photographs import TRAIN_PHOTOGRAPHS
 from mindrestore.models.kind import NetworkKind
 from mindrestore.models.settings import Settings
 from mindrestore.tiling import BLENDS, PUBLISHED
@@ -32,7 +31,7 @@ class VideoData(Section):
     colour_jitter: bool = False
     clips: int = Field(1000, ge=1, description="rendered clips that count as a pass")
     defocus: float = Field(0.0, ge=0, description="of half of the rendered clips, up to so many pixels (standard deviation)")
-    photographs: Photographs = [*TRAIN_PHOTOGRAPHS]
+    photographs: Photographs
 
     @model_validator(mode="after")
     def _rises(self) -> "VideoData":

@@ -108,7 +108,7 @@ class Tape(Piecewise):
         tensors = [result.tensor if isinstance(result, Recorded) else result for result in results]
         if several:
             value, of_each = ms.value_and_grad(lambda *given: loss(given), tuple(range(len(tensors))))(*tensors)
-        else:
+        else:  # of one position MindSpore gives no tuple
             value, *of_each = ms.value_and_grad(loss, 0)(*tensors)
         mean = self.start_mean([value])
         of_results = {result.node: gradient for result, gradient in zip(results, of_each) if isinstance(result, Recorded)}
